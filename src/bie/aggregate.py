@@ -1,0 +1,66 @@
+"""``bie aggregate``: records -> tables."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bie.errors import BadInput, guarded
+
+if TYPE_CHECKING:
+    from bie.analysis.study import Study
+
+_EPILOG = "Exit code: 0 every run asked for is done, 1 some failed or are missing, 2 nothing to aggregate."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write ``report/`` of a study and print its tables of the test cells.
+
+    Returns
+    -------
+    int
+        0 if every run asked for is done, 1 if some failed or are missing, 2 if there is nothing to show.
+    """
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _aggregate(arguments.tree, arguments.outputs))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bie aggregate", description="Tables of a study: mean±sd over seeds.", epilog=_EPILOG
+    )
+    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    return parser
+
+
+def _aggregate(given: Path | None, outputs: Path) -> int:
+    # pandas takes a second to import: not for --help
+    from bie.analysis.render import as_text
+    from bie.analysis.report import write_report
+    from bie.analysis.study import SPLITS, read_study
+    from bie.analysis.tidy import summarise
+    from bie.analysis.wide import wide_tables
+    from bie.store.paths import find_tree
+
+    tree = find_tree(given, outputs)
+    study = read_study(tree)
+    _require_records(study, tree.root)
+    summary = summarise(study)
+    tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
+    write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
+    print("\n\n".join(as_text(table) for table in tables["test"]))
+    print(f"Written: {tree.report}/runs.{{parquet,csv}}, {tree.report}/summary.{{csv,md,tex}}")
+    return 0 if (study.runs["state"] == "done").all() else 1
+
+
+def _require_records(study: "Study", root: Path) -> None:
+    states = study.runs["state"].value_counts()
+    if "done" not in states:
+        found = ", ".join(f"{n} {state}" for state, n in states.items()) or "none was asked for"
+        raise BadInput(f"{root}: no run is done yet ({found}). Run the study first: python -m bie.run ...")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

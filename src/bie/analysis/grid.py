@@ -1,0 +1,95 @@
+"""Which settings tell the grid points of a study apart."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.api.extensions import ExtensionArray
+
+Plain = dict[str, Any]
+
+CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Plain:
+    """Settings under their dotted names, without the seed; lists as JSON text.
+
+    >>> flat({"seed": 1, "mine": {"scale": 10.0}})
+    {'mine.scale': 10.0}
+    """
+    settings: Plain = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            settings |= flat(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}" != "seed":
+            settings[prefix + key] = json.dumps(value) if isinstance(value, list) else value
+    return settings
+
+
+def describe_cells(
+    runs: "pd.DataFrame", configs: Mapping[str, Plain], grids: Mapping[str, Plain]
+) -> "pd.DataFrame":
+    """Name the grid points of a study by the settings in which they differ.
+
+    Parameters
+    ----------
+    runs
+        Columns ``config_id``, ``dataset``, ``model``; any number of rows per ``config_id``.
+    configs
+        Flat configuration of each ``config_id``, as far as it is known.
+    grids
+        The settings that its launch swept.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``config_id``, sorted by the columns: ``dataset``, ``model``, then a column for each
+        swept setting with more than one value, and for each other setting without which two grid points of
+        a model on a dataset would look alike (studies whose launches swept different things). A setting
+        that does not act on a model is missing there.
+    """
+    cells = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
+    settings = {config: {**grids.get(config, {}), **configs.get(config, {})} for config in cells.index}
+    keys = sorted(_varying(settings.values(), {key for grid in grids.values() for key in grid}))
+    names = dict(zip(cells.index, cells.to_numpy().tolist(), strict=True))
+    keys = sorted({*keys, *_further(names, settings, keys)})
+    for key in keys:
+        cells[key] = _column([settings[config].get(key) for config in cells.index])
+    order = ["dataset", "model", *keys, "config_id"]
+    return cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
+
+
+def _varying(settings: Iterable[Plain], keys: Iterable[str], absent_counts: bool = False) -> set[str]:
+    """Those of the keys that have two values or more."""
+    rows = list(settings)
+    values = {key: {row.get(key) for row in rows if absent_counts or key in row} for key in keys}
+    return {key for key, found in values.items() if len(found) > 1}
+
+
+def _further(names: Mapping[str, list[str]], settings: Mapping[str, Plain], keys: list[str]) -> set[str]:
+    """Settings needed besides `keys` to tell apart the grid points that share a name."""
+
+    def name(config: str) -> str:
+        return json.dumps([*names[config], *(settings[config].get(key) for key in keys)])
+
+    needed: set[str] = set()
+    for _, group in groupby(sorted(settings, key=name), key=name):
+        twins = [settings[config] for config in group]
+        differing = _varying(twins, {key for row in twins for key in row}, absent_counts=True)
+        needed |= differing - {CONTENT} or differing
+    return needed
+
+
+def _column(values: list[Any]) -> "ExtensionArray":
+    """One type for a column: whole numbers, numbers, truth values or text."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    for dtype, allowed in (("boolean", {bool}), ("Int64", {int}), ("Float64", {int, float})):
+        if kinds <= allowed:
+            return pd.array(values, dtype=dtype)  # type: ignore[call-overload,no-any-return]
+    texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    return pd.array(texts, dtype="string")

@@ -1,0 +1,97 @@
+"""Tables as text for a terminal, as Markdown and as LaTeX."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bie.analysis.wide import INCOMPLETE, Table
+
+LEGEND = "mean±sd over seeds; n: finished of expected runs"
+MARK = f"{INCOMPLETE} fewer runs than expected"
+
+
+def as_text(table: Table) -> str:
+    """Aligned columns, a line per grid point; `±` below `±`."""
+    columns = list(zip(table.header, *table.rows, strict=True))
+    padded = [_padded(column, left=place == 0) for place, column in enumerate(columns)]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
+    return "\n".join([f"{table.title}, {_legend(table)}", *lines, *table.notes])
+
+
+def _padded(column: Sequence[str], left: bool) -> list[str]:
+    header, *cells = column
+    if any("±" in cell for cell in cells):
+        before = max(len(cell.partition("±")[0]) for cell in cells)
+        cells = [cell.rjust(len(cell) + before - len(cell.partition("±")[0])) for cell in cells]
+        left = True
+    width = max(len(text) for text in [header, *cells])
+    return [text.ljust(width) if left else text.rjust(width) for text in [header, *cells]]
+
+
+def _legend(table: Table) -> str:
+    marked = any(INCOMPLETE in cell for row in table.rows for cell in row)
+    return f"{LEGEND}; {MARK}" if marked else LEGEND
+
+
+def as_markdown(study: str, tables: Iterable[Table]) -> str:
+    """A document with a section per table, its notes as a list below."""
+    return "\n".join([f"# {study}", *map(_markdown_section, tables)]) + "\n"
+
+
+def _markdown_section(table: Table) -> str:
+    rule = ["---", *["---:"] * (len(table.header) - 1)]
+    body = [_markdown_row(row) for row in (table.header, rule, *table.rows)]
+    below = [f"- {note}" for note in table.notes]
+    return "\n".join(
+        ["", f"## {table.title}", "", _legend(table), "", *body, *([""] if below else []), *below]
+    )
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def as_latex(tables: Iterable[Table]) -> str:
+    r"""Floats with booktabs rules, for ``\input`` in a document."""
+    return "\n\n".join([r"% \usepackage{booktabs}, then \input this file", *map(_latex_float, tables)]) + "\n"
+
+
+def _latex_float(table: Table) -> str:
+    body = [" & ".join(map(latex, row)) + r" \\" for row in table.rows]
+    return "\n".join(
+        [
+            r"\begin{table*}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{latex(f'{table.title}: {_legend(table)}.')}}}\medskip",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(latex, table.header)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+        ]
+    )
+
+
+_LATEX = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "†": r"$^\dagger$",
+    "–": "--",
+}
+
+
+def latex(text: str) -> str:
+    r"""Text with LaTeX's special characters escaped.
+
+    >>> latex("scvi_mine ±.05")
+    'scvi\\_mine $\\pm$.05'
+    """
+    escaped = "".join(_LATEX.get(char, char) for char in text)
+    return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)

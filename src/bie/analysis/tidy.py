@@ -1,0 +1,66 @@
+"""The two tidy tables: every number of every run, and their summary over the seeds."""
+
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def long_table(study: Study) -> "pd.DataFrame":
+    """Every number of every finished run.
+
+    Returns
+    -------
+    DataFrame
+        A row per run x split x metric: ``run_id``, ``config_id``, ``split_id``, ``dataset``, ``model``,
+        ``seed``, the settings that vary, ``split``, ``metric``, ``value`` (missing if there is none),
+        ``reason`` (why it is missing), ``code`` (see `bie.analysis.study.code_version`).
+    """
+    import numpy as np
+
+    done = study.runs[study.runs["state"] == "done"]
+    cells = study.cells.loc[done["config_id"], list(study.grid)]
+    names = ["run_id", "config_id", "split_id", "dataset", "model", "seed"]
+    once = done[names].assign(**{key: cells[key].array for key in study.grid}, code=done["code"])
+    for name in [*names[:5], "code"]:
+        once[name] = once[name].astype("category")  # 64 hex digits a row would not fit in memory
+    values, reasons = study.values.loc[done.index], study.reasons.loc[done.index]
+    rows, columns = np.divmod(np.arange(values.size), max(values.shape[1], 1))
+    long = once.iloc[rows].reset_index(drop=True)
+    for place, level in enumerate(["split", "metric"]):
+        long[level] = values.columns.get_level_values(place).astype("category")[columns]
+    long["value"], long["reason"] = values.to_numpy().ravel(), _texts(reasons.to_numpy().ravel())
+    return long[[*names, *study.grid, "split", "metric", "value", "reason", "code"]]
+
+
+def _texts(values: Any) -> "pd.Categorical":
+    import pandas as pd
+
+    return pd.Categorical(pd.array(values, dtype="object"))
+
+
+def summarise(study: Study) -> "pd.DataFrame":
+    """Mean and spread of every metric over the seeds, for every grid point that was asked for.
+
+    Returns
+    -------
+    DataFrame
+        A row per grid point x split x metric: ``dataset``, ``model``, ``config_id``, the settings that vary,
+        ``split``, ``metric``, ``mean``, ``sd`` (n - 1 in the denominator; missing for n = 1), ``n`` (runs
+        with a number), ``n_expected`` (runs asked for), ``complete`` (n equals n_expected).
+    """
+    import numpy as np
+
+    groups = study.values.groupby(study.runs["config_id"].to_numpy(), sort=False)
+    found = groups.mean(), groups.std(ddof=1), groups.count()
+    mean, sd, n = (frame.loc[study.cells.index] for frame in found)
+    rows, columns = np.divmod(np.arange(mean.size), max(mean.shape[1], 1))
+    table = study.cells.reset_index().iloc[rows].reset_index(drop=True)
+    table["split"], table["metric"] = (mean.columns.get_level_values(i)[columns] for i in (0, 1))
+    table["mean"], table["sd"], table["n"] = (frame.to_numpy().ravel() for frame in (mean, sd, n))
+    table["n_expected"] = groups.size().loc[study.cells.index].to_numpy()[rows]
+    table["complete"] = table["n"] == table["n_expected"]
+    figures = ["split", "metric", "mean", "sd", "n", "n_expected", "complete"]
+    return table[["dataset", "model", "config_id", *study.grid, *figures]]

@@ -1,0 +1,40 @@
+"""``bie <verb>``: the same as ``python -m bie.<verb>``."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+VERBS = {
+    "run": "one experiment, or with -m a sweep",
+    "plan": "what that sweep would do, without doing it",
+    "aggregate": "records -> tables",
+    "data": "list, download and check datasets",
+}
+HELP = ("-h", "--help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Dispatch to a verb's own ``main``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["--version"]:
+        from bie import __version__
+
+        print(f"bie {__version__}")
+        return 0
+    if arguments and arguments[0] in VERBS:
+        module = importlib.import_module(
+            "bie.data.__main__" if arguments[0] == "data" else f"bie.{arguments[0]}"
+        )
+        result: int = module.main(arguments[1:])
+        return result
+    asked = not arguments or arguments[0] in HELP
+    print(
+        _usage() if asked else f"bie has no verb {arguments[0]!r}.\n{_usage()}",
+        file=sys.stdout if asked else sys.stderr,
+    )
+    return 0 if asked else 2
+
+
+def _usage() -> str:
+    verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
+    return f"usage: bie VERB ...    (bie VERB --help says more)\n\n{verbs}"

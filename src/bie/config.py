@@ -1,0 +1,336 @@
+"""The configuration of one run: typed, checked once, frozen.
+
+The values live in ``conf/`` alone (no default is repeated here); types and allowed ranges live here
+alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its sections are passed on.
+
+Two marks carry meaning. A field marked `LOCAL` (a path, what to save) says where or how a run happens,
+not which experiment it is, and stays out of the identity. `Section.inactive` names the fields that have
+no effect under the other values, so that they neither split nor multiply experiments.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bie.errors import BadInput
+
+LOCAL = "local"
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_bool)]
+Float = Annotated[float, BeforeValidator(_no_bool)]
+Count = Annotated[Int, Field(ge=1)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Positive = Annotated[Float, Field(gt=0)]
+Share = Annotated[Float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+class Section(BaseModel):
+    """Part of the configuration: frozen, closed to unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    def inactive(self) -> dict[str, str]:
+        """Fields without effect under the other values, each with the setting that silences it."""
+        return {}
+
+    def scientific(self) -> dict[str, Any]:
+        """Plain values of what defines the experiment: no `LOCAL` field, no inactive one."""
+        silent = self.inactive()
+        plain: dict[str, Any] = {}
+        for key, field in type(self).model_fields.items():
+            value = getattr(self, key)
+            absent = value is None and not field.is_required()
+            if not (LOCAL in field.metadata or key in silent or absent):
+                plain[key] = value.scientific() if isinstance(value, Section) else value
+        return plain
+
+
+_PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
+_SIZES = {"smoke": (400, 100), "small": (4000, 500), "pbmc": (12000, 3346)}
+
+LogCounts = Annotated[Float, Field(ge=0, le=14)]  # e^14 counts in one gene still fit float32
+LogSd = Annotated[Float, Field(ge=0, le=10)]
+
+
+class Zinb(Section):
+    """Simulated counts with known truth; see `bie.data.datasets.zinb`."""
+
+    source: Literal["zinb"]
+    name: Name
+    preset: Annotated[Literal["none", "mild", "strong"], LOCAL]
+    size: Annotated[Literal["smoke", "small", "pbmc"], LOCAL]
+    n_cells: Annotated[Int, Field(ge=20)]
+    n_genes: Annotated[Int, Field(ge=2)]
+    n_types: Annotated[Int, Field(ge=1, le=200)]
+    n_batches: Annotated[Int, Field(ge=2, le=200)]
+    majority_share: Share
+    composition_shift: Annotated[Float, Field(ge=0, le=1)]
+    expression_shape: Positive
+    type_share: Annotated[Float, Field(ge=0, le=1)]
+    type_mean: Annotated[Float, Field(ge=-10, le=10)]
+    type_sd: LogSd
+    batch_sd: LogSd
+    interaction_sd: LogSd
+    library_mean: LogCounts
+    library_sd: Annotated[Float, Field(ge=0, le=3)]
+    library_shift: Annotated[Float, Field(ge=-5, le=5)]
+    theta: Positive
+    theta_sd: LogSd
+    zero_intercept: Float
+    zero_slope: NonNegative
+    zero_shift: Float
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_presets(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``null`` by the number that the preset or size stands for.
+
+        An unknown name is left to the check of its own field.
+        """
+        n_cells, n_genes = _SIZES.get(str(values.get("size")), _SIZES["small"])
+        batch_sd = _PRESETS.get(str(values.get("preset")), 0.0)
+        implied = {"batch_sd": batch_sd, "n_cells": n_cells, "n_genes": n_genes}
+        return values | {key: value for key, value in implied.items() if values.get(key) is None}
+
+
+class H5ad(Section):
+    """A user's AnnData file with raw counts; its content, not its path, is its identity."""
+
+    source: Literal["h5ad"]
+    name: Name
+    path: Annotated[Path, LOCAL]
+    layer: Annotated[str | None, LOCAL]
+    batch_key: Annotated[str, LOCAL]
+    label_key: Annotated[str | None, LOCAL]
+
+
+class Pbmc(Section):
+    """The PBMC set of the scVI study (10x 8k and 4k)."""
+
+    source: Literal["pbmc"]
+    name: Name
+    cache: Annotated[Path | None, LOCAL]
+
+
+class Retina(Section):
+    """The mouse retina set of the scVI study."""
+
+    source: Literal["retina"]
+    name: Name
+    cache: Annotated[Path | None, LOCAL]
+
+
+Dataset = Annotated[Zinb | H5ad | Pbmc | Retina, Field(discriminator="source")]
+
+
+class Split(Section):
+    """Monte Carlo split of the cells into training and test cells."""
+
+    train_fraction: Share
+
+
+class Model(Section):
+    """The variational autoencoder."""
+
+    name: Name
+    n_latent: Annotated[Int, Field(ge=1, le=1000)]
+    n_hidden: Annotated[Int, Field(ge=1, le=100_000)]
+    n_layers: Annotated[Int, Field(ge=1, le=20)]
+    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    likelihood: Literal["zinb", "nb"]
+    dispersion: Literal["gene"]
+    library: Literal["modelled", "observed"]
+    batch_covariate: bool
+    variance_floor: NonNegative
+
+
+class Kl(Section):
+    """Weight of the KL term of z over the epochs."""
+
+    mode: Literal["warmup", "beta", "capacity"]
+    warmup_epochs: Annotated[Int, Field(ge=0)]
+    weight: NonNegative
+    capacity: NonNegative
+    gamma: NonNegative
+
+    def inactive(self) -> dict[str, str]:
+        """Each mode reads some of the keys only."""
+        acting = {
+            "warmup": {"warmup_epochs", "weight"},
+            "beta": {"weight"},
+            "capacity": {"warmup_epochs", "capacity", "gamma"},
+        }[self.mode]
+        return dict.fromkeys(type(self).model_fields.keys() - acting - {"mode"}, f"mode={self.mode}")
+
+
+class Train(Section):
+    """Optimisation."""
+
+    epochs: Count
+    lr: Positive
+    adam_eps: Positive
+    weight_decay: NonNegative
+    batch_size: Annotated[Int, Field(ge=2)]
+    kl: Kl
+
+
+class Mine(Section):
+    """The MINE penalty; see `bie.penalties.mine`."""
+
+    scale: NonNegative
+    critic: Literal["mlp"]
+    n_hidden: Count
+    n_layers: Count
+    lr: Positive
+    steps: Count
+    ema: Annotated[Float, Field(gt=0, le=1)]
+
+
+class Kmeans(Section):
+    """k-means behind the clustering scores."""
+
+    n_init: Count
+
+
+class BatchEntropy(Section):
+    """Entropy of batch mixing; `pools` asks for the 2019 study's sampling of 100 cells a pool."""
+
+    neighbours: Count
+    pools: Count | None
+
+
+class Metrics(Section):
+    """How embeddings are scored."""
+
+    kmeans: Kmeans
+    be: BatchEntropy
+
+
+class Save(Section):
+    """What a run leaves behind besides its record."""
+
+    model: bool
+    embedding: bool
+
+
+class RunConfig(Section):
+    """Everything that one run needs to know."""
+
+    dataset: Dataset
+    split: Split
+    model: Model
+    train: Train
+    mine: Mine | None = None
+    metrics: Metrics
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+    save: Annotated[Save, LOCAL]
+
+    @property
+    def penalty(self) -> tuple[str, Section] | None:
+        """Name and settings of the model's penalty, None for plain scVI.
+
+        The name is that of the section and of the module in `bie.penalties`.
+        """
+        return ("mine", self.mine) if self.mine else None
+
+
+class Local(Section):
+    """Launcher: worker processes of one thread each; 0 workers run everything in the calling process."""
+
+    workers: Annotated[Int, Field(ge=0, le=4096)] | None
+
+
+class Hydra(Section):
+    """The part of Hydra's own tree that bie reads."""
+
+    launcher: Local
+
+
+class Study(Section):
+    """Name of the study and the sweep it stands for, as override texts."""
+
+    name: Name
+    sweep: tuple[str, ...]
+
+
+class Settings(Section):
+    """Where a launch writes and how it runs; no part of any run's identity."""
+
+    outputs: Path
+    version: Name
+    study: Study
+    hydra: Hydra
+
+
+Schema = TypeVar("Schema", bound=Section)
+
+
+def validated(schema: type[Schema], values: dict[str, Any]) -> Schema:
+    """Check plain values against a schema.
+
+    Raises
+    ------
+    BadInput
+        One line for each bad key: its name, its value, what is allowed.
+    """
+    try:
+        return schema.model_validate(_without_missing(values))
+    except ValidationError as error:
+        raise BadInput("\n".join(_explain(schema, issue) for issue in error.errors())) from None
+
+
+def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop the values that ``conf/`` leaves to the user (``???``), so that they are reported as not set."""
+    return {
+        key: _without_missing(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value != "???"
+    }
+
+
+def _explain(schema: type[Section], issue: Any) -> str:
+    """Turn one pydantic issue into name, value, remedy."""
+    parts = [str(part) for part in issue["loc"]]
+    if parts[0] == "dataset" and len(parts) > 1:
+        del parts[1]  # the branch of the union, which nobody typed
+    key, value = ".".join(parts), issue["input"]
+    if issue["type"] == "missing":
+        return f"{key} is not set. Give it a value: {key}=..."
+    reason = issue["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    allowed = ", ".join(_bounds(schema, parts))
+    return f"{key}={_shown(value)}: {reason[0].lower()}{reason[1:]}" + (f" ({allowed})" if allowed else "")
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value)
+
+
+def _bounds(annotation: Any, path: list[str]) -> list[str]:
+    """Every bound that the schema sets on the key at `path`, as ``>= 0``, ``< 1``."""
+    if path and isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(path[0])
+        if field is None:
+            return []
+        own = [] if path[1:] else _signs(field.metadata)
+        return own + _bounds(field.annotation, path[1:])
+    inner = [bound for part in get_args(annotation) for bound in _bounds(part, path)]
+    return inner if path else _signs(getattr(annotation, "__metadata__", ())) + inner
+
+
+def _signs(metadata: Iterable[Any]) -> list[str]:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    marks = [mark for item in metadata for mark in getattr(item, "metadata", [item])]
+    return [f"{signs[n]} {getattr(mark, n)}" for mark in marks for n in signs if hasattr(mark, n)]

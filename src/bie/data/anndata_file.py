@@ -1,0 +1,193 @@
+"""Read from an ``.h5ad`` file what a run needs, and not more than that into memory."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from bie.data.cells import canonical
+from bie.data.checks import first_non_count
+from bie.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROWS = 1000  # of a dense matrix read at a time
+
+
+class AnnDataFile:
+    """An open ``.h5ad`` file; see `opened`.
+
+    Matrices are named as in AnnData: ``X``, ``layers["..."]``, ``raw.X``.
+    """
+
+    def __init__(self, path: Path, content: Any) -> None:
+        self.path = path
+        self._content = content
+
+    @cached_property
+    def obs(self) -> "pd.DataFrame":
+        """What is known of every cell."""
+        from anndata.io import read_elem
+
+        frame: pd.DataFrame = read_elem(self._content["obs"])
+        return frame
+
+    @property
+    def cell_names(self) -> NDArray[np.str_]:
+        """Shape (n,)."""
+        return np.array(self.obs.index, dtype=np.str_)
+
+    @cached_property
+    def gene_names(self) -> NDArray[np.str_]:
+        """Shape (g,)."""
+        from anndata.io import read_elem
+
+        return np.array(read_elem(self._content["var"]).index, dtype=np.str_)
+
+    @property
+    def size(self) -> str:
+        """Cells x genes, for people."""
+        return f"{len(self.obs):,} cells x {len(self.gene_names):,} genes"
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers."""
+        return sorted(self._content.get("layers", {}))
+
+    def matrices(self) -> dict[str, Any]:
+        """Every matrix of the file that might hold counts, unread, by its name."""
+        content = self._content
+        found = {"X": content["X"]} if "X" in content else {}
+        found |= {f'layers["{name}"]': content["layers"][name] for name in self.layers}
+        return found | ({"raw.X": content["raw/X"]} if "raw/X" in content else {})
+
+    def counts(self, layer: str | None) -> sp.csr_matrix:
+        """Read x_ng from X (None) or a layer, in the form of `bie.data.cells.Cells.counts`.
+
+        Raises
+        ------
+        BadInput
+            If there is no such matrix, or its values are not counts; names a matrix that does hold counts.
+        """
+        name = "X" if layer is None else f'layers["{layer}"]'
+        matrices = self.matrices()
+        if name not in matrices:
+            raise BadInput(self._no_such_matrix(layer))
+        bad, any_count = survey(matrices[name])
+        if bad is None and any_count:
+            return _read(matrices[name])
+        held = "holds no counts at all" if bad is None else f"holds {bad:.4g}, which is not a count"
+        raise BadInput(f"{self.path}: {name} {held}. scVI models raw counts; {self._where_counts_are(name)}")
+
+    def _no_such_matrix(self, layer: str | None) -> str:
+        layers = f"layers are: {', '.join(self.layers)}" if self.layers else "it has no layers"
+        if layer is None:
+            return f"{self.path} has no X; {layers}. Choose one: dataset.layer=NAME"
+        return f"{self.path}: dataset.layer={layer} is not in layers; {layers}. Without the key, X is used"
+
+    def _where_counts_are(self, other_than: str) -> str:
+        others = [item for item in self.matrices().items() if item[0] != other_than]
+        good = [name for name, matrix in others if holds_counts(matrix)]
+        layers = [name for name in self.layers if f'layers["{name}"]' in good]
+        if layers:
+            keys = ", ".join(f'"{name}" -> dataset.layer={name}' for name in layers)
+            return f"layers that hold counts: {keys}"
+        if "X" in good:
+            return "X holds counts: leave dataset.layer out"
+        if "raw.X" in good:
+            file = "counts.h5ad"
+            return f'raw.X holds counts: adata.raw.to_adata().write_h5ad("{file}") -> dataset.path={file}'
+        return (
+            "no matrix of this file holds counts. Where you normalise, keep them first: "
+            'adata.layers["counts"] = adata.X.copy() -> dataset.layer=counts'
+        )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[AnnDataFile]:
+    """Open an ``.h5ad`` file for reading.
+
+    Raises
+    ------
+    BadInput
+        If it does not exist, cannot be read (now or while it is open), or is not the file of an AnnData.
+    """
+    import h5py
+
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise BadInput(f"{path} {what} (seen from {Path.cwd()}). Give the path of an .h5ad file")
+    if not h5py.is_hdf5(path):
+        size = path.stat().st_size
+        raise BadInput(f'{path} ({size:,} bytes) is not an .h5ad file. Write one: adata.write_h5ad("X.h5ad")')
+    try:
+        with h5py.File(path, "r") as content:
+            _check_layout(path, content)
+            yield AnnDataFile(path, content)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read, it may be damaged or incomplete: {error}") from None
+
+
+def _check_layout(path: Path, content: Any) -> None:
+    """Refuse HDF5 that is not AnnData (10x, loom, ...), and AnnData of before 2020 with its flat tables."""
+    import h5py
+
+    if not isinstance(content.get("obs"), h5py.Group) or not isinstance(content.get("var"), h5py.Group):
+        raise BadInput(
+            f"{path} is HDF5, but not an AnnData of version 0.7 or later. "
+            'Read it with scanpy and write it anew: adata.write_h5ad("X.h5ad")'
+        )
+
+
+def survey(matrix: Any) -> tuple[float | None, bool]:
+    """Look through an unread matrix: its first value that is no count, and whether it holds any count."""
+    any_count = False
+    for block in _blocks(matrix):
+        if block.dtype.kind not in "biuf":
+            return float("nan"), False
+        bad = first_non_count(block)
+        if bad is not None:
+            return bad, any_count
+        any_count = any_count or bool(block.any())
+    return None, any_count
+
+
+def holds_counts(matrix: Any) -> bool:
+    """Whether an unread matrix holds counts and nothing else."""
+    return survey(matrix) == (None, True)
+
+
+def layout(matrix: Any) -> str:
+    """How an unread matrix is stored, as in ``csr float32``."""
+    from anndata.io import sparse_dataset
+
+    if _is_sparse(matrix):
+        return f"{sparse_dataset(matrix).format} {matrix['data'].dtype}"
+    return f"dense {matrix.dtype}"
+
+
+def _is_sparse(matrix: Any) -> bool:
+    return hasattr(matrix, "keys")  # an HDF5 group; a dense matrix is one HDF5 dataset
+
+
+def _blocks(matrix: Any) -> Iterator[NDArray[Any]]:
+    """Stored values, some at a time."""
+    stored = matrix["data"] if _is_sparse(matrix) else matrix
+    step = 2**20 if _is_sparse(matrix) else _ROWS
+    for start in range(0, stored.shape[0], step):
+        yield stored[start : start + step]
+
+
+def _read(matrix: Any) -> sp.csr_matrix:
+    from anndata.io import sparse_dataset
+
+    if _is_sparse(matrix):
+        return canonical(sparse_dataset(matrix).to_memory())
+    parts: Sequence[sp.csr_matrix] = [canonical(sp.csr_matrix(rows)) for rows in _blocks(matrix)]
+    return canonical(sp.vstack(parts, format="csr"))

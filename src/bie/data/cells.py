@@ -1,0 +1,115 @@
+"""The one form in which the rest of the code sees a data set."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Counts of n cells in g genes, with the batch and perhaps the type of every cell.
+
+    Attributes
+    ----------
+    counts
+        x_ng, float32 holding whole numbers >= 0 (counts); canonical CSR: sorted indices, no duplicates, no
+        explicit zeros. See `canonical`.
+    batch
+        batch_n, codes 0 to B-1.
+    batches
+        Names of the B batches.
+    label
+        label_n, codes of the cell types, or None where nobody labelled the cells.
+    labels
+        Names of the cell types, () without labels.
+    cell_names, gene_names
+        Arrays of str, shapes (n,) and (g,).
+    library_prior
+        Over which cells the moments of the log library size are taken: each batch's own (Lopez et al. 2018),
+        or all cells pooled, as the 2019 study's loader of the retina set did.
+    """
+
+    counts: sp.csr_matrix
+    batch: NDArray[np.int64]
+    batches: tuple[str, ...]
+    label: NDArray[np.int64] | None
+    labels: tuple[str, ...]
+    cell_names: NDArray[np.str_]
+    gene_names: NDArray[np.str_]
+    library_prior: Literal["batch", "pooled"] = "batch"
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells, n."""
+        return int(self.counts.shape[0])
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes, g."""
+        return int(self.counts.shape[1])
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches, B."""
+        return len(self.batches)
+
+    @property
+    def n_labels(self) -> int:
+        """Number of cell types, 0 without labels."""
+        return len(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the whole content; the same on every machine, whatever file or index width it came from."""
+        digest = hashlib.sha256()
+        header = [self.counts.shape, self.batches, self.labels, self.library_prior, self.label is not None]
+        digest.update(json.dumps([*header, self.cell_names.tolist(), self.gene_names.tolist()]).encode())
+        label = np.zeros(0, np.int64) if self.label is None else self.label
+        parts: list[tuple[NDArray[Any], str]] = [
+            (self.counts.indptr, "<i8"),
+            (self.counts.indices, "<i4"),
+            (self.counts.data, "<f4"),
+            (self.batch, "<i8"),
+            (label, "<i8"),
+        ]
+        for array, dtype in parts:
+            digest.update(np.ascontiguousarray(array, dtype).data)
+        return digest.hexdigest()
+
+    def library_moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and variance of the log total counts of a cell, for each batch.
+
+        These are the parameters of scVI's log-normal prior of the library size (Lopez et al. 2018).
+
+        Returns
+        -------
+        mean_b, var_b
+            Shape (B,), in log counts; the variance is the population's (ddof 0).
+        """
+        log_total_n = np.log(np.asarray(self.counts.sum(axis=1, dtype=np.float64)).ravel())
+        rows_b = [self.batch == b for b in range(self.n_batches)]
+        if self.library_prior == "pooled":
+            rows_b = [np.full(self.n_cells, True)] * self.n_batches
+        mean_b = [log_total_n[rows].mean() for rows in rows_b]
+        var_b = [log_total_n[rows].var() for rows in rows_b]
+        return np.array(mean_b, np.float32), np.array(var_b, np.float32)
+
+
+def canonical(matrix: Any) -> sp.csr_matrix:
+    """Bring any SciPy sparse matrix of counts into the form that `Cells.counts` has.
+
+    Parameters
+    ----------
+    matrix
+        Sparse, shape (n, g), whole numbers up to 2**24 (which float32 holds exactly); may change in place.
+    """
+    x_ng = sp.csr_matrix(matrix, dtype=np.float32)
+    x_ng.sum_duplicates()
+    x_ng.eliminate_zeros()
+    return x_ng

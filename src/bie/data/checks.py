@@ -1,0 +1,107 @@
+"""What counts, names, batches and labels must be so that the models mean something.
+
+Each check returns its problems, [] if there are none; who calls it knows which file they are about and raises
+them together.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bie.data.cells import Cells
+
+MIN_CELLS = 20
+LARGEST_COUNT = 2**24  # float32 holds every whole number up to here
+_BLOCK = 2**20
+
+
+class Problem(NamedTuple):
+    """What is wrong, with its value; and what a user of AnnData can do about it."""
+
+    finding: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.finding}. {self.remedy}"
+
+
+def first_non_count(values: NDArray[np.generic]) -> float | None:
+    """First value that is no count: NaN, infinite, negative, not whole or above `LARGEST_COUNT`.
+
+    Parameters
+    ----------
+    values
+        Numeric, any shape; looked at block by block, so that no second array of its size is needed.
+    """
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK].astype(np.float64)
+        bad = ~((block >= 0) & (block <= LARGEST_COUNT) & (block == np.floor(block)))
+        if bad.any():
+            return float(block[bad.argmax()])
+    return None
+
+
+def find_problems(cells: Cells, matrix: str = "X") -> list[Problem]:
+    """Everything about a data set that would make a run fail or mislead.
+
+    Parameters
+    ----------
+    cells
+        With counts that are counts: see `first_non_count`.
+    matrix
+        How a user of AnnData calls the matrix (``X`` or ``layers["..."]``), for the remedies.
+    """
+    return [
+        *_too_small(cells),
+        *_repeated(cells.cell_names, "cell", "obs"),
+        *_repeated(cells.gene_names, "gene", "var"),
+        *_empty(cells.counts.getnnz(axis=1), cells.cell_names, "cell", matrix),
+        *_empty(cells.counts.getnnz(axis=0), cells.gene_names, "gene", matrix),
+    ]
+
+
+def _too_small(cells: Cells) -> list[Problem]:
+    n_cells, n_genes = cells.counts.shape
+    found = []
+    if n_cells < MIN_CELLS:
+        found.append(Problem(f"{n_cells} cells are too few", f"At least {MIN_CELLS} are needed"))
+    if n_genes < 2:
+        found.append(Problem(f"{n_genes} gene is too few", "At least 2 are needed"))
+    size_b = np.bincount(cells.batch, minlength=cells.n_batches)
+    tiny = [name for name, size in zip(cells.batches, size_b, strict=True) if size < 2]
+    if tiny:
+        finding = f"{_some(tiny, 'batch', 'batches')} with fewer than 2 cells ({_examples(tiny)})"
+        found.append(Problem(finding, "The mean and variance of a batch need 2: drop or merge batches"))
+    return found
+
+
+def _repeated(names: NDArray[np.str_], what: str, table: str) -> list[Problem]:
+    distinct, times = np.unique(names, return_counts=True)
+    twice = distinct[times > 1]
+    if not twice.size:
+        return []
+    finding = f"{_some(twice, f'{what} name')} more than once in {table}_names ({_examples(twice)})"
+    return [Problem(finding, f"Make them unique: adata.{table}_names_make_unique()")]
+
+
+def _empty(entries: NDArray[np.integer], names: NDArray[np.str_], what: str, matrix: str) -> list[Problem]:
+    empty = names[entries == 0]
+    if not empty.size:
+        return []
+    remedy = f"scanpy.pp.filter_{what}s(adata, min_counts=1)"
+    if matrix != "X":
+        axis, which = (1, "[keep]") if what == "cell" else (0, "[:, keep]")
+        remedy = f"keep = numpy.ravel(adata.{matrix}.sum(axis={axis})) > 0; adata = adata{which}.copy()"
+    finding = f"{_some(empty, what)} of {names.size:,} without counts ({_examples(empty)})"
+    return [Problem(finding, f"Drop: {remedy}")]
+
+
+def _some(items: Sequence[str] | NDArray[np.str_], one: str, many: str = "") -> str:
+    return f"{len(items):,} {one if len(items) == 1 else many or f'{one}s'}"
+
+
+def _examples(names: Sequence[str] | NDArray[np.str_]) -> str:
+    return ", ".join(str(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,62 @@
+"""A user's own data: any AnnData with raw counts in X or a layer, checked before anything is started."""
+
+from bie.config import H5ad
+from bie.data import checks, grouping
+from bie.data.anndata_file import AnnDataFile, opened
+from bie.data.card import Card
+from bie.data.cells import Cells
+from bie.data.checks import Problem
+from bie.errors import BadInput
+
+CARD = Card(
+    name="h5ad",
+    about="your own file with raw counts: bie data describe FILE",
+    size="any",
+    batches="2 or more",
+    types="any",
+)
+
+
+def load(settings: H5ad) -> Cells:
+    """Read and check the file.
+
+    Raises
+    ------
+    BadInput
+        If the file, a key, the counts or the names cannot be used; one line for each finding.
+    """
+    with opened(settings.path.expanduser()) as file:
+        _refuse(file, _table_problems(file, settings))
+        cells = _cells(file, settings)
+    matrix = "X" if settings.layer is None else f'layers["{settings.layer}"]'
+    _refuse(file, checks.find_problems(cells, matrix))
+    return cells
+
+
+def _table_problems(file: AnnDataFile, settings: H5ad) -> list[Problem]:
+    if not len(file.obs) or not len(file.gene_names):
+        return [Problem(f"it holds {file.size}", "Was everything filtered out?")]
+    found = grouping.find_problems(file.obs, "dataset.batch_key", settings.batch_key, fewest=2)
+    if settings.label_key is None:
+        return found
+    return found + grouping.find_problems(file.obs, "dataset.label_key", settings.label_key, fewest=1)
+
+
+def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
+    batch, batches = grouping.codes(file.obs[settings.batch_key])
+    labelled = settings.label_key is not None
+    label, labels = grouping.codes(file.obs[settings.label_key]) if labelled else (None, ())
+    return Cells(
+        counts=file.counts(settings.layer),
+        batch=batch,
+        batches=batches,
+        label=label,
+        labels=labels,
+        cell_names=file.cell_names,
+        gene_names=file.gene_names,
+    )
+
+
+def _refuse(file: AnnDataFile, problems: list[Problem]) -> None:
+    if problems:
+        raise BadInput("\n".join(f"{file.path}: {problem}" for problem in problems))

@@ -1,0 +1,212 @@
+"""Counts simulated from the model that scVI assumes, with a batch effect of known size.
+
+A cell n of type k in batch b has, for gene g::
+
+    expression  w_kbg   = e_g * d_kg * f_bg * f_kbg
+    share       rho_kbg = w_kbg / sum_g w_kbg
+    mean        m_ng    = l_n * rho_kbg                        log l_n   ~ Normal(library_mean, library_sd)
+    counts      y_ng    ~ NegativeBinomial(mean m_ng, theta_g)  variance m + m^2 / theta
+    zeros       P(x_ng = 0 | y_ng) = sigmoid(zero_intercept - zero_slope * log(m_ng + 1e-8)), else x_ng = y_ng
+
+with base expression e ~ Gamma(expression_shape), type factor log d ~ +-Normal(type_mean, type_sd) in a random
+`type_share` of the genes, batch factor log f_bg ~ Normal(0, batch_sd), its type-specific part
+log f_kbg ~ Normal(0, interaction_sd), and log theta_g ~ Normal(log theta, theta_sd). Batches other than the
+first have `library_shift` and `zero_shift` on top. The distributions are those of Lopez et al. (2018) and of
+Splatter (Zappia et al. 2017), except that its type factor of log mean 0.1 gives no types that one could find.
+
+Genes so faint that they would be seen fewer than about `_SEEN` times in all cells are left out, as a filter
+on counts would, so that no gene is without counts and the size is exactly the one that was asked for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from bie.config import Zinb
+from bie.data import checks
+from bie.data.card import Card
+from bie.data.cells import Cells, canonical
+from bie.errors import BadInput
+from bie.seeds import Streams
+
+CARD = Card(
+    name="zinb",
+    about="simulated: dataset.preset=none|mild|strong (batch effect), dataset.size=smoke|small|pbmc",
+    size="4,000 x 500",
+    batches="2",
+    types="5",
+)
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_PBMC_CELLS_PER_TYPE = (1621, 2227, 4996, 1448, 339, 351, 88, 457, 463)  # of the set of Lopez et al. 2018
+_SEEN = 30  # expected counts of the faintest gene: the chance of none at all is about e^-30
+_SURPLUS = 4  # genes drawn for each gene wanted
+_ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the counts were drawn from.
+
+    Attributes
+    ----------
+    rho_kbg
+        Share of gene g in the expression of a cell of type k in batch b; sums to 1 over the genes.
+    library_n
+        Expected total counts of a cell before technical zeros.
+    theta_g
+        Inverse dispersion.
+    batch_n, type_n
+        Codes of batch and type.
+    zero_intercept_b, zero_slope
+        Of the logit of a technical zero.
+    """
+
+    rho_kbg: Floats
+    library_n: Floats
+    theta_g: Floats
+    batch_n: Integers
+    type_n: Integers
+    zero_intercept_b: Floats
+    zero_slope: float
+
+    def mean_ng(self, rows: slice) -> Floats:
+        """Mean of the negative binomial counts of some cells, in counts."""
+        return self.library_n[rows, None] * self.rho_kbg[self.type_n[rows], self.batch_n[rows]]
+
+    def dropout(self, mean: Floats, batch: Integers) -> Floats:
+        """Probability of a technical zero, given mean counts and the batch of each (shapes broadcast)."""
+        return _dropout(mean, self.zero_intercept_b[batch], self.zero_slope)
+
+
+def load(settings: Zinb) -> Cells:
+    """Simulate the cells; the same settings give the same cells.
+
+    Raises
+    ------
+    BadInput
+        If the settings leave genes or cells without counts, or a batch with fewer than two cells.
+    """
+    return simulate(settings)[0]
+
+
+def simulate(settings: Zinb) -> tuple[Cells, Truth]:
+    """Simulate the cells and return the truth too; see `load`."""
+    streams = Streams(settings.seed)
+    truth = _truth(settings, streams)
+    counts = _counts(truth, streams.numpy("zinb counts"))
+    type_codes, label = np.unique(truth.type_n, return_inverse=True)  # a rare type may have no cell
+    cells = Cells(
+        counts=counts,
+        batch=truth.batch_n,
+        batches=tuple(f"batch_{b}" for b in range(settings.n_batches)),
+        label=label.astype(np.int64),
+        labels=tuple(f"type_{k}" for k in type_codes),
+        cell_names=np.array([f"cell_{n}" for n in range(counts.shape[0])]),
+        gene_names=np.array([f"gene_{g}" for g in range(counts.shape[1])]),
+    )
+    for problem in checks.find_problems(cells):
+        raise BadInput(f"dataset=zinb: {problem.finding}. {_remedy(settings)}")
+    return cells, truth
+
+
+def _truth(settings: Zinb, streams: Streams) -> Truth:
+    share_bk = _composition(settings, streams.numpy("zinb composition"))
+    batch_n, type_n = _assign(settings.n_cells, share_bk, streams.numpy("zinb cells"))
+    later_b: Floats = np.minimum(np.arange(settings.n_batches, dtype=np.float64), 1)
+    library_mean_b: Floats = settings.library_mean + settings.library_shift * later_b
+    zero_intercept_b: Floats = settings.zero_intercept + settings.zero_shift * later_b
+    weight_kbg = _expression(settings, streams.numpy("zinb genes"))
+    seen_g = _expected_counts(weight_kbg, share_bk, library_mean_b, zero_intercept_b, settings)
+    kept = np.flatnonzero(seen_g >= _SEEN)[: settings.n_genes]
+    if kept.size < settings.n_genes:
+        raise BadInput(f"dataset=zinb: only {kept.size} genes would have counts. {_remedy(settings)}")
+    weight_kbg = weight_kbg[:, :, kept]
+    library_n = streams.numpy("zinb library").lognormal(library_mean_b[batch_n], settings.library_sd)
+    theta_g = streams.numpy("zinb theta").lognormal(
+        np.log(settings.theta), settings.theta_sd, settings.n_genes
+    )
+    return Truth(
+        rho_kbg=weight_kbg / weight_kbg.sum(axis=-1, keepdims=True),
+        library_n=library_n,
+        theta_g=theta_g,
+        batch_n=batch_n,
+        type_n=type_n,
+        zero_intercept_b=zero_intercept_b,
+        zero_slope=settings.zero_slope,
+    )
+
+
+def _composition(settings: Zinb, rng: np.random.Generator) -> Floats:
+    """Share of each type in each batch, of all cells; shape (B, K), sums to 1."""
+    n_batches, n_types = settings.n_batches, settings.n_types
+    size_b: Floats = np.full(n_batches, (1 - settings.majority_share) / (n_batches - 1))
+    size_b[0] = settings.majority_share
+    common_k = np.array(_PBMC_CELLS_PER_TYPE if n_types == len(_PBMC_CELLS_PER_TYPE) else [1] * n_types)
+    own_bk: Floats = rng.dirichlet(np.ones(n_types), n_batches)
+    shift = settings.composition_shift
+    type_bk: Floats = (1 - shift) * common_k / common_k.sum() + shift * own_bk
+    return size_b[:, None] * type_bk
+
+
+def _assign(n_cells: int, share_bk: Floats, rng: np.random.Generator) -> tuple[Integers, Integers]:
+    """Batch and type of every cell, in random order; every share is met to within one cell."""
+    last = np.rint(n_cells * share_bk.cumsum() / share_bk.sum()).astype(np.int64)
+    size = np.diff(last, prepend=0)
+    group_n = rng.permutation(np.repeat(np.arange(share_bk.size), size))
+    return group_n // share_bk.shape[1], group_n % share_bk.shape[1]
+
+
+def _expression(settings: Zinb, rng: np.random.Generator) -> Floats:
+    """Draw the expression w_kbg, for more genes than wanted."""
+    n_genes, n_types, n_batches = _SURPLUS * settings.n_genes, settings.n_types, settings.n_batches
+    base_g = rng.gamma(settings.expression_shape, size=n_genes)
+    differs_kg = rng.random((n_types, n_genes)) < settings.type_share
+    sign_kg = rng.choice([-1.0, 1.0], (n_types, n_genes))
+    type_kg = differs_kg * sign_kg * rng.normal(settings.type_mean, settings.type_sd, (n_types, n_genes))
+    batch_bg = settings.batch_sd * rng.standard_normal((n_batches, n_genes))
+    both_kbg = settings.interaction_sd * rng.standard_normal((n_types, n_batches, n_genes))
+    weight_kbg: Floats = base_g * np.exp(type_kg[:, None] + batch_bg + both_kbg)
+    return weight_kbg
+
+
+def _expected_counts(
+    weight_kbg: Floats, share_bk: Floats, library_mean_b: Floats, zero_intercept_b: Floats, settings: Zinb
+) -> Floats:
+    """About how many counts each gene would have in all cells, if `n_genes` like these shared the library."""
+    rho_kbg = weight_kbg / (settings.n_genes * weight_kbg.mean(axis=-1, keepdims=True))
+    mean_kbg = np.exp(library_mean_b)[:, None] * rho_kbg
+    seen_kbg = mean_kbg * (1 - _dropout(mean_kbg, zero_intercept_b[:, None], settings.zero_slope))
+    seen_g: Floats = settings.n_cells * np.einsum("bk,kbg->g", share_bk, seen_kbg)
+    return seen_g
+
+
+def _dropout(mean: Floats, intercept: Floats, slope: float) -> Floats:
+    probability: Floats = expit(intercept - slope * np.log(mean + 1e-8))
+    return probability
+
+
+def _counts(truth: Truth, rng: np.random.Generator) -> sp.csr_matrix:
+    """Draw x_ng, some cells at a time."""
+    chunks = []
+    for start in range(0, truth.batch_n.size, _ROWS):
+        rows = slice(start, start + _ROWS)
+        mean_ng = truth.mean_ng(rows)
+        y_ng = rng.poisson(mean_ng * rng.standard_gamma(truth.theta_g, mean_ng.shape) / truth.theta_g)
+        cell, gene = y_ng.nonzero()
+        lost = rng.random(cell.size) < truth.dropout(mean_ng[cell, gene], truth.batch_n[rows][cell])
+        counts = np.where(lost, 0, y_ng[cell, gene])
+        chunks.append(canonical(sp.coo_matrix((counts, (cell, gene)), y_ng.shape)))
+    return canonical(sp.vstack(chunks, format="csr"))
+
+
+def _remedy(settings: Zinb) -> str:
+    return (
+        f"Raise dataset.n_cells={settings.n_cells} or dataset.library_mean={settings.library_mean:g}, "
+        f"or lower dataset.n_genes={settings.n_genes} or dataset.n_batches={settings.n_batches}"
+    )

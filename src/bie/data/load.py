@@ -1,0 +1,24 @@
+"""From the `dataset` section of the configuration to cells."""
+
+import importlib
+
+from bie.config import Dataset
+from bie.data.cells import Cells
+
+
+def load(dataset: Dataset) -> Cells:
+    """Read, download or simulate the chosen data set, checked.
+
+    Parameters
+    ----------
+    dataset
+        Section of the configuration; its `source` names the module in `bie.data.datasets` that does it.
+
+    Raises
+    ------
+    BadInput
+        If the data cannot be had or are not what the models need; says what to do.
+    """
+    module = importlib.import_module(f"bie.data.datasets.{dataset.source}")
+    cells: Cells = module.load(dataset)
+    return cells

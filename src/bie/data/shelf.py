@@ -1,0 +1,85 @@
+"""The prepared copy of a data set on disk, which all workers map instead of loading it again."""
+
+import json
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from bie.data.cells import Cells
+
+
+def shelve(cells: Cells, folder: Path) -> Path:
+    """Write the cells as plain arrays, or find that this has been done.
+
+    The copy appears under its final name by one rename, so it is whole whenever it is there, also when
+    several processes write it at the same time.
+
+    Returns
+    -------
+    Path
+        ``folder/<first 12 hex digits of cells.sha256>``.
+    """
+    place = folder / cells.sha256[:12]
+    if place.exists():
+        return place
+    draft = folder / f".{place.name}.{uuid.uuid4().hex}"
+    draft.mkdir(parents=True)
+    for name, array in _arrays(cells).items():
+        np.save(draft / f"{name}.npy", array)
+    meta = {
+        "sha256": cells.sha256,
+        "shape": cells.counts.shape,
+        "batches": cells.batches,
+        "labels": cells.labels,
+        "library_prior": cells.library_prior,
+    }
+    (draft / "meta.json").write_text(json.dumps(meta))
+    _publish(draft, place)
+    return place
+
+
+def unshelve(path: Path) -> Cells:
+    """Map a prepared copy: read-only arrays whose pages all processes share, none loaded before its use."""
+    meta = json.loads((path / "meta.json").read_text())
+    arrays: dict[str, NDArray[Any]] = {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}
+    parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+    counts = sp.csr_matrix(parts, shape=tuple(meta["shape"]), copy=False)
+    counts.has_canonical_format = True  # else SciPy would walk through all entries to find out
+    cells = Cells(
+        counts=counts,
+        batch=arrays["batch"],
+        batches=tuple(meta["batches"]),
+        label=arrays.get("label"),
+        labels=tuple(meta["labels"]),
+        cell_names=arrays["cell_names"],
+        gene_names=arrays["gene_names"],
+        library_prior=meta["library_prior"],
+    )
+    vars(cells)["sha256"] = meta["sha256"]  # fills the cache of the property: hashing would read everything
+    return cells
+
+
+def _arrays(cells: Cells) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "data": cells.counts.data,
+        "indices": cells.counts.indices,
+        "indptr": cells.counts.indptr,
+        "batch": cells.batch,
+        "cell_names": cells.cell_names,
+        "gene_names": cells.gene_names,
+    }
+    return arrays if cells.label is None else arrays | {"label": cells.label}
+
+
+def _publish(draft: Path, place: Path) -> None:
+    try:
+        draft.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        shutil.rmtree(draft)  # another process was first, with the same content

@@ -1,0 +1,1 @@
+"""How embeddings are scored: pure functions of arrays, one file per family, each metric with its card."""

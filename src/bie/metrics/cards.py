@@ -1,0 +1,28 @@
+"""Every number of a run's record with its card: the metrics and the terms of the loss."""
+
+import math
+
+from bie.metrics import clustering, dependence, mixing
+from bie.metrics.metric import Card, Metric
+
+METRICS: dict[str, Metric[...]] = {
+    name: member
+    for family in (clustering, mixing, dependence)
+    for name, member in vars(family).items()
+    if isinstance(member, Metric)
+}
+"""The metrics by name, in the order in which the families define them."""
+
+_SCVI = "Lopez et al. 2018, doi:10.1038/s41592-018-0229-2"
+_ANY = (-math.inf, math.inf)
+_POSITIVE = (0.0, math.inf)
+
+LOSS_TERMS = {
+    "elbo": Card("negative ELBO", "lower", _ANY, "nats per cell", _SCVI),
+    "reconstruction": Card("reconstruction", "lower", _ANY, "nats per cell", _SCVI),
+    "kl_z": Card("KL of z", "none", _POSITIVE, "nats per cell", _SCVI),
+    "kl_library": Card("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),
+}
+
+CARDS: dict[str, Card] = {name: metric.card for name, metric in METRICS.items()} | LOSS_TERMS
+"""The card of every number in a record."""

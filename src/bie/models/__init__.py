@@ -1,0 +1,1 @@
+"""The generative model of counts: scVI, its layers and its likelihoods."""

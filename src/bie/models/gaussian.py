@@ -1,0 +1,61 @@
+"""Normal distributions with a diagonal covariance, and the encoder that gives one for each cell."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bie.config import Model
+from bie.models.layers import HiddenLayers, Linear
+from bie.models.noise import Noise
+
+
+class Gaussian(NamedTuple):
+    """Normal distribution of each cell: mean and variance, both ``(..., n, d)``."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def sample(self, noise: Noise) -> Tensor:
+        """Draw that carries gradients to mean and variance (Kingma and Welling 2014)."""
+        return self.mean + self.variance.sqrt() * noise.normal(self.mean.shape)
+
+    def kl(self, mean: Tensor | float = 0.0, variance: Tensor | float = 1.0) -> Tensor:
+        """Kullback-Leibler divergence to the normal distribution with `mean` and `variance`.
+
+        Returns
+        -------
+        Tensor
+            ``sum_d ((v + (m - mean)^2) / variance - 1 - log(v / variance)) / 2`` of each cell,
+            ``(..., n)``, nats, >= 0.
+        """
+        ratio = self.variance / variance
+        return ((ratio + (self.mean - mean).square() / variance - 1 - ratio.log()) / 2).sum(-1)
+
+
+class Encoder(nn.Module):
+    """Network from log counts to a `Gaussian` for each cell (Lopez et al. 2018).
+
+    Parameters
+    ----------
+    n_genes, n_layers, n_out
+        Inputs, hidden layers, dimensions of the distribution.
+    settings
+        Width, dropout, and the floor added to every variance (1e-4 in scvi-tools, 0 in the 2018 code).
+    init
+        Stream of the initial weights.
+    """
+
+    def __init__(
+        self, n_genes: int, n_layers: int, n_out: int, settings: Model, init: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.hidden = HiddenLayers(n_genes, settings.n_hidden, n_layers, init, dropout=settings.dropout)
+        self.mean = Linear(settings.n_hidden, n_out, init)
+        self.log_variance = Linear(settings.n_hidden, n_out, init)
+        self.variance_floor = settings.variance_floor
+
+    def forward(self, log_x_ng: Tensor, noise: Noise | None = None) -> Gaussian:
+        """Distribution of each cell, from ``log(1 + counts)``; without noise nothing is dropped."""
+        h = self.hidden(log_x_ng, noise=noise)
+        return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

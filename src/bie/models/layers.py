@@ -1,0 +1,117 @@
+"""Layers whose parameters keep a row axis, so that one definition serves one run and many.
+
+Weights are (inputs, outputs), everything per output is (1, outputs), and every reduction counts its axes
+from the right. Stacking the parameters of R runs on a leading axis (`torch.func.stack_module_state`)
+therefore gives R models in one, without another line of model code.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bie.models.noise import Noise
+
+
+class Linear(nn.Module):
+    """``x @ weight + bias``, initialised as `torch.nn.Linear` is: uniform within ±1/sqrt(n_in).
+
+    Parameters
+    ----------
+    n_in, n_out
+        Numbers of inputs and outputs.
+    init
+        Stream of the initial weights.
+    """
+
+    def __init__(self, n_in: int, n_out: int, init: torch.Generator) -> None:
+        super().__init__()
+        bound = n_in**-0.5
+        self.weight = nn.Parameter(torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init))
+        self.bias = nn.Parameter(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., n, n_in)`` to ``(..., n, n_out)``."""
+        return x @ self.weight + self.bias
+
+
+class BatchNorm(nn.Module):
+    """Normalises each unit over the cells of the minibatch (Ioffe and Szegedy 2015).
+
+    Equal to `torch.nn.BatchNorm1d` with scVI's momentum 0.01 and eps 0.001: in training by the moments of
+    the minibatch (n >= 2 cells), in evaluation by their running averages.
+    """
+
+    momentum = 0.01
+    eps = 0.001
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, n_units: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, n_units))
+        self.bias = nn.Parameter(torch.zeros(1, n_units))
+        self.register_buffer("running_mean", torch.zeros(1, n_units))
+        self.register_buffer("running_variance", torch.ones(1, n_units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., n, n_units)`` to the same shape."""
+        mean, variance = self._moments(x) if self.training else (self.running_mean, self.running_variance)
+        return (x - mean) * (self.weight * (variance + self.eps).rsqrt()) + self.bias
+
+    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        variance, mean = torch.var_mean(x, dim=-2, correction=0, keepdim=True)
+        n = x.shape[-2]
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_variance.lerp_(variance * (n / (n - 1)), self.momentum)
+        return mean, variance
+
+
+class HiddenLayers(nn.Module):
+    """Linear, batch norm, ReLU, dropout, `n_layers` times; covariates enter at every layer.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_layers
+        Inputs, units of each layer, layers.
+    init
+        Stream of the initial weights.
+    n_covariates
+        Columns of the covariates.
+    dropout
+        Share of the units that is set to zero in training, the rest scaled up by 1/(1 - dropout).
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_layers: int,
+        init: torch.Generator,
+        n_covariates: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [n_in] + [n_hidden] * (n_layers - 1)
+        self.linears = nn.ModuleList(Linear(width + n_covariates, n_hidden, init) for width in widths)
+        self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in widths)
+        self.keep = 1 - dropout
+
+    def forward(self, h: Tensor, covariates: Tensor | None = None, noise: Noise | None = None) -> Tensor:
+        """Map ``(..., n, n_in)`` to ``(..., n, n_hidden)``.
+
+        Parameters
+        ----------
+        h
+            Input of the first layer.
+        covariates
+            ``(..., n, n_covariates)``.
+        noise
+            Stream of the dropout masks; without it nothing is dropped.
+        """
+        for linear, norm in zip(self.linears, self.norms, strict=True):
+            if covariates is not None:
+                h = torch.cat((h, covariates), -1)
+            h = norm(linear(h)).relu()
+            if self.training and noise and self.keep < 1:
+                h = h * noise.keep(h.shape, self.keep) / self.keep
+        return h

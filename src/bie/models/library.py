@@ -1,0 +1,66 @@
+"""Library size: by how much the decoder's proportions are scaled up to a cell's counts."""
+
+import torch
+from torch import Tensor, nn
+
+from bie.config import Model
+from bie.errors import BadInput
+from bie.models.gaussian import Encoder, Gaussian
+from bie.models.noise import Noise
+
+
+class ObservedLibrary(nn.Module):
+    """The cell's total count, taken as it is (the default of scvi-tools)."""
+
+    def forward(
+        self, x_ng: Tensor, log_x_ng: Tensor, batch_nb: Tensor, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """Log total counts ``(..., n, 1)`` and a divergence of zero ``(..., n)``."""
+        total = x_ng.sum(-1)
+        return total.log().unsqueeze(-1), torch.zeros_like(total)
+
+
+class ModelledLibrary(nn.Module):
+    """A latent variable, log-normal with the moments of the cell's batch a priori (Lopez et al. 2018).
+
+    Parameters
+    ----------
+    n_genes
+        Inputs of the encoder, which always has one hidden layer.
+    settings
+        Width, dropout and variance floor of the encoder.
+    mean_b, variance_b
+        Moments of the log total counts of each batch.
+    init
+        Stream of the initial weights.
+
+    Raises
+    ------
+    BadInput
+        A batch whose cells all have the same total count: its prior would be a single point.
+    """
+
+    mean_b1: Tensor
+    variance_b1: Tensor
+
+    def __init__(
+        self, n_genes: int, settings: Model, mean_b: Tensor, variance_b: Tensor, init: torch.Generator
+    ) -> None:
+        super().__init__()
+        if not (variance_b > 0).all():
+            batch = int(variance_b.argmin())
+            raise BadInput(
+                f"model.library=modelled: the cells of batch number {batch} do not vary in total counts. "
+                "Use model.library=observed, or drop that batch."
+            )
+        self.encoder = Encoder(n_genes, 1, 1, settings, init)
+        self.register_buffer("mean_b1", mean_b.unsqueeze(-1))
+        self.register_buffer("variance_b1", variance_b.unsqueeze(-1))
+
+    def forward(
+        self, x_ng: Tensor, log_x_ng: Tensor, batch_nb: Tensor, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """Sampled log library size ``(..., n, 1)`` and its divergence from the prior ``(..., n)``, nats."""
+        posterior: Gaussian = self.encoder(log_x_ng, noise)
+        kl_n = posterior.kl(batch_nb @ self.mean_b1, batch_nb @ self.variance_b1)
+        return posterior.sample(noise), kl_n

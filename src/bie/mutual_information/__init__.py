@@ -1,0 +1,1 @@
+"""Estimation of mutual information by trained critics."""

@@ -1,0 +1,55 @@
+"""What a penalty is to the training loop."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from bie.models.noise import Noise
+
+
+class Penalty(nn.Module, ABC):
+    """A measure of dependence between latent vector and batch that is added to the model's loss.
+
+    Its parameters are those of its critic, which the training loop gives an Adam optimiser of their own.
+
+    Attributes
+    ----------
+    critic_steps
+        Steps of the critic before each step of the model.
+    critic_lr
+        Learning rate of the critic.
+    """
+
+    critic_steps: int
+    critic_lr: float
+
+    @abstractmethod
+    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
+        """Loss that the critic minimises.
+
+        Parameters
+        ----------
+        z_nd
+            Latent vectors of a minibatch, detached from the model.
+        batch_n
+            Their batch codes, int64.
+        noise
+            Stream of the penalty's own draws.
+        """
+
+    @abstractmethod
+    def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        """Term of the model's loss, with gradient into `z_nd` and not into the critic.
+
+        Parameters
+        ----------
+        z_nd, batch_n, noise
+            As for `critic_loss`, `z_nd` attached to the model.
+
+        Returns
+        -------
+        loss : Tensor
+            What is added to the model's loss (nats per cell), scale included.
+        terms : dict[str, Tensor]
+            Named unscaled numbers for the history, nats.
+        """

@@ -1,0 +1,74 @@
+"""Names of the folders and files of the output tree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bie.errors import BadInput
+from bie.store.identity import SHOWN
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One study: ``outputs/<version>/<study>``."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        """Folder of all runs."""
+        return self.root / "runs"
+
+    @property
+    def launches(self) -> Path:
+        """Folder of the launches: plan, command line, source and logs of each."""
+        return self.root / "launches"
+
+    @property
+    def report(self) -> Path:
+        """Folder of tables and figures."""
+        return self.root / "report"
+
+    @property
+    def shelf(self) -> Path:
+        """Prepared datasets by content, shared by the studies of a version."""
+        return self.root.parent / ".cells"
+
+    def config_dir(self, dataset: str, model: str, config_id: str) -> Path:
+        """Folder of the seeds of one grid point."""
+        return self.runs / dataset / model / config_id[:SHOWN]
+
+    def run_dir(self, dataset: str, model: str, config_id: str, seed: int) -> Path:
+        """Folder of one run."""
+        return self.config_dir(dataset, model, config_id) / seed_name(seed)
+
+
+def seed_name(seed: int) -> str:
+    """Folder name of a seed.
+
+    >>> seed_name(7)
+    'seed=0007'
+    """
+    return f"seed={seed:04d}"
+
+
+def find_tree(given: Path | None, outputs: Path = Path("outputs")) -> Tree:
+    """Tree that the user named, or the study under `outputs` that was launched last.
+
+    Raises
+    ------
+    BadInput
+        No such tree, or none at all.
+    """
+    if given is not None:
+        if not (given / "runs").is_dir() and not (given / "launches").is_dir():
+            raise BadInput(f"{given} is not a study: it has neither runs/ nor launches/. {_known(outputs)}")
+        return Tree(given)
+    launched = [(path.stat().st_mtime_ns, path.parent) for path in outputs.glob("*/*/launches")]
+    if not launched:
+        raise BadInput(f"no study in {outputs}/ yet. Make one: python -m bie.run -m study=quickstart")
+    return Tree(max(launched)[1])
+
+
+def _known(outputs: Path) -> str:
+    studies = sorted(str(path.parent) for path in outputs.glob("*/*/launches"))
+    return f"Studies here: {', '.join(studies)}" if studies else f"There is no study in {outputs}/."

@@ -1,0 +1,114 @@
+"""Where a number comes from: code, packages, machine. Never the whole environment."""
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+PACKAGES = ("bie", "torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata", "hydra-core")
+ENVIRONMENT = (
+    "CUDA_VISIBLE_DEVICES",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "SLURM_CLUSTER_NAME",
+    "SLURM_JOB_NODELIST",
+    "SLURM_JOB_PARTITION",
+    "SLURM_RESTART_COUNT",
+)
+SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+
+
+@functools.cache
+def provenance() -> dict[str, Any]:
+    """Facts about the code and the machine, collected once per process."""
+    return {
+        **_git(),
+        "source_sha256": source_sha256(),
+        "lock_sha256": _lock_sha256(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "device": {"type": "cpu", "name": _cpu(), "threads": 1},
+        "slurm": {key: os.environ[key] for key in SLURM if key in os.environ} or None,
+        "environment": {key: os.environ[key] for key in ENVIRONMENT if key in os.environ},
+    }
+
+
+def source_files() -> list[tuple[str, Path]]:
+    """Code and configuration that make the numbers: name in a snapshot, file on disk."""
+    conf = configuration_folder()
+    code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in _PACKAGE.rglob("*.py")]
+    yaml = [(f"conf/{path.relative_to(conf)}", path) for path in conf.rglob("*.yaml")]
+    lock = [("requirements.lock", path) for path in [_lock_file()] if path]
+    return sorted(code + yaml + lock)
+
+
+def source_sha256() -> str:
+    """Hash of the code and the configuration as they are on disk, committed or not."""
+    digest = hashlib.sha256()
+    for name, path in source_files():
+        digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def configuration_folder() -> Path:
+    """``conf/``: inside an installed package, beside ``src/`` in a checkout."""
+    installed = _PACKAGE / "conf"
+    return installed if installed.is_dir() else _PACKAGE.parents[1] / "conf"
+
+
+def installed_packages() -> list[str]:
+    """Every distribution of this environment as ``name==version``."""
+    return sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
+
+
+def _lock_file() -> Path | None:
+    candidates = (_PACKAGE / "requirements.lock", _PACKAGE.parents[1] / "requirements.lock")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _lock_sha256() -> str | None:
+    path = _lock_file()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, str | None]:
+    """Commit, and hash of what differs from it; both None where the package is not in a checkout."""
+    if _run_git("ls-files", "--error-unmatch", str(_PACKAGE / "__init__.py")) is None:
+        return {"git_commit": None, "git_dirty_sha256": None}  # installed, perhaps inside another project
+    diff = _run_git("diff", "HEAD", "--", str(_PACKAGE), str(configuration_folder()))
+    dirty = hashlib.sha256(diff.encode()).hexdigest() if diff else None
+    return {"git_commit": (_run_git("rev-parse", "HEAD") or "").strip() or None, "git_dirty_sha256": dirty}
+
+
+def _run_git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=_PACKAGE, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if sys.platform == "linux" and info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
+        return names[0] if names else platform.machine()
+    return platform.processor() or platform.machine()

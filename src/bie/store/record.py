@@ -1,0 +1,114 @@
+"""Write and read what a run leaves: a record, or the reason why there is none.
+
+``record.json`` is written last and under another name until it is complete, so that it exists if and
+only if the run is done. What exists is never replaced.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bie.store.paths import Tree
+
+RECORD, FAILED, HISTORY = "record.json", "failed.json", "history.csv"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: temporary name, flush to disk, rename."""
+    part = _write_part(path, content)
+    part.replace(path)
+
+
+def _write_part(path: Path, content: bytes) -> Path:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        part.unlink(missing_ok=True)  # a full disk: leave nothing half written behind
+        raise
+    return part
+
+
+def _as_json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_record(folder: Path, record: Mapping[str, Any], files: Mapping[str, bytes]) -> bool:
+    """Write the files of a finished run, its record last.
+
+    Returns
+    -------
+    bool
+        False if the run was done already (by somebody else meanwhile): then nothing was changed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / RECORD).exists():
+        return False
+    for name, content in files.items():
+        write_file(folder / name, content)
+    written = _publish(_write_part(folder / RECORD, _as_json(record)), folder / RECORD)
+    (folder / FAILED).unlink(missing_ok=True)
+    return written
+
+
+def _publish(part: Path, path: Path) -> bool:
+    """Rename unless `path` exists. A hard link tests and creates in one step, even on NFS."""
+    try:
+        path.hardlink_to(part)
+        return True
+    except FileExistsError:
+        return False
+    except OSError:  # a filesystem without hard links
+        part.replace(path)
+        return True
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
+    """Write ``failed.json``, counting the attempts. Nothing is written beside a record.
+
+    Parameters
+    ----------
+    failure
+        At least ``cause``, ``message`` and ``traceback``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / RECORD).exists():
+        attempt = 1 + int((_read(folder / FAILED) or {}).get("attempt", 0))
+        write_file(folder / FAILED, _as_json({**failure, "attempt": attempt}))
+
+
+def done_seeds(config_folder: Path) -> set[int]:
+    """Seeds of a grid point that have a record."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(config_folder) as entries:
+        named = [entry for entry in entries if entry.name.startswith("seed=")]
+        return {int(e.name.removeprefix("seed=")) for e in named if Path(e.path, RECORD).exists()}
+    return set()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """JSON object in a file; None where there is none that can be read."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_all(tree: Tree, name: str) -> Iterator[tuple[Path, dict[str, Any] | None]]:
+    """Every file called `name` (`RECORD` or `FAILED`) of a study, in order of its path.
+
+    Yields
+    ------
+    path, content
+        The content is None where the file cannot be read, for the caller to say so.
+    """
+    for path in sorted(tree.runs.glob(f"*/*/*/seed=*/{name}")):
+        yield path, _read(path)

@@ -1,0 +1,100 @@
+"""Compose the configuration of a choice of groups: with Hydra, once per distinct choice."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from bie.errors import BadInput
+
+GROUPS = ("dataset", "model", "train", "study", "hydra/launcher")
+Plain = dict[str, Any]
+
+
+class Configurations:
+    """The config groups of ``conf/`` and, before them, of the user's own folder.
+
+    Parameters
+    ----------
+    folder
+        The ``conf/`` of bie.
+    own
+        A folder of the user's with the same groups (``--config-dir``); None if there is none.
+    """
+
+    def __init__(self, folder: Path, own: Path | None = None) -> None:
+        self.folder, self.own = folder, own
+        self._composed: dict[tuple[tuple[str, str], ...], Plain] = {}
+
+    @functools.cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Names of the choices of each group."""
+        folders = [folder for folder in (self.own, self.folder) if folder]
+        return {
+            group: sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+            for group in GROUPS
+        }
+
+    def compose(self, choices: Mapping[str, str]) -> Plain:
+        """Plain values for a choice of groups, with the defaults for the others."""
+        key = tuple(sorted(choices.items()))
+        if key not in self._composed:
+            self._composed[key] = self._compose(choices)
+        return self._composed[key]
+
+    def _compose(self, choices: Mapping[str, str]) -> Plain:
+        for group, choice in choices.items():
+            self._check_choice(group, choice)
+        overrides = [f"{group}={choice}" for group, choice in choices.items()]
+        if self.own:
+            overrides.append(f"hydra.searchpath=[file://{self.own.resolve()}]")
+        try:
+            with initialize_config_dir(str(self.folder.resolve()), version_base="1.3"):
+                config = compose("config", overrides, return_hydra_config=True)
+        except HydraException as error:
+            raise BadInput(f"the configuration cannot be composed: {error}") from None
+        plain = {str(k): v for k, v in config.items() if k != "hydra"}
+        launcher = config.hydra.launcher
+        result: Plain = OmegaConf.to_container(
+            OmegaConf.create({**plain, "hydra": {"launcher": launcher}}), resolve=True
+        )  # type: ignore[assignment]
+        return result
+
+    def _check_choice(self, group: str, choice: str) -> None:
+        if choice not in self.groups[group]:
+            hint = _did_you_mean(str(choice), self.groups[group])
+            among = ", ".join(self.groups[group])
+            raise BadInput(f"{group}={choice}: there is no such {group}.{hint} Choices: {among}")
+
+    @functools.cached_property
+    def keys(self) -> set[str]:
+        """Every key that acts under some choice of groups."""
+        choices = [(group, choice) for group, names in self.groups.items() for choice in names]
+        return {key for group, choice in choices for key in _leaves(self.compose({group: choice}))}
+
+    def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
+        """Error for a key that acts nowhere, with the nearest names."""
+        hint = _did_you_mean(key, [*self.keys, *GROUPS])
+        here = sorted(_leaves(self.compose(choices)))
+        section = key.rpartition(".")[0]
+        siblings = [name.removeprefix(f"{section}.") for name in here if name.startswith(f"{section}.")]
+        settings = f" Settings of {section}: {', '.join(siblings)}" if section and siblings else ""
+        return BadInput(f"{key} is not a setting.{hint}{settings}")
+
+
+def _did_you_mean(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _leaves(plain: Plain, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all values, sections included."""
+    for key, value in plain.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")

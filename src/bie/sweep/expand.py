@@ -1,0 +1,197 @@
+"""Axes -> checked configurations, one per grid point, with the keys that do not act taken out."""
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from bie.config import RunConfig, Section, Settings, validated
+from bie.errors import BadInput
+from bie.sweep.compose import GROUPS, Configurations, Plain
+from bie.sweep.grammar import Axis, read_axes
+
+_SETTINGS = tuple(Settings.model_fields)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One combination of all axes but the seed's.
+
+    Attributes
+    ----------
+    config
+        Checked configuration, with the first of the seeds.
+    seeds
+        Seeds in the order given, repetitions included.
+    grid
+        The swept keys that act here, with their values as checked.
+    silent
+        Why some of the swept or given keys do not act here, one text each.
+    """
+
+    config: RunConfig
+    seeds: tuple[int, ...]
+    grid: dict[str, Any]
+    silent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """What was typed, understood: settings of the launch and all combinations."""
+
+    settings: Settings
+    combinations: list[Combination]
+    swept: bool
+
+
+def expand(overrides: Sequence[str], configurations: Configurations) -> Expansion:
+    """Read overrides, add those of the study they name, compose, apply and check.
+
+    Raises
+    ------
+    BadInput
+        Anything that cannot be read, is unknown or out of range.
+    """
+    axes = _with_study(overrides, configurations)
+    seeds, axes = _take_seed_axis(axes)
+    settings = _settings(axes, configurations)
+    combinations = [
+        _combination(dict(_assignments(axes, values)), seeds, axes, configurations)
+        for values in itertools.product(*(axis.values for axis in axes))
+    ]
+    swept = any(axis.swept for axis in axes) or len(seeds) > 1
+    return Expansion(settings, combinations, swept)
+
+
+def _with_study(overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
+    """The study's axes first, so that what was typed has the last word."""
+    typed = read_axes(overrides, configurations.groups)
+    study = next((axis for axis in typed if axis.keys == ("study",)), None)
+    if study is None:
+        return typed
+    if study.swept:
+        raise BadInput("study: one study per command; run the command once for each")
+    texts = configurations.compose({"study": study.values[0][0]})["study"]["sweep"]
+    return read_axes([*texts, *overrides], configurations.groups)
+
+
+def _take_seed_axis(axes: list[Axis]) -> tuple[tuple[Any, ...], list[Axis]]:
+    """Values of a plain axis of seeds, and the other axes."""
+    seeds = [axis for axis in axes if axis.keys == ("seed",)]
+    values = tuple(value for (value,) in seeds[0].values) if seeds else ()
+    return values, [axis for axis in axes if axis.keys != ("seed",)]
+
+
+def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
+    """Settings of the launch: one value each, the same for all runs."""
+    for axis in axes:
+        for key in axis.keys:
+            if axis.swept and (key in ("hydra/launcher", "study") or key.split(".")[0] in _SETTINGS):
+                raise BadInput(f"{key} cannot be swept: it is one for the whole launch")
+    fixed = dict(_assignments(axes, [axis.values[0] for axis in axes]))
+    choices, keys = _choices(fixed)
+    plain = copy.deepcopy(configurations.compose(choices))
+    for key, value in keys.items():
+        if key.split(".")[0] in _SETTINGS and not _assign(plain, key, value):
+            raise configurations.unknown(key, choices)
+    return validated(Settings, {key: plain[key] for key in _SETTINGS})
+
+
+def _combination(
+    assigned: Mapping[str, Any], seeds: tuple[Any, ...], axes: Sequence[Axis], configurations: Configurations
+) -> Combination:
+    choices, keys = _choices(assigned)
+    plain = copy.deepcopy(configurations.compose(choices))
+    silent = []
+    for key, value in keys.items():
+        if not _assign(plain, key, value):
+            if key not in configurations.keys:
+                raise configurations.unknown(key, choices)
+            silent.append(f"{key} does not act on {_owner(key, choices, plain)}")
+    run = {key: value for key, value in plain.items() if key not in _SETTINGS}
+    values = seeds or (plain["seed"],)
+    config, checked = _checked(run, values)
+    silenced = _inactive(config, keys)
+    swept = [key for axis in axes if axis.swept for key in axis.keys if key not in (*GROUPS, "seed")]
+    dumped = config.model_dump(mode="json")
+    grid = {
+        key: value for key in swept if key not in silenced and (value := _lookup(dumped, key)) is not None
+    }
+    return Combination(config, checked, grid, (*silent, *silenced.values()))
+
+
+def _checked(run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:
+    config = validated(RunConfig, run | {"seed": seeds[0]})
+    return config, tuple(
+        value
+        if type(value) is int and 0 <= value < 2**32
+        else validated(RunConfig, run | {"seed": value}).seed
+        for value in seeds
+    )
+
+
+def _assignments(axes: Sequence[Axis], values: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+    for axis, row in zip(axes, values, strict=True):
+        yield from zip(axis.keys, row, strict=True)
+
+
+def _choices(assigned: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Split assignments into choices of groups and values of keys."""
+    choices = {key: str(value) for key, value in assigned.items() if key in GROUPS}
+    return choices, {key: value for key, value in assigned.items() if key not in GROUPS}
+
+
+def _assign(plain: Plain, key: str, value: Any) -> bool:
+    """Set an existing dotted key; False where there is none."""
+    *sections, leaf = key.split(".")
+    node: Any = plain
+    for section in sections:
+        node = node.get(section) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or leaf not in node:
+        return False
+    if isinstance(node[leaf], dict):
+        if not isinstance(value, dict):
+            raise BadInput(f"{key}={value}: {key} is a section; its settings: {', '.join(node[leaf])}")
+        return all(_assign(node[leaf], str(inner), item) for inner, item in value.items())
+    node[leaf] = _interpolated(plain, value)
+    return True
+
+
+def _interpolated(plain: Plain, value: Any) -> Any:
+    """Resolve ``${...}`` of OmegaConf, such as ``${oc.env:SCRATCH}``."""
+    if isinstance(value, str) and "${" in value:
+        return OmegaConf.create({**plain, "_": value})["_"]
+    return value
+
+
+def _owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
+    """The choice that silences a key: the dataset for ``dataset.*``, the model for all others."""
+    group = key.split(".")[0] if key.split(".")[0] in GROUPS else "model"
+    return f"{group}={choices.get(group, plain[group]['name'])}"
+
+
+def _inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Given keys that the configuration itself silences, such as another mode's, and why."""
+    reasons = {}
+    for key in keys:
+        *sections, leaf = key.split(".")
+        node = _section(config, sections)
+        if node is not None and leaf in node.inactive():
+            reasons[key] = f"{key} has no effect with {'.'.join(sections)}.{node.inactive()[leaf]}"
+    return reasons
+
+
+def _section(config: Section, names: Sequence[str]) -> Section | None:
+    for name in names:
+        config = getattr(config, name, None)  # type: ignore[assignment]
+    return config if isinstance(config, Section) else None
+
+
+def _lookup(plain: Plain, key: str) -> Any:
+    node: Any = plain
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, dict) else None
+    return node

@@ -1,0 +1,192 @@
+"""How a launch gets on, for people: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from bie.sweep.task import Outcome, Task
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+BAR = 20
+
+
+class Scoreboard:
+    """Counts and times of a launch; both displays read it.
+
+    Parameters
+    ----------
+    n_tasks
+        Number of runs to do, by model: models differ in how long they take.
+    n_workers
+        Processes at work.
+    """
+
+    def __init__(self, n_tasks: Mapping[str, int], n_workers: int) -> None:
+        self.left, self.n_workers = Counter(n_tasks), n_workers
+        self.total = sum(n_tasks.values())
+        self.done = 0
+        self.failed: Counter[str] = Counter()
+        self.running: dict[int, tuple[Task, float]] = {}
+        self.shares: dict[int, float] = {}
+        self._seconds: dict[str, list[float]] = {}
+
+    def started(self, slot: int, task: Task) -> None:
+        """Note when a run began."""
+        self.running[slot] = (task, time.monotonic())
+        self.shares[slot] = 0.0
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Note how far a run has come."""
+        self.shares[slot] = epoch / self.running[slot][0].config.train.epochs
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Count a run and learn from its time."""
+        del self.running[slot]
+        model = task.config.model.name
+        self.left[model] -= 1
+        if outcome.cause:
+            self.failed[outcome.cause] += 1
+        else:
+            self.done += 1
+            self._seconds.setdefault(model, []).append(outcome.seconds)
+
+    def seconds_left(self) -> float | None:
+        """Estimate from the runs so far; None while nothing is known."""
+        known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
+        for slot, (task, start) in self.running.items():
+            if self.shares[slot] > 0.02 and task.config.model.name not in known:
+                known[task.config.model.name] = (time.monotonic() - start) / self.shares[slot]
+        if not known:
+            return None
+        other = sum(known.values()) / len(known)
+        work = sum(n * known.get(model, other) for model, n in self.left.items())
+        begun = sum(
+            self.shares[s] * known.get(t.config.model.name, other) for s, (t, _) in self.running.items()
+        )
+        return max(work - begun, 0.0) / self.n_workers
+
+    def line(self) -> str:
+        """One line: how many, how many failed, how long still."""
+        ended = self.done + sum(self.failed.values())
+        left = self.seconds_left()
+        parts = [
+            f"{ended}/{self.total}",
+            f"{self.n_workers} worker{'s' * (self.n_workers != 1)}",
+            f"running {len(self.running)}",
+            f"failed {sum(self.failed.values())}",
+            f"left {duration(left)}" if left is not None and ended < self.total else "",
+        ]
+        return "   ".join(part for part in parts if part)
+
+
+class Lines:
+    """A line for each run that ends: for log files and pipes."""
+
+    def __init__(self, board: Scoreboard, stream: TextIO) -> None:
+        self.board, self._stream = board, stream
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.flush()
+
+    def started(self, slot: int, task: Task) -> None:
+        """Say nothing: a line per end is enough."""
+        self.board.started(slot, task)
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Say nothing."""
+        self.board.epoch(slot, epoch)
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Print how the run ended and how the launch stands."""
+        self.board.ended(slot, task, outcome)
+        print(f"{self.board.line()}   {ending(task, outcome)}", file=self._stream, flush=True)
+
+
+class Display:
+    """A bar and the last run, redrawn in place; failures stay on the screen."""
+
+    def __init__(self, board: Scoreboard) -> None:
+        self.board, self._last = board, ""
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Display":
+        from rich.live import Live
+
+        self._live = Live(get_renderable=self._text, refresh_per_second=4, transient=True)
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live:
+            self._live.__exit__(None, None, None)
+
+    def started(self, slot: int, task: Task) -> None:
+        """Show the run among those at work."""
+        self.board.started(slot, task)
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Move the bar."""
+        self.board.epoch(slot, epoch)
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Show the run as the last one; print a failure for good."""
+        self.board.ended(slot, task, outcome)
+        self._last = ending(task, outcome)
+        if outcome.cause and self._live:
+            self._live.console.print(f"  {self._last}", style="red", highlight=False, markup=False)
+
+    def _text(self) -> str:
+        board = self.board
+        share = (
+            board.done + sum(board.failed.values()) + sum(board.shares[s] for s in board.running)
+        ) / board.total
+        full = round(BAR * share)
+        seeds = sorted({task.config.seed for task, _ in board.running.values()})
+        now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
+        last = f"\n  last: {self._last}" if self._last else ""
+        return f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}"
+
+
+def display(board: Scoreboard, stream: TextIO = sys.stdout) -> Display | Lines:
+    """The display that fits where the output goes."""
+    return Display(board) if stream.isatty() else Lines(board, stream)
+
+
+def ending(task: Task, outcome: Outcome) -> str:
+    """One line on how a run ended."""
+    name = f"{task.title} seed={task.config.seed}"
+    if outcome.cause:
+        return (
+            f"failed ({outcome.cause}) {name}: {outcome.message.splitlines()[0] if outcome.message else ''}"
+        )
+    return "  ".join(
+        part for part in (f"done {name}", scores(outcome.scores), duration(outcome.seconds)) if part
+    )
+
+
+def scores(values: Mapping[str, float | None]) -> str:
+    """The test scores that a progress line has room for."""
+    ari, be, ceiling = (values.get(name) for name in ("ari", "be", "be_ceiling"))
+    shown = [f"ari {ari:.2f}"] if ari is not None else []
+    shown += [f"be {be:.2f} of {ceiling:.2f}"] if be is not None and ceiling is not None else []
+    return "  ".join(shown)
+
+
+def duration(seconds: float) -> str:
+    """Time in the units that people use.
+
+    >>> duration(7.2), duration(130), duration(5400)
+    ('7 s', '2.2 min', '1 h 30 min')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.2g} min" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"

@@ -1,0 +1,1 @@
+"""Training of a model, with or without a penalty, and its evaluation."""

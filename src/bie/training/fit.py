@@ -1,0 +1,189 @@
+"""The training loop, and what is read off a trained model.
+
+There is one loop for every model. What differs between models is the penalty, an object with a critic loss
+and an encoder loss of which this module knows no more than that.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bie.config import Train
+from bie.data.cells import Cells
+from bie.errors import RunFailed
+from bie.models.noise import Noise
+from bie.models.scvi import Scvi, Terms
+from bie.penalties.base import Penalty
+from bie.seeds import Streams
+from bie.training.batches import chunks, dense, minibatches
+from bie.training.schedules import KlSchedule
+
+Row = dict[str, float]
+History = list[Row]
+
+
+def fit(
+    model: Scvi,
+    penalty: Penalty | None,
+    cells: Cells,
+    train_rows: NDArray[np.int64],
+    test_rows: NDArray[np.int64],
+    settings: Train,
+    streams: Streams,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+) -> History:
+    """Train the model, in place, and leave it in evaluation mode.
+
+    Each minibatch minimises ``mean(reconstruction + KL of library) + KL term + penalty``, after the
+    penalty's critic has taken its own steps on the same, detached latent vectors.
+
+    Parameters
+    ----------
+    model, penalty
+        What is trained; `penalty` None for plain scVI.
+    cells, train_rows, test_rows
+        The data, the rows that train, the rows that are evaluated after every epoch.
+    settings
+        Section ``train`` of the configuration.
+    streams
+        Of the run; ``minibatch``, ``noise``, ``penalty`` and ``evaluation`` are read here.
+    on_epoch
+        Called with each row of the history as it is made.
+
+    Returns
+    -------
+    History
+        A row for each epoch: ``epoch`` (from 1), ``kl_weight``, and, in nats per cell, lower better:
+        ``train_{loss,elbo,reconstruction,kl_z,kl_library}``, ``train_`` and each term of the penalty (means
+        over the minibatches as they were trained, weighted by size), ``test_{elbo,...}`` as `loss_terms`.
+
+    Raises
+    ------
+    RunFailed
+        Cause ``nan``: a term is not finite; the message names the first one and the epoch.
+    """
+    trainer = Trainer(model, penalty, settings, streams)
+    order = streams.numpy("minibatch")
+    history: History = []
+    for epoch in range(settings.epochs):
+        batches = (dense(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
+        train = trainer.epoch(batches, epoch)
+        test = loss_terms(model, cells, test_rows, streams)
+        row = {"epoch": epoch + 1, "kl_weight": trainer.schedule.weight(epoch)}
+        row |= {f"train_{name}": value for name, value in train.items()}
+        row |= {f"test_{name}": value for name, value in test.items()}
+        history.append(_finite(row, epoch))
+        on_epoch(row)
+    return history
+
+
+class Trainer:
+    """The optimisers of a model and its critic, and the step they take together.
+
+    Parameters
+    ----------
+    model, penalty, settings, streams
+        As for `fit`.
+    """
+
+    def __init__(self, model: Scvi, penalty: Penalty | None, settings: Train, streams: Streams) -> None:
+        self.model, self.penalty = model, penalty
+        self.schedule = KlSchedule(settings.kl)
+        self.noise, self.penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
+        self.optimiser = torch.optim.Adam(
+            model.parameters(),
+            lr=settings.lr,
+            eps=settings.adam_eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        if penalty and penalty.critic_steps:
+            self.critic_optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
+
+    def epoch(self, batches: Iterable[tuple[Tensor, Tensor]], epoch: int) -> Row:
+        """Take a step for each minibatch; mean of each term over the cells."""
+        self.model.train()
+        return _mean((len(x_ng), self.step(x_ng, batch_n, epoch)) for x_ng, batch_n in batches)
+
+    def step(self, x_ng: Tensor, batch_n: Tensor, epoch: int) -> Row:
+        """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
+        terms = self.model(x_ng, batch_n, self.noise)
+        parts = _parts(terms)
+        loss = parts["reconstruction"] + parts["kl_library"] + self.schedule.term(terms.kl_z_n, epoch)
+        if self.penalty:
+            self._train_critic(self.penalty, terms.z_nd.detach(), batch_n)
+            penalty_loss, penalty_parts = self.penalty.encoder_loss(terms.z_nd, batch_n, self.penalty_noise)
+            loss, parts = loss + penalty_loss, parts | penalty_parts
+        row = _finite({name: part.item() for name, part in (parts | {"loss": loss}).items()}, epoch)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        return row
+
+    def _train_critic(self, penalty: Penalty, z_nd: Tensor, batch_n: Tensor) -> None:
+        for _ in range(penalty.critic_steps):
+            self.critic_optimiser.zero_grad()
+            torch.autograd.backward(penalty.critic_loss(z_nd, batch_n, self.penalty_noise))
+            self.critic_optimiser.step()
+
+
+@torch.inference_mode()
+def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Embedding of some cells: posterior means in evaluation mode.
+
+    Returns
+    -------
+    NDArray
+        ``z_nd``, float32, in the order of `rows`. The model is left in evaluation mode.
+    """
+    model.eval()
+    return np.concatenate([model.posterior_mean(x_ng).numpy() for x_ng, _ in chunks(cells, rows)])
+
+
+@torch.inference_mode()
+def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams) -> Row:
+    """Parts of the loss on some cells in evaluation mode, KL at full weight.
+
+    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only.
+
+    Returns
+    -------
+    Row
+        ``elbo`` (negative, the sum of the others), ``reconstruction``, ``kl_z``, ``kl_library``: nats per
+        cell, lower better. The model is left in evaluation mode.
+    """
+    model.eval()
+    noise = Noise(streams.torch("evaluation"))
+    parts = ((len(x_ng), _parts(model(x_ng, batch_n, noise))) for x_ng, batch_n in chunks(cells, rows))
+    return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
+
+
+def _parts(terms: Terms) -> dict[str, Tensor]:
+    """Mean of each part of the loss over the cells of a minibatch."""
+    reconstruction, kl_z, kl_library = (
+        part_n.mean() for part_n in (terms.reconstruction_n, terms.kl_z_n, terms.kl_library_n)
+    )
+    elbo = reconstruction + kl_z + kl_library
+    return {"reconstruction": reconstruction, "kl_z": kl_z, "kl_library": kl_library, "elbo": elbo}
+
+
+def _mean(rows: Iterable[tuple[int, Row]]) -> Row:
+    """Mean of each term, where a row holds the means of so many cells."""
+    totals: Row = {}
+    n_cells = 0
+    for n, row in rows:
+        n_cells += n
+        totals = {name: totals.get(name, 0.0) + n * value for name, value in row.items()}
+    return {name: total / n_cells for name, total in totals.items()}
+
+
+def _finite(row: Row, epoch: int) -> Row:
+    """Hand the row on if all its numbers are finite, else end the run."""
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise RunFailed("nan", f"{name} is {value} in epoch {epoch + 1}; a smaller train.lr may help")
+    return row

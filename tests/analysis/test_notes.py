@@ -1,0 +1,66 @@
+from collections.abc import Callable
+from typing import Any
+
+from bie.analysis.notes import notes
+from bie.analysis.study import read_study
+from bie.store.paths import Tree
+
+Make = Callable[..., Any]
+
+
+def notes_of(disk: Any, dataset: str = "zinb", split: str = "test") -> list[str]:
+    return notes(read_study(Tree(disk.root)), dataset, split)
+
+
+def test_a_complete_study_of_one_code_needs_no_notes(disk: Any, point: Make) -> None:
+    disk.plan([point()], [0, 1])
+    for seed in (0, 1):
+        disk.record(point(), seed, {"ari": 0.5})
+    assert notes_of(disk) == []
+
+
+def test_failed_missing_and_unreadable_runs_are_counted_apart(disk: Any, point: Make) -> None:
+    disk.plan([point()], range(8))
+    disk.record(point(), 0, {"ari": 0.5})
+    for seed, cause in [(1, "timeout"), (2, "nan"), (3, "nan")]:
+        disk.failure(point(), seed, cause)
+    disk.record(point(), 4, {"ari": 0.5}).write_text("")
+    failed, unreadable, missing = notes_of(disk)
+    folder = f"runs/zinb/scvi/{point().id[:12]}"
+    assert failed == f"3 runs failed: nan 2, timeout 1 (why: {folder}/seed=0001/failed.json)"
+    assert unreadable.startswith(f"cannot be read, left out: {folder}/seed=0004/record.json")
+    assert missing.startswith("3 runs missing: ")
+
+
+def test_one_failure_is_one_run(disk: Any, point: Make) -> None:
+    disk.failure(point(), 0, "nan")
+    assert notes_of(disk)[0].startswith("1 run failed: nan 1 ")
+
+
+def test_missing_numbers_are_grouped_by_reason_and_belong_to_their_split(disk: Any, point: Make) -> None:
+    labels = {"test.ari": "no labels", "test.nmi": "no labels"}
+    for seed in range(3):
+        disk.record(point(), seed, {"ari": None, "nmi": None, "be": 0.5}, {"ari": 0.1}, missing=labels)
+    disk.record(
+        point(), 3, {"ari": None, "nmi": 0.2, "be": 0.5}, {"ari": 0.1}, missing={"test.ari": "one label"}
+    )
+    assert notes_of(disk) == [
+        "NMI, ARI: no value in 3 runs (no labels)",
+        "ARI: no value in 1 run (one label)",
+    ]
+    assert notes_of(disk, split="train") == ["NMI, BE: no value in any run (not in the record)"]
+
+
+def test_records_of_different_code_in_one_table_are_pointed_out(disk: Any, point: Make) -> None:
+    for seed in range(3):
+        disk.record(point(), seed, {"ari": 0.5}, git_commit=("c" if seed else "d") * 40)
+    disk.record(point(dataset="other"), 0, {"ari": 0.5}, git_commit="e" * 40)
+    code = "records made by 2 versions of the code: ccccccc/bbbbbbb (2 runs), ddddddd/bbbbbbb (1 run)"
+    assert notes_of(disk) == [code]
+    assert notes_of(disk, "other") == []
+
+
+def test_records_of_different_packages_in_one_table_are_pointed_out(disk: Any, point: Make) -> None:
+    for seed, torch in enumerate(["2.13.0", "2.13.0", "2.12.1"]):
+        disk.record(point(), seed, {"ari": 0.5}, packages={"torch": torch, "numpy": "2.4.0"})
+    assert notes_of(disk) == ["records made with different torch: 2.13.0 (2 runs), 2.12.1 (1 run)"]

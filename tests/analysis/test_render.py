@@ -1,0 +1,88 @@
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bie.analysis.render import as_latex, as_markdown, as_text, latex
+from bie.analysis.wide import Table
+
+TABLE = Table(
+    title="zinb_1, test cells",
+    header=("model", "mine.scale", "n", "ARI ↑", "negative ELBO ↓"),
+    rows=(
+        ("scvi", "–", "100/100", ".742±.051", "1235±12"),
+        ("scvi_mine", "1000", "99/100", "-.75±.12†", "1234.8±8.0†"),
+        ("scvi_mine", "5000", "0/100", "–†", "–†"),
+    ),
+    notes=("1 run failed: nan 1", "ARI: no value in 1 run (größer | kleiner)"),
+)
+
+
+def test_text_is_aligned_by_the_plus_minus() -> None:
+    title, header, *rows, first, second = as_text(TABLE).splitlines()
+    assert title.startswith("zinb_1, test cells, mean±sd over seeds")
+    assert "†" in title
+    assert [line.split()[0] for line in rows] == ["scvi", "scvi_mine", "scvi_mine"]
+    assert {tuple(m.start() for m in re.finditer("±", row)) for row in rows[:2]} == {(36, 49)}
+    assert header.index("ARI") < 36 < header.index("negative") < 49
+    assert [row.index("/") + len("/100") for row in rows] == [header.index(" n ") + 2] * 3
+    assert (first, second) == TABLE.notes
+    assert not any(line != line.rstrip() for line in [header, *rows])
+
+
+def test_the_mark_is_explained_only_where_it_occurs() -> None:
+    clean = Table(TABLE.title, TABLE.header, TABLE.rows[:1], ())
+    assert "†" not in as_text(clean) + as_markdown("s", [clean]) + as_latex([clean])
+
+
+def test_markdown_rows_have_as_many_cells_as_the_header() -> None:
+    text = as_markdown("my study", [TABLE, TABLE])
+    assert text.startswith("# my study\n\n## zinb_1, test cells\n")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 * (2 + len(TABLE.rows))
+    assert {row.count("|") for row in rows} == {len(TABLE.header) + 1}
+    assert "- 1 run failed: nan 1" in text
+    assert text.endswith("\n")
+
+
+def test_markdown_escapes_what_would_end_a_cell() -> None:
+    piped = Table("t", ("a|b",), (("c|d",),), ())
+    assert r"| a\|b |" in as_markdown("s", [piped])
+
+
+def test_latex_rows_have_as_many_cells_as_the_tabular_has_columns() -> None:
+    text = as_latex([TABLE])
+    spec = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)
+    assert spec
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 1 + len(TABLE.rows)
+    assert {row.count("&") + 1 for row in rows} == {len(spec.group(1))} == {len(TABLE.header)}
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 1
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("scvi_mine", r"scvi\_mine"),
+        ("50% & #1 ${x}", r"50\% \& \#1 \$\{x\}"),
+        (r"a\b~c^d", r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d"),
+        ("-.05±.01", r"$-$.05$\pm$.01"),
+        ("2025-01", "2025-01"),
+    ],
+)
+def test_latex_escapes(text: str, escaped: str) -> None:
+    assert latex(text) == escaped
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
+def test_latex_compiles(tmp_path: Path) -> None:
+    (tmp_path / "summary.tex").write_text(as_latex([TABLE, TABLE]), encoding="utf-8")
+    frame = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{summary}\end{document}"
+    (tmp_path / "main.tex").write_text(frame)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -1,0 +1,34 @@
+"""What several test folders need: the shipped configuration, tiny simulated sweeps."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bie.store.provenance import configuration_folder
+from bie.sweep.compose import Configurations
+
+TINY = (
+    "dataset.size=smoke",
+    "train=smoke",
+    "train.epochs=2",
+    "metrics.kmeans.n_init=2",
+)
+"""Overrides that make a run of a second."""
+
+
+@pytest.fixture(scope="session")
+def configurations() -> Configurations:
+    return Configurations(configuration_folder())
+
+
+@pytest.fixture
+def tiny() -> tuple[str, ...]:
+    return TINY
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder: `outputs/` lands in it."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path

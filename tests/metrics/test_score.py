@@ -1,0 +1,168 @@
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bie.config import Metrics
+from bie.metrics.cards import CARDS, METRICS
+from bie.metrics.mixing import be_ceiling
+from bie.metrics.score import score
+
+Codes = NDArray[np.int64]
+LABELLED = {"asw", "nmi", "ari", "uca"}
+MIXING = {"be", "be_ceiling", "be_ratio"}
+
+
+def settings(neighbours: int = 20, pools: int | None = None) -> Metrics:
+    be = {"neighbours": neighbours, "pools": pools}
+    return Metrics.model_validate({"kmeans": {"n_init": 5}, "be": be})
+
+
+def cells(n: int = 300, seed: int = 0) -> tuple[NDArray[np.float32], Codes, Codes]:
+    rng = np.random.default_rng(seed)
+    label_n = np.arange(n) % 3
+    z_nd = rng.normal(scale=0.3, size=(n, 4)) + 3 * np.eye(3, 4)[label_n]
+    return z_nd.astype(np.float32), rng.integers(2, size=n), label_n
+
+
+def scored(
+    z_nd: NDArray[np.float32],
+    batch_n: Codes,
+    label_n: Codes | None,
+    n_batches: int = 2,
+    n_labels: int = 3,
+    metrics: Metrics | None = None,
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    rng = np.random.default_rng(0)
+    return score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), 0, rng)
+
+
+def test_perfect_embedding() -> None:
+    z_nd, batch_n, label_n = cells()
+    values, missing = scored(z_nd, batch_n, label_n)
+    assert missing == {}
+    assert values.keys() == METRICS.keys()
+    assert [values[name] for name in ("nmi", "ari", "uca")] == pytest.approx([1, 1, 1])
+    assert values["asw"] == pytest.approx(0.85, abs=0.1)
+    assert values["be_ratio"] == pytest.approx(1.0, abs=0.05)
+    assert values["mi_ross"] == pytest.approx(0.0, abs=0.1)
+    assert values["be_ceiling"] == be_ceiling(batch_n, 2, 20)
+
+
+def test_embedding_of_the_batch_alone() -> None:
+    z_nd, batch_n, label_n = cells()
+    values, _ = scored(z_nd * 0.01 + batch_n[:, None].astype(np.float32), batch_n, label_n)
+    assert values["be"] == values["be_ratio"] == 0.0
+    entropy = -sum(p * math.log(p) for p in np.bincount(batch_n) / len(batch_n))
+    assert values["mi_ross"] == pytest.approx(entropy, abs=0.02)
+
+
+def test_same_input_gives_the_same_bits() -> None:
+    z_nd, batch_n, label_n = cells()
+    metrics = settings(pools=50)
+    assert scored(z_nd, batch_n, label_n, metrics=metrics) == scored(z_nd, batch_n, label_n, metrics=metrics)
+
+
+def test_pools_change_batch_entropy_only() -> None:
+    z_nd, batch_n, label_n = cells()
+    z_nd[:, 3] += batch_n
+    every, _ = scored(z_nd, batch_n, label_n)
+    pooled, _ = scored(z_nd, batch_n, label_n, metrics=settings(pools=50))
+    assert {name for name in every if every[name] != pooled[name]} == {"be", "be_ratio"}
+
+
+def test_float32_is_computed_in_float64() -> None:
+    z_nd, batch_n, label_n = cells()
+    single, _ = scored(z_nd, batch_n, label_n)
+    double, _ = score(
+        z_nd.astype(np.float64), batch_n, 2, label_n, 3, settings(), 0, np.random.default_rng(0)
+    )
+    assert single == double
+    assert {type(value) for value in single.values()} == {float}
+
+
+def test_more_neighbours_than_cells() -> None:
+    z_nd, batch_n, label_n = cells(9)
+    values, _ = scored(z_nd, batch_n, label_n, metrics=settings(neighbours=50))
+    assert values["be_ceiling"] == be_ceiling(batch_n, 2, 8)
+
+
+def test_missing_labels() -> None:
+    z_nd, batch_n, _ = cells()
+    values, missing = scored(z_nd, batch_n, None, n_labels=0)
+    assert missing == dict.fromkeys(LABELLED, "no labels")
+    assert all((values[name] is None) == (name in LABELLED) for name in values)
+
+
+def test_one_label_and_one_batch() -> None:
+    z_nd, batch_n, label_n = cells()
+    _, missing = scored(z_nd, batch_n * 0, label_n * 0)
+    assert missing.keys() == LABELLED | MIXING | {"mi_ross"}
+    assert missing["ari"] == "cells of one label only"
+    assert missing["be_ratio"] == "cells of one batch only"
+
+
+def test_a_part_that_lacks_a_label_and_a_batch() -> None:
+    z_nd, batch_n, label_n = cells()
+    values, missing = scored(z_nd, batch_n, label_n % 2, n_batches=3)
+    assert missing == {}
+    assert values["uca"] == pytest.approx(0.8, abs=0.15)  # three clusters for two labels
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_handful_of_cells_is_missing_not_an_error(n: int) -> None:
+    z_nd, _, label_n = cells(n)
+    values, missing = scored(z_nd, np.arange(n) % 2, label_n)
+    assert missing.keys() >= LABELLED
+    assert all((values[name] is None) == (name in missing) for name in values)
+    assert all(value is None or math.isfinite(value) for value in values.values())
+
+
+def test_collapsed_embedding() -> None:
+    z_nd, batch_n, label_n = cells()
+    _, missing = scored(z_nd * 0, batch_n, label_n)
+    assert missing.keys() == METRICS.keys() - {"be_ceiling"}
+    assert missing["ari"] == "1 distinct latent vectors for 3 clusters"
+
+
+def test_single_neighbour_has_no_ratio() -> None:
+    z_nd, batch_n, label_n = cells()
+    values, missing = scored(z_nd, batch_n, label_n, metrics=settings(neighbours=1))
+    assert values["be"] == values["be_ceiling"] == 0.0
+    assert missing.keys() == {"be_ratio"}
+
+
+def test_every_number_of_a_record_has_a_card() -> None:
+    loss_terms = {"elbo", "reconstruction", "kl_z", "kl_library"}
+    assert CARDS.keys() == LABELLED | MIXING | {"mi_ross"} | loss_terms
+    for card in CARDS.values():
+        assert card.label
+        assert card.reference
+        assert card.direction in {"higher", "lower", "none"}
+        assert card.range[0] < card.range[1]
+
+
+def test_values_lie_in_the_range_of_their_card() -> None:
+    z_nd, batch_n, label_n = cells(seed=3)
+    values, _ = scored(z_nd, batch_n, label_n)
+    for name, value in values.items():
+        low, high = CARDS[name].range
+        assert value is not None
+        assert low <= value <= high + 1e-12
+
+
+def test_a_metric_keeps_the_name_and_text_of_its_function() -> None:
+    for name, metric in METRICS.items():
+        assert name == metric.__name__  # type: ignore[attr-defined]
+        assert metric.__doc__ == metric.function.__doc__ is not None
+
+
+def test_importing_the_metrics_loads_nothing_heavy() -> None:
+    heavy = ["torch", "sklearn", "scipy", "pandas", "anndata"]
+    code = f"import bie.metrics.score, json, sys; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(loaded.stdout) == []

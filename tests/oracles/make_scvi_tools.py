@@ -1,0 +1,150 @@
+"""What scvi-tools computes for fixed weights and noise, stored for the parity test.
+
+Runs where scvi-tools 1.4.2 is installed; needs nothing of bie:
+
+    python tests/oracles/make_scvi_tools.py                         # writes scvi_tools.npz beside this file
+    python tests/oracles/make_scvi_tools.py --check scvi_tools.npz  # computes again and compares
+
+Keys of the file are ``case/what/name``. A case is likelihood-library-batches-layers; the outputs and
+gradients exist in train mode (moments of the minibatch) and in eval mode (running moments).
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from scvi.module import VAE
+
+N_CELLS, N_GENES, N_HIDDEN, N_LATENT = 24, 20, 8, 3
+SIZES = [(2, 1), (3, 2)]  # batches, layers
+KL_WEIGHT = 0.7
+
+
+def make_all() -> dict[str, np.ndarray]:
+    arrays = {}
+    for likelihood, library, (n_batches, n_layers) in itertools.product(
+        ["zinb", "nb"], ["observed", "modelled"], SIZES
+    ):
+        case = f"{likelihood}-{library}-{n_batches}-{n_layers}"
+        made = make_case(likelihood, library, n_batches, n_layers)
+        arrays |= {f"{case}/{key}": value for key, value in made.items()}
+    return arrays
+
+
+def make_case(likelihood: str, library: str, n_batches: int, n_layers: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng([n_batches, n_layers])
+    inputs = {
+        "x": random.negative_binomial(0.5, 0.05, size=(N_CELLS, N_GENES)).astype(np.float32),
+        "batch": random.permutation(np.arange(N_CELLS) % n_batches),
+        "noise_z": random.normal(size=(N_CELLS, N_LATENT)).astype(np.float32),
+        "noise_library": random.normal(size=(N_CELLS, 1)).astype(np.float32),
+        "library_mean": random.normal(4.0, 0.3, size=n_batches).astype(np.float32),
+        "library_variance": random.uniform(0.2, 0.5, size=n_batches).astype(np.float32),
+    }
+    weights = random_weights(build(likelihood, library, n_layers, inputs), random)
+    made = {f"inputs/{key}": value for key, value in inputs.items()}
+    made |= {f"weights/{key}": value for key, value in weights.items()}
+    for mode in ("train", "eval"):
+        module = build(likelihood, library, n_layers, inputs).train(mode == "train")
+        module.load_state_dict({key: torch.tensor(value) for key, value in weights.items()}, strict=False)
+        made |= {f"{mode}/{key}": value for key, value in run(module, inputs).items()}
+    return made
+
+
+def build(likelihood: str, library: str, n_layers: int, inputs: dict[str, np.ndarray]) -> VAE:
+    return VAE(
+        n_input=N_GENES,
+        n_batch=len(inputs["library_mean"]),
+        n_hidden=N_HIDDEN,
+        n_latent=N_LATENT,
+        n_layers=n_layers,
+        dropout_rate=0.0,
+        gene_likelihood=likelihood,
+        use_observed_lib_size=library == "observed",
+        library_log_means=inputs["library_mean"][None],
+        library_log_vars=inputs["library_variance"][None],
+    )
+
+
+def random_weights(module: VAE, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Weights that leave no layer at a special value, for everything that takes part."""
+    taking_part = {name for name, parameter in module.named_parameters() if takes_part(name, module)}
+    running = {name for name in module.state_dict() if takes_part(name, module) and "running" in name}
+    weights = {}
+    for name, value in module.state_dict().items():
+        if name in running and name.endswith("var"):
+            weights[name] = random.uniform(0.5, 2.0, size=value.shape).astype(np.float32)
+        elif name in taking_part | running:
+            weights[name] = random.normal(0.0, 0.4, size=value.shape).astype(np.float32)
+    return weights
+
+
+def takes_part(name: str, module: VAE) -> bool:
+    unused = ["decoder.px_r_decoder"]
+    unused += ["l_encoder"] if module.use_observed_lib_size else []
+    unused += ["decoder.px_dropout_decoder"] if module.gene_likelihood == "nb" else []
+    return not name.startswith(tuple(unused))
+
+
+def run(module: VAE, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Terms of the loss for each cell, gradients, and the running moments afterwards."""
+    tensors = {
+        "X": torch.tensor(inputs["x"]),
+        "batch": torch.tensor(inputs["batch"])[:, None],
+        "labels": torch.zeros(N_CELLS, 1),
+    }
+    draws = [torch.tensor(inputs[name]) for name in ("noise_z", "noise_library")]
+    with patch("torch.distributions.normal._standard_normal", side_effect=draws):
+        inferred, _, output = module(tensors, loss_kwargs={"kl_weight": KL_WEIGHT})
+    output.loss.backward()
+    made = {
+        "z": inferred["z"],
+        "reconstruction": only(output.reconstruction_loss),
+        "kl_z": output.kl_local["kl_divergence_z"],
+        "kl_library": output.kl_local["kl_divergence_l"],
+        "loss": output.loss,
+    }
+    made |= {f"gradients/{n}": p.grad for n, p in module.named_parameters() if p.grad is not None}
+    if module.training:
+        state = module.state_dict()
+        made |= {f"running/{n}": state[n] for n in state if "running" in n and takes_part(n, module)}
+    return {name: value.detach().numpy() for name, value in made.items()}
+
+
+def only(values: dict[str, torch.Tensor]) -> torch.Tensor:
+    (value,) = values.values()
+    return value
+
+
+def differences(made: dict[str, np.ndarray], stored: dict[str, np.ndarray]) -> list[str]:
+    if made.keys() != stored.keys():
+        return sorted(made.keys() ^ stored.keys())
+    return [
+        name
+        for name in made
+        if not np.allclose(made[name], stored[name], rtol=1e-4, atol=1e-5, equal_nan=False)
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", type=Path, help="compare with this file instead of writing one")
+    check = parser.parse_args().check
+    made = make_all()
+    if check is None:
+        np.savez_compressed(Path(__file__).with_name("scvi_tools.npz"), **made)
+        return 0
+    with np.load(check) as stored:
+        different = differences(made, dict(stored))
+    print(f"{len(made)} arrays, {len(different)} differ", *different, sep="\n  ")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

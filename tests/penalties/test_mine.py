@@ -1,0 +1,217 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import quad
+from scipy.stats import norm
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from bie.config import Mine
+from bie.metrics.dependence import mi_ross
+from bie.models.noise import Noise
+from bie.penalties import build_penalty
+from bie.penalties.mine import MinePenalty
+from bie.seeds import Streams
+
+
+class FixedOrder(Noise):
+    """Always the same permutation: the reversed one."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.Generator())
+
+    def permutation(self, n: int) -> Tensor:
+        return torch.arange(n).flip(0)
+
+
+def settings(**changes: float) -> Mine:
+    values = {
+        "scale": 100.0,
+        "critic": "mlp",
+        "n_hidden": 64,
+        "n_layers": 2,
+        "lr": 1e-3,
+        "steps": 5,
+        "ema": 0.01,
+    }
+    return Mine.model_validate(values | changes)
+
+
+def build(n_latent: int, n_batches: int, **changes: float) -> MinePenalty:
+    penalty = build_penalty(("mine", settings(**changes)), n_latent, n_batches, Streams(0))
+    assert isinstance(penalty, MinePenalty)
+    return penalty
+
+
+def minibatch(n: int = 12) -> tuple[Tensor, Tensor]:
+    z_nd = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
+    return z_nd.requires_grad_(), torch.arange(n) % 3 % 2
+
+
+def scores(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
+    """Joint and marginal scores under `FixedOrder`, by separate passes."""
+    batch_nb = one_hot(batch_n, penalty.n_batches).float()
+    return penalty.critic(z_nd, batch_nb), penalty.critic(z_nd, batch_nb.flip(0))
+
+
+def test_no_penalty() -> None:
+    assert build_penalty(None, 10, 2, Streams(0)) is None
+
+
+def test_settings_reach_the_training_loop() -> None:
+    penalty = build(3, 2, steps=7, lr=0.5)
+    assert (penalty.critic_steps, penalty.critic_lr) == (7, 0.5)
+    assert set(penalty.parameters()) == set(penalty.critic.parameters())
+
+
+def test_critic_gradient_equals_the_explicit_formula() -> None:
+    """-mean dT_joint + sum e^T dT_marginal / (n A), each dT by itself; A: the first minibatch's mean."""
+    penalty, (z_nd, batch_n) = build(3, 2), minibatch()
+    penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
+    weight = penalty.critic.weights[0]
+    joint_n, marginal_n = scores(penalty, z_nd, batch_n)
+    n, average = len(z_nd), marginal_n.exp().mean().item()
+    expected = torch.zeros_like(weight)
+    for row in range(n):
+        expected -= torch.autograd.grad(joint_n[row], weight, retain_graph=True)[0] / n
+        slope = torch.autograd.grad(marginal_n[row], weight, retain_graph=True)[0]
+        expected += marginal_n[row].exp().item() * slope / (n * average)
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, expected)
+
+
+def test_critic_gradient_uses_the_average_over_minibatches() -> None:
+    penalty, (z_nd, batch_n) = build(3, 2, ema=0.25), minibatch()
+    with torch.no_grad():
+        first = scores(penalty, 5 * z_nd, batch_n)[1].exp().mean()
+        second = scores(penalty, z_nd, batch_n)[1].exp().mean()
+    penalty.critic_loss(5 * z_nd.detach(), batch_n, FixedOrder())
+    value = penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder())
+    average = (0.75 * first + second) / 1.75
+    joint_n, marginal_n = scores(penalty, z_nd, batch_n)
+    torch.testing.assert_close(value, marginal_n.exp().mean() / average - joint_n.mean())
+
+
+def test_encoder_loss_is_the_scaled_bound_with_gradient_through_both_terms() -> None:
+    penalty, (z_nd, batch_n) = build(3, 2), minibatch()
+    loss, terms = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    joint_n, marginal_n = scores(penalty, z_nd, batch_n)
+    expected = joint_n.mean() - marginal_n.exp().mean().log()
+    torch.testing.assert_close(loss, 100 * expected)
+    torch.testing.assert_close(terms["mine"], expected.detach())
+    assert not terms["mine"].requires_grad
+    gradient = torch.autograd.grad(loss, z_nd)[0]
+    torch.testing.assert_close(gradient, torch.autograd.grad(100 * expected, z_nd)[0])
+
+
+def test_encoder_loss_leaves_the_critic_alone() -> None:
+    penalty, (z_nd, batch_n) = build(3, 2), minibatch()
+    loss, _ = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert z_nd.grad is not None
+    assert all(parameter.grad is None for parameter in penalty.parameters())
+    assert penalty.average.n_updates == 0
+
+
+def test_scale_zero_pulls_at_nothing() -> None:
+    penalty, (z_nd, batch_n) = build(3, 2, scale=0.0), minibatch()
+    loss, terms = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    assert loss.item() == 0.0
+    assert terms["mine"].item() != 0.0
+
+
+def test_scores_of_a_thousand_nats_stay_finite() -> None:
+    penalty, (z_nd, batch_n) = build(3, 2), minibatch()
+    with torch.no_grad():
+        penalty.critic.weights[2].mul_(5e4)
+    assert max(score_n.abs().max() for score_n in scores(penalty, z_nd, batch_n)) > 1e3
+    for _ in range(3):
+        critic_loss = penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder())
+        encoder_loss, _ = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+        (critic_loss + encoder_loss).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            penalty.critic.weights[2].mul_(-1)  # from one extreme to the other
+    assert torch.isfinite(critic_loss)
+    assert torch.isfinite(encoder_loss)
+    tensors = [z_nd.grad, *(parameter.grad for parameter in penalty.parameters())]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in tensors)
+
+
+def train_critic(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor, steps: int) -> None:
+    """As `bie.training.fit` does between the steps of the model, here with the model at rest."""
+    optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
+    order, noise = torch.Generator().manual_seed(0), Noise(torch.Generator().manual_seed(1))
+    for _ in range(steps):
+        rows = torch.randint(len(z_nd), (128,), generator=order)
+        optimiser.zero_grad()
+        penalty.critic_loss(z_nd[rows], batch_n[rows], noise).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+@torch.no_grad()
+def estimate(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor) -> float:
+    """Bound on other cells than those that trained the critic."""
+    noise = Noise(torch.Generator().manual_seed(2))
+    _, terms = penalty.encoder_loss(z_nd, batch_n, noise)
+    return float(terms["mine"])
+
+
+def gaussian_classes(p: list[float], mean: list[float], sd: list[float], n: int) -> tuple[Tensor, Tensor]:
+    """One informative dimension among four."""
+    rng = np.random.default_rng(0)
+    batch_n = rng.choice(len(p), size=n, p=p)
+    z_nd = rng.normal(size=(n, 4))
+    z_nd[:, 2] = np.array(mean)[batch_n] + np.array(sd)[batch_n] * z_nd[:, 2]
+    return torch.from_numpy(z_nd).float(), torch.from_numpy(batch_n)
+
+
+def true_information(p: list[float], mean: list[float], sd: list[float]) -> float:
+    def surprise(y: float) -> float:
+        density = sum(a * norm.pdf(y, b, c) for a, b, c in zip(p, mean, sd, strict=True))
+        return float(-density * np.log(density))
+
+    entropy = quad(surprise, -12, 12, points=mean, limit=200)[0]
+    noise = sum(a * np.log(c * np.sqrt(2 * np.pi * np.e)) for a, c in zip(p, sd, strict=True))
+    return float(entropy - noise)
+
+
+CLASSES = [([0.4, 0.6], [-1.0, 1.0], [1.0, 1.0]), ([0.2, 0.3, 0.5], [-2.0, 0.0, 2.0], [0.6, 1.0, 1.0])]
+
+
+@pytest.mark.parametrize(("p", "mean", "sd"), CLASSES)
+def test_trained_critic_finds_the_true_information(
+    p: list[float], mean: list[float], sd: list[float]
+) -> None:
+    z_nd, batch_n = gaussian_classes(p, mean, sd, 16_000)
+    penalty = build(4, len(p))
+    assert abs(estimate(penalty, z_nd[8000:], batch_n[8000:])) < 0.05  # knows nothing yet
+    train_critic(penalty, z_nd[:8000], batch_n[:8000], 2000)
+    found = estimate(penalty, z_nd[8000:], batch_n[8000:])
+    assert found == pytest.approx(true_information(p, mean, sd), rel=0.1)
+
+
+def leaking_latent(n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Three cell types in ten dimensions; the batch shifts them and swells one."""
+    rng = np.random.default_rng(0)
+    label_n, batch_n = rng.integers(3, size=n), (rng.random(n) < 0.33).astype(np.int64)
+    z_nd = rng.normal(size=(n, 10)) + 3 * np.eye(3, 10)[label_n]
+    z_nd[:, 5] += 2 * batch_n
+    z_nd[:, 6] *= np.where(label_n == 1, 1 + 2 * batch_n, 1)
+    return z_nd.astype(np.float32), batch_n
+
+
+def test_agrees_with_nearest_neighbours_on_a_leaking_latent() -> None:
+    z_nd, batch_n = leaking_latent(16_000)
+    penalty = build(10, 2)
+    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 2000)
+    found = estimate(penalty, torch.from_numpy(z_nd[8000:]), torch.from_numpy(batch_n[8000:]))
+    assert found == pytest.approx(mi_ross(z_nd[8000:].astype(np.float64), batch_n[8000:]), rel=0.1)
+
+
+def test_finds_nothing_where_nothing_is() -> None:
+    z_nd, batch_n = leaking_latent(16_000)
+    batch_n = np.random.default_rng(1).permutation(batch_n)
+    penalty = build(10, 2)
+    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 1000)
+    assert estimate(penalty, torch.from_numpy(z_nd[8000:]), torch.from_numpy(batch_n[8000:])) < 0.01

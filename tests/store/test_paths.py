@@ -1,0 +1,31 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bie.errors import BadInput
+from bie.store.paths import Tree, find_tree
+
+
+def test_layout_of_the_contract():
+    folder = Tree(Path("outputs/v1/adhoc")).run_dir("zinb", "scvi_mine", "0123456789abcdef" * 4, 7)
+    assert str(folder) == "outputs/v1/adhoc/runs/zinb/scvi_mine/0123456789ab/seed=0007"
+
+
+def test_the_newest_study_is_the_default(tmp_path: Path):
+    for age, name in enumerate(["new", "old"]):
+        launches = tmp_path / "v1" / name / "launches"
+        launches.mkdir(parents=True)
+        os.utime(launches, (1e9 - age, 1e9 - age))
+    assert find_tree(None, tmp_path) == Tree(tmp_path / "v1" / "new")
+
+
+def test_no_study_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"python -m bie\.run"):
+        find_tree(None, tmp_path)
+
+
+def test_a_wrong_tree_names_those_there_are(tmp_path: Path):
+    (tmp_path / "v1" / "adhoc" / "launches").mkdir(parents=True)
+    with pytest.raises(BadInput, match="adhoc"):
+        find_tree(tmp_path / "v1" / "adhocc", tmp_path)

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from bie.data.cells import Cells, canonical
+from bie.training.batches import chunks, dense, minibatches
+
+
+def tiny(n: int = 30) -> Cells:
+    x = np.random.default_rng(0).poisson(0.5, size=(n, 7))
+    return Cells(
+        counts=canonical(sp.csr_matrix(x)),
+        batch=np.arange(n) % 3,
+        batches=("a", "b", "c"),
+        label=None,
+        labels=(),
+        cell_names=np.arange(n).astype(str),
+        gene_names=np.arange(7).astype(str),
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "sizes"),
+    [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (9, 4, [4, 5]), (5, 4, [5]), (3, 4, [3]), (2, 2, [2]), (3, 2, [3])],
+)
+def test_every_cell_once_and_no_cell_alone(n: int, size: int, sizes: list[int]) -> None:
+    rows = np.arange(100, 100 + n)
+    batches = list(minibatches(rows, size, np.random.default_rng(0)))
+    assert [len(batch) for batch in batches] == sizes
+    assert sorted(np.concatenate(batches)) == rows.tolist()
+
+
+def test_order_changes_by_epoch_and_not_by_size() -> None:
+    rows, order, other = np.arange(50), np.random.default_rng(0), np.random.default_rng(0)
+    first, second = (np.concatenate(list(minibatches(rows, 8, order))) for _ in range(2))
+    assert first.tolist() != second.tolist()
+    assert first.tolist() == np.concatenate(list(minibatches(rows, 16, other))).tolist()
+
+
+def test_dense_holds_the_rows_asked_for() -> None:
+    cells = tiny()
+    x, batch = dense(cells, np.array([5, 0, 17]))
+    assert x.dtype == torch.float32
+    assert x.tolist() == cells.counts.toarray()[[5, 0, 17]].tolist()
+    assert batch.tolist() == [2, 0, 2]
+
+
+def test_dense_reads_mapped_arrays(tmp_path: Path) -> None:
+    cells, mapped = tiny(), {}
+    for name in ("data", "indices", "indptr"):
+        np.save(tmp_path / f"{name}.npy", getattr(cells.counts, name))
+        mapped[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    counts = sp.csr_matrix((mapped["data"], mapped["indices"], mapped["indptr"]), shape=cells.counts.shape)
+    on_disk = Cells(counts, cells.batch, cells.batches, None, (), cells.cell_names, cells.gene_names)
+    x, _ = dense(on_disk, np.array([3, 4]))
+    x += 1  # a copy: the file stays as it is
+    assert (x - 1).tolist() == cells.counts.toarray()[[3, 4]].tolist()
+
+
+def test_chunks_keep_the_order() -> None:
+    cells, rows = tiny(), np.array([4, 3, 2, 1, 0])
+    parts = [x for x, _ in chunks(cells, rows, size=2)]
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert torch.cat(parts).tolist() == cells.counts.toarray()[rows].tolist()

@@ -1,0 +1,248 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from torch import Tensor
+
+from bie.config import Model, Train
+from bie.data.cells import Cells, canonical
+from bie.errors import RunFailed
+from bie.models.noise import Noise
+from bie.models.scvi import Scvi
+from bie.penalties.base import Penalty
+from bie.seeds import Streams
+from bie.training.fit import History, Row, Trainer, embed, fit, loss_terms
+
+MODEL = {
+    "name": "scvi",
+    "n_latent": 4,
+    "n_hidden": 16,
+    "n_layers": 1,
+    "dropout": 0.1,
+    "likelihood": "zinb",
+    "dispersion": "gene",
+    "library": "modelled",
+    "batch_covariate": True,
+    "variance_floor": 1e-4,
+}
+KL = {"mode": "warmup", "warmup_epochs": 4, "weight": 1.0, "capacity": 25.0, "gamma": 1000.0}
+TRAIN = {"epochs": 3, "lr": 1e-3, "adam_eps": 0.01, "weight_decay": 0.0, "batch_size": 32, "kl": KL}
+
+
+def types(n: int = 160, g: int = 40) -> Cells:
+    """Four clear cell types in two batches."""
+    random = np.random.default_rng(0)
+    label, batch = np.arange(n) % 4, np.arange(n) // 4 % 2
+    profile = random.gamma(0.5, size=(4, g)) * np.exp(random.normal(0, 0.3, size=(2, 1, g)))
+    mean = profile[batch, label]
+    mean *= 300 * random.lognormal(0, 0.3, size=(n, 1)) / mean.sum(1, keepdims=True)
+    return Cells(
+        counts=canonical(sp.csr_matrix(random.poisson(mean))),
+        batch=batch,
+        batches=("a", "b"),
+        label=label,
+        labels=tuple("wxyz"),
+        cell_names=np.arange(n).astype(str),
+        gene_names=np.arange(g).astype(str),
+    )
+
+
+CELLS = types()
+TRAIN_ROWS, TEST_ROWS = np.arange(100), np.arange(100, 160)
+
+
+def settings(**changed: Any) -> Train:
+    return Train.model_validate(TRAIN | changed)
+
+
+def build(seed: int = 0, **changed: Any) -> Scvi:
+    mean, variance = (torch.from_numpy(moment) for moment in CELLS.library_moments())
+    init = Streams(seed).torch("init")
+    return Scvi(CELLS.n_genes, 2, Model.model_validate(MODEL | changed), mean, variance, init)
+
+
+def run(seed: int = 0, penalty: Penalty | None = None, **changed: Any) -> tuple[Scvi, History]:
+    model = build(seed)
+    history = fit(model, penalty, CELLS, TRAIN_ROWS, TEST_ROWS, settings(**changed), Streams(seed))
+    return model, history
+
+
+class Recorder(Penalty):
+    """Notes the calls of the loop; pulls z towards zero, or gives what it is told to."""
+
+    def __init__(self, critic_steps: int = 3, scale: float = 1.0, value: float | None = None) -> None:
+        super().__init__()
+        self.critic_steps, self.critic_lr = critic_steps, 0.5
+        self.centre = torch.nn.Parameter(torch.zeros(()))
+        self.scale, self.value = scale, value
+        self.calls: list[str] = []
+        self.centres: list[float] = []
+
+    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
+        assert not z_nd.requires_grad
+        self.calls.append("critic")
+        self.centres.append(self.centre.item())
+        return (self.centre - 10).square()
+
+    def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        assert z_nd.requires_grad
+        self.calls.append("encoder")
+        size = z_nd.square().mean() + 0 * self.centre
+        term = size if self.value is None else size * 0 + self.value
+        return self.scale * term, {"size": term}
+
+
+# The history
+
+
+def test_history_names_and_adds_up() -> None:
+    _, history = run(penalty=Recorder(scale=2.0))
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert [row["kl_weight"] for row in history] == [0.0, 0.25, 0.5]
+    parts = ["reconstruction", "kl_z", "kl_library"]
+    names = {"epoch", "kl_weight", "train_loss", "train_size"}
+    assert set(history[0]) == names | {
+        f"{side}_{name}" for side in ("train", "test") for name in [*parts, "elbo"]
+    }
+    for row in history:
+        for side in ("train", "test"):
+            assert row[f"{side}_elbo"] == pytest.approx(
+                sum(row[f"{side}_{part}"] for part in parts), rel=1e-6
+            )
+        rest = row["train_reconstruction"] + row["train_kl_library"] + 2 * row["train_size"]
+        assert row["train_loss"] == pytest.approx(rest + row["kl_weight"] * row["train_kl_z"], rel=1e-6)
+
+
+def test_each_row_is_handed_on_as_it_is_made() -> None:
+    seen: list[Row] = []
+    model = build()
+    history = fit(model, None, CELLS, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0), on_epoch=seen.append)
+    assert seen == history
+    assert not model.training
+
+
+def test_averages_are_weighted_by_the_size_of_the_minibatch() -> None:
+    def batches() -> list[tuple[Tensor, Tensor]]:
+        x, batch = torch.from_numpy(CELLS.counts.toarray()), torch.from_numpy(CELLS.batch)
+        return [(x[:50], batch[:50]), (x[50:60], batch[50:60])]
+
+    def trainer() -> Trainer:
+        return Trainer(build(dropout=0.0), None, settings(), Streams(0))
+
+    single = trainer()
+    single.model.train()
+    steps = [single.step(*batch, epoch=1)["reconstruction"] for batch in batches()]
+    expected = (50 * steps[0] + 10 * steps[1]) / 60
+    assert trainer().epoch(batches(), epoch=1)["reconstruction"] == pytest.approx(expected)
+
+
+def test_test_terms_are_those_of_the_trained_model() -> None:
+    model, history = run()
+    terms = loss_terms(model, CELLS, TEST_ROWS, Streams(0))
+    assert terms == {name: history[-1][f"test_{name}"] for name in terms}
+    assert terms == loss_terms(model, CELLS, TEST_ROWS, Streams(0))  # the same noise again
+    assert terms != loss_terms(model, CELLS, TEST_ROWS, Streams(1))
+
+
+# Penalty and loop
+
+
+def test_critic_takes_its_steps_before_each_step_of_the_model() -> None:
+    penalty = Recorder(critic_steps=3)
+    run(penalty=penalty, epochs=2)
+    assert penalty.calls == (["critic"] * 3 + ["encoder"]) * 4 * 2  # 100 cells are 4 minibatches
+    assert penalty.centres[:3] == pytest.approx([0.0, 0.5, 1.0], abs=0.02)  # Adam's first steps are lr long
+
+
+def test_penalty_without_critic() -> None:
+    penalty = Recorder(critic_steps=0)
+    run(penalty=penalty, epochs=1)
+    assert penalty.calls == ["encoder"] * 4
+    assert penalty.centre.item() == 0
+
+
+def test_penalty_reaches_the_encoder() -> None:
+    free, held = (run(penalty=Recorder(scale=scale), epochs=20)[1][-1] for scale in (0.0, 1000.0))
+    assert held["train_size"] < 0.5 * free["train_size"]
+
+
+def test_a_penalty_of_scale_zero_changes_nothing() -> None:
+    plain, penalised = run(), run(penalty=Recorder(scale=0.0))
+    assert embed(plain[0], CELLS, TEST_ROWS).tolist() == embed(penalised[0], CELLS, TEST_ROWS).tolist()
+
+
+# Failure
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_term_that_is_not_finite_ends_the_run(value: float) -> None:
+    with pytest.raises(RunFailed, match=r"^size is (nan|inf) in epoch 1") as failure:
+        run(penalty=Recorder(value=value))
+    assert failure.value.cause == "nan"
+
+
+def test_the_first_bad_term_and_its_epoch_are_named() -> None:
+    model = build()
+
+    def break_kl(row: Row) -> None:
+        if row["epoch"] == 2:
+            model.encoder.mean.bias.data.fill_(1e30)  # its square is infinite in single precision
+
+    with pytest.raises(RunFailed, match=r"^(reconstruction|kl_z) is (inf|nan) in epoch 3"):
+        fit(model, None, CELLS, TRAIN_ROWS, TEST_ROWS, settings(epochs=5), Streams(0), on_epoch=break_kl)
+
+
+def test_a_test_term_that_is_not_finite_ends_the_run() -> None:
+    broken = CELLS.counts.copy()
+    broken.data[-1] = np.inf  # of the last cell, which is not among those that train
+    cells = Cells(broken, CELLS.batch, CELLS.batches, None, (), CELLS.cell_names, CELLS.gene_names)
+    with pytest.raises(RunFailed, match=r"^test_reconstruction is nan in epoch 1"):
+        fit(build(), None, cells, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0))
+
+
+# Determinism and learning
+
+
+def test_same_seed_same_bits_other_seed_others() -> None:
+    (one, history), (same, same_history), (other, other_history) = run(0), run(0), run(1)
+    assert history == same_history
+    assert all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True)
+    )
+    assert history != other_history
+    assert not torch.equal(one.decoder.log_theta, other.decoder.log_theta)
+
+
+def test_global_random_states_do_not_matter() -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)
+    _, one = run(epochs=1)
+    torch.manual_seed(6)
+    np.random.seed(6)
+    assert run(epochs=1)[1] == one
+
+
+def test_learns_to_tell_the_types_apart() -> None:
+    def ari(z_nd: NDArray[np.float32]) -> float:
+        clusters = KMeans(4, n_init=10, random_state=0).fit_predict(z_nd)
+        return float(adjusted_rand_score(CELLS.label[TEST_ROWS], clusters))  # type: ignore[index]
+
+    untrained = ari(embed(build(), CELLS, TEST_ROWS))
+    model, history = run(epochs=60, lr=5e-3)
+    assert history[-1]["train_elbo"] < 0.8 * history[0]["train_elbo"]
+    assert history[-1]["test_elbo"] < 0.8 * history[0]["test_elbo"]
+    assert ari(embed(model, CELLS, TEST_ROWS)) > max(0.8, untrained)
+
+
+def test_embedding_is_in_the_order_asked_for() -> None:
+    model = build()
+    z = embed(model, CELLS, TEST_ROWS)
+    assert z.dtype == np.float32
+    assert z.shape == (60, 4)
+    np.testing.assert_allclose(embed(model, CELLS, TEST_ROWS[::-1])[::-1], z, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,41 @@
+from typing import Any
+
+import pytest
+import torch
+
+from bie.config import Kl
+from bie.training.schedules import KlSchedule
+
+KL_N = torch.tensor([2.0, 4.0, 12.0])  # mean 6
+
+
+def schedule(**changed: Any) -> KlSchedule:
+    values = {"mode": "warmup", "warmup_epochs": 400, "weight": 1.0, "capacity": 25.0, "gamma": 1000.0}
+    return KlSchedule(Kl.model_validate(values | changed))
+
+
+@pytest.mark.parametrize(("epoch", "weight"), [(0, 0.0), (1, 0.0025), (200, 0.5), (400, 1.0), (900, 1.0)])
+def test_warmup_rises_from_zero_to_the_weight(epoch: int, weight: float) -> None:
+    assert schedule().weight(epoch) == pytest.approx(weight)
+    assert schedule(weight=3.0).term(KL_N, epoch).item() == pytest.approx(3 * weight * 6)
+
+
+def test_no_warmup_epochs_is_full_weight_at_once() -> None:
+    assert schedule(warmup_epochs=0).weight(0) == 1.0
+
+
+@pytest.mark.parametrize("epoch", [0, 7, 400])
+def test_beta_is_constant(epoch: int) -> None:
+    assert schedule(mode="beta", weight=4.0).term(KL_N, epoch).item() == pytest.approx(24)
+
+
+def test_capacity_pulls_the_kl_to_a_rising_target() -> None:
+    capacity = schedule(mode="capacity", gamma=10.0, capacity=12.0, warmup_epochs=4)
+    losses = [capacity.term(KL_N, epoch).item() for epoch in range(6)]
+    assert losses == pytest.approx([60, 30, 0, 30, 60, 60])  # targets 0, 3, 6, 9, 12, 12 around a KL of 6
+    assert capacity.weight(3) == 10.0
+
+
+def test_replicates_keep_their_own_term() -> None:
+    both = torch.stack((KL_N, 2 * KL_N))
+    torch.testing.assert_close(schedule(mode="beta").term(both, 0), torch.tensor([6.0, 12.0]))
