@@ -1,6 +1,5 @@
 """What several test folders need: the shipped configuration, tiny simulated sweeps."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def tiny() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder: `outputs/` lands in it."""
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path

@@ -84,8 +84,8 @@ class Zinb(Section):
     library_mean: LogCounts
     library_sd: Annotated[Float, Field(ge=0, le=3)]
     library_shift: Annotated[Float, Field(ge=-5, le=5)]
-    theta: Positive
-    theta_sd: LogSd
+    theta: Annotated[Float, Field(ge=0.01)]
+    theta_sd: Annotated[Float, Field(ge=0, le=3)]
     zero_intercept: Float
     zero_slope: NonNegative
     zero_shift: Float

@@ -40,3 +40,6 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `bie aggregate | head`
         sys.stderr.close()
         return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bie.store.paths import Tree
     from bie.sweep.datasets import Datasets
     from bie.sweep.expand import Expansion
-    from bie.sweep.plan import Plan
+    from bie.sweep.plan import Plan, Point
     from bie.sweep.progress import Scoreboard
     from bie.sweep.task import Task
 
@@ -58,7 +58,7 @@ def _print_config(expansion: "Expansion") -> int:
 def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: list[str]) -> int:
     from bie.store.launches import open_launch
     from bie.sweep.datasets import Datasets
-    from bie.sweep.local import Pool, run_here
+    from bie.sweep.local import Pool, WorkersCannotStart, run_here
     from bie.sweep.outline import outline
     from bie.sweep.plan import make_plan
     from bie.sweep.progress import Scoreboard, display
@@ -71,11 +71,16 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
     board = Scoreboard(Counter(task.config.model.name for task in tasks), n_workers(expansion, len(tasks)))
     if tasks:
         folder = open_launch(tree, typed, plan.columns())
-        with _terminable(), contextlib.suppress(KeyboardInterrupt), display(board) as observer:
-            if context is None:
-                run_here(tasks, observer)
-            else:
-                Pool(context, board.n_workers, folder / "logs").run(tasks, observer)
+        try:
+            with _terminable(), display(board) as observer:
+                if context is None:
+                    run_here(tasks, observer)
+                else:
+                    Pool(context, board.n_workers, folder / "logs").run(tasks, observer)
+        except KeyboardInterrupt:
+            print("stopped; what was finished is kept")
+        except WorkersCannotStart as error:
+            print(error, file=sys.stderr)
     return _conclude(board, plan, tree)
 
 
@@ -91,9 +96,16 @@ def _tasks(plan: "Plan", datasets: "Datasets", tree: "Tree") -> "Iterator[Task]"
             point.plain,
             point.config_id,
             known.shelf,
-            {**point.config.dataset.model_dump(mode="json"), "sha256": known.sha256},
+            _origin(point, known.sha256),
             tree.run_dir(point.dataset, point.model, point.config_id, seed),
         )
+
+
+def _origin(point: "Point", sha256: str) -> dict[str, object]:
+    """Where a dataset came from: what its section says beyond its identity, such as the path."""
+    dumped = point.config.dataset.model_dump(mode="json")
+    local = {key: value for key, value in dumped.items() if key not in point.plain["dataset"]}
+    return {"sha256": sha256, **local}
 
 
 @contextlib.contextmanager

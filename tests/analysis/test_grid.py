@@ -64,6 +64,21 @@ def test_launches_that_swept_different_things_are_told_apart_by_their_configs(po
     assert table.loc[[swept.id, other.id], "train.epochs"].tolist() == [250, 20]
 
 
+def test_a_preset_that_only_one_launch_swept_is_told_by_what_it_stands_for(point: Make) -> None:
+    none, strong, unswept = (point(other={"dataset.batch_sd": sd, "train.epochs": n}) for sd, n in
+                             [(0.0, 2), (0.6, 2), (0.6, 20)])  # fmt: skip
+    runs = pd.DataFrame(
+        [{"config_id": p.id, "dataset": "zinb", "model": "scvi"} for p in (none, strong, unswept)]
+    )
+    grids = {none.id: {"dataset.preset": "none"}, strong.id: {"dataset.preset": "strong"}}
+    configs = {p.id: flat(p.config) for p in (none, strong, unswept)}
+    partly = describe_cells(runs, configs, grids)
+    assert list(partly.columns[2:]) == ["dataset.batch_sd", "train.epochs"]
+    wholly = describe_cells(runs[:2], configs, grids)
+    assert list(wholly.columns[2:]) == ["dataset.preset"]
+    assert wholly["dataset.preset"].tolist() == ["none", "strong"]
+
+
 def test_without_any_plan_the_configs_tell(point: Make) -> None:
     table = cells(*(point("scvi_mine", mine__scale=s) for s in (10.0, 20.0)), point(), swept=False)
     assert list(table.columns[2:]) == ["mine.scale"]

@@ -46,7 +46,7 @@ def build(n_latent: int, n_batches: int, **changes: float) -> MinePenalty:
 
 def minibatch(n: int = 12) -> tuple[Tensor, Tensor]:
     z_nd = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
-    return z_nd.requires_grad_(), torch.arange(n) % 3 % 2
+    return z_nd.requires_grad_(), torch.arange(n) % 5 % 2
 
 
 def scores(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,16 +93,32 @@ def test_critic_gradient_uses_the_average_over_minibatches() -> None:
     torch.testing.assert_close(value, marginal_n.exp().mean() / average - joint_n.mean())
 
 
+def sharpened(penalty: MinePenalty, factor: float) -> MinePenalty:
+    """The critic with scores `factor` times as far apart."""
+    with torch.no_grad():
+        penalty.critic.weights[2].mul_(factor)
+    return penalty
+
+
 def test_encoder_loss_is_the_scaled_bound_with_gradient_through_both_terms() -> None:
-    penalty, (z_nd, batch_n) = build(3, 2), minibatch()
+    penalty, (z_nd, batch_n) = sharpened(build(3, 2), 0.2), minibatch()
     loss, terms = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
     joint_n, marginal_n = scores(penalty, z_nd, batch_n)
     expected = joint_n.mean() - marginal_n.exp().mean().log()
+    assert expected > 0
     torch.testing.assert_close(loss, 100 * expected)
     torch.testing.assert_close(terms["mine"], expected.detach())
     assert not terms["mine"].requires_grad
     gradient = torch.autograd.grad(loss, z_nd)[0]
     torch.testing.assert_close(gradient, torch.autograd.grad(100 * expected, z_nd)[0])
+
+
+def test_encoder_is_not_paid_for_an_estimate_below_zero() -> None:
+    penalty, (z_nd, batch_n) = sharpened(build(3, 2), -0.2), minibatch()
+    loss, terms = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    assert terms["mine"] < 0
+    assert loss.item() == 0.0
+    assert not torch.autograd.grad(loss, z_nd)[0].any()
 
 
 def test_encoder_loss_leaves_the_critic_alone() -> None:
@@ -123,15 +139,13 @@ def test_scale_zero_pulls_at_nothing() -> None:
 
 def test_scores_of_a_thousand_nats_stay_finite() -> None:
     penalty, (z_nd, batch_n) = build(3, 2), minibatch()
-    with torch.no_grad():
-        penalty.critic.weights[2].mul_(5e4)
+    sharpened(penalty, 5e4)
     assert max(score_n.abs().max() for score_n in scores(penalty, z_nd, batch_n)) > 1e3
     for _ in range(3):
         critic_loss = penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder())
         encoder_loss, _ = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
         (critic_loss + encoder_loss).backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            penalty.critic.weights[2].mul_(-1)  # from one extreme to the other
+        sharpened(penalty, -1)  # from one extreme to the other
     assert torch.isfinite(critic_loss)
     assert torch.isfinite(encoder_loss)
     tensors = [z_nd.grad, *(parameter.grad for parameter in penalty.parameters())]

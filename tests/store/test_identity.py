@@ -54,7 +54,9 @@ def test_a_preset_is_the_number_it_stands_for(plain_of):
 def test_keys_of_another_mode_do_not_count(plain_of):
     assert config_id(plain_of("train.kl.gamma=1")) == config_id(plain_of("train.kl.gamma=2"))
     capacity = ("train.kl.mode=capacity",)
-    assert config_id(plain_of(*capacity, "train.kl.gamma=1")) != config_id(plain_of(*capacity, "train.kl.gamma=2"))
+    assert config_id(plain_of(*capacity, "train.kl.gamma=1")) != config_id(
+        plain_of(*capacity, "train.kl.gamma=2")
+    )
 
 
 def test_models_at_one_seed_share_their_split(plain_of):

@@ -45,7 +45,9 @@ def test_every_bad_key_is_reported_at_once(configurations: Configurations):
 
 def test_keys_that_do_not_act_are_noted_not_refused(configurations: Configurations):
     found = expand(["model=scvi,scvi_mine", "mine.scale=1000,5000"], configurations)
-    assert [c.silent for c in found.combinations] == [("mine.scale does not act on model=scvi",)] * 2 + [()] * 2
+    assert [c.silent for c in found.combinations] == [("mine.scale does not act on model=scvi",)] * 2 + [
+        ()
+    ] * 2
     assert [c.grid for c in found.combinations] == [{}, {}, {"mine.scale": 1000.0}, {"mine.scale": 5000.0}]
 
 
@@ -58,17 +60,25 @@ def test_keys_of_one_dataset_do_not_act_on_another(configurations: Configuration
 def test_a_study_is_overridden_by_what_was_typed(configurations: Configurations):
     found = expand(["study=quickstart", "seed=7", "study.name=mine"], configurations)
     assert found.settings.study.name == "mine"
-    assert [(c.config.model.name, c.seeds) for c in found.combinations] == [("scvi", (7,)), ("scvi_mine", (7,))]
+    assert [(c.config.model.name, c.seeds) for c in found.combinations] == [
+        ("scvi", (7,)),
+        ("scvi_mine", (7,)),
+    ]
 
 
 def test_zip_of_seeds(configurations: Configurations):
     found = expand(["model=scvi_mine", "zip(seed=[1,2],mine.scale=[10,20])"], configurations)
-    assert [(c.seeds, c.config.mine.scale) for c in found.combinations if c.config.mine] == [((1,), 10.0), ((2,), 20.0)]
+    assert [(c.seeds, c.config.mine.scale) for c in found.combinations if c.config.mine] == [
+        ((1,), 10.0),
+        ((2,), 20.0),
+    ]
 
 
 def test_environment_can_be_interpolated(configurations: Configurations, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BIE_TEST_SCRATCH", "scratch")
-    assert str(expand(["outputs=${oc.env:BIE_TEST_SCRATCH}/x"], configurations).settings.outputs) == "scratch/x"
+    assert (
+        str(expand(["outputs=${oc.env:BIE_TEST_SCRATCH}/x"], configurations).settings.outputs) == "scratch/x"
+    )
 
 
 def test_groups_of_the_users_own(tmp_path, configurations: Configurations):

@@ -61,10 +61,16 @@ def test_launches_keep_their_plan_and_are_merged(plan_of, tmp_path: Path):
     folder = open_launch(tree, ["model=scvi"], plan_of("seed=0,1").columns())
     open_launch(tree, [], plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=1").columns())
     assert pq.read_table(folder / "plan.parquet").num_rows == 2
-    assert sorted(path.name for path in folder.iterdir()) == ["argv", "environment", "logs", "plan.parquet", "source.zip"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "argv",
+        "environment",
+        "logs",
+        "plan.parquet",
+        "source.zip",
+    ]
     merged = planned(tree)
     assert len(merged) == 4
-    assert sorted(merged["grid"].unique()) == ["{\"mine.scale\":1.0}", "{\"mine.scale\":2.0}", "{}"]
+    assert sorted(merged["grid"].unique()) == ['{"mine.scale":1.0}', '{"mine.scale":2.0}', "{}"]
 
 
 def test_a_hundred_thousand_runs_compose_once_per_choice(plan_of, configurations, monkeypatch):

@@ -52,14 +52,34 @@ def describe_cells(
         that does not act on a model is missing there.
     """
     cells = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
-    settings = {config: {**grids.get(config, {}), **configs.get(config, {})} for config in cells.index}
-    keys = sorted(_varying(settings.values(), {key for grid in grids.values() for key in grid}))
     names = dict(zip(cells.index, cells.to_numpy().tolist(), strict=True))
+    swept = {key for grid in grids.values() for key in grid} - _unsure(names, configs, grids)
+    settings = {
+        config: {key: value for key, value in grids.get(config, {}).items() if key in swept}
+        | configs.get(config, {})
+        for config in cells.index
+    }
+    keys = sorted(_varying(settings.values(), swept))
     keys = sorted({*keys, *_further(names, settings, keys)})
     for key in keys:
         cells[key] = _column([settings[config].get(key) for config in cells.index])
     order = ["dataset", "model", *keys, "config_id"]
     return cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
+
+
+def _unsure(
+    names: Mapping[str, list[str]], configs: Mapping[str, Plain], grids: Mapping[str, Plain]
+) -> set[str]:
+    """Swept keys that no config holds (a preset, a path) and that one launch swept, another did not.
+
+    The value in the other launch is not known: what the key stands for in the configs has to tell.
+    """
+    held = {key for config in configs.values() for key in config}
+    unsure: set[str] = set()
+    for _, group in groupby(sorted(names, key=names.__getitem__), key=names.__getitem__):
+        rows = [set(grids.get(config, {})) for config in group]
+        unsure |= rows[0].union(*rows) - rows[0].intersection(*rows) - held
+    return unsure
 
 
 def _varying(settings: Iterable[Plain], keys: Iterable[str], absent_counts: bool = False) -> set[str]:

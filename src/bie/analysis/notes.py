@@ -32,7 +32,7 @@ def _absent(runs: "pd.DataFrame") -> Iterator[str]:
         yield f"cannot be read, left out: {where} (remove it to run this again)"
     missing = int((runs["state"] == "missing").sum())
     if missing:
-        yield f"{_runs(missing)} missing: asked for, not done (the command of the study completes them)"
+        yield f"{_runs(missing)} missing: asked for, not done (the same command again completes the study)"
 
 
 def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Read from an ``.h5ad`` file what a run needs, and not more than that into memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,7 +64,7 @@ class AnnDataFile:
         """Every matrix of the file that might hold counts, unread, by its name."""
         content = self._content
         found = {"X": content["X"]} if "X" in content else {}
-        found |= {f'layers["{name}"]': content["layers"][name] for name in self.layers}
+        found |= {matrix_name(name): content["layers"][name] for name in self.layers}
         return found | ({"raw.X": content["raw/X"]} if "raw/X" in content else {})
 
     def counts(self, layer: str | None) -> sp.csr_matrix:
@@ -75,15 +75,21 @@ class AnnDataFile:
         BadInput
             If there is no such matrix, or its values are not counts; names a matrix that does hold counts.
         """
-        name = "X" if layer is None else f'layers["{layer}"]'
-        matrices = self.matrices()
+        name, matrices = matrix_name(layer), self.matrices()
         if name not in matrices:
             raise BadInput(self._no_such_matrix(layer))
-        bad, any_count = survey(matrices[name])
-        if bad is None and any_count:
+        found = survey(matrices[name])
+        if found.is_counts:
             return _read(matrices[name])
-        held = "holds no counts at all" if bad is None else f"holds {bad:.4g}, which is not a count"
+        held = "holds no counts at all"
+        if found.bad is not None:
+            held = f"holds {found.bad:.4g}, which is not a count"
         raise BadInput(f"{self.path}: {name} {held}. scVI models raw counts; {self._where_counts_are(name)}")
+
+    def holds_counts(self, layer: str | None) -> bool:
+        """Whether X (None) or a layer is there and holds counts."""
+        matrix = self.matrices().get(matrix_name(layer))
+        return matrix is not None and survey(matrix).is_counts
 
     def _no_such_matrix(self, layer: str | None) -> str:
         layers = f"layers are: {', '.join(self.layers)}" if self.layers else "it has no layers"
@@ -92,21 +98,24 @@ class AnnDataFile:
         return f"{self.path}: dataset.layer={layer} is not in layers; {layers}. Without the key, X is used"
 
     def _where_counts_are(self, other_than: str) -> str:
-        others = [item for item in self.matrices().items() if item[0] != other_than]
-        good = [name for name, matrix in others if holds_counts(matrix)]
-        layers = [name for name in self.layers if f'layers["{name}"]' in good]
+        layers = [name for name in self.layers if matrix_name(name) != other_than and self.holds_counts(name)]
         if layers:
             keys = ", ".join(f'"{name}" -> dataset.layer={name}' for name in layers)
             return f"layers that hold counts: {keys}"
-        if "X" in good:
+        if other_than != "X" and self.holds_counts(None):
             return "X holds counts: leave dataset.layer out"
-        if "raw.X" in good:
+        if "raw/X" in self._content and survey(self._content["raw/X"]).is_counts:
             file = "counts.h5ad"
             return f'raw.X holds counts: adata.raw.to_adata().write_h5ad("{file}") -> dataset.path={file}'
         return (
             "no matrix of this file holds counts. Where you normalise, keep them first: "
             'adata.layers["counts"] = adata.X.copy() -> dataset.layer=counts'
         )
+
+
+def matrix_name(layer: str | None) -> str:
+    """What AnnData calls the matrix that ``dataset.layer`` chooses."""
+    return "X" if layer is None else f'layers["{layer}"]'
 
 
 @contextmanager
@@ -145,31 +154,34 @@ def _check_layout(path: Path, content: Any) -> None:
         )
 
 
-def survey(matrix: Any) -> tuple[float | None, bool]:
-    """Look through an unread matrix: its first value that is no count, and whether it holds any count."""
-    any_count = False
-    for block in _blocks(matrix):
-        if block.dtype.kind not in "biuf":
-            return float("nan"), False
-        bad = first_non_count(block)
-        if bad is not None:
-            return bad, any_count
-        any_count = any_count or bool(block.any())
-    return None, any_count
+class Survey(NamedTuple):
+    """What looking through a matrix gave: its first value that is no count, and whether any is above 0."""
+
+    bad: float | None
+    any_count: bool
+    layout: str
+
+    @property
+    def is_counts(self) -> bool:
+        """Whether the matrix holds counts and nothing else."""
+        return self.bad is None and self.any_count
 
 
-def holds_counts(matrix: Any) -> bool:
-    """Whether an unread matrix holds counts and nothing else."""
-    return survey(matrix) == (None, True)
-
-
-def layout(matrix: Any) -> str:
-    """How an unread matrix is stored, as in ``csr float32``."""
+def survey(matrix: Any) -> Survey:
+    """Look through an unread matrix, some values at a time."""
     from anndata.io import sparse_dataset
 
-    if _is_sparse(matrix):
-        return f"{sparse_dataset(matrix).format} {matrix['data'].dtype}"
-    return f"dense {matrix.dtype}"
+    stored = matrix["data"] if _is_sparse(matrix) else matrix
+    layout = f"{sparse_dataset(matrix).format if _is_sparse(matrix) else 'dense'} {stored.dtype}"
+    if stored.dtype.kind not in "biuf":
+        return Survey(float("nan"), False, layout)
+    any_count = False
+    for block in _blocks(matrix):
+        bad = first_non_count(block)
+        if bad is not None:
+            return Survey(bad, any_count, layout)
+        any_count = any_count or bool(block.any())
+    return Survey(None, any_count, layout)
 
 
 def _is_sparse(matrix: Any) -> bool:
@@ -189,5 +201,5 @@ def _read(matrix: Any) -> sp.csr_matrix:
 
     if _is_sparse(matrix):
         return canonical(sparse_dataset(matrix).to_memory())
-    parts: Sequence[sp.csr_matrix] = [canonical(sp.csr_matrix(rows)) for rows in _blocks(matrix)]
+    parts = [canonical(sp.csr_matrix(rows)) for rows in _blocks(matrix)]
     return canonical(sp.vstack(parts, format="csr"))

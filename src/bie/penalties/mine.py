@@ -18,10 +18,12 @@ from bie.seeds import Streams
 
 
 class MinePenalty(Penalty):
-    """``scale * DV(z, batch)``.
+    """``scale * max(0, DV(z, batch))``.
 
     Pairs that belong together are the cells of a minibatch; independent pairs are the same latent vectors
-    with the batches in random order.
+    with the batches in random order. A mutual information is never negative: an estimate below 0 says
+    that the critic is behind, and an encoder that followed it further down would be paid for confusing the
+    critic, not for forgetting the batch. There it rests, until the critic has caught up.
 
     Parameters
     ----------
@@ -47,11 +49,11 @@ class MinePenalty(Penalty):
         return critic_objective(joint_n, marginal_n, log_average)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        """``scale`` times the bound; the history gets the bound itself as ``mine``, nats."""
+        """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
         frozen = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
         scores: Tensor = functional_call(self.critic, frozen, self._pairs(z_nd, batch_n, noise))
         bound = dv_bound(*scores.chunk(2, -1))
-        return self.scale * bound, {"mine": bound.detach()}
+        return self.scale * bound.relu(), {"mine": bound.detach()}
 
     def _pairs(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Rows that belong together, then as many independent ones, so that the critic runs once."""

@@ -7,9 +7,10 @@ them (``1e3`` and ``1000`` are the same number). Users see the first `SHOWN` hex
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bie.config import RunConfig
+if TYPE_CHECKING:
+    from bie.config import RunConfig
 
 SHOWN = 12
 
@@ -28,7 +29,7 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def scientific(config: RunConfig, dataset_sha256: str) -> dict[str, Any]:
+def scientific(config: "RunConfig", dataset_sha256: str) -> dict[str, Any]:
     """The experiment as plain values, seed included: what `record.json` holds as ``config``.
 
     The dataset is named by its content; where it lay and what is saved are not part of it.

@@ -10,9 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bie import __version__
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-PACKAGES = ("bie", "torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata", "hydra-core")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata", "hydra-core")
 ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES",
     "MKL_NUM_THREADS",
@@ -32,7 +34,7 @@ def provenance() -> dict[str, Any]:
         **_git(),
         "source_sha256": source_sha256(),
         "lock_sha256": _lock_sha256(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {"bie": __version__, **{name: v for name in PACKAGES if (v := _version(name))}},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),

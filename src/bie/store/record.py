@@ -81,7 +81,7 @@ def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / RECORD).exists():
-        attempt = 1 + int((_read(folder / FAILED) or {}).get("attempt", 0))
+        attempt = 1 + int((read(folder / FAILED) or {}).get("attempt", 0))
         write_file(folder / FAILED, _as_json({**failure, "attempt": attempt}))
 
 
@@ -93,7 +93,7 @@ def done_seeds(config_folder: Path) -> set[int]:
     return set()
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> dict[str, Any] | None:
     """JSON object in a file; None where there is none that can be read."""
     try:
         value = json.loads(path.read_bytes())
@@ -111,4 +111,4 @@ def read_all(tree: Tree, name: str) -> Iterator[tuple[Path, dict[str, Any] | Non
         The content is None where the file cannot be read, for the caller to say so.
     """
     for path in sorted(tree.runs.glob(f"*/*/*/seed=*/{name}")):
-        yield path, _read(path)
+        yield path, read(path)

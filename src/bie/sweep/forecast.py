@@ -1,50 +1,65 @@
 """How long a plan will take and how much disk, from the records of earlier runs."""
 
 import itertools
-import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bie.store.paths import Tree
-from bie.store.record import RECORD
-from bie.sweep.plan import Plan
+from bie.store.record import RECORD, read
+from bie.sweep.plan import Plan, Point
 from bie.sweep.progress import duration
 
 SAMPLE = 20
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What one earlier run took."""
+
+    seconds_per_epoch: float
+    size: int
+
+
 def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
-    A grid point without records of its own is guessed from the model's other grid points, a model
-    without any from all models.
+    A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
+    then of any model on the same cells, in proportion to the epochs.
     """
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
         return "nothing to do"
-    folders = [tree.config_dir(p.dataset, p.model, p.config_id) for p in plan.points]
-    own = {index: _sample(folders[index].glob(f"*/{RECORD}")) for index in todo}
-    model = {index: _sample(folders[index].parent.glob(f"*/*/{RECORD}")) for index in todo if not own[index]}
-    everything = _sample(tree.runs.glob(f"*/*/*/*/{RECORD}"))
-    guesses = {index: own[index] or model.get(index) or everything for index in todo}
-    if not all(guesses.values()):
-        return "no forecast: no earlier records of this study to learn from"
-    seconds = sum(n * statistics.fmean(s for s, _ in guesses[index]) for index, n in todo.items())
-    size = sum(n * statistics.fmean(b for _, b in guesses[index]) for index, n in todo.items())
-    n_known = len({id(item) for guess in guesses.values() for item in guess})
-    each = duration(seconds / sum(todo.values()))
+    costs = {index: _costs(plan.points[index], tree) for index in todo}
+    if not all(costs.values()):
+        return "no forecast: no earlier records on these cells to learn from"
+    seconds, size = 0.0, 0.0
+    for index, n in todo.items():
+        epochs = plan.points[index].config.train.epochs
+        seconds += n * epochs * statistics.fmean(cost.seconds_per_epoch for cost in costs[index])
+        size += n * statistics.fmean(cost.size for cost in costs[index])
+    known = len({id(cost) for found in costs.values() for cost in found})
+    each = duration(seconds / todo.total())
     total = f"{duration(seconds / workers)} on {workers} workers, {size / 1e6:,.1f} MB"
-    return f"forecast from {n_known} earlier runs: {each} each, {total}"
+    return f"forecast from {known} earlier runs: {each} each, {total}"
 
 
-def _sample(paths: Iterable[Path]) -> list[tuple[float, int]]:
-    """Seconds and bytes of the first few runs found."""
+def _costs(point: Point, tree: Tree) -> list[Cost]:
+    own = tree.config_dir(point.dataset, point.model, point.config_id)
+    places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
+    sha256 = point.plain["dataset"]["sha256"]
+    return next((found for folder, depth in places if (found := _sample(folder, depth, sha256))), [])
+
+
+def _sample(folder: Path, depth: str, sha256: str) -> list[Cost]:
+    """Costs of the first few runs found that were on the same cells."""
+    records = ((path, read(path)) for path in itertools.islice(folder.glob(f"{depth}/{RECORD}"), SAMPLE))
     return [
-        (
-            json.loads(path.read_bytes())["timing"]["total_s"],
-            sum(f.stat().st_size for f in path.parent.iterdir()),
+        Cost(
+            record["timing"]["total_s"] / record["config"]["train"]["epochs"],
+            sum(file.stat().st_size for file in path.parent.iterdir()),
         )
-        for path in itertools.islice(paths, SAMPLE)
+        for path, record in records
+        if record and record["config"]["dataset"]["sha256"] == sha256
     ]

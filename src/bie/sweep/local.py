@@ -21,6 +21,7 @@ from typing import Protocol
 
 from bie.sweep.task import Outcome, Task, leave_failure
 
+_PRELOAD = ["bie.sweep.worker", "sklearn.cluster", "sklearn.metrics", "sklearn.neighbors"]
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -51,7 +52,7 @@ def warm_up() -> ForkServerContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bie.sweep.worker"])
+    context.set_forkserver_preload(_PRELOAD)
     forkserver.ensure_running()
     return context
 

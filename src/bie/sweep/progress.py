@@ -10,6 +10,7 @@ from bie.sweep.task import Outcome, Task
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.text import Text
 
 BAR = 20
 
@@ -142,7 +143,9 @@ class Display:
         if outcome.cause and self._live:
             self._live.console.print(f"  {self._last}", style="red", highlight=False, markup=False)
 
-    def _text(self) -> str:
+    def _text(self) -> "Text":
+        from rich.text import Text
+
         board = self.board
         share = (
             board.done + sum(board.failed.values()) + sum(board.shares[s] for s in board.running)
@@ -151,12 +154,12 @@ class Display:
         seeds = sorted({task.config.seed for task, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
         last = f"\n  last: {self._last}" if self._last else ""
-        return f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}"
+        return Text(f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}")
 
 
-def display(board: Scoreboard, stream: TextIO = sys.stdout) -> Display | Lines:
+def display(board: Scoreboard) -> Display | Lines:
     """The display that fits where the output goes."""
-    return Display(board) if stream.isatty() else Lines(board, stream)
+    return Display(board) if sys.stdout.isatty() else Lines(board, sys.stdout)
 
 
 def ending(task: Task, outcome: Outcome) -> str:

@@ -37,7 +37,7 @@ def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(cells.counts[rows].toarray()), torch.from_numpy(cells.batch[rows])
 
 
-def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
+def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[tuple[Tensor, Tensor]]:
     """Dense counts and batch codes of all rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
         yield dense(cells, rows[start : start + size])

@@ -2,7 +2,7 @@
 
 from bie.config import H5ad
 from bie.data import checks, grouping
-from bie.data.anndata_file import AnnDataFile, opened
+from bie.data.anndata_file import AnnDataFile, matrix_name, opened
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.checks import Problem
@@ -28,8 +28,7 @@ def load(settings: H5ad) -> Cells:
     with opened(settings.path.expanduser()) as file:
         _refuse(file, _table_problems(file, settings))
         cells = _cells(file, settings)
-    matrix = "X" if settings.layer is None else f'layers["{settings.layer}"]'
-    _refuse(file, checks.find_problems(cells, matrix))
+    _refuse(file, checks.find_problems(cells, matrix_name(settings.layer)))
     return cells
 
 

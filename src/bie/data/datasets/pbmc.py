@@ -1,7 +1,7 @@
 """The PBMC set of the 2019 study: two 10x runs, processed as scVI 0.3.0 did (Lopez et al. 2018).
 
 The runs pbmc8k (batch 0) and pbmc4k (batch 1) of Zheng et al. (2017) are put one below the other. Kept are
-the cells that ``pbmc_metadata.pickle`` labels and the genes that ``gene_info.csv`` lists, in their order there.
+the cells that ``pbmc_metadata.pickle`` labels and the genes that ``gene_info.csv`` lists, in their order.
 
 One defect of that loader is kept, because the study's numbers contain it. A barcode that both runs share is
 listed twice in the metadata, for the 4k cell with the ending ``-11``. Rows are looked up by barcode in a

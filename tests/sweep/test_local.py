@@ -1,0 +1,154 @@
+"""Launches on this machine, as a user types them, with what goes wrong there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MARK = "BIE_TEST_MARK"
+Command = Callable[..., "subprocess.Popen[str]"]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def bie(in_tmp: Path, tiny: tuple[str, ...]) -> Command:
+    def start(*overrides: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "bie.run", "-m", *tiny, *overrides]
+        environment = os.environ | {MARK: str(in_tmp)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+
+    return start
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
+
+
+def records(tree: str = "outputs/v1/adhoc") -> dict[str, dict]:
+    """Every record, parsed: a half-written one would raise here."""
+    found = sorted(Path(tree).glob("runs/*/*/*/seed=*/record.json"))
+    return {str(path.relative_to(tree)): json.loads(path.read_text()) for path in found}
+
+
+def processes(mark: Path) -> list[int]:
+    """Processes of this test, by an environment variable they inherit."""
+    wanted = f"{MARK}={mark}".encode()
+    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) != os.getpid()]
+    return [pid for pid in pids if wanted in _environ(pid).split(b"\0")]
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def busy_workers(mark: Path) -> list[int]:
+    """Workers, not the server they are forked from: those whose log says that they took up a run."""
+    logs = {path for path in Path("outputs").glob("*/*/launches/*/logs/*") if "---" in path.read_text()}
+    return [
+        pid for pid in processes(mark) if {Path(f"/proc/{pid}/fd/1").readlink()} & {p.resolve() for p in logs}
+    ]
+
+
+def test_sweep_then_again_then_more(bie: Command):
+    code, output = finish(bie("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(2)"))
+    assert code == 0, output
+    assert "6 runs = 8 combinations - 2" in output
+    assert "done 6.   exit 0" in output
+    first = records()
+    assert len(first) == 6
+    stamps = {path: path.stat().st_mtime_ns for path in Path("outputs").rglob("record.json")}
+    code, output = finish(bie("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(3)"))
+    assert code == 0
+    assert "6 were done before" in output
+    assert len(records()) == 9
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}, "a finished record was touched"
+
+
+def test_the_same_run_twice_is_the_same_record(bie: Command):
+    wanted = ("model=scvi_mine", "seed=3", "save.model=true", "save.embedding=true")
+    for version, workers in (("version=a", "1"), ("version=b", "0")):
+        code, output = finish(bie(*wanted, version, f"hydra.launcher.workers={workers}"))
+        assert code == 0, output
+    a, b = records("outputs/a/adhoc"), records("outputs/b/adhoc")
+    strip = [
+        {k: v for k, v in r.items() if k not in ("timing", "provenance")} for r in (*a.values(), *b.values())
+    ]
+    assert json.dumps(strip[0]) == json.dumps(strip[1])
+    for name in ("history.csv", "embedding.npz", "model.pt"):
+        one, two = (next(Path(f"outputs/{version}").rglob(name)).read_bytes() for version in "ab")
+        assert one == two, name
+
+
+def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(bie: Command):
+    code, output = finish(bie("train.lr=1e-3,1e30", "seed=0,1"))
+    assert code == 1
+    assert "failed 2 (nan: 2)" in output
+    assert len(records()) == 2
+    (failed, _) = sorted(Path("outputs").rglob("failed.json"))
+    failure = json.loads(failed.read_text())
+    assert failure["cause"] == "nan"
+    assert failure["attempt"] == 1
+    assert "epoch" in failure["message"]
+    assert "Traceback" in failure["traceback"]
+    code, _ = finish(bie("train.lr=1e-3,1e30", "seed=0,1"))
+    assert code == 1
+    assert json.loads(failed.read_text())["attempt"] == 2, "a failed run is missing, so it is tried again"
+
+
+def test_a_killed_worker_costs_its_run_only(bie: Command, in_tmp: Path):
+    process = bie("train.epochs=150", "seed=range(4)")
+    wait_for(lambda: busy_workers(in_tmp))
+    os.kill(busy_workers(in_tmp)[0], signal.SIGKILL)
+    code, output = finish(process)
+    assert code == 1, output
+    assert "failed 1 (killed: 1)" in output
+    assert len(records()) == 3
+    (failed,) = Path("outputs").rglob("failed.json")
+    assert "SIGKILL" in json.loads(failed.read_text())["message"]
+    code, output = finish(bie("train.epochs=150", "seed=range(4)"))
+    assert (code, len(records())) == (0, 4)
+    assert not list(Path("outputs").rglob("failed.json"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
+    how: signal.Signals, bie: Command, in_tmp: Path
+):
+    process = bie("train.epochs=60", "seed=range(40)")
+    wait_for(lambda: len(list(Path("outputs").rglob("record.json"))) >= 2)
+    os.killpg(process.pid, how) if how == signal.SIGINT else os.kill(process.pid, how)
+    code, output = finish(process)
+    wait_for(lambda: not processes(in_tmp), 10)
+    done = len(records())
+    assert 2 <= done < 40
+    assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
+    if how != signal.SIGKILL:
+        assert code == 1
+        assert re.search(rf"done {done}, not run {40 - done}", output)
+
+
+def test_bad_input_starts_nothing(bie: Command):
+    for bad in ("mine.scal=3", "train.lr=0", "dataset=h5ad", "seed=range(3"):
+        code, output = finish(bie(bad))
+        assert code == 2, output
+        assert "Traceback" not in output
+    assert not Path("outputs").exists()

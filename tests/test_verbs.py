@@ -1,0 +1,80 @@
+"""Every verb as a user types it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bie.cli import VERBS, main
+from bie.plan import main as plan
+from bie.run import main as run
+
+HEAVY = ("torch", "scanpy", "anndata", "pandas", "sklearn", "hydra", "pydantic", "numpy")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_is_light(verb: str):
+    code = "import sys, runpy\nsys.argv = ['x', '--help']\n"
+    code += f"try: runpy.run_module('bie.{verb}', run_name='__main__')\n"
+    code += f"finally: print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: bie" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_bie_lists_its_verbs(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(verb in listed for verb in VERBS)
+    assert main(["frobnicate"]) == 2
+    assert "no verb 'frobnicate'" in capsys.readouterr().err
+    assert main(["--version"]) == 0
+
+
+def test_plan_in_numbers_launches_nothing(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
+    typed = ["dataset.size=smoke", "model=scvi,scvi_mine", "mine.scale=1000,5000", "seed=range(100)"]
+    assert plan([*typed, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "runs": 300,
+        "done": 0,
+        "todo": 300,
+        "dropped": [{"reason": "mine.scale does not act on model=scvi", "count": 100}],
+        "jobs": pytest.approx(2, abs=510),
+        "waves": 1,
+    }
+    assert main(["plan", *typed]) == 0
+    text = capsys.readouterr().out
+    assert "300 runs = 400 combinations - 100" in text
+    assert "zinb (400 cells x 100 genes, 2 batches)" in text
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_a_sweep_needs_its_flag(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["seed=0,1"]) == 2
+    assert "-m" in capsys.readouterr().err
+    assert run(["study=quickstart"]) == 2
+
+
+def test_cfg_shows_the_configuration(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["model=scvi_mine", "mine.scale=7", "--cfg", "job"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["mine"]["scale"] == 7
+    assert shown["outputs"] == "outputs"
+
+
+def test_a_missing_config_dir_is_bad_input(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["--config-dir", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_one_run_in_this_process(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    assert run([*tiny, "hydra.launcher.workers=0"]) == 0
+    assert "done 1.   exit 0" in capsys.readouterr().out
+    assert run([*tiny]) == 0
+    assert "1 were done before" in capsys.readouterr().out
+    assert main(["aggregate"]) == 0
+    assert "outputs/v1/adhoc/report" in capsys.readouterr().out
