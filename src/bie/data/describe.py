@@ -99,5 +99,6 @@ def _hydra(value: str) -> str:
     plain = re.fullmatch(r"[A-Za-z0-9_./@+-]+", value) and not re.fullmatch(
         r"null|true|false|nan|[+-]?inf", value, re.I
     )
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    # within quotes, Hydra reads backslashes literally except before a quote
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
     return value if plain else f"'{escaped}'"

@@ -108,11 +108,15 @@ def _append(response: HTTPResponse, part: Path, continued: bool) -> None:
     from rich.progress import track
 
     console = Console(stderr=True)
-    blocks = math.ceil(int(response.headers.get("Content-Length", 0)) / _BLOCK)
+    announced = int(response.headers.get("Content-Length", 0))
+    received = 0
     with part.open("ab" if continued else "wb") as out:
-        received = iter(lambda: response.read(_BLOCK), b"")
-        for block in track(received, "", blocks, console=console, disable=not console.is_terminal):
-            out.write(block)
+        blocks = iter(lambda: response.read(_BLOCK), b"")
+        total = math.ceil(announced / _BLOCK)
+        for block in track(blocks, "", total, console=console, disable=not console.is_terminal):
+            received += out.write(block)
+    if received < announced:  # http.client ends such an answer as if it were whole
+        raise OSError(f"the connection broke off after {received:,} of {announced:,} bytes; run it again")
 
 
 def _is_whole(path: Path, checksum: str) -> bool:

@@ -1,0 +1,381 @@
+"""A user's file: every way of storing counts gives the same cells, every fault is named with its remedy."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from bie.config import H5ad
+from bie.data.cells import Cells
+from bie.data.datasets import h5ad
+from bie.errors import BadInput
+
+Settings = Callable[..., H5ad]
+
+
+@pytest.fixture
+def load(adata: anndata.AnnData, h5ad_settings: Settings) -> Callable[..., Cells]:
+    """Write the (spoilt) fixture `adata`, or another, and load it."""
+
+    def written(changed: anndata.AnnData | None = None, **settings: Any) -> Cells:
+        chosen = h5ad_settings(**settings)
+        (adata if changed is None else changed).write_h5ad(chosen.path)
+        return h5ad.load(chosen)
+
+    return written
+
+
+@pytest.fixture
+def refused(load: Callable[..., Cells]) -> Callable[..., str]:
+    """Message with which `load` refuses, without the path."""
+
+    def message(changed: anndata.AnnData | None = None, **settings: Any) -> str:
+        with pytest.raises(BadInput) as caught:
+            load(changed, **settings)
+        return re.sub(r"\S*data\.h5ad:? ?", "", str(caught.value))
+
+    return message
+
+
+def entry(adata: anndata.AnnData, value: float) -> anndata.AnnData:
+    """Put one other value among the counts."""
+    adata.X.data[17] = value
+    return adata
+
+
+def test_a_good_file(load: Callable[..., Cells], adata: anndata.AnnData) -> None:
+    cells = load()
+    assert (cells.counts.toarray() == adata.X.toarray()).all()
+    assert cells.counts.dtype == np.float32
+    assert cells.counts.has_canonical_format
+    assert cells.batches == ("early", "late", "mid")
+    assert [cells.batches[b] for b in cells.batch] == adata.obs["batch"].tolist()
+    assert cells.label is not None
+    assert [cells.labels[k] for k in cells.label] == adata.obs["cell_type"].tolist()
+    assert cells.cell_names.tolist() == adata.obs_names.tolist()
+    assert cells.gene_names.tolist() == adata.var_names.tolist()
+    assert cells.library_prior == "batch"
+
+
+def test_labels_may_be_absent(load: Callable[..., Cells]) -> None:
+    cells = load(label_key=None)
+    assert (cells.label, cells.labels, cells.n_labels) == (None, (), 0)
+
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "csr": sp.csr_matrix,
+    "csc": sp.csc_matrix,
+    "dense": np.asarray,
+    "fortran": np.asfortranarray,
+    "array": sp.csr_array,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "int32"])
+def test_every_form_and_type_gives_the_same_cells(
+    load: Callable[..., Cells], adata: anndata.AnnData, form: str, dtype: str
+) -> None:
+    sha256 = load().sha256
+    x_ng = adata.X.toarray()
+    adata.X = FORMS[form](x_ng.astype(dtype))
+    assert load().sha256 == sha256
+    adata.layers["raw"] = adata.X
+    adata.X = np.log1p(x_ng)
+    assert load(layer="raw").sha256 == sha256
+
+
+def test_explicit_zeros_and_more_rows_than_a_block(load: Callable[..., Cells]) -> None:
+    rng = np.random.default_rng(0)
+    x_ng = rng.poisson(1.0, (2500, 20)) + 1
+    x_ng[rng.random(x_ng.shape) < 0.3] = 0
+    obs = pd.DataFrame(
+        {"batch": ["a", "b"] * 1250, "cell_type": ["s"] * 2500}, [f"c{n}" for n in range(2500)]
+    )
+    stored = sp.csr_matrix(np.ones_like(x_ng))
+    stored.data = x_ng.ravel()
+    var = pd.DataFrame(index=[f"g{g}" for g in range(20)])
+    sparse = load(anndata.AnnData(X=stored, obs=obs, var=var))
+    dense = load(anndata.AnnData(X=x_ng.astype(np.float32), obs=obs, var=var))
+    assert sparse.sha256 == dense.sha256
+    assert sparse.counts.nnz == (x_ng > 0).sum()
+
+
+def test_content_not_path_nor_key_is_the_identity(
+    load: Callable[..., Cells], adata: anndata.AnnData, tmp_path: Path
+) -> None:
+    sha256 = load().sha256
+    adata.obs["donor"] = adata.obs["batch"]
+    assert load(path=tmp_path / "other.h5ad", batch_key="donor").sha256 == sha256
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (np.arange(60) % 2, ("0", "1")),
+        ((np.arange(60) % 2).astype(np.float32), ("0", "1")),
+        (np.arange(60) % 2 == 0, ("False", "True")),
+        (pd.Categorical(["x", "y"] * 30, categories=["z", "y", "x"]), ("y", "x")),
+        (pd.Categorical(np.arange(60) % 2 + 10), ("10", "11")),
+        (np.array(["x", "y"] * 30), ("x", "y")),
+        (pd.array([1, 2] * 30, dtype="Int64"), ("1", "2")),
+        (pd.array([True, False] * 30, dtype="boolean"), ("False", "True")),
+    ],
+)
+def test_batch_columns_of_any_type(
+    load: Callable[..., Cells], adata: anndata.AnnData, values: Any, names: tuple[str, ...]
+) -> None:
+    adata.obs["batch"] = values
+    cells = load()
+    assert cells.batches == names
+    assert (np.array(names)[cells.batch] == adata.obs["batch"].astype(str).str.removesuffix(".0")).all()
+
+
+# the file
+
+
+def test_no_such_file(h5ad_settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"data\.h5ad does not exist \(seen from .*Give the path"):
+        h5ad.load(h5ad_settings())
+    with pytest.raises(BadInput, match="is a folder"):
+        h5ad.load(h5ad_settings(path=tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"batch,gene\n1,2\n"])
+def test_not_an_h5ad(h5ad_settings: Settings, content: bytes) -> None:
+    h5ad_settings().path.write_bytes(content)
+    with pytest.raises(BadInput, match=rf"data\.h5ad \({len(content)} bytes\) is not an \.h5ad file"):
+        h5ad.load(h5ad_settings())
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9, 0.999])
+def test_incomplete_copy(load: Callable[..., Cells], h5ad_settings: Settings, share: float) -> None:
+    load()
+    path = h5ad_settings().path
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(BadInput, match="cannot be read, it may be damaged or incomplete"):
+        h5ad.load(h5ad_settings())
+
+
+def test_damaged_block(load: Callable[..., Cells], adata: anndata.AnnData, h5ad_settings: Settings) -> None:
+    path = h5ad_settings().path
+    adata.write_h5ad(path, compression="gzip")
+    with h5py.File(path) as file:
+        block = file["X/data"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[block.byte_offset + 10 : block.byte_offset + block.size] = bytes(block.size - 10)
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="cannot be read, it may be damaged or incomplete"):
+        h5ad.load(h5ad_settings())
+
+
+def test_other_hdf5(h5ad_settings: Settings) -> None:
+    with h5py.File(h5ad_settings().path, "w") as file:
+        file["matrix"] = np.ones((3, 3))
+    with pytest.raises(BadInput, match="is HDF5, but not an AnnData"):
+        h5ad.load(h5ad_settings())
+
+
+# the columns of obs
+
+
+def test_missing_keys_are_reported_together(refused: Callable[..., str]) -> None:
+    assert refused(batch_key="donor", label_key="type") == (
+        "dataset.batch_key=donor is not in obs. "
+        "Columns with 2 to 200 values: batch (3), cell_type (2), day (4)\n"
+        "dataset.label_key=type is not in obs. "
+        "Columns with 2 to 200 values: batch (3), cell_type (2), day (4)"
+    )
+
+
+def test_one_batch_only(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.obs["batch"] = pd.Categorical(["early"] * 60, categories=["early", "late"])
+    assert refused().startswith("dataset.batch_key=batch has 1 value only (early), 2 or more are needed. ")
+
+
+@pytest.mark.parametrize("key", ["batch", "cell_type"])
+def test_missing_values(refused: Callable[..., str], adata: anndata.AnnData, key: str) -> None:
+    adata.obs.loc[["c3", "c4"], key] = np.nan
+    option = {"batch": "dataset.batch_key", "cell_type": "dataset.label_key"}[key]
+    said = refused()
+    assert said == (
+        f"{option}={key} has no value in 2 of 60 cells. Name them, or drop them: "
+        f'adata = adata[adata.obs["{key}"].notna()].copy()'
+    )
+
+
+@pytest.mark.parametrize("key", ["batch", "cell_type"])
+def test_the_remedy_for_missing_values_works(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData, key: str
+) -> None:
+    adata.obs.loc[["c3", "c4"], key] = np.nan
+    assert load(remedied(adata, refused().split(": ")[-1])).n_cells == 58
+
+
+def test_measurements_are_no_batches(refused: Callable[..., str]) -> None:
+    assert re.match(
+        r"dataset\.batch_key=score holds measurements \(0\.\d+, \.\.\.\)", refused(batch_key="score")
+    )
+
+
+def test_names_are_no_groups(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.obs["barcode"] = adata.obs_names.to_numpy()
+    assert refused(label_key="barcode").startswith(
+        "dataset.label_key=barcode has 60 values for 60 cells, so it names no groups. Columns with"
+    )
+
+
+def test_a_batch_of_one_cell(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.obs["batch"] = ["rest"] * 59 + ["alone"]
+    assert refused().startswith("1 batch with fewer than 2 cells (alone). ")
+
+
+# the counts
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(-1, "-1"), (0.5, "0.5"), (np.log(2), "0.6931"), (np.nan, "nan"), (np.inf, "inf"), (1e9, "1e+09")],
+)
+def test_values_that_are_no_counts(
+    refused: Callable[..., str], adata: anndata.AnnData, value: float, shown: str
+) -> None:
+    said = refused(entry(adata, value))
+    assert said.startswith(
+        f"X holds {shown}, which is not a count. scVI models raw counts; no matrix of this"
+    )
+    assert 'adata.layers["counts"] = adata.X.copy()' in said
+    adata.X = adata.X.toarray()
+    assert refused().startswith(f"X holds {shown}, which is not a count")
+
+
+def test_log_normalised_counts_with_layers_that_hold_counts(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData
+) -> None:
+    adata.layers["counts"] = adata.X.copy()
+    adata.layers["spliced"] = sp.csc_matrix(adata.X)
+    adata.layers["scaled"] = adata.X.toarray() / 3
+    adata.layers["zero"] = np.zeros(adata.shape)
+    adata.X = np.log1p(adata.X.toarray())
+    assert re.fullmatch(
+        r"X holds \d\.\d+, which is not a count\. scVI models raw counts; layers that hold counts: "
+        r'"counts" -> dataset\.layer=counts, "spliced" -> dataset\.layer=spliced',
+        refused(),
+    )
+    assert load(layer="counts").n_cells == 60
+    assert "layers that hold counts" in refused(layer="scaled")
+    assert refused(layer="zero").startswith('layers["zero"] holds no counts at all. ')
+
+
+def test_counts_in_x_or_raw(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.layers["norm"] = np.log1p(adata.X.toarray())
+    assert refused(layer="norm").endswith("X holds counts: leave dataset.layer out")
+    adata.raw = adata.copy()
+    adata.X = adata.layers["norm"]
+    assert "raw.X holds counts: adata.raw.to_adata().write_h5ad(" in refused()
+
+
+def test_missing_layer(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    assert refused(layer="counts") == (
+        "dataset.layer=counts is not in layers; it has no layers. Without the key, X is used"
+    )
+    adata.layers["umi"] = adata.X
+    adata.layers["norm"] = adata.X
+    assert "; layers are: norm, umi. " in refused(layer="counts")
+
+
+def test_missing_x(load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.layers["umi"] = adata.X
+    adata.X = None
+    assert refused() == "has no X; layers are: umi. Choose one: dataset.layer=NAME"
+    assert load(layer="umi").n_cells == 60
+
+
+@pytest.mark.parametrize(("cells", "genes"), [(0, 30), (60, 0)])
+def test_nothing_left(refused: Callable[..., str], adata: anndata.AnnData, cells: int, genes: int) -> None:
+    said = refused(adata[:cells, :genes].copy())
+    assert said == f"it holds {cells} cells x {genes} genes. Was everything filtered out?"
+
+
+def test_too_few_cells(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    assert "19 cells are too few. At least 20 are needed" in refused(adata[:19].copy())
+
+
+# cells and genes
+
+
+def remedied(adata: anndata.AnnData, remedy: str) -> anndata.AnnData:
+    """Do what the message says, as a user would paste it."""
+    names: dict[str, Any] = {"adata": adata, "numpy": np}
+    if "scanpy" in remedy:
+        names["scanpy"] = pytest.importorskip("scanpy")
+    exec(remedy, names)
+    changed: anndata.AnnData = names["adata"]
+    return changed
+
+
+@pytest.mark.parametrize("layer", [None, "counts"])
+@pytest.mark.parametrize(("what", "names"), [("cell", "c3, c4, c5, ..."), ("gene", "g3, g4, g5, ...")])
+def test_nothing_counted(
+    load: Callable[..., Cells],
+    refused: Callable[..., str],
+    adata: anndata.AnnData,
+    what: str,
+    names: str,
+    layer: str | None,
+) -> None:
+    x_ng = adata.X.toarray()
+    (x_ng if what == "cell" else x_ng.T)[3:7] = 0
+    if layer:
+        adata.layers[layer] = sp.csr_matrix(x_ng)
+    else:
+        adata.X = sp.csr_matrix(x_ng)
+    total = 60 if what == "cell" else 30
+    said = refused(layer=layer)
+    assert said.startswith(f"4 {what}s of {total} without counts ({names}). Drop: ")
+    cells = load(remedied(adata, said.split("Drop: ")[1]), layer=layer)
+    assert (cells.n_cells, cells.n_genes) == ((56, 30) if what == "cell" else (60, 26))
+
+
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+@pytest.mark.parametrize("table", ["obs", "var"])
+def test_repeated_names(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData, table: str
+) -> None:
+    names = list(getattr(adata, f"{table}_names"))
+    setattr(adata, f"{table}_names", [names[0], names[0], "x", "x", "x", *names[5:]])
+    what = "cell" if table == "obs" else "gene"
+    said = refused()
+    assert said == (
+        f"2 {what} names more than once in {table}_names ({names[0]}, x). "
+        f"Make them unique: adata.{table}_names_make_unique()"
+    )
+    load(remedied(adata, said.split(": ")[-1]))
+
+
+# real files, where the checkout has them
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="no ../shared here")
+@pytest.mark.parametrize(
+    ("name", "shape", "types"),
+    [
+        ("pbmc3k4k", (4638, 3965), 9),
+        ("pbmc4k8k_subset", (2456, 404), 9),
+        ("kang18_ifnb", (1975, 6547), 7),
+    ],
+)
+def test_real_files(h5ad_settings: Settings, name: str, shape: tuple[int, int], types: int) -> None:
+    cells = h5ad.load(h5ad_settings(path=SHARED / f"{name}.h5ad"))
+    assert cells.counts.shape == shape
+    assert (cells.n_batches, cells.n_labels) == (2, types)

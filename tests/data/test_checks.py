@@ -1,0 +1,74 @@
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bie.config import Zinb
+from bie.data.cells import Cells, canonical
+from bie.data.checks import find_problems, first_non_count
+from bie.data.datasets import zinb
+
+
+@pytest.fixture
+def cells(zinb_settings: Callable[..., Zinb]) -> Cells:
+    return zinb.load(zinb_settings(size="smoke"))
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.6931, np.inf, -np.inf, 2.0**24 + 2])
+def test_first_non_count_finds_the_one_bad_value_in_any_block(bad: float) -> None:
+    values = np.ones(2**21 + 5)
+    assert first_non_count(values) is None
+    values[2**21 + 2] = bad
+    values[-1] = 0.5
+    assert first_non_count(values) == bad
+
+
+def test_nan_is_no_count() -> None:
+    assert np.isnan(first_non_count(np.array([1.0, np.nan])) or 0)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f2", "f4", "?"])
+def test_whole_numbers_of_any_type_are_counts(dtype: str) -> None:
+    assert first_non_count(np.array([[0, 1], [1, 0]], dtype)) is None
+    assert first_non_count(np.zeros((0, 3), dtype)) is None
+
+
+def test_good_cells_have_no_problems(cells: Cells) -> None:
+    assert find_problems(cells) == []
+
+
+def test_every_problem_is_found_at_once(cells: Cells) -> None:
+    x_ng = cells.counts.toarray()
+    x_ng[7] = 0
+    x_ng[:, [2, 3]] = 0
+    batch = np.zeros_like(cells.batch)
+    batch[4] = 1
+    names = cells.cell_names.copy()
+    names[:3] = "twin"
+    genes = cells.gene_names.copy()
+    genes[-2] = genes[-1]
+    counts = canonical(type(cells.counts)(x_ng))
+    spoilt = dataclasses.replace(cells, counts=counts, batch=batch, cell_names=names, gene_names=genes)
+    found = [problem.finding for problem in find_problems(spoilt)]
+    assert found == [
+        "1 batch with fewer than 2 cells (batch_1)",
+        "1 cell name more than once in obs_names (twin)",
+        "1 gene name more than once in var_names (gene_99)",
+        "1 cell of 400 without counts (cell_7)",
+        "2 genes of 100 without counts (gene_2, gene_3)",
+    ]
+
+
+def test_too_few_cells_and_genes(cells: Cells) -> None:
+    few = dataclasses.replace(
+        cells,
+        counts=cells.counts[:19, :1],
+        batch=cells.batch[:19],
+        cell_names=cells.cell_names[:19],
+        gene_names=cells.gene_names[:1],
+    )
+    assert [problem.finding for problem in find_problems(few)][:2] == [
+        "19 cells are too few",
+        "1 gene is too few",
+    ]
