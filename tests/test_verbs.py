@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from bie.cli import VERBS, main
 from bie.plan import main as plan
@@ -61,7 +61,8 @@ def test_a_sweep_needs_its_flag(in_tmp: Path, capsys: pytest.CaptureFixture[str]
 
 def test_cfg_shows_the_configuration(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["model=scvi_mine", "mine.scale=7", "--cfg", "job"]) == 0
-    shown = yaml.safe_load(capsys.readouterr().out)
+    shown = OmegaConf.to_container(OmegaConf.create(capsys.readouterr().out))
+    assert isinstance(shown, dict)
     assert shown["mine"]["scale"] == 7
     assert shown["outputs"] == "outputs"
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bie.config import Metrics, RunConfig, Save
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
+from bie.errors import RunFailed
 from bie.metrics.score import score
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
@@ -65,7 +66,7 @@ def experiment(config: RunConfig, cells: Cells, on_epoch: Callable[[dict[str, fl
     history = fit(model, penalty, cells, train, test, config.train, streams, on_epoch)
     clock.lap("fit")
 
-    z = {part: embed(model, cells, rows) for part, rows in parts.items()}
+    z = {part: _finite(embed(model, cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
 
     metrics: dict[str, Scores] = {}
@@ -86,6 +87,13 @@ def evaluate(
     label_n = None if cells.label is None else cells.label[rows]
     kmeans, pools = streams.integer("kmeans"), streams.numpy("pools")
     return score(z_nd, cells.batch[rows], cells.n_batches, label_n, cells.n_labels, settings, kmeans, pools)
+
+
+def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Hand the embedding on, unless the last step of the training has ruined it."""
+    if not np.isfinite(z_nd).all():
+        raise RunFailed("nan", "the embedding is not finite; a smaller train.lr may help")
+    return z_nd
 
 
 class Clock:

@@ -53,9 +53,9 @@ def test_missing_numbers_are_grouped_by_reason_and_belong_to_their_split(disk: A
 
 def test_records_of_different_code_in_one_table_are_pointed_out(disk: Any, point: Make) -> None:
     for seed in range(3):
-        disk.record(point(), seed, {"ari": 0.5}, git_commit=("c" if seed else "d") * 40)
-    disk.record(point(dataset="other"), 0, {"ari": 0.5}, git_commit="e" * 40)
-    code = "records made by 2 versions of the code: ccccccc/bbbbbbb (2 runs), ddddddd/bbbbbbb (1 run)"
+        disk.record(point(), seed, {"ari": 0.5}, source_sha256=("c" if seed else "d") * 64)
+    disk.record(point(dataset="other"), 0, {"ari": 0.5}, source_sha256="e" * 64)
+    code = f"records made by 2 versions of the code: {'c' * 12} (2 runs), {'d' * 12} (1 run)"
     assert notes_of(disk) == [code]
     assert notes_of(disk, "other") == []
 

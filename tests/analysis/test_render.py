@@ -10,7 +10,7 @@ from bie.analysis.wide import Table
 
 TABLE = Table(
     title="zinb_1, test cells",
-    header=("model", "mine.scale", "n", "ARI ↑", "negative ELBO ↓"),
+    header=("model", "mine.scale", "n", "ARI ↑", "neg. ELBO ↓"),
     rows=(
         ("scvi", "–", "100/100", ".742±.051", "1235±12"),
         ("scvi_mine", "1000", "99/100", "-.75±.12†", "1234.8±8.0†"),
@@ -26,7 +26,7 @@ def test_text_is_aligned_by_the_plus_minus() -> None:
     assert "†" in title
     assert [line.split()[0] for line in rows] == ["scvi", "scvi_mine", "scvi_mine"]
     assert {tuple(m.start() for m in re.finditer("±", row)) for row in rows[:2]} == {(36, 49)}
-    assert header.index("ARI") < 36 < header.index("negative") < 49
+    assert header.index("ARI") < 36 < header.index("neg.") < 49
     assert [row.index("/") + len("/100") for row in rows] == [header.index(" n ") + 2] * 3
     assert (first, second) == TABLE.notes
     assert not any(line != line.rstrip() for line in [header, *rows])

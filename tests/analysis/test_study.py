@@ -107,15 +107,9 @@ def test_an_empty_study_has_no_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "name"),
     [
-        (
-            {"git_commit": "0123456789", "git_dirty_sha256": None, "source_sha256": "abcdefghij"},
-            "0123456/abcdefg",
-        ),
-        (
-            {"git_commit": "0123456789", "git_dirty_sha256": "77", "source_sha256": "abcdefghij"},
-            "0123456+/abcdefg",
-        ),
-        ({"git_commit": None, "git_dirty_sha256": None, "source_sha256": "abcdefghij"}, "abcdefg"),
+        ({"git_commit": "0123456789", "source_sha256": "abcdefghijklmnop"}, "abcdefghijkl"),
+        ({"git_commit": "9876543210", "source_sha256": "abcdefghijklmnop"}, "abcdefghijkl"),
+        ({"git_commit": "0123456789abcd"}, "0123456789ab"),
         ({}, "unknown"),
     ],
 )

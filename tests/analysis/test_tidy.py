@@ -84,7 +84,7 @@ def test_long_table_row_by_row(disk: Any, point: Make) -> None:
     assert len(long) == 3 * 2 * 2
     assert long["model"].tolist() == ["scvi"] * 4 + ["scvi_mine"] * 8
     first, row = long.iloc[0], long[(long["config_id"] == mine.id) & (long["split"] == "test")].iloc[0]
-    assert (first["split"], first["metric"], first["value"], first["code"]) == ("train", "ari", 0.4, "b" * 7)
+    assert (first["split"], first["metric"], first["value"], first["code"]) == ("train", "ari", 0.4, "b" * 12)
     assert first["mine.scale"] is pd.NA
     assert (row["metric"], row["reason"], row["mine.scale"]) == ("ari", 'nö, "1"', 10.0)
     assert math.isnan(row["value"])

@@ -47,7 +47,7 @@ def test_a_row_per_grid_point_with_settings_as_typed(disk: Any, point: Make) -> 
             disk.record(p, seed, {"ari": ari, "elbo": 1000.0 + seed, "kl_z": 3.0})
     (table,) = tables_of(disk)
     assert table.title == "zinb, test cells"
-    assert table.header == ("model", "mine.scale", "n", "ARI ↑", "negative ELBO ↓")
+    assert table.header == ("model", "mine.scale", "n", "ARI ↑", "neg. ELBO ↓")
     assert table.rows == (
         ("scvi", "–", "2/2", ".50±.14", "1000.50±.71"),
         ("scvi_mine", "0.5", "2/2", ".50±.14", "1000.50±.71"),

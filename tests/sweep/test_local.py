@@ -22,8 +22,14 @@ def bie(in_tmp: Path, tiny: tuple[str, ...]) -> Command:
     def start(*overrides: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "bie.run", "-m", *tiny, *overrides]
         environment = os.environ | {MARK: str(in_tmp)}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+        return subprocess.Popen(
+            command,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     return start
 

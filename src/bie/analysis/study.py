@@ -137,14 +137,12 @@ def _parse(record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Key, float],
 
 
 def code_version(origin: Mapping[str, Any]) -> str:
-    """Short name of the code behind a record: git commit, ``+`` if it was changed, and hash of the source.
+    """Short name of the code behind a record: the hash of its source, whatever else was committed.
 
-    >>> code_version({"git_commit": "3f2a1b9c5d", "git_dirty_sha256": "77", "source_sha256": "0dd1e2f3a4"})
-    '3f2a1b9+/0dd1e2f'
+    >>> code_version({"git_commit": "3f2a1b9c5d", "source_sha256": "0dd1e2f3a4b5c6"})
+    '0dd1e2f3a4b5'
     """
-    commit = (origin.get("git_commit") or "")[:7] + ("+" if origin.get("git_dirty_sha256") else "")
-    source = (origin.get("source_sha256") or "")[:7]
-    return "/".join(part for part in (commit, source) if part) or "unknown"
+    return (origin.get("source_sha256") or origin.get("git_commit") or "unknown")[:SHOWN]
 
 
 def _read_plan(tree: Tree, found: _Found) -> None:

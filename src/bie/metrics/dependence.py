@@ -10,7 +10,7 @@ from bie.metrics.needs import not_collapsed, two_batches_of_two
 
 @metric(
     Card(
-        "I(z; batch), kNN",
+        "MI (kNN)",
         "lower",
         (-math.inf, math.inf),
         "nats",

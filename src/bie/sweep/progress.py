@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BAR = 20
+QUIET = 60  # seconds without a line
 
 
 class Scoreboard:
@@ -85,10 +86,10 @@ class Scoreboard:
 
 
 class Lines:
-    """A line for each run that ends: for log files and pipes."""
+    """A line for each run that ends, and one a minute in between: for log files and pipes."""
 
     def __init__(self, board: Scoreboard, stream: TextIO) -> None:
-        self.board, self._stream = board, stream
+        self.board, self._stream, self._said = board, stream, time.monotonic()
 
     def __enter__(self) -> "Lines":
         return self
@@ -97,17 +98,23 @@ class Lines:
         self._stream.flush()
 
     def started(self, slot: int, task: Task) -> None:
-        """Say nothing: a line per end is enough."""
+        """Say nothing yet."""
         self.board.started(slot, task)
 
     def epoch(self, slot: int, epoch: int) -> None:
-        """Say nothing."""
+        """Give a sign of life where runs are long."""
         self.board.epoch(slot, epoch)
+        if time.monotonic() - self._said > QUIET:
+            self._say(f"epoch {epoch} of {self.board.running[slot][0].title}")
 
     def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
         """Print how the run ended and how the launch stands."""
         self.board.ended(slot, task, outcome)
-        print(f"{self.board.line()}   {ending(task, outcome)}", file=self._stream, flush=True)
+        self._say(ending(task, outcome))
+
+    def _say(self, news: str) -> None:
+        self._said = time.monotonic()
+        print(f"{self.board.line()}   {news}", file=self._stream, flush=True)
 
 
 class Display:
