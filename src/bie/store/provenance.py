@@ -47,7 +47,8 @@ def provenance() -> dict[str, Any]:
 def source_files() -> list[tuple[str, Path]]:
     """Code and configuration that make the numbers: name in a snapshot, file on disk."""
     conf = configuration_folder()
-    code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in _PACKAGE.rglob("*.py")]
+    files = (path for path in _PACKAGE.rglob("*.*") if path.suffix in (".py", ".c", ".h"))
+    code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in files]
     yaml = [(f"conf/{path.relative_to(conf)}", path) for path in conf.rglob("*.yaml")]
     lock = [("requirements.lock", path) for path in [_lock_file()] if path]
     return sorted(code + yaml + lock)

@@ -1,0 +1,114 @@
+"""Contenders of the CPU benchmark: each trains scVI in a process of its own, an epoch whenever it is told to.
+
+    PYTHON benchmarks/contender.py scvi-tools DATA.h5ad
+    PYTHON benchmarks/contender.py bie DATA.h5ad [OVERRIDES ...]
+
+Reads a line from standard input before every epoch and answers with a line of JSON. The environment of
+scvi-tools needs nothing of bie.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.counts_like_pbmc import TRAIN_FRACTION  # noqa: E402
+
+
+class Stopwatch:
+    """Waits for the word to go on; tells how long the epoch took."""
+
+    def __init__(self) -> None:
+        self.answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # whatever else prints
+
+    def wait(self) -> None:
+        if not sys.stdin.readline():
+            os._exit(0)
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def tell(self, **facts: object) -> None:
+        spent = {"wall": time.perf_counter() - self.wall, "cpu": time.process_time() - self.cpu}
+        print(json.dumps(spent | facts), file=self.answers, flush=True)
+
+
+def scvi_tools(path: str) -> None:
+    import logging
+    import warnings
+
+    import anndata
+    import lightning.pytorch as lightning
+    import scvi
+    import torch
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    watch = Stopwatch()
+    version = f"scvi-tools {scvi.__version__}, torch {torch.__version__}"
+
+    class Told(lightning.Callback):
+        def on_train_epoch_start(self, *_: object) -> None:
+            watch.wait()
+
+        def on_train_epoch_end(self, *_: object) -> None:
+            watch.tell(version=version)
+
+    cells = anndata.read_h5ad(path)
+    scvi.model.SCVI.setup_anndata(cells, batch_key="batch")
+    model = scvi.model.SCVI(cells)  # 1 x 128, 10 latent dimensions, ZINB, observed library
+    model.train(
+        max_epochs=10_000,
+        train_size=TRAIN_FRACTION,
+        batch_size=128,
+        accelerator="cpu",
+        callbacks=[Told()],
+        enable_progress_bar=False,
+    )
+
+
+def bie(path: str, overrides: list[str]) -> None:
+    import torch
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    import bie
+    from bie import kernels
+    from bie.config import RunConfig
+    from bie.data.load import load
+    from bie.data.split import monte_carlo_split
+    from bie.models.scvi import Scvi
+    from bie.penalties import build_penalty
+    from bie.seeds import Streams
+    from bie.training.batches import minibatch, minibatches
+    from bie.training.fit import Trainer, loss_terms
+
+    torch.set_num_threads(1)
+    watch = Stopwatch()
+    fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
+    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
+        values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
+    config = RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
+    cells, streams = load(config.dataset), Streams(0)
+    train, test = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
+    moments = map(torch.from_numpy, cells.library_moments())
+    model = Scvi(cells.n_genes, cells.n_batches, config.model, *moments, streams.torch("init"))
+    penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
+    trainer, order = Trainer(model, penalty, config.train, streams), streams.numpy("minibatch")
+    version = f"bie {bie.__version__}, torch {torch.__version__}, kernels: {kernels.status()}"
+    for epoch in range(10_000):
+        watch.wait()
+        if "evaluate" in sys.argv[3:4]:
+            loss_terms(model, cells, test, streams)
+        rows = minibatches(train, config.train.batch_size, order)
+        trainer.epoch((minibatch(cells, part) for part in rows), epoch)
+        watch.tell(version=version)
+
+
+if __name__ == "__main__":
+    kind, path, *rest = sys.argv[1:]
+    scvi_tools(path) if kind == "scvi-tools" else bie(path, rest)

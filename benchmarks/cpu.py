@@ -1,0 +1,141 @@
+"""Training speed on one thread of a CPU, ours beside that of scvi-tools.
+
+    python -m benchmarks.cpu --peer-python ENVIRONMENT/bin/python [--rounds 7] [--write]
+
+Every contender is a process of its own. They take turns, an epoch each, so that a machine that slows down
+slows all of them; what is printed is the median over the rounds of the ratio within a round, and its range.
+``--write`` puts the table into docs/performance.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+from benchmarks import counts_like_pbmc
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parent / "docs" / "performance.md"
+START, END = "<!-- benchmarks.cpu: start -->", "<!-- benchmarks.cpu: end -->"
+
+PEER = "scvi-tools"
+OURS = {
+    "bie, torch alone": ("torch",),
+    "bie": ("",),
+    "bie + MINE": ("", "model=scvi_mine"),
+    "bie, modelled library": ("", "model.library=modelled"),
+}
+"""BIE_KERNELS in the environment, then overrides."""
+
+
+@dataclass
+class Contender:
+    """A process that trains an epoch when it is asked to."""
+
+    name: str
+    process: subprocess.Popen[str]
+    version: str = ""
+
+    def epoch(self) -> dict[str, float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("epoch\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        self.version = answer.pop("version")
+        return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--peer-python", type=Path, default=os.environ.get("BIE_ORACLE_PYTHON"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.peer_python is None:
+        parser.error("--peer-python (or BIE_ORACLE_PYTHON): the interpreter of an environment with scvi-tools")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        data = Path(folder) / "counts.h5ad"
+        counts_like_pbmc.write(data)
+        contenders = [stack.enter_context(c) for c in entrants(arguments.peer_python, data)]
+        text = report(contenders, measure(contenders, arguments.rounds))
+    print(text)
+    if arguments.write:
+        put(text)
+
+
+def entrants(peer_python: Path, data: Path) -> Iterator["ExitStack"]:
+    yield started(PEER, [str(peer_python), PEER, str(data)], "")
+    for name, (kernels, *overrides) in OURS.items():
+        yield started(name, [sys.executable, "bie", str(data), *overrides], kernels)
+
+
+@contextmanager
+def started(name: str, command: list[str], kernels: str) -> Iterator[Contender]:
+    python, *arguments = command
+    process = subprocess.Popen(
+        [python, str(FOLDER / "contender.py"), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BIE_KERNELS": kernels},
+    )
+    try:
+        yield Contender(name, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(contenders: list[Contender], rounds: int) -> list[dict[str, dict[str, float]]]:
+    """Seconds of each contender in each round, after an epoch each that does not count."""
+    times = []
+    for number in range(rounds + 1):
+        times.append({contender.name: contender.epoch() for contender in contenders})
+        print(number, {name: round(t["cpu"], 3) for name, t in times[-1].items()}, file=sys.stderr, flush=True)
+    return times[1:]
+
+
+def report(contenders: list[Contender], times: list[dict[str, dict[str, float]]]) -> str:
+    """Markdown: the table, and where it was measured."""
+    rows = ["| | s per epoch (wall) | s (CPU) | times scvi-tools, by wall (range) | by CPU time (range) |"]
+    rows.append("|---|---|---|---|---|")
+    for contender in contenders:
+        of = [t[contender.name] for t in times]
+        seconds = [f"{median(t[clock] for t in of):.2f}" for clock in ("wall", "cpu")]
+        ratios = [spread([t[PEER][c] / t[contender.name][c] for t in times]) for c in ("wall", "cpu")]
+        rows.append(f"| {' | '.join([contender.name, *seconds, *ratios])} |")
+    versions = "; ".join(dict.fromkeys(contender.version for contender in contenders))
+    load = os.getloadavg()[0]
+    where = f"{date.today()}, {processor()}, load {load:.1f}, {len(times)} rounds. {versions}."
+    return "\n".join([*rows, "", where])
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()} x {os.cpu_count()}"
+
+
+def put(text: str) -> None:
+    """Replace the table in the page."""
+    page = PAGE.read_text()
+    before, rest = page.split(START)
+    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()

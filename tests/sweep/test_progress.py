@@ -1,0 +1,97 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bie.sweep.expand import expand
+from bie.sweep.progress import Display, Lines, Scoreboard, duration
+from bie.sweep.task import Outcome, Task
+
+SCORES = {"ari": 0.812, "be": 0.6, "be_ceiling": 0.66}
+
+
+@pytest.fixture
+def task_of(configurations):
+    def task(model: str, seed: int) -> Task:
+        config = (
+            expand([f"model={model}", f"seed={seed}", "train.epochs=10"], configurations)
+            .combinations[0]
+            .config
+        )
+        return Task(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path())
+
+    return task
+
+
+def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
+    board = Scoreboard({"scvi": 3, "scvi_mine": 2}, n_workers=2)
+    assert board.seconds_left() is None
+    first = task_of("scvi", 0)
+    board.started(0, first)
+    board.ended(0, first, Outcome(None, "", SCORES, 10.0))
+    assert board.seconds_left() == pytest.approx((2 * 10 + 2 * 10) / 2), (
+        "an unknown model is guessed from the others"
+    )
+    second = task_of("scvi_mine", 0)
+    board.started(1, second)
+    board.ended(1, second, Outcome(None, "", SCORES, 30.0))
+    assert board.seconds_left() == pytest.approx((2 * 10 + 1 * 30) / 2)
+    board.started(0, task_of("scvi", 1))
+    board.epoch(0, 5)
+    assert board.seconds_left() == pytest.approx((2 * 10 + 30 - 5) / 2)
+
+
+def test_failures_do_not_teach_how_long_runs_take(task_of):
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    task = task_of("scvi", 0)
+    board.started(0, task)
+    board.ended(0, task, Outcome("nan", "loss is nan", {}, 0.1))
+    assert board.seconds_left() is None
+    assert board.line() == "1/2   1 worker   running 0   failed 1"
+
+
+def test_a_line_per_run_greps_well(task_of):
+    stream = io.StringIO()
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    with Lines(board, stream) as lines:
+        for seed, outcome in enumerate(
+            [Outcome(None, "", SCORES, 72.0), Outcome("nan", "elbo is nan\nmore", {}, 1.0)]
+        ):
+            task = task_of("scvi", seed)
+            lines.started(0, task)
+            lines.epoch(0, 5)
+            lines.ended(0, task, outcome)
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("done zinb scvi seed=0  ari 0.81  be 0.60 of 0.66  72 s")
+    assert "left 72 s" in first
+    assert second.endswith("failed (nan) zinb scvi seed=1: elbo is nan")
+
+
+def test_the_bar_moves_within_runs(task_of):
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    show = Display(board)
+    task = task_of("scvi", 7)
+    show.started(0, task)
+    show.epoch(0, 5)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(show._text())
+    text = console.file.getvalue()
+    assert text.count("█") == 5
+    assert "0/2" in text
+    assert "seed 7" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (130, "2.2 min"),
+        (1300, "22 min"),
+        (5400, "1 h 30 min"),
+        (86400, "24 h 0 min"),
+    ],
+)
+def test_durations(seconds: float, text: str):
+    assert duration(seconds) == text
