@@ -146,9 +146,11 @@ class Display:
     def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
         """Show the run as the last one; print a failure for good."""
         self.board.ended(slot, task, outcome)
-        self._last = ending(task, outcome)
-        if outcome.cause and self._live:
-            self._live.console.print(f"  {self._last}", style="red", highlight=False, markup=False)
+        news = ending(task, outcome)
+        if outcome.cause is None:
+            self._last = news
+        elif self._live:
+            self._live.console.print(f"  {news}", style="red", highlight=False, markup=False)
 
     def _text(self) -> "Text":
         from rich.text import Text

@@ -34,7 +34,7 @@ def execute(task: Task, on_epoch: Callable[[dict[str, float]], None]) -> Outcome
         write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files})
         return Outcome(None, "", result.metrics["test"], time.perf_counter() - start)
     except Exception as error:  # the border of a run: its failure is recorded, the sweep goes on
-        message = f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
         return leave_failure(task, cause_of(error), message, traceback.format_exc())
 
 
