@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.counts_like_pbmc import TRAIN_FRACTION  # noqa: E402
+from benchmarks.counts_like_pbmc import TRAIN_FRACTION
 
 
 class Stopwatch:
@@ -85,7 +85,7 @@ def bie(path: str, overrides: list[str]) -> None:
     from bie.penalties import build_penalty
     from bie.seeds import Streams
     from bie.training.batches import minibatch, minibatches
-    from bie.training.fit import Trainer, loss_terms
+    from bie.training.fit import Trainer
 
     torch.set_num_threads(1)
     watch = Stopwatch()
@@ -94,7 +94,7 @@ def bie(path: str, overrides: list[str]) -> None:
         values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
     config = RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
     cells, streams = load(config.dataset), Streams(0)
-    train, test = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
+    train, _ = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
     moments = map(torch.from_numpy, cells.library_moments())
     model = Scvi(cells.n_genes, cells.n_batches, config.model, *moments, streams.torch("init"))
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
@@ -102,8 +102,6 @@ def bie(path: str, overrides: list[str]) -> None:
     version = f"bie {bie.__version__}, torch {torch.__version__}, kernels: {kernels.status()}"
     for epoch in range(10_000):
         watch.wait()
-        if "evaluate" in sys.argv[3:4]:
-            loss_terms(model, cells, test, streams)
         rows = minibatches(train, config.train.batch_size, order)
         trainer.epoch((minibatch(cells, part) for part in rows), epoch)
         watch.tell(version=version)

@@ -39,4 +39,7 @@ def simulate(random: np.random.Generator) -> tuple[sp.csr_matrix, np.ndarray]:
         counts = random.poisson(mean * random.gamma(theta, 1 / theta, mean.shape))
         counts[random.random(counts.shape) < 0.05] = 0
         parts.append(sp.csr_matrix(counts.astype(np.float32)))
-    return sp.vstack(parts, format="csr"), batch
+    counts = sp.vstack(parts, format="lil")
+    unseen = np.flatnonzero(counts.sum(0) == 0)
+    counts[random.choice(N_CELLS, len(unseen)), unseen] = 1  # bie takes no gene without counts
+    return counts.tocsr(), batch

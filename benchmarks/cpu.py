@@ -62,38 +62,37 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     if arguments.peer_python is None:
-        parser.error("--peer-python (or BIE_ORACLE_PYTHON): the interpreter of an environment with scvi-tools")
+        parser.error(
+            "--peer-python (or BIE_ORACLE_PYTHON): the interpreter of an environment with scvi-tools"
+        )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder) / "counts.h5ad"
         counts_like_pbmc.write(data)
-        contenders = [stack.enter_context(c) for c in entrants(arguments.peer_python, data)]
+        contenders = [
+            stack.enter_context(started(name, [*command, str(data), *overrides], kernels))
+            for name, command, kernels, overrides in entrants(arguments.peer_python)
+        ]
         text = report(contenders, measure(contenders, arguments.rounds))
     print(text)
     if arguments.write:
         put(text)
 
 
-def entrants(peer_python: Path, data: Path) -> Iterator["ExitStack"]:
-    yield started(PEER, [str(peer_python), PEER, str(data)], "")
+def entrants(peer_python: Path) -> Iterator[tuple[str, list[str], str, list[str]]]:
+    """Name, command, BIE_KERNELS, overrides."""
+    program = str(FOLDER / "contender.py")
+    yield PEER, [str(peer_python), program, "scvi-tools"], "", []
     for name, (kernels, *overrides) in OURS.items():
-        yield started(name, [sys.executable, "bie", str(data), *overrides], kernels)
+        yield name, [sys.executable, program, "bie"], kernels, overrides
 
 
 @contextmanager
 def started(name: str, command: list[str], kernels: str) -> Iterator[Contender]:
-    python, *arguments = command
-    process = subprocess.Popen(
-        [python, str(FOLDER / "contender.py"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "BIE_KERNELS": kernels},
-    )
-    try:
+    environment = {**os.environ, "BIE_KERNELS": kernels}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         yield Contender(name, process)
-    finally:
         process.kill()
-        process.wait()
 
 
 def measure(contenders: list[Contender], rounds: int) -> list[dict[str, dict[str, float]]]:
@@ -101,7 +100,9 @@ def measure(contenders: list[Contender], rounds: int) -> list[dict[str, dict[str
     times = []
     for number in range(rounds + 1):
         times.append({contender.name: contender.epoch() for contender in contenders})
-        print(number, {name: round(t["cpu"], 3) for name, t in times[-1].items()}, file=sys.stderr, flush=True)
+        print(
+            number, {name: round(t["cpu"], 3) for name, t in times[-1].items()}, file=sys.stderr, flush=True
+        )
     return times[1:]
 
 

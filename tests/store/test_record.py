@@ -1,7 +1,8 @@
 import errno
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,24 +51,28 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
-def _race(folder: Path, value: int, results: "multiprocessing.Queue[tuple[int, bool]]") -> None:
-    results.put((value, write_record(folder, {"value": value}, {})))
+RACER = """
+import sys, pathlib
+from bie.store.record import write_record
+folder, value, gun = sys.argv[1:]
+print("ready", flush=True)
+while not pathlib.Path(gun).exists(): pass
+print(write_record(pathlib.Path(folder), {"value": int(value)}, {}))
+"""
 
 
-def test_of_two_that_finish_the_same_run_one_wins_whole(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[tuple[int, bool]] = context.Queue()
-    for attempt in range(3):
-        folder = tmp_path / str(attempt)
-        racers = [context.Process(target=_race, args=(folder, value, results)) for value in range(3)]
-        for racer in racers:
-            racer.start()
-        for racer in racers:
-            racer.join()
-        won = [value for value, written in (results.get() for _ in racers) if written]
-        assert len(won) == 1
-        assert json.loads((folder / RECORD).read_text()) == {"value": won[0]}
-        assert [path.name for path in folder.iterdir()] == [RECORD]
+def test_of_those_that_finish_the_same_run_one_wins_whole(tmp_path: Path):
+    gun, folder = tmp_path / "gun", tmp_path / "run"
+    commands = [[sys.executable, "-c", RACER, str(folder), str(value), str(gun)] for value in range(3)]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    gun.touch()
+    wrote = [racer.communicate(timeout=60)[0].strip() == "True" for racer in racers]
+    assert wrote.count(True) == 1
+    assert json.loads((folder / RECORD).read_text()) == {"value": wrote.index(True)}
+    assert [path.name for path in folder.iterdir()] == [RECORD]
 
 
 def test_reading_names_what_cannot_be_read(tmp_path: Path):

@@ -8,7 +8,7 @@ from bie.sweep.expand import expand
 from bie.sweep.progress import Display, Lines, Scoreboard, duration
 from bie.sweep.task import Outcome, Task
 
-SCORES = {"ari": 0.812, "be": 0.6, "be_ceiling": 0.66}
+SCORES: dict[str, float | None] = {"ari": 0.812, "be": 0.6, "be_ceiling": 0.66}
 
 
 @pytest.fixture
@@ -74,9 +74,9 @@ def test_the_bar_moves_within_runs(task_of):
     task = task_of("scvi", 7)
     show.started(0, task)
     show.epoch(0, 5)
-    console = Console(file=io.StringIO(), width=120)
-    console.print(show._text())
-    text = console.file.getvalue()
+    screen = io.StringIO()
+    Console(file=screen, width=120).print(show._text())
+    text = screen.getvalue()
     assert text.count("█") == 5
     assert "0/2" in text
     assert "seed 7" in text

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from bie.data.cells import Cells, canonical
-from bie.training.batches import chunks, dense, minibatches
+from bie.training.batches import chunks, dense, minibatch, minibatches
 
 
 def tiny(n: int = 30) -> Cells:
@@ -64,4 +64,13 @@ def test_chunks_keep_the_order() -> None:
     cells, rows = tiny(), np.array([4, 3, 2, 1, 0])
     parts = [x for x, _ in chunks(cells, rows, size=2)]
     assert [len(part) for part in parts] == [2, 2, 1]
-    assert torch.cat(parts).tolist() == cells.counts.toarray()[rows].tolist()
+    assert (
+        torch.cat([part @ torch.eye(7) for part in parts]).tolist() == cells.counts.toarray()[rows].tolist()
+    )
+
+
+def test_minibatches_hold_what_dense_ones_do() -> None:
+    x, batch = minibatch(tiny(), np.array([5, 0, 17]))
+    expected, expected_batch = dense(tiny(), np.array([5, 0, 17]))
+    assert torch.equal(x @ torch.eye(7), expected)
+    assert torch.equal(batch, expected_batch)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bie.config import Model
+from bie.kernels.counts import Counts
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.noise import Noise
 
@@ -55,7 +56,7 @@ class Encoder(nn.Module):
         self.log_variance = Linear(settings.n_hidden, n_out, init)
         self.variance_floor = settings.variance_floor
 
-    def forward(self, log_x_ng: Tensor, noise: Noise | None = None) -> Gaussian:
+    def forward(self, log_x_ng: Counts, noise: Noise | None = None) -> Gaussian:
         """Distribution of each cell, from ``log(1 + counts)``; without noise nothing is dropped."""
         h = self.hidden(log_x_ng, noise=noise)
         return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

@@ -7,7 +7,9 @@ therefore gives R models in one, without another line of model code.
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
+from bie.kernels.counts import Counts
 from bie.models.noise import Noise
 
 
@@ -28,7 +30,7 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init))
         self.bias = nn.Parameter(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Counts) -> Tensor:
         """Map ``(..., n, n_in)`` to ``(..., n, n_out)``."""
         return x @ self.weight + self.bias
 
@@ -54,6 +56,10 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., n, n_units)`` to the same shape."""
+        if x.ndim == 2:  # one run alone: what follows, in one operation
+            moments = self.running_mean.view(-1), self.running_variance.view(-1)
+            weight, bias = self.weight.view(-1), self.bias.view(-1)
+            return batch_norm(x, *moments, weight, bias, self.training, self.momentum, self.eps)
         mean, variance = self._moments(x) if self.training else (self.running_mean, self.running_variance)
         return (x - mean) * (self.weight * (variance + self.eps).rsqrt()) + self.bias
 

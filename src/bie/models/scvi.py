@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from bie.config import Model
+from bie.kernels.counts import Counts, SparseCounts
+from bie.kernels.likelihood import log_likelihood
 from bie.models.gaussian import Encoder, Gaussian
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.library import ModelledLibrary, ObservedLibrary
@@ -56,11 +58,13 @@ class Decoder(nn.Module):
         self.zero_logit = Linear(width, n_genes, init) if settings.likelihood == "zinb" else None
         self.log_theta = nn.Parameter(torch.randn(1, n_genes, generator=init))
 
-    def forward(self, x_ng: Tensor, z_nd: Tensor, log_library_n1: Tensor, batch_nb: Tensor) -> Tensor:
+    def forward(self, x_ng: Counts, z_nd: Tensor, log_library_n1: Tensor, batch_nb: Tensor) -> Tensor:
         """Log-likelihood of each cell, ``(..., n)``, nats."""
         h = self.hidden(z_nd, batch_nb if self.sees_batch else None)
-        mu_ng = log_library_n1.exp() * self.log_proportion(h).softmax(-1)
         theta_1g = self.log_theta.exp()
+        if isinstance(x_ng, SparseCounts):  # what follows, in one pass
+            return log_likelihood(x_ng, h, log_library_n1, theta_1g, self.log_proportion, self.zero_logit)
+        mu_ng = log_library_n1.exp() * self.log_proportion(h).softmax(-1)
         if self.zero_logit is None:
             return nb_of_cell(x_ng, mu_ng, theta_1g)
         return zinb_of_cell(x_ng, mu_ng, theta_1g, self.zero_logit(h))
@@ -100,7 +104,7 @@ class Scvi(nn.Module):
         )
         self.decoder = Decoder(n_genes, n_batches, settings, init)
 
-    def forward(self, x_ng: Tensor, batch_n: Tensor, noise: Noise) -> Terms:
+    def forward(self, x_ng: Counts, batch_n: Tensor, noise: Noise) -> Terms:
         """Encode, sample, decode.
 
         Parameters
@@ -120,7 +124,7 @@ class Scvi(nn.Module):
         log_likelihood_n = self.decoder(x_ng, z_nd, log_library_n1, batch_nb)
         return Terms(z_nd, -log_likelihood_n, posterior.kl(), kl_library_n)
 
-    def posterior_mean(self, x_ng: Tensor) -> Tensor:
+    def posterior_mean(self, x_ng: Counts) -> Tensor:
         """Embedding of each cell, ``(..., n, d)``: the mean of its latent distribution."""
         posterior: Gaussian = self.encoder(x_ng.log1p())
         return posterior.mean

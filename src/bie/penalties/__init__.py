@@ -7,8 +7,8 @@ section of the configuration.
 
 from importlib import import_module
 
-from bie.config import Section
 from bie.penalties.base import Penalty
+from bie.schema import Section
 from bie.seeds import Streams
 
 

@@ -18,10 +18,13 @@ class Penalty(nn.Module, ABC):
         Steps of the critic before each step of the model.
     critic_lr
         Learning rate of the critic.
+    progress
+        Share of the epochs that are over, 0 to below 1. The training loop sets it; a penalty may look at it.
     """
 
     critic_steps: int
     critic_lr: float
+    progress: float = 0.0
 
     @abstractmethod
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:

@@ -10,12 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bie import __version__
+from bie import __version__, kernels
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata", "hydra-core")
 ENVIRONMENT = (
+    "BIE_KERNELS",
     "CUDA_VISIBLE_DEVICES",
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -35,6 +36,7 @@ def provenance() -> dict[str, Any]:
         "source_sha256": source_sha256(),
         "lock_sha256": _lock_sha256(),
         "packages": {"bie": __version__, **{name: v for name in PACKAGES if (v := _version(name))}},
+        "kernels": kernels.status(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),

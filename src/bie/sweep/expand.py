@@ -8,8 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from bie.config import RunConfig, Section, Settings, validated
+from bie.config import RunConfig, Settings
 from bie.errors import BadInput
+from bie.schema import Section, validated
 from bie.sweep.compose import GROUPS, Configurations, Plain
 from bie.sweep.grammar import Axis, read_axes
 

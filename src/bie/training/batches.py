@@ -1,4 +1,4 @@
-"""Minibatches: which cells, and their counts as dense tensors, a few at a time."""
+"""Minibatches: which cells, and their counts, a few at a time."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bie import kernels
 from bie.data.cells import Cells
+from bie.kernels.counts import Counts, rows_of
 
 
 def minibatches(
@@ -37,7 +39,14 @@ def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(cells.counts[rows].toarray()), torch.from_numpy(cells.batch[rows])
 
 
-def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[tuple[Tensor, Tensor]]:
-    """Dense counts and batch codes of all rows, in order, `size` cells at a time."""
+def minibatch(cells: Cells, rows: NDArray[np.int64]) -> tuple[Counts, Tensor]:
+    """As `dense`, but where there are compiled kernels the counts stay sparse, which calls for these."""
+    if kernels.is_active() and cells.counts.dtype == np.float32:
+        return rows_of(cells.counts, rows), torch.from_numpy(cells.batch[rows])
+    return dense(cells, rows)
+
+
+def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[tuple[Counts, Tensor]]:
+    """Counts and batch codes of all rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
-        yield dense(cells, rows[start : start + size])
+        yield minibatch(cells, rows[start : start + size])

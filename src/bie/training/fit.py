@@ -15,11 +15,12 @@ from torch import Tensor
 from bie.config import Train
 from bie.data.cells import Cells
 from bie.errors import RunFailed
+from bie.kernels.counts import Counts
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
-from bie.training.batches import chunks, dense, minibatches
+from bie.training.batches import chunks, minibatch, minibatches
 from bie.training.schedules import KlSchedule
 
 Row = dict[str, float]
@@ -70,7 +71,7 @@ def fit(
     order = streams.numpy("minibatch")
     history: History = []
     for epoch in range(settings.epochs):
-        batches = (dense(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
+        batches = (minibatch(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
         train = trainer.epoch(batches, epoch)
         test = loss_terms(model, cells, test_rows, streams)
         row = {"epoch": epoch + 1, "kl_weight": trainer.schedule.weight(epoch)}
@@ -92,7 +93,7 @@ class Trainer:
 
     def __init__(self, model: Scvi, penalty: Penalty | None, settings: Train, streams: Streams) -> None:
         self.model, self.penalty = model, penalty
-        self.schedule = KlSchedule(settings.kl)
+        self.schedule, self.epochs = KlSchedule(settings.kl), settings.epochs
         self.noise, self.penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
         self.optimiser = torch.optim.Adam(
             model.parameters(),
@@ -104,12 +105,14 @@ class Trainer:
         if penalty and penalty.critic_steps:
             self.critic_optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
 
-    def epoch(self, batches: Iterable[tuple[Tensor, Tensor]], epoch: int) -> Row:
+    def epoch(self, batches: Iterable[tuple[Counts, Tensor]], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""
         self.model.train()
+        if self.penalty:
+            self.penalty.progress = epoch / self.epochs
         return _mean((len(x_ng), self.step(x_ng, batch_n, epoch)) for x_ng, batch_n in batches)
 
-    def step(self, x_ng: Tensor, batch_n: Tensor, epoch: int) -> Row:
+    def step(self, x_ng: Counts, batch_n: Tensor, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
         terms = self.model(x_ng, batch_n, self.noise)
         parts = _parts(terms)

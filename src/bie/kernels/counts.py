@@ -1,0 +1,82 @@
+"""Counts of a minibatch as the sparse rows that they are; to the encoders they look like a dense tensor."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+from torch.autograd import Function
+
+from bie.kernels.native import call
+
+
+class SparseCounts:
+    """Rows of a CSR matrix on the CPU, with the few operations that scVI asks of its counts.
+
+    Parameters
+    ----------
+    indptr, indices
+        int32, (n + 1,) and (n_values,): where each row begins, and the columns.
+    values
+        float32, (n_values,).
+    n_columns
+        Genes, g.
+    """
+
+    def __init__(self, indptr: Tensor, indices: Tensor, values: Tensor, n_columns: int) -> None:
+        self.indptr, self.indices, self.values = indptr, indices, values
+        self.shape = (len(indptr) - 1, n_columns)
+        self.dtype = values.dtype
+
+    def __len__(self) -> int:
+        """Number of cells."""
+        return self.shape[0]
+
+    def log1p(self) -> "SparseCounts":
+        """``log(1 + x)`` of each count."""
+        return SparseCounts(self.indptr, self.indices, self.values.log1p(), self.shape[1])
+
+    def sum(self, axis: int) -> Tensor:
+        """Total of each cell, ``(n,)``; the axis is that of the genes, -1."""
+        assert axis == -1
+        return torch.segment_reduce(self.values, "sum", offsets=self.indptr.long())
+
+    def __matmul__(self, weight: Tensor) -> Tensor:
+        """Product with a dense ``(g, h)``: ``(n, h)``, with gradient into `weight`."""
+        product: Tensor = _Product.apply(weight, self)  # type: ignore[no-untyped-call]
+        return product
+
+    def csr(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three arrays, as the kernels take them."""
+        return self.indptr, self.indices, self.values
+
+
+Counts = Tensor | SparseCounts
+"""Counts ``x_ng`` of a minibatch."""
+
+
+def rows_of(matrix: csr_matrix, rows: NDArray[np.int64]) -> SparseCounts:
+    """Some rows of a float32 matrix, in the order asked for."""
+    part = matrix[rows]
+    indptr, indices = (torch.from_numpy(a.astype(np.int32, copy=False)) for a in (part.indptr, part.indices))
+    return SparseCounts(indptr, indices, torch.from_numpy(part.data), matrix.shape[1])
+
+
+class _Product(Function):
+    """``counts @ weight``, whose gradient is ``counts.T @ gradient``."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, counts: SparseCounts) -> Tensor:
+        ctx.counts = counts
+        product = weight.new_empty(len(counts), weight.shape[1])
+        call("multiply", *product.shape, *counts.csr(), weight.contiguous(), product)
+        return product
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        counts, h = ctx.counts, gradient.shape[1]
+        by_weight = gradient.new_empty(counts.shape[1], h)
+        call("multiply_transposed", *counts.shape, h, *counts.csr(), gradient.contiguous(), by_weight)
+        return by_weight, None

@@ -1,0 +1,182 @@
+"""The C sources of this package, compiled at first use by the system's compiler and loaded with ctypes.
+
+The library is kept in the user's cache folder under a hash of everything that makes it: sources, flags,
+compiler, processor. Processes that start together each compile a draft of their own and rename it into
+place, so that nobody ever sees half a file.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bie.errors import BadInput
+
+FLAGS = (
+    "-std=c11",
+    "-O3",
+    "-shared",
+    "-fPIC",
+    "-fopenmp-simd",  # the pragmas alone: no threads, no OpenMP library
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+)
+"""Not ``-ffast-math``: a run that diverges must give NaN, and be seen to."""
+
+_PATIENCE = 120  # seconds for a compiler that should need one
+_ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_SIGNATURES = {
+    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 15,
+    "matmul": [_SIZE] * 5 + [_ADDRESS] * 3,
+    "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
+    "multiply_transposed": [_SIZE] * 3 + [_ADDRESS] * 5,
+}
+
+
+class Kernels(NamedTuple):
+    """The loaded library, or None, and one line that says which path is taken and why."""
+
+    library: ctypes.CDLL | None
+    status: str
+
+
+def is_active() -> bool:
+    """Whether the compiled kernels are there and wanted."""
+    return kernels().library is not None
+
+
+def status() -> str:
+    """Which path is taken and why, in one line; the plain one is about three times as slow."""
+    return kernels().status
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Call a kernel with numbers and None as they are, and with the addresses of tensors.
+
+    Raises
+    ------
+    TypeError
+        A tensor has numbers of other than four bytes, or is not on the CPU.
+    MemoryError
+        The kernel found no memory to work in.
+    """
+    plain = [_address(a) if hasattr(a, "data_ptr") else a for a in arguments]
+    if getattr(kernels().library, name)(*plain):
+        raise MemoryError(f"kernel {name}")
+
+
+def _address(tensor: Any) -> int:
+    if tensor.itemsize != 4 or not tensor.is_cpu:
+        found = f"{tensor.dtype} on {tensor.device}"
+        raise TypeError(f"a compiled kernel takes single precision on the CPU, not {found}; see BIE_KERNELS")
+    return int(tensor.data_ptr())
+
+
+@functools.cache
+def kernels() -> Kernels:
+    """Compile the kernels, or find them compiled, and load them; once per process.
+
+    ``BIE_KERNELS=torch`` in the environment asks for the plain path.
+
+    Raises
+    ------
+    BadInput
+        ``BIE_KERNELS`` has another value.
+    """
+    wish = os.environ.get("BIE_KERNELS", "")
+    if wish not in ("", "torch"):
+        raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
+    if wish:
+        return Kernels(None, "torch, as BIE_KERNELS=torch asks for")
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        return Kernels(None, "torch, since there is no C compiler; install gcc or clang, or name one in CC")
+    try:
+        version = _output([compiler, "--version"]).splitlines()[0]
+        return Kernels(_load(compiler, version), f"compiled by {version}")
+    except (OSError, subprocess.SubprocessError) as error:
+        return Kernels(
+            None, f"torch, since {Path(compiler).name} failed to compile the kernels: {_reason(error)}"
+        )
+
+
+def _load(compiler: str, version: str) -> ctypes.CDLL:
+    """Library of the user's cache folder; of a passing one where that cannot be written."""
+    name = f"{_key(version)}.so"
+    try:
+        return _declared(_compiled(compiler, _cache_folder() / name))
+    except OSError:  # read-only, full, or mounted such that nothing in it may be executed
+        with tempfile.TemporaryDirectory() as folder:  # a loaded library no longer needs its file
+            return _declared(_compiled(compiler, Path(folder) / name))
+
+
+def _compiled(compiler: str, file: Path) -> Path:
+    """Compile into `file`, unless it is there."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as drafts:
+            draft = Path(drafts) / file.name
+            sources = [str(path) for path in _sources() if path.suffix == ".c"]
+            _output([compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
+            draft.replace(file)
+    return file
+
+
+def _declared(file: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(file))
+    for name, types in _SIGNATURES.items():
+        getattr(library, name).argtypes = types
+    return library
+
+
+def _key(version: str) -> str:
+    """Hash of everything that makes the library."""
+    digest = hashlib.sha256("\0".join([version, _processor(), *_flags()]).encode())
+    for path in _sources():
+        digest.update(b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources() -> list[Path]:
+    return sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
+
+
+def _flags() -> list[str]:
+    arm = platform.machine() in ("arm64", "aarch64")
+    return [*FLAGS, "-mcpu=native" if arm else "-march=native"]
+
+
+def _processor() -> str:
+    """Model and instruction sets of the processor: machines of one cluster share a home, not always these."""
+    lines = _lines(Path("/proc/cpuinfo"))
+    facts = sorted(
+        {line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))}
+    )
+    return "\n".join(facts) or f"{platform.machine()} {platform.processor()}"
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _cache_folder() -> Path:
+    import pooch
+
+    return Path(pooch.os_cache("bie")) / "kernels"
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE).stdout
+
+
+def _reason(error: Exception) -> str:
+    """Its most telling line."""
+    lines = (getattr(error, "stderr", None) or str(error)).splitlines()
+    return next((line for line in lines if "error" in line), lines[0] if lines else type(error).__name__)

@@ -1,0 +1,142 @@
+"""Adversary: a classifier learns to tell the batch from the latent vector, the encoder to prevent it.
+
+Ganin et al. 2016 (Domain-adversarial training of neural networks, JMLR 17:59). The cross-entropy of the
+best classifier falls short of the entropy of the batch by their mutual information I(z; batch).
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import elu, one_hot
+
+from bie.config import Adversarial
+from bie.models.layers import Linear
+from bie.models.noise import Noise
+from bie.penalties.base import Penalty
+from bie.seeds import Streams
+
+
+class Classifier(nn.Module):
+    """A network from the latent vector to the log-probabilities of the batches.
+
+    Parameters
+    ----------
+    n_latent, n_batches
+        Inputs, classes.
+    settings
+        Section ``adversarial``: hidden layers (ELU; Clevert et al. 2016), their units, dropout.
+    init
+        Stream of the initial weights.
+    """
+
+    def __init__(self, n_latent: int, n_batches: int, settings: Adversarial, init: torch.Generator) -> None:
+        super().__init__()
+        widths = [n_latent] + [settings.n_hidden] * settings.n_layers
+        self.hidden = nn.ModuleList(Linear(n_in, n_out, init) for n_in, n_out in pairwise(widths))
+        self.logit = Linear(widths[-1], n_batches, init)
+        self.keep = 1 - settings.dropout
+
+    def forward(self, z_nd: Tensor, noise: Noise | None = None) -> Tensor:
+        """Map ``(..., n, d)`` to ``(..., n, b)``; without `noise` no unit is dropped."""
+        h = z_nd
+        for layer in self.hidden:
+            h = elu(layer(h))
+            if noise and self.keep < 1:
+                h = h * noise.keep(h.shape, self.keep) / self.keep
+        log_probability_nb: Tensor = self.logit(h).log_softmax(-1)
+        return log_probability_nb
+
+
+class AdversarialPenalty(Penalty):
+    """``scale * ramp * objective``, with the cross-entropy of the classifier's prediction to some target.
+
+    ===============  ==============================================================================
+    ``objective``    what the encoder minimises
+    ===============  ==============================================================================
+    ``reversal``     minus the cross-entropy to the true batch: its gradient is that of the
+                     classifier with the sign reversed, times scale and ramp (Ganin et al. 2016)
+    ``uniform``      cross-entropy to equal probabilities of all batches (Tzeng et al. 2015)
+    ``wrong_class``  cross-entropy to equal probabilities of all batches but the true one, as
+                     scvi-tools has it; of two batches that is the other one
+    ===============  ==============================================================================
+
+    ``ramp=ganin`` lets the weight grow with the training, ``2 / (1 + e^(-10 progress)) - 1``, from 0, so that
+    the classifier knows something when the encoder begins to listen to it; ``constant`` is 1.
+
+    The batches of a minibatch count equally, however many cells they have there: a small one is a class like
+    the others, to classifier and encoder, and where nothing can be told the classifier answers
+    with equal probabilities, which is what ``uniform`` asks for.
+
+    Parameters
+    ----------
+    settings
+        Section ``adversarial`` of the configuration.
+    n_latent, n_batches
+        Latent dimensions, batches.
+    init
+        Stream of the classifier's initial weights.
+    """
+
+    def __init__(self, settings: Adversarial, n_latent: int, n_batches: int, init: torch.Generator) -> None:
+        super().__init__()
+        self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
+        self.objective, self.ramp = settings.objective, settings.ramp
+        self.n_batches = n_batches
+        self.classifier = Classifier(n_latent, n_batches, settings, init)
+
+    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
+        """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
+        return cross_entropy(self.classifier(z_nd, noise), one_hot(batch_n, self.n_batches), batch_n)
+
+    def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective, by the whole classifier without dropout.
+
+        The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
+        the classifier cannot tell them apart, 0 where it is always right.
+        """
+        frozen = {name: parameter.detach() for name, parameter in self.classifier.named_parameters()}
+        log_probability_nb: Tensor = functional_call(self.classifier, frozen, (z_nd,))
+        true_nb = one_hot(batch_n, self.n_batches)
+        truth = cross_entropy(log_probability_nb, true_nb, batch_n)
+        if self.objective == "reversal":
+            objective = -truth
+        else:
+            target_nb = torch.ones_like(true_nb) if self.objective == "uniform" else 1 - true_nb
+            objective = cross_entropy(log_probability_nb, target_nb, batch_n)
+        return self.scale * self.weight() * objective, {"cross_entropy": truth.detach()}
+
+    def weight(self) -> float:
+        """Weight of the objective by the ramp, 0 to 1."""
+        return math.tanh(5 * self.progress) if self.ramp == "ganin" else 1.0
+
+
+def cross_entropy(log_probability_nb: Tensor, target_nb: Tensor, batch_n: Tensor) -> Tensor:
+    """Mean over the batches present of the mean cross-entropy of their cells.
+
+    Parameters
+    ----------
+    log_probability_nb
+        Predictions.
+    target_nb
+        Weights of the classes in each cell's target; normalised to sum to 1.
+    batch_n
+        Batch codes.
+
+    Returns
+    -------
+    Tensor
+        Nats.
+    """
+    target_nb = target_nb / target_nb.sum(-1, keepdim=True)
+    surprise_n = -(target_nb * log_probability_nb).sum(-1)
+    size_b = batch_n.bincount()
+    mean: Tensor = (surprise_n / size_b[batch_n]).sum() / size_b.count_nonzero()
+    return mean
+
+
+def build(settings: Adversarial, n_latent: int, n_batches: int, streams: Streams) -> AdversarialPenalty:
+    """Build the penalty of a run; see `bie.penalties.build_penalty`."""
+    return AdversarialPenalty(settings, n_latent, n_batches, streams.torch("penalty init"))

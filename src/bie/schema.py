@@ -1,0 +1,114 @@
+"""What a section of the configuration is, and how a bad value is reported.
+
+Two marks carry meaning. A field marked `LOCAL` (a path, what to save) says where or how a run happens,
+not which experiment it is, and stays out of the identity. `Section.inactive` names the fields that have
+no effect under the other values, so that they neither split nor multiply experiments.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bie.errors import BadInput
+
+LOCAL = "local"
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_bool)]
+Float = Annotated[float, BeforeValidator(_no_bool)]
+Count = Annotated[Int, Field(ge=1)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Positive = Annotated[Float, Field(gt=0)]
+Share = Annotated[Float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+class Section(BaseModel):
+    """Part of the configuration: frozen, closed to unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    def inactive(self) -> dict[str, str]:
+        """Fields without effect under the other values, each with the setting that silences it."""
+        return {}
+
+    def scientific(self) -> dict[str, Any]:
+        """Plain values of what defines the experiment: no `LOCAL` field, no inactive one."""
+        silent = self.inactive()
+        plain: dict[str, Any] = {}
+        for key, field in type(self).model_fields.items():
+            value = getattr(self, key)
+            absent = value is None and not field.is_required()
+            if not (LOCAL in field.metadata or key in silent or absent):
+                plain[key] = value.scientific() if isinstance(value, Section) else value
+        return plain
+
+
+Schema = TypeVar("Schema", bound=Section)
+
+
+def validated(schema: type[Schema], values: dict[str, Any]) -> Schema:
+    """Check plain values against a schema.
+
+    Raises
+    ------
+    BadInput
+        One line for each bad key: its name, its value, what is allowed.
+    """
+    try:
+        return schema.model_validate(_without_missing(values))
+    except ValidationError as error:
+        raise BadInput("\n".join(_explain(schema, issue) for issue in error.errors())) from None
+
+
+def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop the values that ``conf/`` leaves to the user (``???``), so that they are reported as not set."""
+    return {
+        key: _without_missing(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value != "???"
+    }
+
+
+def _explain(schema: type[Section], issue: Any) -> str:
+    """Turn one pydantic issue into name, value, remedy."""
+    parts = [str(part) for part in issue["loc"]]
+    if parts[0] == "dataset" and len(parts) > 1:
+        del parts[1]  # the branch of the union, which nobody typed
+    key, value = ".".join(parts), issue["input"]
+    if issue["type"] == "missing":
+        return f"{key} is not set. Give it a value: {key}=..."
+    reason = issue["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    allowed = ", ".join(_bounds(schema, parts))
+    return f"{key}={_shown(value)}: {reason[0].lower()}{reason[1:]}" + (f" ({allowed})" if allowed else "")
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value)
+
+
+def _bounds(annotation: Any, path: list[str]) -> list[str]:
+    """Every bound that the schema sets on the key at `path`, as ``>= 0``, ``< 1``."""
+    if path and isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(path[0])
+        if field is None:
+            return []
+        own = [] if path[1:] else _signs(field.metadata)
+        return own + _bounds(field.annotation, path[1:])
+    inner = [bound for part in get_args(annotation) for bound in _bounds(part, path)]
+    return inner if path else _signs(getattr(annotation, "__metadata__", ())) + inner
+
+
+def _signs(metadata: Iterable[Any]) -> list[str]:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    marks = [mark for item in metadata for mark in getattr(item, "metadata", [item])]
+    return [f"{signs[n]} {getattr(mark, n)}" for mark in marks for n in signs if hasattr(mark, n)]

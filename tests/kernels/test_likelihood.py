@@ -1,0 +1,155 @@
+"""The kernel in single precision against the definition in double precision."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from bie.kernels import likelihood, native
+from bie.kernels.counts import SparseCounts, rows_of
+from bie.models.likelihoods import nb, zinb
+
+H = 16
+
+
+class Layer(NamedTuple):
+    weight: Tensor
+    bias: Tensor
+
+
+class Case(NamedTuple):
+    """Counts in both forms, and what the gradients are by."""
+
+    sparse: SparseCounts
+    dense: Tensor
+    inputs: tuple[Tensor, ...]  # h, log library, theta, weight and bias of rho, of pi
+
+
+def case(n: int, g: int, spread: float = 1.0, seed: int = 0) -> Case:
+    random = np.random.default_rng(seed)
+    x = random.negative_binomial(0.5, 0.05, size=(n, g)) * (random.random((n, g)) < 0.3)
+    x[0] = 0
+    x[-1, -1] = 20_000
+    draws = [
+        random.normal(size=(n, H)),
+        random.normal(6, 1, size=(n, 1)),
+        random.lognormal(0, 2, size=(1, g)),
+        *(random.normal(size=shape) * spread * H**-0.5 for shape in ((H, g), (1, g), (H, g), (1, g))),
+    ]
+    inputs = tuple(torch.tensor(draw, dtype=torch.float32, requires_grad=True) for draw in draws)
+    counts = sp.csr_matrix(x.astype(np.float32))
+    return Case(rows_of(counts, np.arange(n)), torch.from_numpy(x).double(), inputs)
+
+
+def fast(counts: SparseCounts, inputs: tuple[Tensor, ...]) -> Tensor:
+    h, log_library, theta, *heads = inputs
+    pi = Layer(*heads[2:]) if heads[2:] else None
+    return likelihood.log_likelihood(counts, h, log_library, theta, Layer(*heads[:2]), pi)
+
+
+def defined(x: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    h, log_library, theta, rho, rho_bias, *pi = inputs
+    mu = log_library.exp() * (h @ rho + rho_bias).softmax(-1)
+    return (zinb(x, mu, theta, h @ pi[0] + pi[1]) if pi else nb(x, mu, theta)).sum(-1)
+
+
+def doubled(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(t.detach().double().requires_grad_() for t in inputs)
+
+
+def off(one: Tensor, exact: Tensor) -> float:
+    """Distance relative to the norm of what is right."""
+    return float(((one - exact).norm() / exact.norm()).item())
+
+
+@pytest.mark.parametrize("n_inputs", [7, 5], ids=["zinb", "nb"])
+@pytest.mark.parametrize("shape", [(2, 3), (5, 63), (16, 256), (9, 1000)])
+@pytest.mark.parametrize("spread", [1.0, 6.0])
+@pytest.mark.parametrize("weights", ["equal", "own"])
+def test_value_and_gradient_are_those_of_the_definition(
+    n_inputs: int, shape: tuple[int, int], spread: float, weights: str
+) -> None:
+    """To 1e-6 and 1e-5, or where single precision has less to give, as closely as torch's own."""
+    sparse, dense, inputs = case(*shape, spread)
+    inputs = inputs[:n_inputs]
+    upstream = torch.full((shape[0],), 0.3) if weights == "equal" else torch.arange(1.0, shape[0] + 1)
+    exact, value = doubled(inputs), fast(sparse, inputs)
+    expected, plain = defined(dense, exact), defined(dense.float(), inputs)
+    assert off(value, expected) < max(1e-6, 4 * off(plain, expected))
+    by = torch.autograd.grad(expected, exact, upstream.double())
+    by_fast, by_plain = (torch.autograd.grad(v, inputs, upstream) for v in (value, plain))
+    for right, one, other in zip(by, by_fast, by_plain, strict=True):
+        assert one.shape == right.shape
+        assert one.dtype == torch.float32
+        assert off(one, right) < max(1e-5, 4 * off(other, right))
+
+
+def test_evaluation_makes_the_value_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sparse, _, inputs = case(5, 63)
+    wanted = fast(sparse, inputs)
+    asked: list[bool] = []
+
+    def listen(name: str, *arguments: Any) -> None:
+        if name == "log_likelihood":
+            asked.append(arguments[2])
+        native.call(name, *arguments)
+
+    monkeypatch.setattr(likelihood, "call", listen)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(sparse, inputs), wanted.detach())
+    assert asked == [False]
+
+
+def test_the_gradient_can_be_asked_for_twice() -> None:
+    sparse, _, inputs = case(5, 63)
+    value = fast(sparse, inputs).mean()
+    first = torch.autograd.grad(value, inputs, retain_graph=True)
+    for one, other in zip(first, torch.autograd.grad(value, inputs), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_same_bits_each_time() -> None:
+    sparse, _, inputs = case(9, 1000)
+    results = [(value := fast(sparse, inputs), *torch.autograd.grad(value.sum(), inputs)) for _ in range(2)]
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("pi", [-60.0, 0.0, 60.0])
+@pytest.mark.parametrize("log_library", [-14.0, 14.0])
+def test_extremes_stay_finite(pi: float, log_library: float) -> None:
+    x = torch.tensor([[0.0, 1.0, 20_000.0], [0.0, 0.0, 0.0]])
+    counts = rows_of(sp.csr_matrix(x.numpy()), np.arange(2))
+    shapes = {(2, 1): 0.0, (2, 1, 1): log_library}
+    h, library = (torch.full(shape[:2], value) for shape, value in shapes.items())
+    theta, zeros = torch.tensor([[1e-3, 1.0, 1e4]]), torch.zeros(1, 3)
+    inputs = tuple(
+        t.clone().requires_grad_() for t in (h, library, theta, zeros, zeros, zeros, torch.full((1, 3), pi))
+    )
+    value = fast(counts, inputs)
+    torch.testing.assert_close(value.double(), defined(x.double(), doubled(inputs)), rtol=1e-5, atol=1e-4)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(value.sum(), inputs))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("where", range(7))
+def test_what_is_not_finite_is_not_hidden(bad: float, where: int) -> None:
+    sparse, dense, inputs = case(5, 63)
+    broken = [t.detach().clone() for t in inputs]
+    broken[where].view(-1)[-1] = bad
+    value, expected = fast(sparse, tuple(broken)), defined(dense, tuple(t.double() for t in broken))
+    assert (value.isfinite() <= expected.isfinite()).all()
+    assert not value.isfinite().all() or expected.isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (8, 48, 4), (9, 49, 5), (128, 131, 128), (3, 700, 257)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_matmul_is_torchs(shape: tuple[int, int, int], transposed: bool) -> None:
+    m, n, k = shape
+    random = torch.Generator().manual_seed(0)
+    left = torch.randn(k, m, generator=random).mT if transposed else torch.randn(m, k, generator=random)
+    right = torch.randn(k, n, generator=random)
+    product = likelihood._product(left, right)
+    torch.testing.assert_close(product, left @ right, rtol=1e-5, atol=1e-5 * k**0.5)

@@ -1,0 +1,110 @@
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from bie.errors import BadInput
+from bie.kernels import is_active, native, status
+
+fresh = native.kernels.__wrapped__  # without the cache of the process
+compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_cache_folder", lambda: tmp_path / "cache")
+    for name in ("BIE_KERNELS", "CC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@compiler
+@pytest.mark.skipif(os.environ.get("BIE_KERNELS") == "torch", reason="BIE_KERNELS=torch")
+def test_the_fast_path_is_taken_where_there_is_a_compiler() -> None:
+    assert is_active()
+    assert status().startswith("compiled by ")
+
+
+def test_the_plain_path_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIE_KERNELS", "torch")
+    assert fresh() == (None, "torch, as BIE_KERNELS=torch asks for")
+
+
+def test_another_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIE_KERNELS", "fast")
+    with pytest.raises(BadInput, match=r"BIE_KERNELS=fast .* the only value is torch"):
+        fresh()
+
+
+def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    library, line = fresh()
+    assert library is None
+    assert "no C compiler; install gcc or clang" in line
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = 'case "$1" in --version) echo old 0.1;; *) echo "x.c:1: error: too new" >&2; exit 1;; esac'
+    monkeypatch.setenv("CC", str(script(tmp_path / "oldcc", failing)))
+    library, line = fresh()
+    assert library is None
+    assert line == "torch, since oldcc failed to compile the kernels: x.c:1: error: too new"
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@compiler
+def test_compiles_once(tmp_path: Path) -> None:
+    assert fresh().library is not None
+    (file,) = (tmp_path / "cache").iterdir()
+    before = file.stat().st_mtime_ns
+    assert fresh().library is not None
+    assert [f.stat().st_mtime_ns for f in (tmp_path / "cache").iterdir()] == [before]
+
+
+@compiler
+def test_workers_that_start_together_find_whole_files(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fresh(), range(4)))
+    assert all(isinstance(one.library, ctypes.CDLL) for one in found)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@compiler
+def test_a_cache_that_cannot_be_written_costs_a_compilation_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(native, "_cache_folder", lambda: tmp_path / "file" / "cache")
+    assert fresh().library is not None
+
+
+def test_the_key_follows_what_makes_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {native._key("gcc 12"), native._key("gcc 13")}
+    monkeypatch.setattr(native, "_processor", lambda: "another")
+    keys.add(native._key("gcc 12"))
+    monkeypatch.setattr(native, "FLAGS", ("-O2",))
+    keys.add(native._key("gcc 12"))
+    assert len(keys) == 4
+
+
+@pytest.mark.skipif(not is_active(), reason="no compiled kernels")
+def test_double_precision_is_refused() -> None:
+    one = torch.ones(1, 1, dtype=torch.float64)
+    with pytest.raises(TypeError, match="single precision"):
+        native.call("matmul", 1, 1, 1, 1, 1, one, one, one)
+
+
+def test_torch_stays_unloaded() -> None:
+    code = "import sys, bie.kernels; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,116 @@
+"""Training with compiled kernels against training on dense tensors, which defines it."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from bie import kernels
+from bie.config import Model, Train
+from bie.data.cells import Cells, canonical
+from bie.kernels.counts import SparseCounts
+from bie.models.noise import Noise
+from bie.models.scvi import Scvi
+from bie.seeds import Streams
+from bie.training.batches import dense, minibatch, minibatches
+from bie.training.fit import Trainer
+
+pytestmark = pytest.mark.skipif(not kernels.is_active(), reason="no compiled kernels")
+
+N, G, B = 320, 90, 3
+MODEL = {
+    "name": "scvi",
+    "n_latent": 4,
+    "n_hidden": 24,
+    "n_layers": 2,
+    "dropout": 0.1,
+    "likelihood": "zinb",
+    "dispersion": "gene",
+    "library": "modelled",
+    "batch_covariate": True,
+    "variance_floor": 1e-4,
+}
+KL = {"mode": "beta", "warmup_epochs": 0, "weight": 1.0, "capacity": 0.0, "gamma": 0.0}
+TRAIN = Train.model_validate(
+    {"epochs": 2, "lr": 1e-3, "adam_eps": 0.01, "weight_decay": 0.0, "batch_size": 32, "kl": KL}
+)
+
+
+def cells() -> Cells:
+    random = np.random.default_rng(0)
+    mean = random.lognormal(-1, 1.5, size=G) * random.lognormal(0, 0.5, size=(N, 1))
+    counts = canonical(sp.csr_matrix(random.poisson(mean)))
+    names = np.arange(N).astype(str), np.arange(G).astype(str)
+    return Cells(counts, np.arange(N) % B, tuple("abc"), None, (), *names)
+
+
+CELLS = cells()
+
+
+def build(**changed: Any) -> Scvi:
+    mean_b, var_b = map(torch.from_numpy, CELLS.library_moments())
+    return Scvi(G, B, Model.model_validate(MODEL | changed), mean_b, var_b, Streams(0).torch("init"))
+
+
+def test_minibatches_are_sparse_and_call_for_the_kernels() -> None:
+    x_ng, batch_n = minibatch(CELLS, np.arange(5, 9))
+    assert isinstance(x_ng, SparseCounts)
+    assert batch_n.tolist() == CELLS.batch[5:9].tolist()
+    terms = build()(x_ng, batch_n, Noise(Streams(0).torch("noise")))
+    (negation,) = [terms.reconstruction_n.grad_fn]
+    assert "LogLikelihood" in negation.next_functions[0][0].name()
+
+
+def test_other_precision_stays_dense() -> None:
+    counts = CELLS.counts.astype(np.float64)
+    double = Cells(counts, CELLS.batch, CELLS.batches, None, (), CELLS.cell_names, CELLS.gene_names)
+    assert isinstance(minibatch(double, np.arange(4))[0], torch.Tensor)
+
+
+def test_without_kernels_minibatches_are_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "is_active", lambda: False)
+    assert isinstance(minibatch(CELLS, np.arange(4))[0], torch.Tensor)
+
+
+@pytest.mark.parametrize("likelihood", ["zinb", "nb"])
+@pytest.mark.parametrize("library", ["modelled", "observed"])
+@pytest.mark.parametrize("training", [True, False])
+def test_terms_and_gradients_are_those_of_dense_tensors(
+    likelihood: str, library: str, training: bool
+) -> None:
+    """Both in single precision; tests/kernels has the comparison with double precision."""
+    rows, gradients, terms = np.arange(40), [], []
+    for form in (minibatch, dense):
+        model = build(likelihood=likelihood, library=library).train(training)
+        terms.append(model(*form(CELLS, rows), Noise(Streams(0).torch("noise"))))
+        loss = terms[-1].reconstruction_n.mean()
+        gradients.append(torch.autograd.grad(loss, list(model.decoder.parameters())))
+    for fast, plain in zip(*terms, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+    for fast, plain in zip(*gradients, strict=True):
+        assert (fast - plain).norm() <= 1e-4 * plain.norm() + 1e-5  # a bias before batch norm has none
+
+
+def test_embeddings_are_those_of_dense_tensors() -> None:
+    model, rows = build().eval(), np.arange(40)
+    fast, plain = (model.posterior_mean(form(CELLS, rows)[0]) for form in (minibatch, dense))
+    torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("likelihood", ["zinb", "nb"])
+@pytest.mark.parametrize("library", ["modelled", "observed"])
+def test_trajectories_are_equal_over_twenty_steps(likelihood: str, library: str) -> None:
+    start, ends, histories = build(likelihood=likelihood, library=library), [], []
+    for form in (minibatch, dense):
+        model, streams = copy.deepcopy(start), Streams(0)
+        trainer, order = Trainer(model, None, TRAIN, streams), streams.numpy("minibatch")
+        rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
+        assert len(rows) == 20
+        histories.append([trainer.step(*form(CELLS, part), epoch=0)["loss"] for part in rows])
+        ends.append(torch.nn.utils.parameters_to_vector(model.parameters()))
+    first = torch.nn.utils.parameters_to_vector(start.parameters())
+    assert histories[0] == pytest.approx(histories[1], rel=1e-5)
+    assert (ends[0] - ends[1]).norm() < 1e-4 * (ends[0] - first).norm()
