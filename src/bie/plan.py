@@ -27,7 +27,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     expansion = understand(options.overrides, options.config_dir)
     tree, datasets = tree_of(expansion), Datasets(shelf=None)
-    plan = make_plan(expansion.combinations, lambda section: datasets[section].sha256, tree)
+    plan = make_plan(expansion.combinations, datasets.content, tree)
     workers = n_workers(expansion, len(plan.todo))
     if options.json:
         print(json.dumps(as_json(plan, workers)))

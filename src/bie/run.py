@@ -65,7 +65,7 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
 
     tree = tree_of(expansion)
     datasets = Datasets(tree.shelf)
-    plan = make_plan(expansion.combinations, lambda section: datasets[section].sha256, tree)
+    plan = make_plan(expansion.combinations, datasets.content, tree)
     print("\n".join(outline(plan, datasets)), flush=True)
     tasks = list(_tasks(plan, datasets, tree))
     board = Scoreboard(Counter(task.config.model.name for task in tasks), n_workers(expansion, len(tasks)))

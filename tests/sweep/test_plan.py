@@ -15,7 +15,7 @@ from bie.sweep.plan import Plan, make_plan
 def plan_of(configurations: Configurations, tmp_path: Path):
     def plan(*overrides: str) -> Plan:
         found = expand(overrides, configurations)
-        return make_plan(found.combinations, lambda section: "0" * 64, Tree(tmp_path))
+        return make_plan(found.combinations, lambda config: "0" * 64, Tree(tmp_path))
 
     return plan
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bie.config import Dataset, RunConfig
+from bie.config import RunConfig
 from bie.store.identity import canonical, config_id, run_id, scientific
 from bie.store.launches import COLUMNS
 from bie.store.paths import Tree
@@ -83,19 +83,19 @@ class Plan:
         return dict(zip(COLUMNS, map(list, columns), strict=True))
 
 
-def make_plan(combinations: Iterable[Combination], content: Callable[[Dataset], str], tree: Tree) -> Plan:
+def make_plan(combinations: Iterable[Combination], content: Callable[[RunConfig], str], tree: Tree) -> Plan:
     """Merge combinations that are the same experiment and look up which runs are done.
 
     Parameters
     ----------
     content
-        SHA-256 of the cells that a dataset section stands for.
+        SHA-256 of the cells of a configuration.
     """
     plan = Plan()
     seeds_of: dict[int, dict[int, None]] = {}
     index: dict[str, int] = {}
     for combination in combinations:
-        plain = scientific(combination.config, content(combination.config.dataset))
+        plain = scientific(combination.config, content(combination.config))
         del plain["seed"]
         identity = config_id(plain)
         if identity not in index:
