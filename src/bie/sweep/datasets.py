@@ -52,9 +52,8 @@ class Datasets:
             cells = load(section)
             shelf = shelve(cells, self._shelf) if self._shelf else Path()
             size = f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
-            constant = next(
-                (b for b, v in zip(cells.batches, cells.library_moments()[1], strict=True) if v == 0), None
-            )
+            variances = zip(cells.batches, cells.library_moments()[1], strict=True)
+            constant = next((batch for batch, variance in variances if variance == 0), None)
             self._known[section] = Known(cells.sha256, shelf, size, cells.n_cells, constant)
         return self._known[section]
 
@@ -70,12 +69,12 @@ class Datasets:
         n_train = int(fraction * known.n_cells)
         if min(n_train, known.n_cells - n_train) < 2:
             raise BadInput(
-                f"split.train_fraction={fraction}: of {known.n_cells} cells that leaves {n_train} for training "
-                f"and {known.n_cells - n_train} for testing; at least 2 each are needed"
+                f"split.train_fraction={fraction}: of {known.n_cells} cells that leaves {n_train} for "
+                f"training and {known.n_cells - n_train} for testing; at least 2 each are needed"
             )
         if config.model.library == "modelled" and known.constant_library is not None:
             raise BadInput(
-                f"model.library=modelled: the cells of batch {known.constant_library} all have the same total "
-                "count, so there is no distribution to model. Use model.library=observed"
+                f"model.library=modelled: the cells of batch {known.constant_library} all have the same "
+                "total count, so there is no distribution to model. Use model.library=observed"
             )
         return known.sha256
