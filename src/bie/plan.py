@@ -26,7 +26,7 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.sweep.plan import make_plan
 
     expansion = understand(options.overrides, options.config_dir)
-    tree, datasets = tree_of(expansion), Datasets(shelf=None)
+    tree, datasets = tree_of(expansion), Datasets()
     plan = make_plan(expansion.combinations, datasets.content, tree)
     workers = n_workers(expansion, len(plan.todo))
     if options.json:

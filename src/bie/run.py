@@ -64,10 +64,11 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
     from bie.sweep.progress import Scoreboard, display
 
     tree = tree_of(expansion)
-    datasets = Datasets(tree.shelf)
+    datasets = Datasets()
     plan = make_plan(expansion.combinations, datasets.content, tree)
     print("\n".join(outline(plan, datasets)), flush=True)
     tasks = list(_tasks(plan, datasets, tree))
+    del datasets  # from here on the workers map the copies on disk
     board = Scoreboard(Counter(task.config.model.name for task in tasks), n_workers(expansion, len(tasks)))
     if tasks:
         folder = open_launch(tree, typed, plan.columns())
@@ -85,27 +86,29 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
 
 
 def _tasks(plan: "Plan", datasets: "Datasets", tree: "Tree") -> "Iterator[Task]":
+    from bie.data.shelf import shelve
     from bie.sweep.task import Task
 
+    cells = {index: datasets[plan.points[index].config.dataset] for index, _ in plan.todo}
+    shelves = {index: shelve(known, tree.shelf) for index, known in cells.items()}
     for index, seed in plan.todo:
         point = plan.points[index]
-        known = datasets[point.config.dataset]
         yield Task(
             point.title,
             point.config.model_copy(update={"seed": seed}),
             point.plain,
             point.config_id,
-            known.shelf,
-            _origin(point, known.sha256),
+            shelves[index],
+            _origin(point),
             tree.run_dir(point.dataset, point.model, point.config_id, seed),
         )
 
 
-def _origin(point: "Point", sha256: str) -> dict[str, object]:
+def _origin(point: "Point") -> dict[str, object]:
     """Where a dataset came from: what its section says beyond its identity, such as the path."""
     dumped = point.config.dataset.model_dump(mode="json")
     local = {key: value for key, value in dumped.items() if key not in point.plain["dataset"]}
-    return {"sha256": sha256, **local}
+    return {"sha256": point.plain["dataset"]["sha256"], **local}
 
 
 @contextlib.contextmanager

@@ -1,11 +1,8 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from bie.data.cells import Cells
-from bie.data.shelf import unshelve
 from bie.errors import BadInput
 from bie.sweep import datasets
 from bie.sweep.datasets import Datasets
@@ -17,25 +14,17 @@ def config_of(configurations):
     return lambda *typed: expand(["dataset.size=smoke", *typed], configurations).combinations[0].config
 
 
-def test_each_dataset_is_read_once_and_shelved(config_of, tmp_path: Path):
-    known = Datasets(tmp_path)
+def test_each_dataset_is_read_once(config_of):
+    known = Datasets()
     config = config_of()
-    assert known.content(config) == known.content(config_of("train.epochs=3"))
+    assert known.content(config) == known.content(config_of("train.epochs=3")) == known[config.dataset].sha256
     assert known[config.dataset] is known[config_of("seed=7").dataset]
-    assert unshelve(known[config.dataset].shelf).sha256 == known.content(config)
-    assert known[config.dataset].size == "400 cells x 100 genes, 2 batches"
-
-
-def test_a_plan_shelves_nothing(config_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    Datasets(None).content(config_of())
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fraction", [0.003, 0.999])
 def test_a_split_needs_cells_on_both_sides(config_of, fraction: float):
     with pytest.raises(BadInput, match=rf"split.train_fraction={fraction}.*at least 2 each"):
-        Datasets(None).content(config_of(f"split.train_fraction={fraction}"))
+        Datasets().content(config_of(f"split.train_fraction={fraction}"))
 
 
 def test_equal_totals_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPatch):
@@ -45,5 +34,5 @@ def test_equal_totals_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPa
     cells = Cells(counts, batch, ("a", "b"), None, (), names, names[:5])
     monkeypatch.setattr(datasets, "load", lambda section: cells)
     with pytest.raises(BadInput, match=r"batch a .*model.library=observed"):
-        Datasets(None).content(config_of())
-    assert Datasets(None).content(config_of("model.library=observed")) == cells.sha256
+        Datasets().content(config_of())
+    assert Datasets().content(config_of("model.library=observed")) == cells.sha256

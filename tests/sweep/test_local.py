@@ -153,7 +153,7 @@ def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
 
 
 def test_bad_input_starts_nothing(bie: Command):
-    for bad in ("mine.scal=3", "train.lr=0", "dataset=h5ad", "seed=range(3"):
+    for bad in ("mine.scal=3", "train.lr=0", "dataset=h5ad", "seed=range(3", "split.train_fraction=0.001"):
         code, output = finish(bie(bad))
         assert code == 2, output
         assert "Traceback" not in output

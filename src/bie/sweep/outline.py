@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from bie.data.cells import Cells
 from bie.sweep.datasets import Datasets
 from bie.sweep.plan import Plan
 
@@ -26,10 +27,14 @@ def outline(plan: Plan, datasets: Datasets) -> list[str]:
     for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
         if point.dataset != dataset:
             dataset = point.dataset
-            lines.append(f"{dataset} ({datasets[point.config.dataset].size})")
+            lines.append(f"{dataset} ({_size(datasets[point.config.dataset])})")
         name = point.title.removeprefix(f"{dataset} ")
         lines.append(f"  {name:<40} {_runs(per_point[index]):>11}")
     return [*lines, *_sums(plan)]
+
+
+def _size(cells: Cells) -> str:
+    return f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
 
 
 def _sums(plan: Plan) -> list[str]:
