@@ -1,0 +1,37 @@
+"""The configuration of one run, section by section: typed, checked once, frozen.
+
+The values live in ``conf/`` alone (no default is repeated here); types and allowed ranges live here
+alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its sections are passed on.
+"""
+
+from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Zinb
+from bie.config.launch import Hydra, Local, Settings, Study
+from bie.config.metrics import BatchEntropy, Kmeans, Metrics
+from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.run import RunConfig, Save, Split
+from bie.config.training import Kl, Model, Train
+
+__all__ = [
+    "Adversarial",
+    "BatchEntropy",
+    "Dataset",
+    "H5ad",
+    "Hydra",
+    "Kl",
+    "Kmeans",
+    "Local",
+    "Metrics",
+    "Mine",
+    "Mmd",
+    "Model",
+    "Pbmc",
+    "PenaltySection",
+    "Retina",
+    "RunConfig",
+    "Save",
+    "Settings",
+    "Split",
+    "Study",
+    "Train",
+    "Zinb",
+]

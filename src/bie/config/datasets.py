@@ -1,0 +1,86 @@
+"""Section ``dataset``: one class for each source of cells."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from bie.schema import LOCAL, Float, Int, Name, NonNegative, Positive, Section, Share
+
+_PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
+_SIZES = {"smoke": (400, 100), "small": (4000, 500), "pbmc": (12000, 3346)}
+
+LogCounts = Annotated[Float, Field(ge=0, le=14)]  # e^14 counts in one gene still fit float32
+LogSd = Annotated[Float, Field(ge=0, le=10)]
+
+
+class Zinb(Section):
+    """Simulated counts with known truth; see `bie.data.datasets.zinb`."""
+
+    source: Literal["zinb"]
+    name: Name
+    preset: Annotated[Literal["none", "mild", "strong"], LOCAL]
+    size: Annotated[Literal["smoke", "small", "pbmc"], LOCAL]
+    n_cells: Annotated[Int, Field(ge=20)]
+    n_genes: Annotated[Int, Field(ge=2)]
+    n_types: Annotated[Int, Field(ge=1, le=200)]
+    n_batches: Annotated[Int, Field(ge=2, le=200)]
+    majority_share: Share
+    composition_shift: Annotated[Float, Field(ge=0, le=1)]
+    expression_shape: Positive
+    type_share: Annotated[Float, Field(ge=0, le=1)]
+    type_mean: Annotated[Float, Field(ge=-10, le=10)]
+    type_sd: LogSd
+    batch_sd: LogSd
+    interaction_sd: LogSd
+    library_mean: LogCounts
+    library_sd: Annotated[Float, Field(ge=0, le=3)]
+    library_shift: Annotated[Float, Field(ge=-5, le=5)]
+    theta: Annotated[Float, Field(ge=0.01)]
+    theta_sd: Annotated[Float, Field(ge=0, le=3)]
+    zero_intercept: Float
+    zero_slope: NonNegative
+    zero_shift: Float
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_presets(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``null`` by the number that the preset or size stands for.
+
+        An unknown name is left to the check of its own field.
+        """
+        n_cells, n_genes = _SIZES.get(str(values.get("size")), _SIZES["small"])
+        batch_sd = _PRESETS.get(str(values.get("preset")), 0.0)
+        implied = {"batch_sd": batch_sd, "n_cells": n_cells, "n_genes": n_genes}
+        return values | {key: value for key, value in implied.items() if values.get(key) is None}
+
+
+class H5ad(Section):
+    """A user's AnnData file with raw counts; its content, not its path, is its identity."""
+
+    source: Literal["h5ad"]
+    name: Name
+    path: Annotated[Path, LOCAL]
+    layer: Annotated[str | None, LOCAL]
+    batch_key: Annotated[str, LOCAL]
+    label_key: Annotated[str | None, LOCAL]
+
+
+class Pbmc(Section):
+    """The PBMC set of the scVI study (10x 8k and 4k)."""
+
+    source: Literal["pbmc"]
+    name: Name
+    cache: Annotated[Path | None, LOCAL]
+
+
+class Retina(Section):
+    """The mouse retina set of the scVI study."""
+
+    source: Literal["retina"]
+    name: Name
+    cache: Annotated[Path | None, LOCAL]
+
+
+Dataset = Annotated[Zinb | H5ad | Pbmc | Retina, Field(discriminator="source")]

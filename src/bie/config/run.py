@@ -1,0 +1,59 @@
+"""The whole configuration of one run."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bie.config.datasets import Dataset
+from bie.config.metrics import Metrics
+from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.training import Model, Train
+from bie.errors import BadInput
+from bie.schema import LOCAL, Int, Section, Share
+
+
+class Split(Section):
+    """Monte Carlo split of the cells into training and test cells."""
+
+    train_fraction: Share
+
+
+class Save(Section):
+    """What a run leaves behind besides its record."""
+
+    model: bool
+    embedding: bool
+
+
+class RunConfig(Section):
+    """Everything that one run needs to know."""
+
+    dataset: Dataset
+    split: Split
+    model: Model
+    train: Train
+    mine: Mine | None = None
+    mmd: Mmd | None = None
+    adversarial: Adversarial | None = None
+    metrics: Metrics
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+    save: Annotated[Save, LOCAL]
+
+    @property
+    def penalty(self) -> tuple[str, Section] | None:
+        """Name and settings of the model's penalty, None for plain scVI.
+
+        The name is that of the section and of the module in `bie.penalties`.
+        """
+        return next(self._penalties(), None)
+
+    def _penalties(self) -> Iterator[tuple[str, Section]]:
+        return ((name, section) for name, section in self if isinstance(section, PenaltySection))
+
+    @model_validator(mode="after")
+    def _one_penalty(self) -> Self:
+        names = [name for name, _ in self._penalties()]
+        if len(names) > 1:
+            raise BadInput(f"{', '.join(names)}: a model has one penalty; leave one section in its file")
+        return self

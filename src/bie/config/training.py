@@ -1,0 +1,52 @@
+"""Sections ``model`` and ``train``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bie.schema import Count, Float, Int, Name, NonNegative, Positive, Section
+
+
+class Model(Section):
+    """The variational autoencoder."""
+
+    name: Name
+    n_latent: Annotated[Int, Field(ge=1, le=1000)]
+    n_hidden: Annotated[Int, Field(ge=1, le=100_000)]
+    n_layers: Annotated[Int, Field(ge=1, le=20)]
+    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    likelihood: Literal["zinb", "nb"]
+    dispersion: Literal["gene"]
+    library: Literal["modelled", "observed"]
+    batch_covariate: bool
+    variance_floor: NonNegative
+
+
+class Kl(Section):
+    """Weight of the KL term of z over the epochs."""
+
+    mode: Literal["warmup", "beta", "capacity"]
+    warmup_epochs: Annotated[Int, Field(ge=0)]
+    weight: NonNegative
+    capacity: NonNegative
+    gamma: NonNegative
+
+    def inactive(self) -> dict[str, str]:
+        """Each mode reads some of the keys only."""
+        acting = {
+            "warmup": {"warmup_epochs", "weight"},
+            "beta": {"weight"},
+            "capacity": {"warmup_epochs", "capacity", "gamma"},
+        }[self.mode]
+        return dict.fromkeys(type(self).model_fields.keys() - acting - {"mode"}, f"mode={self.mode}")
+
+
+class Train(Section):
+    """Optimisation."""
+
+    epochs: Count
+    lr: Positive
+    adam_eps: Positive
+    weight_decay: NonNegative
+    batch_size: Annotated[Int, Field(ge=2)]
+    kl: Kl
