@@ -1,4 +1,4 @@
-"""Each model against plain scVI on the same splits: what a penalty takes out of the latent vector, at what price.
+"""Each model against plain scVI on the same splits: what a penalty takes out, and at what cost.
 
     python -m bie.run -m study=penalties dataset=zinb dataset.preset=strong
     python -m bie.run -m study=penalties dataset=h5ad dataset.name=pbmc3k4k dataset.path=...
