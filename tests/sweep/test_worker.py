@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import checkpoints, worker
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
+from bie.sweep.local import InThisProcess, _next, stoppable
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.worker import execute
 
@@ -119,7 +121,7 @@ def test_the_claim_names_the_launch_while_the_run_lasts(make: Make) -> None:
 
 
 def test_done_between_the_look_and_the_claim(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    task, done = make(), make("done")
+    task = make()
 
     def late(folder: Path, owner: Owner) -> Any:
         claim = take(folder, owner)
@@ -129,7 +131,6 @@ def test_done_between_the_look_and_the_claim(make: Make, monkeypatch: pytest.Mon
     monkeypatch.setattr(worker, "take", late)
     assert execute(task, ignore).status == "before"
     assert names(task) == {RECORD}
-    assert not done.folder.exists()
 
 
 def test_whoever_was_succeeded_stops(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +283,58 @@ def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
         assert execute(task, ignore).cause == "error"
     assert names(task) == {FAILED}
     assert epochs_of(task) == [1, 2, 3, 4]
+
+
+# Task after task
+
+
+class Watcher:
+    """Notes how tasks end; may act on epochs."""
+
+    def __init__(self, on_epoch: Callable[[int], None] = lambda epoch: None) -> None:
+        self.ends, self.said, self._on_epoch = list[tuple[str, str]](), 0, on_epoch
+
+    def started(self, slot: int, task: Task) -> None: ...
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        self._on_epoch(epoch)
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        self.ends.append((task.title, outcome.status))
+
+    def stopping(self) -> None:
+        self.said += 1
+
+
+def test_what_is_not_admitted_is_left_out(make: Make) -> None:
+    tasks, watcher = [make(name) for name in ("long", "short")], Watcher()
+    InThisProcess().run(tasks, watcher, lambda task: task.title == "short")
+    assert watcher.ends == [("short", "done")]
+    assert not tasks[0].folder.exists()
+    queue = deque([*tasks, *tasks])
+    assert _next(queue, lambda task: task.title == "short") == tasks[1]
+    assert _next(queue, lambda task: False) is None
+    assert not queue
+
+
+def test_an_interrupted_launch_starts_nothing_more(make: Make) -> None:
+    tasks, runner = [make("one"), make("two")], InThisProcess()
+    watcher = Watcher(lambda epoch: runner.interrupt())
+    runner.run(tasks, watcher)
+    assert watcher.ends == [("one", "interrupted")]
+    assert watcher.said == 1
+    assert (tasks[0].folder / CHECKPOINT).exists()
+    assert not tasks[1].folder.exists()
+
+
+def test_the_second_signal_is_the_last() -> None:
+    calls: list[int] = []
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with stoppable(lambda: calls.append(1)), pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        assert calls == [1]
+        signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 # After a death
