@@ -75,7 +75,7 @@ def infonce_bound(joint_n: Tensor, marginal_nm: Tensor) -> Tensor:
         Mean over n of ``T(x, y) - ln mean_m e^T(x, y_m)``, nats. A lower bound in expectation, and never
         above ln m.
     """
-    return (joint_n - log_mean_exp(marginal_nm)).mean(-1)
+    return -log_mean_exp(marginal_nm - joint_n.unsqueeze(-1)).mean(-1)
 
 
 def critic_objective(joint_n: Tensor, marginal_n: Tensor, log_average: Tensor) -> Tensor:

@@ -2,15 +2,16 @@
 
 ==============  ================================================  ==========================================
 `MineNet`       ``relu(linear(s) + blocks(z))``                   blind but for the outer ReLU
-`MineNet2`      ``relu(blocks(s) + blocks(z))``                   blind but for the outer ReLU
+`MineNet2`      ``relu(blocks(s) + blocks(z))``                   blind
 `MineNet3`      ``linear(relu(linear(s) + linear(z)))``           sees dependence
 `MineNet4`      a perceptron on z and s side by side              sees dependence
 ==============  ================================================  ==========================================
 
 A block is that of scVI: linear, batch norm, ReLU, the last of a network with one unit included. With a critic
-``a(s) + b(z)`` the bound of Donsker and Varadhan is at most 0 whatever the data (Jensen, twice), so that the
-first two see what they see through the kink of their outer ReLU alone. Batch norm takes its moments over the
-rows of one call; independent pairs that are the same rows in another order do not change them.
+``a(s) + b(z)`` the bound of Donsker and Varadhan is at most 0 whatever the data (Jensen, twice). The first
+sees what it sees through the kink of its outer ReLU alone; the second adds two numbers that are not negative,
+where that ReLU has no kink. Batch norm takes its moments over the rows of one call; independent pairs that are
+the same rows in another order do not change them.
 """
 
 from itertools import pairwise
