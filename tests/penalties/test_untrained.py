@@ -57,13 +57,13 @@ def test_value_and_gradient_are_those_of_the_study() -> None:
     for seed in range(20):
         loss, terms = penalty.encoder_loss(z_nd, batch_n, noise(seed))
         joint, marginal = parts(penalty, noise(seed), z_nd, batch_n)
-        torch.testing.assert_close(loss, 1000 * (joint - marginal))
-        torch.testing.assert_close(terms["mine"], (joint - marginal).detach())
+        torch.testing.assert_close(loss, 1000 * (joint - marginal), rtol=1e-5, atol=1e-3)
+        torch.testing.assert_close(1000 * terms["mine"], loss.detach())
         gradient, expected, other = (
             torch.autograd.grad(value, z_nd, retain_graph=True)[0]
             for value in (loss, 1000 * joint, 1000 * (joint - marginal))
         )
-        torch.testing.assert_close(gradient, expected)
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-4)
         pulled += bool(gradient.any()) and not torch.allclose(gradient, other)
         signs.add(loss.sign().item())
     assert -1 in signs
@@ -73,7 +73,9 @@ def test_value_and_gradient_are_those_of_the_study() -> None:
 def test_another_critic_for_every_minibatch() -> None:
     penalty, stream = build(), noise().generator
     one, other = (list(penalty.draw(stream).parameters()) for _ in range(2))
-    drawn = [(a, b) for a, b in zip(one, other, strict=True) if a.std() > 0]  # batch norm begins at 1 and 0
+    drawn = [
+        (a, b) for a, b in zip(one, other, strict=True) if len(a.unique()) > 1
+    ]  # not batch norm's 1 and 0
     assert len(drawn) >= 4
     assert not any(torch.equal(a, b) for a, b in drawn)
     (z_nd, batch_n), draws = minibatch(), noise()

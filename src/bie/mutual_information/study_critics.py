@@ -10,8 +10,8 @@
 A block is that of scVI: linear, batch norm, ReLU, the last of a network with one unit included. With a critic
 ``a(s) + b(z)`` the bound of Donsker and Varadhan is at most 0 whatever the data (Jensen, twice). The first
 sees what it sees through the kink of its outer ReLU alone; the second adds two numbers that are not negative,
-where that ReLU has no kink. Batch norm takes its moments over the rows of one call; independent pairs that are
-the same rows in another order do not change them.
+where that ReLU has no kink. Batch norm takes its moments over the rows of one call; independent pairs that
+are the same rows in another order do not change them.
 """
 
 from itertools import pairwise
