@@ -3,8 +3,8 @@
     python benchmarks/replica.py --out FOLDER [--data cells.h5ad --batch-key batch --label-key cell_type]
 
 Runs Hidden30 layers3 of the study `mine_2019`, with a critic that nobody trains; scale 0 is its scVI arm,
-with its KL schedule. Without `--data` the cells are simulated with the shares of PBMC. Runs that are there are
-not made again. Prints a Markdown table, mean±sd over the seeds, of training and test cells.
+with its KL schedule. Without `--data` the cells are simulated with the shares of PBMC. Runs that are there
+are not made again. Prints a Markdown table, mean±sd over the seeds, of training and test cells.
 """
 
 import argparse

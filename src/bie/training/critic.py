@@ -1,7 +1,7 @@
 """The penalty's part of a training step: its critic learns, then it gives its term of the model's loss."""
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,15 +13,13 @@ from bie.penalties.base import Penalty
 MOST_HALVINGS = 5
 """How often the critic of a run may diverge before the run is given up."""
 
-Terms = tuple[Tensor, dict[str, Tensor]]
-
 
 class PenaltyTrainer:
     """A penalty in training, with the optimiser of its critic.
 
-    A critic whose loss, or whose answer to the encoder, is not finite has diverged. It goes back to the last
-    parameters that gave a finite loss at the beginning of a minibatch and on at half the learning rate, with
-    Adam's moments, which the bad gradient has spoiled, from zero.
+    A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
+    learned from this minibatch, and on at half the learning rate with a fresh Adam, whose moments the bad
+    gradient has spoiled.
 
     Parameters
     ----------
@@ -40,17 +38,14 @@ class PenaltyTrainer:
 
     def __init__(self, penalty: Penalty, epochs: int, noise: Noise) -> None:
         self.penalty, self.epochs, self.noise = penalty, epochs, noise
-        self.halvings = 0
-        self._state = [*penalty.parameters(), *penalty.buffers()]
-        if penalty.critic_steps:
-            self.optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
-            self._keep()
+        self._tensors = [*penalty.parameters(), *penalty.buffers()]
+        self._slow_down(0)
 
     def begin(self, epoch: int) -> None:
         """Tell the penalty how far the training is."""
         self.penalty.epoch, self.penalty.progress = epoch, epoch / self.epochs
 
-    def term(self, z_nd: Tensor, batch_n: Tensor) -> Terms:
+    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Train the critic on the detached latent vectors of a minibatch, then ask for the encoder's loss.
 
         Raises
@@ -58,11 +53,15 @@ class PenaltyTrainer:
         RunFailed
             Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
         """
-        for step in range(self.penalty.critic_steps):
-            self._critic_step(z_nd.detach(), batch_n, first=step == 0)
+        if not self.penalty.critic_steps:
+            return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+        before = [tensor.detach().clone() for tensor in self._tensors]
+        self._train_critic(z_nd.detach(), batch_n)
         loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
-        if self.penalty.critic_steps and not _finite((loss, *terms.values())):
-            self._back(z_nd)  # the last step of the critic was one too far
+        if not _finite(loss, *terms.values()) and _finite(
+            z_nd.square().sum()
+        ):  # else it is the model's fault
+            self._go_back(before)
             loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
         return loss, terms
 
@@ -70,25 +69,25 @@ class PenaltyTrainer:
         """Columns of the history, the same in every epoch."""
         return {"critic_halvings": self.halvings} if self.penalty.critic_steps else {}
 
-    def _critic_step(self, z_nd: Tensor, batch_n: Tensor, first: bool) -> None:
-        self.optimiser.zero_grad()
-        loss = self.penalty.critic_loss(z_nd, batch_n, self.noise)
-        if not _finite((loss,)):
-            self._back(z_nd)
-            return
-        if first:
-            self._keep()
-        torch.autograd.backward(loss)
-        self.optimiser.step()
+    def state_dict(self) -> dict[str, Any]:
+        """All that training changes."""
+        state = {"penalty": self.penalty.state_dict(), "halvings": self.halvings}
+        return state | ({"optimiser": self.optimiser.state_dict()} if self.penalty.critic_steps else {})
 
-    @torch.no_grad()
-    def _keep(self) -> None:
-        self._kept = [tensor.clone() for tensor in self._state]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on as the trainer whose state it is."""
+        self.penalty.load_state_dict(state["penalty"])
+        self._slow_down(state["halvings"])
+        if self.penalty.critic_steps:
+            self.optimiser.load_state_dict(state["optimiser"])
 
-    @torch.no_grad()
-    def _back(self, z_nd: Tensor) -> None:
-        if not _finite((z_nd.square().sum(),)):
-            return  # it is the model that has diverged, and the loop says so
+    def _train_critic(self, z_nd: Tensor, batch_n: Tensor) -> None:
+        for _ in range(self.penalty.critic_steps):
+            self.optimiser.zero_grad()
+            torch.autograd.backward(self.penalty.critic_loss(z_nd, batch_n, self.noise))
+            self.optimiser.step()
+
+    def _go_back(self, before: list[Tensor]) -> None:
         if self.halvings == MOST_HALVINGS:
             name, lr = self.penalty.name, self.penalty.critic_lr
             raise RunFailed(
@@ -96,12 +95,17 @@ class PenaltyTrainer:
                 f"the {name} critic diverged in epoch {self.penalty.epoch + 1}, {name}.lr={lr:g} and halved "
                 f"{MOST_HALVINGS} times: a lower {name}.lr may help",
             )
-        self.halvings += 1
-        for tensor, kept in zip(self._state, self._kept, strict=True):
-            tensor.copy_(kept)
-        self.optimiser.state.clear()
-        self.optimiser.param_groups[0]["lr"] /= 2
+        with torch.no_grad():
+            for tensor, value in zip(self._tensors, before, strict=True):
+                tensor.copy_(value)
+        self._slow_down(self.halvings + 1)
+
+    def _slow_down(self, halvings: int) -> None:
+        self.halvings = halvings
+        if self.penalty.critic_steps:
+            lr = self.penalty.critic_lr / 2**halvings
+            self.optimiser = torch.optim.Adam(self.penalty.parameters(), lr=lr, fused=True)
 
 
-def _finite(values: Iterable[Tensor]) -> bool:
+def _finite(*values: Tensor) -> bool:
     return all(math.isfinite(value.item()) for value in values)
