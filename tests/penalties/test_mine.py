@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from torch.nn.functional import one_hot
 from bie.config import Mine
 from bie.metrics.dependence import mi_ross
 from bie.models.noise import Noise
+from bie.mutual_information.critics import MlpCritic
+from bie.mutual_information.estimators import dv_bound
 from bie.penalties import build_penalty
 from bie.penalties.mine import MinePenalty
 from bie.seeds import Streams
@@ -25,23 +29,32 @@ class FixedOrder(Noise):
         return torch.arange(n).flip(0)
 
 
-def settings(**changes: float) -> Mine:
+def settings(**changes: Any) -> Mine:
     values = {
         "scale": 100.0,
         "critic": "mlp",
         "n_hidden": 64,
         "n_layers": 2,
+        "batch_input": "onehot",
+        "critic_training": "adam",
+        "estimator": "dv",
         "lr": 1e-3,
         "steps": 5,
         "ema": 0.01,
+        "warm_start": 0,
     }
     return Mine.model_validate(values | changes)
 
 
-def build(n_latent: int, n_batches: int, **changes: float) -> MinePenalty:
+def build(n_latent: int, n_batches: int, **changes: Any) -> MinePenalty:
     penalty = build_penalty(("mine", settings(**changes)), n_latent, n_batches, Streams(0))
     assert isinstance(penalty, MinePenalty)
     return penalty
+
+
+def mlp(penalty: MinePenalty) -> MlpCritic:
+    assert isinstance(penalty.critic, MlpCritic)
+    return penalty.critic
 
 
 def minibatch(n: int = 12) -> tuple[Tensor, Tensor]:
@@ -51,7 +64,7 @@ def minibatch(n: int = 12) -> tuple[Tensor, Tensor]:
 
 def scores(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
     """Joint and marginal scores under `FixedOrder`, by separate passes."""
-    batch_nb = one_hot(batch_n, penalty.n_batches).float()
+    batch_nb = one_hot(batch_n, 2).float()
     return penalty.critic(z_nd, batch_nb), penalty.critic(z_nd, batch_nb.flip(0))
 
 
@@ -69,7 +82,7 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
     """-mean dT_joint + sum e^T dT_marginal / (n A), each dT by itself; A: the first minibatch's mean."""
     penalty, (z_nd, batch_n) = build(3, 2), minibatch()
     penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
-    weight = penalty.critic.weights[0]
+    weight = mlp(penalty).weights[0]
     joint_n, marginal_n = scores(penalty, z_nd, batch_n)
     n, average = len(z_nd), marginal_n.exp().mean().item()
     expected = torch.zeros_like(weight)
@@ -96,7 +109,7 @@ def test_critic_gradient_uses_the_average_over_minibatches() -> None:
 def sharpened(penalty: MinePenalty, factor: float) -> MinePenalty:
     """The critic with scores `factor` times as far apart."""
     with torch.no_grad():
-        penalty.critic.weights[2].mul_(factor)
+        mlp(penalty).weights[2].mul_(factor)
     return penalty
 
 
@@ -152,6 +165,97 @@ def test_scores_of_a_thousand_nats_stay_finite() -> None:
     assert all(gradient is not None and gradient.isfinite().all() for gradient in tensors)
 
 
+# Other bounds, critics and inputs
+
+
+def test_nwj_is_climbed_and_descended_as_it_is() -> None:
+    penalty, (z_nd, batch_n) = sharpened(build(3, 2, estimator="nwj"), 0.2), minibatch()
+    with torch.no_grad():
+        mlp(penalty).biases[-1].add_(1)  # the constant at which this bound is tight
+    joint_n, marginal_n = scores(penalty, z_nd, batch_n)
+    expected = joint_n.mean() - (marginal_n - 1).exp().mean()
+    assert expected > 0
+    torch.testing.assert_close(penalty.critic_loss(z_nd, batch_n, FixedOrder()), -expected)
+    torch.testing.assert_close(penalty.encoder_loss(z_nd, batch_n, FixedOrder())[0], 100 * expected)
+
+
+def test_infonce_takes_each_cell_with_every_batch() -> None:
+    penalty, (z_nd, batch_n) = sharpened(build(3, 2, estimator="infonce"), 0.2), minibatch()
+    every_nn = torch.stack(
+        [penalty.critic(z_nd, one_hot(code, 2).float().expand(12, -1)) for code in batch_n], -1
+    )
+    expected = (every_nn.diagonal() - every_nn.exp().mean(-1).log()).mean()
+    assert abs(expected) > 1e-4
+    torch.testing.assert_close(penalty.critic_loss(z_nd, batch_n, FixedOrder()), -expected)
+    loss, terms = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    torch.testing.assert_close(loss, 100 * expected.relu())
+    torch.testing.assert_close(terms["mine"], expected.detach())
+
+
+def test_raw_input_is_the_code_as_a_number() -> None:
+    penalty, (z_nd, _) = build(3, 3, batch_input="raw"), minibatch()
+    batch_n = torch.arange(12) % 3
+    codes_n1 = batch_n.float().unsqueeze(-1)
+    expected = dv_bound(penalty.critic(z_nd, codes_n1), penalty.critic(z_nd, codes_n1.flip(0)))
+    assert mlp(penalty).weights[0].shape == (4, 64)
+    torch.testing.assert_close(
+        penalty.encoder_loss(z_nd, batch_n, FixedOrder())[1]["mine"], expected.detach()
+    )
+
+
+@pytest.mark.parametrize("critic", ["mine_net", "mine_net2", "mine_net3", "mine_net4"])
+@pytest.mark.parametrize("estimator", ["dv", "nwj", "infonce"])
+def test_every_critic_under_every_bound(critic: str, estimator: str) -> None:
+    penalty, (z_nd, batch_n) = build(3, 2, critic=critic, estimator=estimator), minibatch()
+    penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in penalty.parameters())
+    before = {name: tensor.clone() for name, tensor in penalty.state_dict().items()}
+    loss, _ = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+    torch.autograd.backward(loss)
+    assert z_nd.grad is not None
+    assert z_nd.grad.isfinite().all()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in penalty.state_dict().items())
+
+
+# Warm start
+
+
+def test_the_encoder_feels_nothing_before_the_warm_start_is_over() -> None:
+    (z_nd, batch_n), plain = minibatch(), sharpened(build(3, 2), 0.2)
+    penalty = sharpened(build(3, 2, warm_start=2), 0.2)
+    whole, terms = plain.encoder_loss(z_nd, batch_n, FixedOrder())
+    assert whole > 0
+    for penalty.epoch in (0, 1):
+        loss, early = penalty.encoder_loss(z_nd, batch_n, FixedOrder())
+        assert loss.item() == 0
+        assert not torch.autograd.grad(loss, z_nd)[0].any()
+        assert torch.equal(early["mine"], terms["mine"])  # the history shows what the critic knows
+        assert penalty.critic_loss(z_nd, batch_n, FixedOrder()) != 0
+    penalty.epoch = 2
+    assert torch.equal(penalty.encoder_loss(z_nd, batch_n, FixedOrder())[0], whole)
+
+
+# Which settings act
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent"),
+    [
+        ({}, set()),
+        ({"critic": "mine_net"}, set()),
+        ({"critic": "mine_net3"}, {"n_layers"}),
+        ({"critic": "mine_net4", "estimator": "nwj"}, {"n_hidden", "n_layers", "ema"}),
+        ({"estimator": "infonce"}, {"ema"}),
+        ({"critic_training": "none"}, {"estimator", "lr", "steps", "ema", "warm_start"}),
+    ],
+)
+def test_settings_without_effect_are_named(changes: dict[str, Any], silent: set[str]) -> None:
+    assert settings(**changes).inactive().keys() == silent
+
+
+# What a trained critic finds
+
+
 def train_critic(penalty: MinePenalty, z_nd: Tensor, batch_n: Tensor, steps: int) -> None:
     """As `bie.training.fit` does between the steps of the model, here with the model at rest."""
     optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
@@ -201,6 +305,16 @@ def test_trained_critic_finds_the_true_information(
     penalty = build(4, len(p))
     assert abs(estimate(penalty, z_nd[8000:], batch_n[8000:])) < 0.05  # knows nothing yet
     train_critic(penalty, z_nd[:8000], batch_n[:8000], 2000)
+    found = estimate(penalty, z_nd[8000:], batch_n[8000:])
+    assert found == pytest.approx(true_information(p, mean, sd), rel=0.1)
+
+
+@pytest.mark.parametrize("estimator", ["nwj", "infonce"])
+def test_the_other_bounds_find_it_too(estimator: str) -> None:
+    p, mean, sd = CLASSES[1]
+    z_nd, batch_n = gaussian_classes(p, mean, sd, 16_000)
+    penalty = build(4, len(p), estimator=estimator)
+    train_critic(penalty, z_nd[:8000], batch_n[:8000], 1000)
     found = estimate(penalty, z_nd[8000:], batch_n[8000:])
     assert found == pytest.approx(true_information(p, mean, sd), rel=0.1)
 

@@ -106,7 +106,7 @@ def test_history_names_and_adds_up() -> None:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert [row["kl_weight"] for row in history] == [0.0, 0.25, 0.5]
     parts = ["reconstruction", "kl_z", "kl_library"]
-    names = {"epoch", "kl_weight", "train_loss", "train_size"}
+    names = {"epoch", "kl_weight", "critic_halvings", "train_loss", "train_size"}
     assert set(history[0]) == names | {
         f"{side}_{name}" for side in ("train", "test") for name in [*parts, "elbo"]
     }

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bie.schema import Count, Float, NonNegative, Positive, Section
+from bie.schema import Count, Float, Int, NonNegative, Positive, Section
 
 
 class PenaltySection(Section):
@@ -16,12 +16,25 @@ class PenaltySection(Section):
 class Mine(PenaltySection):
     """The MINE penalty; see `bie.penalties.mine`."""
 
-    critic: Literal["mlp"]
+    critic: Literal["mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
     n_hidden: Count
     n_layers: Count
+    batch_input: Literal["onehot", "raw"]
+    critic_training: Literal["adam", "none"]
+    estimator: Literal["dv", "nwj", "infonce"]
     lr: Positive
     steps: Count
     ema: Annotated[Float, Field(gt=0, le=1)]
+    warm_start: Annotated[Int, Field(ge=0)]
+
+    def inactive(self) -> dict[str, str]:
+        """Some critics have sizes of their own; one that does not train needs no way to do so."""
+        fixed = {"mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}.get(self.critic, [])
+        silent = dict.fromkeys(fixed, f"critic={self.critic}")
+        if self.critic_training == "none":
+            training = ["estimator", "lr", "steps", "ema", "warm_start"]
+            return silent | dict.fromkeys(training, "critic_training=none")
+        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
 
 
 class Mmd(PenaltySection):

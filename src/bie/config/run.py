@@ -57,3 +57,12 @@ class RunConfig(Section):
         if len(names) > 1:
             raise BadInput(f"{', '.join(names)}: a model has one penalty; leave one section in its file")
         return self
+
+    @model_validator(mode="after")
+    def _penalty_acts(self) -> Self:
+        if self.mine and self.mine.warm_start >= self.train.epochs:
+            raise BadInput(
+                f"mine.warm_start={self.mine.warm_start}: the penalty would never act; "
+                f"the model trains for train.epochs={self.train.epochs}"
+            )
+        return self

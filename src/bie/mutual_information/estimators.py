@@ -1,8 +1,14 @@
-"""The Donsker-Varadhan bound on mutual information, and a gradient for it that minibatches do not bias.
+"""Lower bounds on a mutual information for any critic T, and a gradient that minibatches do not bias.
 
-For any critic T, ``I(X; Y) >= E_joint[T] - ln E_marginal[e^T]``, with equality at T = ln p(x, y)/p(x)p(y)
-up to a constant (Donsker & Varadhan 1983; Belghazi et al. 2018, MINE). Everything stays in logarithms:
-e^T itself overflows in float32 from T = 89 on.
+===============  ============================================  =============================================
+`dv_bound`       ``E_joint[T] - ln E_marginal[e^T]``           Donsker & Varadhan 1983; Belghazi et al. 2018
+`nwj_bound`      ``E_joint[T] - E_marginal[e^T] / e``          Nguyen, Wainwright & Jordan 2010
+`infonce_bound`  ``E_joint[T(x, y) - ln mean_j e^T(x, y_j)]``  van den Oord et al. 2018
+===============  ============================================  =============================================
+
+All are tight at T = ln p(x, y)/p(x)p(y), to which may be added a constant (the first), exactly 1 (the
+second), any function of x (the third, which the number of the y_j caps). Everything stays in logarithms: e^T
+itself overflows in float32 from T = 89 on.
 """
 
 import math
@@ -33,6 +39,43 @@ def dv_bound(joint_n: Tensor, marginal_n: Tensor) -> Tensor:
         samples that did not train the critic, and never far above ln m (McAllester & Stratos 2020).
     """
     return joint_n.mean(-1) - log_mean_exp(marginal_n)
+
+
+def nwj_bound(joint_n: Tensor, marginal_n: Tensor) -> Tensor:
+    """Estimate of a mutual information by Nguyen, Wainwright & Jordan 2010 (IEEE Trans Inf Theory 56:5847).
+
+    Parameters
+    ----------
+    joint_n, marginal_n
+        As for `dv_bound`.
+
+    Returns
+    -------
+    Tensor
+        ``mean(joint) - mean e^(marginal - 1)`` over the last axis, nats. A lower bound in expectation over
+        samples that did not train the critic, and by its gradient unbiased in minibatches, but of a variance
+        that grows as e^I. Minus infinity where the mean of e^T exceeds float32.
+    """
+    return joint_n.mean(-1) - (log_mean_exp(marginal_n) - 1).exp()
+
+
+def infonce_bound(joint_n: Tensor, marginal_nm: Tensor) -> Tensor:
+    """Estimate of a mutual information by contrast (van den Oord et al. 2018, arXiv:1807.03748).
+
+    Parameters
+    ----------
+    joint_n
+        Scores ``T(x, y)`` of pairs that belong together, ``(..., n)``.
+    marginal_nm
+        Scores ``(..., n, m)`` of each x with m values of y, its own among them.
+
+    Returns
+    -------
+    Tensor
+        Mean over n of ``T(x, y) - ln mean_m e^T(x, y_m)``, nats. A lower bound in expectation, and never
+        above ln m.
+    """
+    return -log_mean_exp(marginal_nm - joint_n.unsqueeze(-1)).mean(-1)
 
 
 def critic_objective(joint_n: Tensor, marginal_n: Tensor, log_average: Tensor) -> Tensor:

@@ -35,4 +35,5 @@ def build_penalty(
         return None
     name, settings = penalty
     built: Penalty = import_module(f"bie.penalties.{name}").build(settings, n_latent, n_batches, streams)
+    built.name = name
     return built

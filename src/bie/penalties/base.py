@@ -14,16 +14,21 @@ class Penalty(nn.Module, ABC):
 
     Attributes
     ----------
+    name
+        That of its section of the configuration.
     critic_steps
         Steps of the critic before each step of the model.
     critic_lr
         Learning rate of the critic.
-    progress
-        Share of the epochs that are over, 0 to below 1. The training loop sets it; a penalty may look at it.
+    epoch, progress
+        Epochs that are over, and their share in all, 0 to below 1. The training loop sets them; a penalty may
+        look at them.
     """
 
+    name: str = "penalty"
     critic_steps: int
     critic_lr: float
+    epoch: int = 0
     progress: float = 0.0
 
     @abstractmethod

@@ -1,27 +1,38 @@
 """MINE: penalises the mutual information of latent vector and batch, estimated by a trained critic.
 
-Belghazi et al. 2018 (MINE: Mutual Information Neural Estimation, ICML). The critic climbs the
-Donsker-Varadhan bound on I(z; batch), the encoder descends it.
+Belghazi et al. 2018 (MINE: Mutual Information Neural Estimation, ICML). The critic climbs a lower bound on
+I(z; batch), the encoder descends it.
 """
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.functional import one_hot
 
 from bie.config import Mine
 from bie.models.noise import Noise
-from bie.mutual_information.critics import MlpCritic
-from bie.mutual_information.estimators import LogMovingAverage, critic_objective, dv_bound, log_mean_exp
+from bie.mutual_information import build_critic
+from bie.mutual_information.estimators import (
+    LogMovingAverage,
+    critic_objective,
+    dv_bound,
+    infonce_bound,
+    log_mean_exp,
+    nwj_bound,
+)
+from bie.mutual_information.pairs import Critic, batch_inputs, contrasted, shuffled
 from bie.penalties.base import Penalty
+from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
+
+BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
 
 
 class MinePenalty(Penalty):
-    """``scale * max(0, DV(z, batch))``.
+    """``scale * max(0, bound on I(z; batch))``, and nothing in the first `warm_start` epochs.
 
-    Pairs that belong together are the cells of a minibatch; independent pairs are the same latent vectors
-    with the batches in random order. A mutual information is never negative: an estimate below 0 says
+    Pairs that belong together are the cells of a minibatch. Independent pairs are the same latent vectors
+    with the batches in random order, for ``infonce`` each latent vector with the batches of all cells
+    (`contrasted`). A mutual information is never negative: an estimate below 0 says
     that the critic is behind, and an encoder that followed it further down would be paid for confusing the
     critic, not for forgetting the batch. There it rests, until the critic has caught up.
 
@@ -35,33 +46,46 @@ class MinePenalty(Penalty):
         Stream of the critic's initial weights.
     """
 
+    input_bc: Tensor
+
     def __init__(self, settings: Mine, n_latent: int, n_batches: int, init: torch.Generator) -> None:
         super().__init__()
         self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
-        self.n_batches = n_batches
-        self.critic = MlpCritic(n_latent, n_batches, settings.n_hidden, settings.n_layers, init)
+        self.warm_start, self.bound = settings.warm_start, BOUNDS[settings.estimator]
+        self.register_buffer("input_bc", batch_inputs(n_batches, settings.batch_input), persistent=False)
+        columns = n_latent, self.input_bc.shape[-1]
+        self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """Minus the bound, by the gradient that minibatches do not bias; updates the moving average."""
-        joint_n, marginal_n = self.critic(*self._pairs(z_nd, batch_n, noise)).chunk(2, -1)
-        log_average = self.average.update(log_mean_exp(marginal_n.detach()))
-        return critic_objective(joint_n, marginal_n, log_average)
+        """Minus the bound; for ``dv`` by the gradient that minibatches do not bias."""
+        joint_n, marginal = self._scores(self.critic, z_nd, batch_n, noise)
+        if self.bound is not dv_bound:
+            return -self.bound(joint_n, marginal)
+        log_average = self.average.update(log_mean_exp(marginal.detach()))
+        return critic_objective(joint_n, marginal, log_average)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        frozen = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
-        scores: Tensor = functional_call(self.critic, frozen, self._pairs(z_nd, batch_n, noise))
-        bound = dv_bound(*scores.chunk(2, -1))
-        return self.scale * bound.relu(), {"mine": bound.detach()}
+        tensors = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
+        tensors |= {name: moments.clone() for name, moments in self.critic.named_buffers()}
 
-    def _pairs(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Rows that belong together, then as many independent ones, so that the critic runs once."""
-        batch_nb = one_hot(batch_n, self.n_batches).to(z_nd.dtype)
-        shuffled_nb = batch_nb[noise.permutation(len(batch_n))]
-        return torch.cat((z_nd, z_nd), -2), torch.cat((batch_nb, shuffled_nb), -2)
+        def frozen(*rows: Tensor) -> Tensor:
+            scores: Tensor = functional_call(self.critic, tensors, rows)
+            return scores
+
+        bound = self.bound(*self._scores(frozen, z_nd, batch_n, noise))
+        scale = self.scale if self.epoch >= self.warm_start else 0.0
+        return scale * bound.relu(), {"mine": bound.detach()}
+
+    def _scores(self, critic: Critic, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        if self.bound is infonce_bound:
+            return contrasted(critic, z_nd, batch_n, self.input_bc)
+        return shuffled(critic, z_nd, self.input_bc[batch_n], noise.permutation(len(batch_n)))
 
 
-def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> MinePenalty:
+def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> Penalty:
     """Build the penalty of a run; see `bie.penalties.build_penalty`."""
+    if settings.critic_training == "none":
+        return UntrainedPenalty(settings, n_latent, n_batches)
     return MinePenalty(settings, n_latent, n_batches, streams.torch("penalty init"))

@@ -22,6 +22,7 @@ from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import chunks, minibatch, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
+from bie.training.critic import PenaltyTrainer
 from bie.training.schedules import KlSchedule
 
 Row = dict[str, float]
@@ -62,14 +63,16 @@ def fit(
     Returns
     -------
     History
-        A row for each epoch: ``epoch`` (from 1), ``kl_weight``, and, in nats per cell, lower better:
+        A row for each epoch: ``epoch`` (from 1), ``kl_weight``, ``critic_halvings`` (of the learning rate so
+        far; where there is a critic that learns), and, in nats per cell, lower better:
         ``train_{loss,elbo,reconstruction,kl_z,kl_library}``, ``train_`` and each term of the penalty (means
         over the minibatches as they were trained, weighted by size), ``test_{elbo,...}`` as `loss_terms`.
 
     Raises
     ------
     RunFailed
-        Cause ``nan``: a term is not finite; the message names the first one and the epoch.
+        Cause ``nan``: a term is not finite; the message names the first one and the epoch. Or the critic
+        diverged again and again.
     """
     trainer, keeper = Trainer(model, penalty, settings, streams), keeper or Keeper()
     order = streams.numpy("minibatch")
@@ -82,6 +85,7 @@ def fit(
         train = trainer.epoch(batches, epoch)
         test = loss_terms(model, cells, test_rows, streams)
         row = {"epoch": epoch + 1, "kl_weight": trainer.schedule.weight(epoch)}
+        row |= trainer.penalty.facts() if trainer.penalty else {}
         row |= {f"train_{name}": value for name, value in train.items()}
         row |= {f"test_{name}": value for name, value in test.items()}
         history.append(_finite(row, epoch))
@@ -101,9 +105,8 @@ class Trainer:
     """
 
     def __init__(self, model: Scvi, penalty: Penalty | None, settings: Train, streams: Streams) -> None:
-        self.model, self.penalty = model, penalty
-        self.schedule, self.epochs = KlSchedule(settings.kl), settings.epochs
-        self.noise, self.penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
+        self.model, self.schedule = model, KlSchedule(settings.kl)
+        self.noise, penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
         self.optimiser = torch.optim.Adam(
             model.parameters(),
             lr=settings.lr,
@@ -111,29 +114,25 @@ class Trainer:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        if penalty and penalty.critic_steps:
-            self.critic_optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
+        self.penalty = PenaltyTrainer(penalty, settings.epochs, penalty_noise) if penalty else None
 
     @property
     def parts(self) -> dict[str, Stateful]:
         """All that a step changes, the streams of noise apart."""
         parts: dict[str, Stateful] = {"model": self.model, "optimiser": self.optimiser}
-        if self.penalty:
-            parts["penalty"] = self.penalty
-            if self.penalty.critic_steps:
-                parts["critic_optimiser"] = self.critic_optimiser
-        return parts
+        return parts | ({"penalty": self.penalty} if self.penalty else {})
 
     @property
     def generators(self) -> dict[str, torch.Generator]:
         """The streams of noise."""
-        return {"noise": self.noise.generator, "penalty": self.penalty_noise.generator}
+        penalty = {"penalty": self.penalty.noise.generator} if self.penalty else {}
+        return {"noise": self.noise.generator, **penalty}
 
     def epoch(self, batches: Iterable[tuple[Counts, Tensor]], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""
         self.model.train()
         if self.penalty:
-            self.penalty.progress = epoch / self.epochs
+            self.penalty.begin(epoch)
         return _mean((len(x_ng), self.step(x_ng, batch_n, epoch)) for x_ng, batch_n in batches)
 
     def step(self, x_ng: Counts, batch_n: Tensor, epoch: int) -> Row:
@@ -142,20 +141,13 @@ class Trainer:
         parts = _parts(terms)
         loss = parts["reconstruction"] + parts["kl_library"] + self.schedule.term(terms.kl_z_n, epoch)
         if self.penalty:
-            self._train_critic(self.penalty, terms.z_nd.detach(), batch_n)
-            penalty_loss, penalty_parts = self.penalty.encoder_loss(terms.z_nd, batch_n, self.penalty_noise)
+            penalty_loss, penalty_parts = self.penalty.term(terms.z_nd, batch_n)
             loss, parts = loss + penalty_loss, parts | penalty_parts
         row = _finite({name: part.item() for name, part in (parts | {"loss": loss}).items()}, epoch)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         self.optimiser.step()
         return row
-
-    def _train_critic(self, penalty: Penalty, z_nd: Tensor, batch_n: Tensor) -> None:
-        for _ in range(penalty.critic_steps):
-            self.critic_optimiser.zero_grad()
-            torch.autograd.backward(penalty.critic_loss(z_nd, batch_n, self.penalty_noise))
-            self.critic_optimiser.step()
 
 
 @torch.inference_mode()

@@ -1,0 +1,44 @@
+"""Pairs of latent vectors and batches, those that belong together and independent ones, before a critic."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+Critic = Callable[[Tensor, Tensor], Tensor]
+
+
+def batch_inputs(n_batches: int, kind: str) -> Tensor:
+    """What a critic sees of each batch, ``(b, c)``: one-hot rows (``onehot``) or the code (``raw``)."""
+    codes_b = torch.arange(n_batches)
+    return one_hot(codes_b).float() if kind == "onehot" else codes_b.float().unsqueeze(-1)
+
+
+def shuffled(critic: Critic, z_nd: Tensor, batch_nc: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of rows that belong together and of as many independent ones, by one call of the critic."""
+    z, batch = torch.cat((z_nd, z_nd), -2), torch.cat((batch_nc, batch_nc[order]), -2)
+    joint_n, marginal_n = critic(z, batch).chunk(2, -1)
+    return joint_n, marginal_n
+
+
+def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores for `infonce_bound` of each cell with the batches of all n cells of the minibatch.
+
+    Among n cells there are only b batches, so that nothing has to be sampled: the mean of e^T over the cells
+    is that over the batches, weighted by their shares. The bound then is the entropy of the shares minus the
+    cross-entropy of a classifier with logits ``T(z, batch) + ln share``, at most that entropy and ln n.
+
+    Returns
+    -------
+    joint_n : Tensor
+        Scores with the cell's own batch.
+    marginal_nb : Tensor
+        ``T(z, batch) + ln(b * share)``, whose `log_mean_exp` over b is that of T over the n cells.
+    """
+    n, b = len(z_nd), len(input_bc)
+    score_nb = critic(z_nd.repeat_interleave(b, -2), input_bc.repeat(n, 1)).view(n, b)
+    joint_n = score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
+    log_share_b = batch_n.bincount(minlength=b).log() - math.log(n)
+    return joint_n, score_nb + log_share_b + math.log(b)

@@ -1,0 +1,111 @@
+"""The penalty's part of a training step: its critic learns, then it gives its term of the model's loss."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bie.errors import RunFailed
+from bie.models.noise import Noise
+from bie.penalties.base import Penalty
+
+MOST_HALVINGS = 5
+"""How often the critic of a run may diverge before the run is given up."""
+
+
+class PenaltyTrainer:
+    """A penalty in training, with the optimiser of its critic.
+
+    A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
+    learned from this minibatch, and on at half the learning rate with a fresh Adam, whose moments the bad
+    gradient has spoiled.
+
+    Parameters
+    ----------
+    penalty
+        What is trained.
+    epochs
+        Of the whole training.
+    noise
+        Stream of the penalty's draws.
+
+    Attributes
+    ----------
+    halvings
+        How often the critic has diverged so far.
+    """
+
+    def __init__(self, penalty: Penalty, epochs: int, noise: Noise) -> None:
+        self.penalty, self.epochs, self.noise = penalty, epochs, noise
+        self._tensors = [*penalty.parameters(), *penalty.buffers()]
+        self._slow_down(0)
+
+    def begin(self, epoch: int) -> None:
+        """Tell the penalty how far the training is."""
+        self.penalty.epoch, self.penalty.progress = epoch, epoch / self.epochs
+
+    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Train the critic on the detached latent vectors of a minibatch, then ask for the encoder's loss.
+
+        Raises
+        ------
+        RunFailed
+            Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
+        """
+        if not self.penalty.critic_steps:
+            return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+        before = [tensor.detach().clone() for tensor in self._tensors]
+        self._train_critic(z_nd.detach(), batch_n)
+        loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+        if not _finite(loss, *terms.values()) and _finite(
+            z_nd.square().sum()
+        ):  # else it is the model's fault
+            self._go_back(before)
+            loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+        return loss, terms
+
+    def facts(self) -> dict[str, float]:
+        """Columns of the history, the same in every epoch."""
+        return {"critic_halvings": self.halvings} if self.penalty.critic_steps else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training changes."""
+        state = {"penalty": self.penalty.state_dict(), "halvings": self.halvings}
+        return state | ({"optimiser": self.optimiser.state_dict()} if self.penalty.critic_steps else {})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on as the trainer whose state it is."""
+        self.penalty.load_state_dict(state["penalty"])
+        self._slow_down(state["halvings"])
+        if self.penalty.critic_steps:
+            self.optimiser.load_state_dict(state["optimiser"])
+
+    def _train_critic(self, z_nd: Tensor, batch_n: Tensor) -> None:
+        for _ in range(self.penalty.critic_steps):
+            self.optimiser.zero_grad()
+            torch.autograd.backward(self.penalty.critic_loss(z_nd, batch_n, self.noise))
+            self.optimiser.step()
+
+    def _go_back(self, before: list[Tensor]) -> None:
+        if self.halvings == MOST_HALVINGS:
+            name, lr = self.penalty.name, self.penalty.critic_lr
+            raise RunFailed(
+                "nan",
+                f"the {name} critic diverged in epoch {self.penalty.epoch + 1}, {name}.lr={lr:g} and halved "
+                f"{MOST_HALVINGS} times: a lower {name}.lr may help",
+            )
+        with torch.no_grad():
+            for tensor, value in zip(self._tensors, before, strict=True):
+                tensor.copy_(value)
+        self._slow_down(self.halvings + 1)
+
+    def _slow_down(self, halvings: int) -> None:
+        self.halvings = halvings
+        if self.penalty.critic_steps:
+            lr = self.penalty.critic_lr / 2**halvings
+            self.optimiser = torch.optim.Adam(self.penalty.parameters(), lr=lr, fused=True)
+
+
+def _finite(*values: Tensor) -> bool:
+    return all(math.isfinite(value.item()) for value in values)

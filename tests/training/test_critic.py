@@ -1,0 +1,152 @@
+"""A critic that diverges goes back and on at half the rate, a few times; then the run ends."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bie.data.load import load
+from bie.errors import BadInput, RunFailed
+from bie.experiment import Result, experiment
+from bie.models.noise import Noise
+from bie.penalties.base import Penalty
+from bie.sweep.compose import Configurations
+from bie.sweep.expand import expand
+from bie.training.critic import MOST_HALVINGS, PenaltyTrainer
+
+
+class Cliff(Penalty):
+    """A critic that climbs a slope of 1 and, beyond a height, finds no number."""
+
+    name = "cliff"
+    seen: Tensor
+
+    def __init__(self, lr: float, edge: float, steps: int = 1, value: float = math.nan) -> None:
+        super().__init__()
+        self.critic_lr, self.critic_steps, self.edge, self.value = lr, steps, edge, value
+        self.height = nn.Parameter(torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
+        self.seen += 1
+        return -self._value() * self.height
+
+    def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        term = z_nd.sum() * 0 + self._value() * self.height.detach()
+        return 0 * z_nd.sum(), {"term": term.detach()}
+
+    def _value(self) -> float:
+        return self.value if self.height.isnan() or self.height > self.edge else 1.0
+
+
+def trainer(
+    lr: float = 1.0, edge: float = math.inf, steps: int = 1, value: float = math.nan
+) -> PenaltyTrainer:
+    return PenaltyTrainer(Cliff(lr, edge, steps, value), 10, Noise(torch.Generator().manual_seed(0)))
+
+
+def minibatch() -> tuple[Tensor, Tensor]:
+    return torch.ones(4, 2), torch.zeros(4, dtype=torch.int64)
+
+
+def terms(training: PenaltyTrainer, minibatches: int) -> list[float]:
+    """What the encoder is told: the height of the critic."""
+    found = (training.term(*minibatch())[1]["term"].item() for _ in range(minibatches))
+    return [round(term, 3) for term in found]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_back_and_on_at_half_the_rate(value: float) -> None:
+    """Adam's steps on a constant slope are lr long; 3 is too far, so 2 again, then by halves 2.5 and 3."""
+    training = trainer(edge=2.9, value=value)
+    assert terms(training, 6) == [1.0, 2.0, 2.0, 2.5, 2.5, 2.75]
+    assert training.optimiser.param_groups[0]["lr"] == 0.25
+    assert training.facts() == {"critic_halvings": 2}
+
+
+def test_back_to_before_the_minibatch_parameters_and_buffers() -> None:
+    training = trainer(edge=5.5, steps=4)
+    assert terms(training, 3) == [4.0, 4.0, 4.0]  # 8 and 6 are too far
+    assert training.penalty.get_buffer("seen") == 4
+    assert terms(training, 1) == [5.0]
+
+
+def test_at_most_a_few_times_then_the_run_ends() -> None:
+    training = trainer(edge=1e-3)
+    training.begin(6)
+    assert terms(training, MOST_HALVINGS) == [0.0] * MOST_HALVINGS
+    says = (
+        r"^the cliff critic diverged in epoch 7, cliff\.lr=1 and halved 5 times: a lower cliff\.lr may help"
+    )
+    with pytest.raises(RunFailed, match=says) as failure:
+        training.term(*minibatch())
+    assert failure.value.cause == "nan"
+
+
+@pytest.mark.parametrize("bad", [math.nan, 1e30])
+def test_it_is_not_blamed_for_a_model_that_diverged(bad: float) -> None:
+    """Of 1e30 the square, and with it the KL, is infinite in single precision."""
+    training = trainer(edge=1e-3)
+    for _ in range(2 * MOST_HALVINGS):
+        training.term(torch.full((4, 2), bad), minibatch()[1])
+    assert training.halvings == 0
+
+
+def test_goes_on_from_its_state_as_if_nothing_had_been() -> None:
+    one, other = trainer(edge=2.9), trainer(edge=2.9)
+    terms(one, 4)
+    other.load_state_dict(one.state_dict())
+    assert terms(one, 4) == terms(other, 4)
+    assert one.facts() == other.facts() != {"critic_halvings": 0}
+
+
+def run(configurations: Configurations, *overrides: str) -> Result:
+    tiny = ("dataset.size=smoke", "train=smoke", "train.epochs=3", "metrics.kmeans.n_init=2")
+    config = expand((*tiny, *overrides), configurations).combinations[0].config
+    return experiment(config, load(config.dataset), lambda row: None)
+
+
+def test_a_mine_critic_sent_to_infinity(configurations: Configurations) -> None:
+    """Two minibatches an epoch: the sixth is one too many."""
+    with pytest.raises(RunFailed, match=r"^the mine critic diverged in epoch 3, mine\.lr=1e\+25"):
+        run(configurations, "model=scvi_mine", "mine.lr=1e25")
+
+
+def test_nwj_at_a_high_rate_recovers(configurations: Configurations) -> None:
+    """Its e^T has no logarithm around it and overflows from a mean of 89 nats on."""
+    result = run(configurations, "model=scvi_mine", "mine.estimator=nwj", "mine.lr=3", "mine.n_hidden=16")
+    assert [row["critic_halvings"] for row in result.history][-1] > 0
+
+
+def test_the_history_has_the_column_where_there_is_a_critic_that_learns(
+    configurations: Configurations,
+) -> None:
+    columns = {}
+    for name, overrides in {
+        "scvi": ["model=scvi"],
+        "mmd": ["model=scvi_mmd"],
+        "mine": ["model=scvi_mine"],
+        "untrained": ["model=scvi_mine", "mine.critic_training=none"],
+        "adversarial": ["model=adversarial"],
+    }.items():
+        history = run(configurations, *overrides, "train.epochs=1").history
+        columns[name] = history[0].get("critic_halvings")
+    assert columns == {"scvi": None, "mmd": None, "untrained": None, "mine": 0, "adversarial": 0}
+
+
+def test_the_model_trains_without_the_penalty_until_the_warm_start_is_over(
+    configurations: Configurations,
+) -> None:
+    warm, without, whole = (
+        [row["test_elbo"] for row in run(configurations, "model=scvi_mine", changed).history]
+        for changed in ("mine.warm_start=2", "mine.scale=0", "mine.warm_start=0")
+    )
+    assert warm[:2] == without[:2]
+    assert warm[2] != without[2]
+    assert warm[0] != whole[0]
+
+
+def test_a_warm_start_that_never_ends_is_refused(configurations: Configurations) -> None:
+    with pytest.raises(BadInput, match=r"^mine\.warm_start=3: .*train\.epochs=3"):
+        run(configurations, "model=scvi_mine", "mine.warm_start=3")
