@@ -69,7 +69,7 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
     """-mean dT_joint + sum e^T dT_marginal / (n A), each dT by itself; A: the first minibatch's mean."""
     penalty, (z_nd, batch_n) = build(3, 2), minibatch()
     penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
-    weight = penalty.critic.weights[0]
+    weight = penalty.critic.network.vector
     joint_n, marginal_n = scores(penalty, z_nd, batch_n)
     n, average = len(z_nd), marginal_n.exp().mean().item()
     expected = torch.zeros_like(weight)
@@ -79,6 +79,19 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
         expected += marginal_n[row].exp().item() * slope / (n * average)
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, expected)
+
+
+def test_kernels_give_the_gradient_of_the_critics_loss() -> None:
+    """Over three minibatches; without kernels both are the same."""
+    fast, plain, (z_nd, batch_n) = build(3, 2), build(3, 2), minibatch()
+    for factor in (1.0, 3.0, 0.3):
+        z_nd = factor * z_nd.detach()
+        for penalty in (fast, plain):
+            penalty.zero_grad()
+        fast.critic_backward(z_nd, batch_n, FixedOrder())
+        plain.critic_loss(z_nd, batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(fast.critic.network.vector.grad, plain.critic.network.vector.grad)
+        torch.testing.assert_close(fast.average.state(), plain.average.state())
 
 
 def test_critic_gradient_uses_the_average_over_minibatches() -> None:
@@ -96,7 +109,7 @@ def test_critic_gradient_uses_the_average_over_minibatches() -> None:
 def sharpened(penalty: MinePenalty, factor: float) -> MinePenalty:
     """The critic with scores `factor` times as far apart."""
     with torch.no_grad():
-        penalty.critic.weights[2].mul_(factor)
+        penalty.critic.network.layers[2][0].mul_(factor)
     return penalty
 
 

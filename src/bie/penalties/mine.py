@@ -6,10 +6,10 @@ Donsker-Varadhan bound on I(z; batch), the encoder descends it.
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-from torch.nn.functional import one_hot
 
 from bie.config import Mine
+from bie.kernels import donsker_varadhan, is_active
+from bie.kernels.native import fits
 from bie.models.noise import Noise
 from bie.mutual_information.critics import MlpCritic
 from bie.mutual_information.estimators import LogMovingAverage, critic_objective, dv_bound, log_mean_exp
@@ -35,10 +35,13 @@ class MinePenalty(Penalty):
         Stream of the critic's initial weights.
     """
 
+    one_hot_bb: Tensor
+
     def __init__(self, settings: Mine, n_latent: int, n_batches: int, init: torch.Generator) -> None:
         super().__init__()
         self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
         self.n_batches = n_batches
+        self.register_buffer("one_hot_bb", torch.eye(n_batches), persistent=False)
         self.critic = MlpCritic(n_latent, n_batches, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
 
@@ -48,18 +51,27 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal_n.detach()))
         return critic_objective(joint_n, marginal_n, log_average)
 
+    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+        """By hand where there are kernels: for so small a network autograd costs as much as the gradient."""
+        network = self.critic.network
+        if not (is_active() and fits(z_nd) and fits(network.vector)):
+            super().critic_backward(z_nd, batch_n, noise)
+            return
+        pairs = torch.cat(self._pairs(z_nd, batch_n, noise), -1)
+        vector, state = network.vector.detach(), self.average.state()
+        network.vector.grad = donsker_varadhan.critic_gradient(pairs, vector, network.widths, state)
+
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        frozen = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
-        scores: Tensor = functional_call(self.critic, frozen, self._pairs(z_nd, batch_n, noise))
-        bound = dv_bound(*scores.chunk(2, -1))
+        score_2n = self.critic(*self._pairs(z_nd, batch_n, noise), frozen=True)
+        fast = donsker_varadhan.takes(score_2n)
+        bound = donsker_varadhan.bound(score_2n) if fast else dv_bound(*score_2n.chunk(2, -1))
         return self.scale * bound.relu(), {"mine": bound.detach()}
 
     def _pairs(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Rows that belong together, then as many independent ones, so that the critic runs once."""
-        batch_nb = one_hot(batch_n, self.n_batches).to(z_nd.dtype)
-        shuffled_nb = batch_nb[noise.permutation(len(batch_n))]
-        return torch.cat((z_nd, z_nd), -2), torch.cat((batch_nb, shuffled_nb), -2)
+        both_2n = torch.cat((batch_n, batch_n[noise.permutation(len(batch_n))]))
+        return torch.cat((z_nd, z_nd)), self.one_hot_bb[both_2n]
 
 
 def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> MinePenalty:

@@ -21,6 +21,7 @@ from bie.models.scvi import Scvi, Terms
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import chunks, minibatch, minibatches
+from bie.training.optimiser import adam
 from bie.training.schedules import KlSchedule
 
 Row = dict[str, float]
@@ -95,15 +96,9 @@ class Trainer:
         self.model, self.penalty = model, penalty
         self.schedule, self.epochs = KlSchedule(settings.kl), settings.epochs
         self.noise, self.penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
-        self.optimiser = torch.optim.Adam(
-            model.parameters(),
-            lr=settings.lr,
-            eps=settings.adam_eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
         if penalty and penalty.critic_steps:
-            self.critic_optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
+            self.critic_optimiser = adam(penalty.parameters(), penalty.critic_lr)
 
     def epoch(self, batches: Iterable[tuple[Counts, Tensor]], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""
@@ -130,7 +125,7 @@ class Trainer:
     def _train_critic(self, penalty: Penalty, z_nd: Tensor, batch_n: Tensor) -> None:
         for _ in range(penalty.critic_steps):
             self.critic_optimiser.zero_grad()
-            torch.autograd.backward(penalty.critic_loss(z_nd, batch_n, self.penalty_noise))
+            penalty.critic_backward(z_nd, batch_n, self.penalty_noise)
             self.critic_optimiser.step()
 
 
