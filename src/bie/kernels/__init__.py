@@ -10,8 +10,8 @@ fast                 what it does                    defined by
 ===================  ==============================  ==========================================
 
 The first two take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
-where `is_active`; the others, and the Adam of `bie.training.optimiser`, where `is_active` and all is in single
-precision on the CPU. Nothing here holds state besides the loaded library.
+where `is_active`; the others, and the Adam of `bie.training.optimiser`, where `is_active` and all is in
+single precision on the CPU. Nothing here holds state besides the loaded library.
 """
 
 from bie.kernels.native import is_active, status
