@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
@@ -17,18 +18,18 @@ def inputs(n: int = 6) -> tuple[Tensor, Tensor]:
 
 def test_equals_the_network_written_out() -> None:
     critic = MlpCritic(3, 2, n_hidden=5, n_layers=2, init=generator(0))
-    first, second, last = critic.weights
+    *hidden, (last, last_bias) = critic.network.layers
     z_nd, batch_nb = inputs()
     for row in range(len(z_nd)):
         h = torch.cat((z_nd[row], batch_nb[row]))
-        for weight, bias in ((first, critic.biases[0]), (second, critic.biases[1])):
+        for weight, bias in hidden:
             h = h @ weight + bias[0]
             h = torch.where(h > 0, h, h.exp() - 1)
-        torch.testing.assert_close(critic(z_nd, batch_nb)[row], (h @ last + critic.biases[2][0])[0])
+        torch.testing.assert_close(critic(z_nd, batch_nb)[row], (h @ last + last_bias[0])[0])
 
 
 def test_one_seed_one_critic() -> None:
-    weights = [MlpCritic(3, 2, 5, 1, generator(seed)).weights[0] for seed in (0, 0, 1)]
+    weights = [MlpCritic(3, 2, 5, 1, generator(seed)).network.vector for seed in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -48,3 +49,25 @@ def test_sees_the_interaction_of_latent_vector_and_batch() -> None:
     as_first, as_second = (critic(z_nd, one_hot(torch.full((6,), b), 2).float()) for b in (0, 1))
     difference_n = as_first - as_second
     assert difference_n.std() > 1e-3  # constant for a(batch) + b(z)
+
+
+def test_initial_parameters_are_uniform_within_the_bounds_of_their_layer() -> None:
+    critic = MlpCritic(150, 50, 300, 1, generator(0))
+    (weight, bias), (last, last_bias) = critic.network.layers
+    assert weight.shape == (200, 300)
+    assert bias.shape == (1, 300)
+    assert last.shape == (300, 1)
+    assert last_bias.shape == (1, 1)
+    for layer, n_in in ((torch.cat((weight, bias)), 200), (torch.cat((last, last_bias)), 300)):
+        scaled = layer.detach() * n_in**0.5
+        assert 0.9 < scaled.abs().max() <= 1
+        assert scaled.std().item() == pytest.approx(3**-0.5, rel=0.1)
+
+
+def test_frozen_gives_no_gradient_to_the_parameters() -> None:
+    critic, (z_nd, batch_nb) = MlpCritic(3, 2, 5, 1, generator(0)), inputs()
+    score_n = critic(z_nd.requires_grad_(), batch_nb, frozen=True)
+    assert torch.equal(score_n, critic(z_nd, batch_nb))
+    score_n.sum().backward()  # type: ignore[no-untyped-call]
+    assert z_nd.grad is not None
+    assert critic.network.vector.grad is None

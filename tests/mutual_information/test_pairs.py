@@ -33,8 +33,9 @@ def test_batch_inputs() -> None:
 
 def test_shuffled_gives_own_rows_then_rows_in_the_given_order() -> None:
     (z_nd, batch_n), order = minibatch(), torch.randperm(10, generator=generator(2))
-    batch_nc, scores = batch_inputs(4, "onehot")[batch_n], critic(4)
-    joint_n, marginal_n = shuffled(scores, z_nd, batch_nc, order)
+    input_bc, scores = batch_inputs(4, "onehot"), critic(4)
+    joint_n, marginal_n = scores(*shuffled(z_nd, batch_n, input_bc, order)).chunk(2)
+    batch_nc = input_bc[batch_n]
     torch.testing.assert_close(joint_n, scores(z_nd, batch_nc))
     torch.testing.assert_close(marginal_n, scores(z_nd, batch_nc[order]))
 
@@ -42,8 +43,9 @@ def test_shuffled_gives_own_rows_then_rows_in_the_given_order() -> None:
 @pytest.mark.parametrize("name", ["mine_net", "mine_net2"])
 def test_one_call_for_both_kinds_of_pairs_leaves_batch_norm_as_it_is_in_two(name: str) -> None:
     (z_nd, batch_n), order = minibatch(), torch.randperm(10, generator=generator(2))
-    batch_nc, scores = batch_inputs(4, "raw")[batch_n], critic(1, name)
-    joint_n, marginal_n = shuffled(scores, z_nd, batch_nc, order)
+    input_bc, scores = batch_inputs(4, "raw"), critic(1, name)
+    joint_n, marginal_n = scores(*shuffled(z_nd, batch_n, input_bc, order)).chunk(2)
+    batch_nc = input_bc[batch_n]
     torch.testing.assert_close(joint_n, scores(z_nd, batch_nc))
     torch.testing.assert_close(marginal_n, scores(z_nd, batch_nc[order]))
 

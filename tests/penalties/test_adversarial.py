@@ -165,8 +165,7 @@ def test_critic_loss_equals_the_explicit_formula_and_trains_every_weight() -> No
 def test_settings_reach_the_training_loop() -> None:
     penalty = build(steps=7, lr=0.5, n_layers=3, n_hidden=9)
     assert (penalty.critic_steps, penalty.critic_lr) == (7, 0.5)
-    shapes = [tuple(layer.weight.shape) for layer in penalty.modules() if isinstance(layer, Linear)]
-    assert sorted(shapes) == sorted([(4, 9), (9, 9), (9, 9), (9, 3)])
+    assert penalty.classifier.network.widths == (4, 9, 9, 9, 3)
 
 
 def test_a_batch_of_one_cell_and_absent_batches() -> None:

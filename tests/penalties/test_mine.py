@@ -82,7 +82,7 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
     """-mean dT_joint + sum e^T dT_marginal / (n A), each dT by itself; A: the first minibatch's mean."""
     penalty, (z_nd, batch_n) = build(3, 2), minibatch()
     penalty.critic_loss(z_nd.detach(), batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
-    weight = mlp(penalty).weights[0]
+    weight = mlp(penalty).network.vector
     joint_n, marginal_n = scores(penalty, z_nd, batch_n)
     n, average = len(z_nd), marginal_n.exp().mean().item()
     expected = torch.zeros_like(weight)
@@ -92,6 +92,19 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
         expected += marginal_n[row].exp().item() * slope / (n * average)
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, expected)
+
+
+def test_kernels_give_the_gradient_of_the_critics_loss() -> None:
+    """Over three minibatches; without kernels both are the same."""
+    fast, plain, (z_nd, batch_n) = build(3, 2), build(3, 2), minibatch()
+    for factor in (1.0, 3.0, 0.3):
+        z_nd = factor * z_nd.detach()
+        for penalty in (fast, plain):
+            penalty.zero_grad()
+        fast.critic_backward(z_nd, batch_n, FixedOrder())
+        plain.critic_loss(z_nd, batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(mlp(fast).network.vector.grad, mlp(plain).network.vector.grad)
+        torch.testing.assert_close(fast.average.state(), plain.average.state())
 
 
 def test_critic_gradient_uses_the_average_over_minibatches() -> None:
@@ -109,7 +122,7 @@ def test_critic_gradient_uses_the_average_over_minibatches() -> None:
 def sharpened(penalty: MinePenalty, factor: float) -> MinePenalty:
     """The critic with scores `factor` times as far apart."""
     with torch.no_grad():
-        mlp(penalty).weights[2].mul_(factor)
+        mlp(penalty).network.layers[2][0].mul_(factor)
     return penalty
 
 
@@ -171,7 +184,7 @@ def test_scores_of_a_thousand_nats_stay_finite() -> None:
 def test_nwj_is_climbed_and_descended_as_it_is() -> None:
     penalty, (z_nd, batch_n) = sharpened(build(3, 2, estimator="nwj"), 0.2), minibatch()
     with torch.no_grad():
-        mlp(penalty).biases[-1].add_(1)  # the constant at which this bound is tight
+        mlp(penalty).network.layers[-1][1].add_(1)  # the constant at which this bound is tight
     joint_n, marginal_n = scores(penalty, z_nd, batch_n)
     expected = joint_n.mean() - (marginal_n - 1).exp().mean()
     assert expected > 0
@@ -197,7 +210,7 @@ def test_raw_input_is_the_code_as_a_number() -> None:
     batch_n = torch.arange(12) % 3
     codes_n1 = batch_n.float().unsqueeze(-1)
     expected = dv_bound(penalty.critic(z_nd, codes_n1), penalty.critic(z_nd, codes_n1.flip(0)))
-    assert mlp(penalty).weights[0].shape == (4, 64)
+    assert mlp(penalty).network.widths[:2] == (4, 64)
     torch.testing.assert_close(
         penalty.encoder_loss(z_nd, batch_n, FixedOrder())[1]["mine"], expected.detach()
     )

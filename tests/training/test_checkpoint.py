@@ -147,7 +147,7 @@ def test_goes_on_as_if_nothing_had_happened(
         ("parts", "model"),
         ("parts", "optimiser"),
         ("parts", "penalty"),
-        ("parts", "critic_optimiser"),
+        ("parts", "penalty", "optimiser"),
         ("noise", "noise"),
         ("noise", "penalty"),
         ("order",),

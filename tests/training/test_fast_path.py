@@ -9,11 +9,14 @@ import scipy.sparse as sp
 import torch
 
 from bie import kernels
-from bie.config import Model, Train
+from bie.config import Adversarial, Mine, Model, Train
 from bie.data.cells import Cells, canonical
+from bie.kernels import native
 from bie.kernels.counts import SparseCounts
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi
+from bie.penalties import build_penalty
+from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.batches import dense, minibatch, minibatches
 from bie.training.fit import Trainer
@@ -114,3 +117,40 @@ def test_trajectories_are_equal_over_twenty_steps(likelihood: str, library: str)
     first = torch.nn.utils.parameters_to_vector(start.parameters())
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)
     assert (ends[0] - ends[1]).norm() < 1e-4 * (ends[0] - first).norm()
+
+
+MINE = {"scale": 10.0, "critic": "mlp", "n_hidden": 40, "n_layers": 2, "lr": 1e-3, "steps": 3, "ema": 0.1}
+ADVERSARIAL = {
+    "scale": 10.0,
+    "objective": "reversal",
+    "ramp": "constant",
+    "n_hidden": 40,
+    "n_layers": 2,
+    "dropout": 0.0,
+    "lr": 1e-3,
+    "steps": 3,
+}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [("mine", Mine.model_validate(MINE)), ("adversarial", Adversarial.model_validate(ADVERSARIAL))],
+    ids=["mine", "adversarial"],
+)
+def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
+    section: tuple[str, Section], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, starts, histories = [], [], []
+    for library in (native.kernels(), native.Kernels(None, "the plain path")):
+        monkeypatch.setattr(native, "kernels", lambda library=library: library)
+        model, penalty, streams = build(), build_penalty(section, 4, B, Streams(0)), Streams(0)
+        assert penalty is not None
+        starts.append(torch.nn.utils.parameters_to_vector(penalty.parameters()))
+        trainer, order = Trainer(model, penalty, TRAIN, streams), streams.numpy("minibatch")
+        rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
+        steps = [trainer.step(*minibatch(CELLS, part), epoch=0) for part in rows]
+        histories.append([value for row in steps for value in row.values()])
+        ends.append(torch.nn.utils.parameters_to_vector(penalty.parameters()))
+    assert torch.equal(*starts)
+    assert histories[0] == pytest.approx(histories[1], rel=1e-4, abs=1e-5)
+    assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - starts[0]).norm()

@@ -5,10 +5,13 @@ fast                 what it does                    defined by
 ===================  ==============================  ==========================================
 `likelihood`         log-likelihood and gradient     `bie.models.likelihoods`
 `counts`             products with sparse counts     dense tensors: ``x @ weight``
+`mlp`                small networks                  `bie.kernels.mlp.plain`
+`donsker_varadhan`   bound, gradient of its critic   `bie.mutual_information.estimators`
 ===================  ==============================  ==========================================
 
-The fast paths take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
-where `is_active`. Nothing here holds state besides the loaded library.
+The first two take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
+where `is_active`; the others, and the Adam of `bie.training.optimiser`, where `is_active` and all is in
+single precision on the CPU. Nothing here holds state besides the loaded library.
 """
 
 from bie.kernels.native import is_active, status

@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,9 +33,14 @@ FLAGS = (
 
 _PATIENCE = 120  # seconds for a compiler that should need one
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
+_NUMBER = ctypes.c_float
 _SIGNATURES = {
+    "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
+    "donsker_varadhan": [_SIZE] + [_ADDRESS] * 7,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 15,
     "matmul": [_SIZE] * 5 + [_ADDRESS] * 3,
+    "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
+    "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply_transposed": [_SIZE] * 3 + [_ADDRESS] * 5,
 }
@@ -58,7 +64,7 @@ def status() -> str:
 
 
 def call(name: str, *arguments: Any) -> None:
-    """Call a kernel with numbers and None as they are, and with the addresses of tensors.
+    """Call a kernel: numbers and None go as they are, of tensors and lists of them the addresses.
 
     Raises
     ------
@@ -67,9 +73,25 @@ def call(name: str, *arguments: Any) -> None:
     MemoryError
         The kernel found no memory to work in.
     """
-    plain = [_address(a) if hasattr(a, "data_ptr") else a for a in arguments]
+    plain = [_plain(argument) for argument in arguments]
     if getattr(kernels().library, name)(*plain):
         raise MemoryError(f"kernel {name}")
+
+
+def fits(tensor: Any) -> bool:
+    """Whether the kernels take it: single precision on the CPU."""
+    return bool(tensor.itemsize == 4 and tensor.is_cpu and tensor.is_floating_point())
+
+
+def sizes(numbers: Sequence[int]) -> Any:
+    """Array of int64 as an argument of `call`."""
+    return (_SIZE * len(numbers))(*numbers)
+
+
+def _plain(argument: Any) -> Any:
+    if isinstance(argument, list):
+        return (_ADDRESS * len(argument))(*map(_address, argument))
+    return _address(argument) if hasattr(argument, "data_ptr") else argument
 
 
 def _address(tensor: Any) -> int:

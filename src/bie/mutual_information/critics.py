@@ -4,7 +4,40 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu
+
+from bie.kernels.mlp import layers, mlp
+
+
+class Mlp(nn.Module):
+    """Linear layers with ELU between them (Clevert et al. 2016), all parameters in one vector.
+
+    Every axis counts from the right: parameters stacked on a leading axis give as many networks in one.
+
+    Parameters
+    ----------
+    widths
+        Inputs of each layer and outputs of the last.
+    init
+        Stream of the initial weights, uniform within ±1/sqrt(n_in) as in `torch.nn.Linear`.
+    """
+
+    def __init__(self, widths: tuple[int, ...], init: torch.Generator) -> None:
+        super().__init__()
+        self.widths = widths
+        draws = []
+        for n_in, n_out in pairwise(widths):
+            bound = n_in**-0.5
+            draws.append(torch.empty((n_in + 1) * n_out).uniform_(-bound, bound, generator=init))
+        self.vector = nn.Parameter(torch.cat(draws))
+
+    @property
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Views of weight ``(..., inputs, outputs)`` and bias ``(..., 1, outputs)`` of each layer."""
+        return layers(self.vector, self.widths)
+
+    def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
+        """Map ``(..., n, widths[0])`` to ``(..., n, widths[-1])``; `frozen` parameters get no gradient."""
+        return mlp(x, self.vector.detach() if frozen else self.vector, self.widths)
 
 
 class MlpCritic(nn.Module):
@@ -12,35 +45,27 @@ class MlpCritic(nn.Module):
 
     Both enter the first layer together, so that the hidden units see their interaction; a critic of the
     form ``a(batch) + b(z)`` cannot see any dependence (`bie.mutual_information.estimators.dv_bound`).
-    Parameters are (inputs, outputs) and (1, outputs) and every axis counts from the right: parameters
-    stacked on a leading axis give as many critics in one.
 
     Parameters
     ----------
     n_latent, n_batches
         Columns of the two inputs.
     n_hidden, n_layers
-        Units of each hidden layer (ELU; Clevert et al. 2016), hidden layers.
+        Units of each hidden layer, hidden layers.
     init
-        Stream of the initial weights, uniform within ±1/sqrt(n_in) as in `torch.nn.Linear`.
+        Stream of the initial weights.
     """
 
     def __init__(
         self, n_latent: int, n_batches: int, n_hidden: int, n_layers: int, init: torch.Generator
     ) -> None:
         super().__init__()
-        widths = [n_latent + n_batches] + [n_hidden] * n_layers + [1]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n_in, n_out in pairwise(widths):
-            bound = n_in**-0.5
-            self.weights.append(torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init))
-            self.biases.append(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
+        self.network = Mlp((n_latent + n_batches, *[n_hidden] * n_layers, 1), init)
 
-    def forward(self, z_nd: Tensor, batch_nb: Tensor) -> Tensor:
-        """Score rows of latent vectors ``(..., n, d)`` and one-hot batches ``(..., n, b)``: ``(..., n)``."""
-        h = torch.cat((z_nd, batch_nb), -1)
-        *hidden, (weight, bias) = zip(self.weights, self.biases, strict=True)
-        for hidden_weight, hidden_bias in hidden:
-            h = elu(h @ hidden_weight + hidden_bias)
-        score_n1: Tensor = h @ weight + bias
+    def forward(self, z_nd: Tensor, batch_nb: Tensor, frozen: bool = False) -> Tensor:
+        """Score rows of latent vectors ``(..., n, d)`` and one-hot batches ``(..., n, b)``: ``(..., n)``.
+
+        Of a `frozen` critic the parameters get no gradient.
+        """
+        score_n1: Tensor = self.network(torch.cat((z_nd, batch_nb), -1), frozen)
         return score_n1.squeeze(-1)

@@ -16,6 +16,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bie.kernels.donsker_varadhan import Average
+
 
 def log_mean_exp(score_n: Tensor) -> Tensor:
     """``ln mean e^score`` over the last axis."""
@@ -115,9 +117,13 @@ class LogMovingAverage(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.register_buffer("log_sum", torch.tensor(-math.inf))
-        self.register_buffer("n_updates", torch.tensor(0))
+        self.register_buffer("n_updates", torch.tensor(0, dtype=torch.int32))
         self.register_buffer("log_rate", torch.tensor(rate).log(), persistent=False)
         self.register_buffer("log_decay", torch.tensor(1 - rate).log(), persistent=False)
+
+    def state(self) -> Average:
+        """What `update` reads and changes."""
+        return Average(self.log_rate, self.log_decay, self.n_updates, self.log_sum)
 
     @torch.no_grad()
     def update(self, log_value: Tensor) -> Tensor:

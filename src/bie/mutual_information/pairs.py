@@ -16,11 +16,24 @@ def batch_inputs(n_batches: int, kind: str) -> Tensor:
     return one_hot(codes_b).float() if kind == "onehot" else codes_b.float().unsqueeze(-1)
 
 
-def shuffled(critic: Critic, z_nd: Tensor, batch_nc: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores of rows that belong together and of as many independent ones, by one call of the critic."""
-    z, batch = torch.cat((z_nd, z_nd), -2), torch.cat((batch_nc, batch_nc[order]), -2)
-    joint_n, marginal_n = critic(z, batch).chunk(2, -1)
-    return joint_n, marginal_n
+def shuffled(z_nd: Tensor, batch_n: Tensor, input_bc: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that belong together, then as many independent ones, so that the critic runs once.
+
+    Parameters
+    ----------
+    z_nd, batch_n
+        Latent vectors and batch codes of a minibatch.
+    input_bc
+        From `batch_inputs`.
+    order
+        Permutation of the cells that takes the batches from their latent vectors.
+
+    Returns
+    -------
+    z_2nd, batch_2nc : Tensor
+        The two inputs of a critic.
+    """
+    return torch.cat((z_nd, z_nd)), input_bc[torch.cat((batch_n, batch_n[order]))]
 
 
 def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) -> tuple[Tensor, Tensor]:

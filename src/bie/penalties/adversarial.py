@@ -5,16 +5,14 @@ best classifier falls short of the entropy of the batch by their mutual informat
 """
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.functional import elu, one_hot
+from torch.nn.functional import elu, nll_loss, one_hot
 
 from bie.config import Adversarial
-from bie.models.layers import Linear
 from bie.models.noise import Noise
+from bie.mutual_information.critics import Mlp
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 
@@ -34,20 +32,25 @@ class Classifier(nn.Module):
 
     def __init__(self, n_latent: int, n_batches: int, settings: Adversarial, init: torch.Generator) -> None:
         super().__init__()
-        widths = [n_latent] + [settings.n_hidden] * settings.n_layers
-        self.hidden = nn.ModuleList(Linear(n_in, n_out, init) for n_in, n_out in pairwise(widths))
-        self.logit = Linear(widths[-1], n_batches, init)
+        self.network = Mlp((n_latent, *[settings.n_hidden] * settings.n_layers, n_batches), init)
         self.keep = 1 - settings.dropout
 
-    def forward(self, z_nd: Tensor, noise: Noise | None = None) -> Tensor:
-        """Map ``(..., n, d)`` to ``(..., n, b)``; without `noise` no unit is dropped."""
-        h = z_nd
-        for layer in self.hidden:
-            h = elu(layer(h))
-            if noise and self.keep < 1:
-                h = h * noise.keep(h.shape, self.keep) / self.keep
-        log_probability_nb: Tensor = self.logit(h).log_softmax(-1)
-        return log_probability_nb
+    def forward(self, z_nd: Tensor, noise: Noise | None = None, frozen: bool = False) -> Tensor:
+        """Map ``(..., n, d)`` to ``(..., n, b)``.
+
+        Without `noise` no unit is dropped; of a `frozen` classifier the parameters get no gradient.
+        """
+        if noise and self.keep < 1:
+            return self._dropped(z_nd, noise).log_softmax(-1)
+        logit_nb: Tensor = self.network(z_nd, frozen)
+        return logit_nb.log_softmax(-1)
+
+    def _dropped(self, h: Tensor, noise: Noise) -> Tensor:
+        *hidden, (weight, bias) = self.network.layers
+        for hidden_weight, hidden_bias in hidden:
+            h = elu(h @ hidden_weight + hidden_bias)
+            h = h * noise.keep(h.shape, self.keep) / self.keep
+        return h @ weight + bias
 
 
 class AdversarialPenalty(Penalty):
@@ -89,7 +92,7 @@ class AdversarialPenalty(Penalty):
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
-        return cross_entropy(self.classifier(z_nd, noise), one_hot(batch_n, self.n_batches), batch_n)
+        return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.
@@ -97,13 +100,12 @@ class AdversarialPenalty(Penalty):
         The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
         the classifier cannot tell them apart, 0 where it is always right.
         """
-        frozen = {name: parameter.detach() for name, parameter in self.classifier.named_parameters()}
-        log_probability_nb: Tensor = functional_call(self.classifier, frozen, (z_nd,))
-        true_nb = one_hot(batch_n, self.n_batches)
-        truth = cross_entropy(log_probability_nb, true_nb, batch_n)
+        log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
+        truth = true_cross_entropy(log_probability_nb, batch_n)
         if self.objective == "reversal":
             objective = -truth
         else:
+            true_nb = one_hot(batch_n, self.n_batches)
             target_nb = torch.ones_like(true_nb) if self.objective == "uniform" else 1 - true_nb
             objective = cross_entropy(log_probability_nb, target_nb, batch_n)
         return self.scale * self.weight() * objective, {"cross_entropy": truth.detach()}
@@ -111,6 +113,12 @@ class AdversarialPenalty(Penalty):
     def weight(self) -> float:
         """Weight of the objective by the ramp, 0 to 1."""
         return math.tanh(5 * self.progress) if self.ramp == "ganin" else 1.0
+
+
+def true_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
+    """`cross_entropy` to the true batches, nats."""
+    size_b = batch_n.bincount(minlength=log_probability_nb.shape[-1]).clamp_min(1)
+    return nll_loss(log_probability_nb, batch_n, 1 / size_b)  # divides by the sum of the weights
 
 
 def cross_entropy(log_probability_nb: Tensor, target_nb: Tensor, batch_n: Tensor) -> Tensor:

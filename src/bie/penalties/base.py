@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from bie.models.noise import Noise
@@ -44,6 +45,10 @@ class Penalty(nn.Module, ABC):
         noise
             Stream of the penalty's own draws.
         """
+
+    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+        """Give the critic's parameters, which have none, the gradient of `critic_loss`."""
+        torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
 
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

@@ -9,8 +9,11 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bie.config import Mine
+from bie.kernels import donsker_varadhan, is_active
+from bie.kernels.native import fits
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
+from bie.mutual_information.critics import Mlp, MlpCritic
 from bie.mutual_information.estimators import (
     LogMovingAverage,
     critic_objective,
@@ -65,23 +68,48 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal.detach()))
         return critic_objective(joint_n, marginal, log_average)
 
+    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+        """By hand where there is a kernel: for so small a network autograd costs as much as the gradient."""
+        network = self._compiled(z_nd)
+        if network is None:
+            super().critic_backward(z_nd, batch_n, noise)
+            return
+        pairs = torch.cat(self._shuffled(z_nd, batch_n, noise), -1)
+        vector, state = network.vector.detach(), self.average.state()
+        network.vector.grad = donsker_varadhan.critic_gradient(pairs, vector, network.widths, state)
+
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        tensors = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
-        tensors |= {name: moments.clone() for name, moments in self.critic.named_buffers()}
-
-        def frozen(*rows: Tensor) -> Tensor:
-            scores: Tensor = functional_call(self.critic, tensors, rows)
-            return scores
-
-        bound = self.bound(*self._scores(frozen, z_nd, batch_n, noise))
+        if self._compiled(z_nd):
+            score_2n = self.critic(*self._shuffled(z_nd, batch_n, noise), frozen=True)
+            bound = donsker_varadhan.bound(score_2n)
+        else:
+            bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
         scale = self.scale if self.epoch >= self.warm_start else 0.0
         return scale * bound.relu(), {"mine": bound.detach()}
+
+    def _frozen(self, *rows: Tensor) -> Tensor:
+        """The critic as a function of its inputs alone."""
+        tensors = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
+        tensors |= {name: moments.clone() for name, moments in self.critic.named_buffers()}
+        scores: Tensor = functional_call(self.critic, tensors, rows)
+        return scores
+
+    def _compiled(self, z_nd: Tensor) -> Mlp | None:
+        """The critic's network where kernels take it and these latent vectors."""
+        critic = self.critic
+        if not (is_active() and isinstance(critic, MlpCritic) and self.bound is dv_bound):
+            return None
+        return critic.network if z_nd.ndim == 2 and fits(z_nd) else None
 
     def _scores(self, critic: Critic, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         if self.bound is infonce_bound:
             return contrasted(critic, z_nd, batch_n, self.input_bc)
-        return shuffled(critic, z_nd, self.input_bc[batch_n], noise.permutation(len(batch_n)))
+        joint_n, marginal_n = critic(*self._shuffled(z_nd, batch_n, noise)).chunk(2, -1)
+        return joint_n, marginal_n
+
+    def _shuffled(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        return shuffled(z_nd, batch_n, self.input_bc, noise.permutation(len(batch_n)))
 
 
 def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> Penalty:

@@ -9,6 +9,7 @@ from torch import Tensor
 from bie.errors import RunFailed
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
+from bie.training.optimiser import adam
 
 MOST_HALVINGS = 5
 """How often the critic of a run may diverge before the run is given up."""
@@ -58,9 +59,8 @@ class PenaltyTrainer:
         before = [tensor.detach().clone() for tensor in self._tensors]
         self._train_critic(z_nd.detach(), batch_n)
         loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
-        if not _finite(loss, *terms.values()) and _finite(
-            z_nd.square().sum()
-        ):  # else it is the model's fault
+        healthy = _finite(loss, *terms.values()) or not _finite(z_nd.square().sum())  # then it is the model
+        if not healthy:
             self._go_back(before)
             loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
         return loss, terms
@@ -84,7 +84,7 @@ class PenaltyTrainer:
     def _train_critic(self, z_nd: Tensor, batch_n: Tensor) -> None:
         for _ in range(self.penalty.critic_steps):
             self.optimiser.zero_grad()
-            torch.autograd.backward(self.penalty.critic_loss(z_nd, batch_n, self.noise))
+            self.penalty.critic_backward(z_nd, batch_n, self.noise)
             self.optimiser.step()
 
     def _go_back(self, before: list[Tensor]) -> None:
@@ -104,7 +104,7 @@ class PenaltyTrainer:
         self.halvings = halvings
         if self.penalty.critic_steps:
             lr = self.penalty.critic_lr / 2**halvings
-            self.optimiser = torch.optim.Adam(self.penalty.parameters(), lr=lr, fused=True)
+            self.optimiser = adam(self.penalty.parameters(), lr)
 
 
 def _finite(*values: Tensor) -> bool:

@@ -23,6 +23,7 @@ from bie.seeds import Streams
 from bie.training.batches import chunks, minibatch, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
 from bie.training.critic import PenaltyTrainer
+from bie.training.optimiser import adam
 from bie.training.schedules import KlSchedule
 
 Row = dict[str, float]
@@ -107,13 +108,7 @@ class Trainer:
     def __init__(self, model: Scvi, penalty: Penalty | None, settings: Train, streams: Streams) -> None:
         self.model, self.schedule = model, KlSchedule(settings.kl)
         self.noise, penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
-        self.optimiser = torch.optim.Adam(
-            model.parameters(),
-            lr=settings.lr,
-            eps=settings.adam_eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
         self.penalty = PenaltyTrainer(penalty, settings.epochs, penalty_noise) if penalty else None
 
     @property

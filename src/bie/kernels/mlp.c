@@ -1,0 +1,246 @@
+/* Small multilayer perceptron: linear layers with an exponential linear unit (ELU) between them.
+ *
+ * n rows; layer l has widths[l] inputs and widths[l + 1] outputs. `parameters` has its weight, inputs x outputs,
+ * and its bias, then those of the next layer; `hidden` the outputs of all layers but the last, one after the
+ * other. At the sizes of critics all stays in the second cache, so that no more is copied than one panel of the
+ * right-hand matrix.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "elementary.h"
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define ROWS 8
+#elif defined(__AVX__)
+#define LANES 8
+#define ROWS 6
+#else
+#define LANES 4
+#define ROWS 8
+#endif
+#define PANEL (2 * LANES) /* ROWS * 2 sums, 2 inputs and a factor fit into the registers */
+#define NARROW 4          /* up to so many outputs of a layer, a panel would hold nothing but zeros */
+
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
+    const float *data;
+    int64_t by_row, by_column;
+} Matrix;
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t widest(int64_t n_layers, const int64_t *widths)
+{
+    int64_t width = 0;
+    for (int64_t l = 0; l <= n_layers; l++)
+        width = larger(width, widths[l]);
+    return width;
+}
+
+/* `width` columns of a matrix from `first` on, as k x PANEL filled up with zeros. */
+static void pack(Matrix right, int64_t k, int64_t first, int64_t width, float *packed)
+{
+    if (width < PANEL)
+        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
+    const float *data = right.data + first * right.by_column;
+    if (right.by_column == 1)
+        for (int64_t p = 0; p < k; p++)
+            memcpy(packed + p * PANEL, data + p * right.by_row, (size_t)width * sizeof(float));
+    else
+        for (int64_t j = 0; j < width; j++)
+            for (int64_t p = 0; p < k; p++)
+                packed[p * PANEL + j] = data[p * right.by_row + j * right.by_column];
+}
+
+/* `height` rows of the product with a packed panel, on top of `start`; `width` columns are kept. */
+INLINE void tile(int64_t k, const float *left, int64_t by_row, int64_t by_column, int64_t height,
+                 const float *right, const float *start, int64_t width, float *out, int64_t stride)
+{
+    Vector sum[ROWS][2];
+    const float *row[ROWS];
+    const Vector *begin = (const Vector *)start;
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++) {
+        sum[i][0] = begin[0], sum[i][1] = begin[1];
+        row[i] = left + (i < height ? i : height - 1) * by_row;
+    }
+    for (int64_t p = 0; p < k; p++, right += PANEL) {
+        const Vector *panel = (const Vector *)right, a = panel[0], b = panel[1];
+#pragma GCC unroll 8 /* else the sums would live in memory */
+        for (int i = 0; i < ROWS; i++) {
+            const float factor = row[i][p * by_column];
+            sum[i][0] += factor * a;
+            sum[i][1] += factor * b;
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++)
+        if (i < height && width == PANEL)
+            memcpy(out + i * stride, sum[i], PANEL * sizeof(float));
+        else if (i < height)
+            memcpy(out + i * stride, sum[i], (size_t)width * sizeof(float));
+}
+
+/* out (m x n) = left (m x k) @ right (k x n) + bias (n, or NULL); `memory` holds (k + 1) x PANEL. */
+static void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, const float *bias, float *out,
+                    float *memory)
+{
+    float *start = memory, *packed = memory + PANEL;
+    for (int64_t j = 0; j < n; j += PANEL) {
+        const int64_t width = smaller(PANEL, n - j);
+        memset(start, 0, PANEL * sizeof(float));
+        if (bias)
+            memcpy(start, bias + j, (size_t)width * sizeof(float));
+        pack(right, k, j, width, packed);
+        for (int64_t i = 0; i < m; i += ROWS) {
+            const float *first = left.data + i * left.by_row;
+            const int64_t height = smaller(ROWS, m - i);
+            if (left.by_column == 1)
+                tile(k, first, left.by_row, 1, height, packed, start, width, out + i * n + j, n);
+            else
+                tile(k, first, 1, left.by_column, height, packed, start, width, out + i * n + j, n);
+        }
+    }
+}
+
+/* rows x columns to columns x rows. */
+static void transpose(int64_t rows, int64_t columns, const float *from, float *to)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            to[j * rows + i] = from[i * columns + j];
+}
+
+static float dot(int64_t n, const float *restrict a, const float *restrict b)
+{
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void add(int64_t n, float factor, const float *restrict a, float *restrict to)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        to[i] += factor * a[i];
+}
+
+/* One layer, without ELU. */
+static void linear(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *weight,
+                   const float *bias, float *out, float *memory)
+{
+    if (n_out > NARROW) {
+        product(n, n_out, n_in, (Matrix){x, n_in, 1}, (Matrix){weight, n_out, 1}, bias, out, memory);
+        return;
+    }
+    transpose(n_in, n_out, weight, memory);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n_out; j++)
+            out[i * n_out + j] = bias[j] + dot(n_in, x + i * n_in, memory + j * n_in);
+}
+
+/* Gradient by the weight and the bias of a layer from that by its output. */
+static void by_parameters_of(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *by_out,
+                             float *by_weight, float *by_bias, float *memory)
+{
+    memset(by_bias, 0, (size_t)n_out * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        add(n_out, 1.0f, by_out + i * n_out, by_bias);
+    if (n_out > NARROW) {
+        product(n_in, n_out, n, (Matrix){x, 1, n_in}, (Matrix){by_out, n_out, 1}, NULL, by_weight, memory);
+        return;
+    }
+    memset(memory, 0, (size_t)(n_in * n_out) * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n_out; j++)
+            add(n_in, by_out[i * n_out + j], x + i * n_in, memory + j * n_in);
+    transpose(n_out, n_in, memory, by_weight);
+}
+
+/* Gradient by the input of a layer from that by its output. */
+static void by_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *weight, const float *by_out,
+                        float *by_x, float *memory)
+{
+    if (n_out > NARROW) {
+        product(n, n_in, n_out, (Matrix){by_out, n_out, 1}, (Matrix){weight, 1, n_out}, NULL, by_x, memory);
+        return;
+    }
+    transpose(n_in, n_out, weight, memory);
+    memset(by_x, 0, (size_t)(n * n_in) * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n_out; j++)
+            add(n_in, by_out[i * n_out + j], memory + j * n_in, by_x + i * n_in);
+}
+
+static void elu(int64_t n, float *h)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        h[i] = h[i] > 0.0f ? h[i] : expm1_negative(h[i]);
+}
+
+/* Gradient by the input of the unit in place of that by its output h. */
+static void through_elu(int64_t n, const float *restrict h, float *restrict by)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        by[i] *= h[i] > 0.0f ? 1.0f : h[i] + 1.0f;
+}
+
+/* out (n x last width) = network(x), and the hidden units. Returns 0, or 1 if there is no memory. */
+int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
+                float *hidden, float *out)
+{
+    float *memory = malloc((size_t)((widest(n_layers, widths) + 1) * PANEL) * sizeof(float));
+    if (memory == NULL)
+        return 1;
+    for (int64_t l = 0; l < n_layers; l++) {
+        const int64_t n_in = widths[l], n_out = widths[l + 1];
+        float *h = l == n_layers - 1 ? out : hidden;
+        linear(n, n_in, n_out, x, parameters, parameters + n_in * n_out, h, memory);
+        if (h == hidden)
+            elu(n * n_out, h);
+        parameters += (n_in + 1) * n_out, hidden += n * n_out, x = h;
+    }
+    free(memory);
+    return 0;
+}
+
+/* From the gradient by the output that by x and that by the parameters, neither where it is NULL. Returns 0, or
+ * 1 if there is no memory. */
+int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
+                 const float *hidden, const float *by_out, float *by_x, float *by_parameters)
+{
+    const int64_t width = widest(n_layers, widths), packed = (larger(n, width) + 1) * PANEL;
+    float *memory = malloc((size_t)(packed + 2 * n * width) * sizeof(float));
+    if (memory == NULL)
+        return 1;
+    float *by_hidden[2] = {memory + packed, memory + packed + n * width};
+    int64_t end = 0; /* of the parameters of the layers up to l */
+    for (int64_t l = 0; l < n_layers; l++) {
+        end += (widths[l] + 1) * widths[l + 1];
+        hidden += l < n_layers - 1 ? n * widths[l + 1] : 0;
+    }
+    for (int64_t l = n_layers - 1; l >= 0; l--) {
+        const int64_t n_in = widths[l], n_out = widths[l + 1], weight = end - (n_in + 1) * n_out;
+        const float *input = l ? (hidden -= n * n_in) : x;
+        float *by_input = l ? by_hidden[l % 2] : by_x;
+        if (by_parameters)
+            by_parameters_of(n, n_in, n_out, input, by_out, by_parameters + weight,
+                             by_parameters + end - n_out, memory);
+        if (by_input)
+            by_input_of(n, n_in, n_out, parameters + weight, by_out, by_input, memory);
+        if (l)
+            through_elu(n * n_in, input, by_input);
+        by_out = by_input, end = weight;
+    }
+    free(memory);
+    return 0;
+}

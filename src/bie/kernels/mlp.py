@@ -1,0 +1,98 @@
+"""Small multilayer perceptrons, forward and backward in one call each; defined by `plain`.
+
+A critic is so small that the dozens of operations of torch in a step cost more than the arithmetic in them.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import elu
+
+from bie.kernels.native import call, fits, is_active, sizes
+
+
+def mlp(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
+    """Linear layers with an exponential linear unit between them (ELU; Clevert et al. 2016).
+
+    Parameters
+    ----------
+    x
+        Inputs, ``(..., n, widths[0])``.
+    parameters
+        Of all layers, ``(..., p)``; see `layers`.
+    widths
+        Inputs of each layer and outputs of the last.
+
+    Returns
+    -------
+    Tensor
+        Outputs of the last layer, ``(..., n, widths[-1])``; compiled for one network and a matrix of inputs
+        in single precision on the CPU.
+    """
+    if is_active() and x.ndim == 2 and parameters.ndim == 1 and fits(x) and fits(parameters):
+        output: Tensor = _Mlp.apply(x, parameters, widths)  # type: ignore[no-untyped-call]
+        return output
+    return plain(x, parameters, widths)
+
+
+def plain(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
+    """As `mlp`, by the operations of torch."""
+    *hidden, (weight, bias) = layers(parameters, widths)
+    for hidden_weight, hidden_bias in hidden:
+        x = elu(x @ hidden_weight + hidden_bias)
+    return x @ weight + bias
+
+
+def layers(parameters: Tensor, widths: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    """Views of the weight ``(..., inputs, outputs)`` and the bias ``(..., 1, outputs)`` of each layer.
+
+    They lie one after the other: weight row by row, bias, weight of the next layer.
+    """
+    views, shapes = [], [(n_in + 1, n_out) for n_in, n_out in pairwise(widths)]
+    parts = torch.split(parameters, [rows * columns for rows, columns in shapes], -1)
+    for part, shape in zip(parts, shapes, strict=True):
+        both = part.view(*part.shape[:-1], *shape)
+        views.append((both[..., :-1, :], both[..., -1:, :]))
+    return views
+
+
+Sizes = tuple[int, int, Any]
+
+
+def forward_pass(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> tuple[Tensor, Tensor, Sizes]:
+    """Output, hidden units and sizes, for `backward_pass`; of a contiguous matrix and vector."""
+    n = len(x)
+    output, hidden = x.new_empty(n, widths[-1]), x.new_empty(n * sum(widths[1:-1]))
+    shape = n, len(widths) - 1, sizes(widths)
+    call("mlp_forward", *shape, parameters, x, hidden, output)
+    return output, hidden, shape
+
+
+def backward_pass(
+    x: Tensor, parameters: Tensor, hidden: Tensor, shape: Sizes, by_output: Tensor, wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """Gradients by `x` and by the parameters, None for one that is not wanted."""
+    by = [torch.empty_like(t) if want else None for t, want in zip((x, parameters), wanted, strict=True)]
+    call("mlp_backward", *shape, parameters, x, hidden, by_output, *by)
+    return by
+
+
+class _Mlp(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
+        x, parameters = x.contiguous(), parameters.contiguous()
+        output, hidden, ctx.shape = forward_pass(x, parameters, widths)
+        ctx.save_for_backward(x, parameters, hidden)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[:2]
+        x, parameters, hidden = ctx.saved_tensors
+        return *backward_pass(x, parameters, hidden, ctx.shape, by_output.contiguous(), wanted), None
