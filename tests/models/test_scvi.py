@@ -22,6 +22,8 @@ VALUES = {
     "dispersion": "gene",
     "library": "modelled",
     "batch_covariate": True,
+    "encode_covariates": False,
+    "deeply_inject_covariates": True,
     "variance_floor": 0.0,
 }
 

@@ -81,6 +81,8 @@ def build(case: str) -> Scvi:
             "dispersion": "gene",
             "library": library,
             "batch_covariate": True,
+            "encode_covariates": False,
+            "deeply_inject_covariates": True,
             "variance_floor": 1e-4,
         }
     )

@@ -31,6 +31,8 @@ MODEL = {
     "dispersion": "gene",
     "library": "modelled",
     "batch_covariate": True,
+    "encode_covariates": False,
+    "deeply_inject_covariates": True,
     "variance_floor": 1e-4,
 }
 KL = {"mode": "beta", "warmup_epochs": 0, "weight": 1.0, "capacity": 0.0, "gamma": 0.0}
@@ -56,7 +58,7 @@ def build(**changed: Any) -> Scvi:
 
 
 def test_minibatches_are_sparse_and_call_for_the_kernels() -> None:
-    x_ng, batch_n = minibatch(CELLS, np.arange(5, 9))
+    x_ng, batch_n, _ = minibatch(CELLS, np.arange(5, 9))
     assert isinstance(x_ng, SparseCounts)
     assert batch_n.tolist() == CELLS.batch[5:9].tolist()
     terms = build()(x_ng, batch_n, Noise(Streams(0).torch("noise")))
@@ -85,7 +87,8 @@ def test_terms_and_gradients_are_those_of_dense_tensors(
     rows, gradients, terms = np.arange(40), [], []
     for form in (minibatch, dense):
         model = build(likelihood=likelihood, library=library).train(training)
-        terms.append(model(*form(CELLS, rows), Noise(Streams(0).torch("noise"))))
+        x, batch, label = form(CELLS, rows)
+        terms.append(model(x, batch, Noise(Streams(0).torch("noise")), label))
         loss = terms[-1].reconstruction_n.mean()
         gradients.append(torch.autograd.grad(loss, list(model.decoder.parameters())))
     for fast, plain in zip(*terms, strict=True):
