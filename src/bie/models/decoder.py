@@ -93,8 +93,11 @@ class Decoder(nn.Module):
         if isinstance(self.log_theta, Linear):
             of_cell: Tensor = self.log_theta(h)
             return of_cell.exp()
-        groups = {"gene": None, "gene-batch": batch_nb, "gene-label": label_nl}[self.dispersion]
-        return (self.log_theta if groups is None else groups @ self.log_theta).exp()
+        if self.dispersion == "gene":
+            return self.log_theta.exp()
+        groups = batch_nb if self.dispersion == "gene-batch" else label_nl
+        assert groups is not None
+        return (groups @ self.log_theta).exp()
 
 
 def _log_theta(

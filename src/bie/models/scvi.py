@@ -87,8 +87,9 @@ class Scvi(nn.Module):
         """
         log_x_ng = x_ng.log1p()
         batch_nb = one_hot(batch_n, self.n_batches).to(x_ng.dtype)
-        sees_labels = self.decoder.sees_labels
-        label_nl = one_hot(label_n, self.n_labels).to(x_ng.dtype) if sees_labels else None
+        label_nl = None
+        if self.decoder.sees_labels and label_n is not None:
+            label_nl = one_hot(label_n, self.n_labels).to(x_ng.dtype)
         posterior: Gaussian = self.encoder(log_x_ng, batch_nb, noise)
         z_nd = posterior.sample(noise)
         log_library_n1, kl_library_n = self.library(x_ng, log_x_ng, batch_nb, noise)

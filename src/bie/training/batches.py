@@ -43,16 +43,16 @@ def minibatches(
         yield shuffled[start:stop]
 
 
-def dense(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
-    """Some cells with their counts as a dense tensor (float32)."""
-    return Minibatch(torch.from_numpy(cells.counts[rows].toarray()), *_codes(cells, rows))
+def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What a `Minibatch` holds, with the counts as a dense tensor (float32)."""
+    return torch.from_numpy(cells.counts[rows].toarray()), *_codes(cells, rows)
 
 
 def minibatch(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
-    """As `dense`, but where there are compiled kernels the counts stay sparse, which calls for these."""
+    """Some cells; where there are compiled kernels their counts stay sparse, which calls for these."""
     if kernels.is_active() and cells.counts.dtype == np.float32:
         return Minibatch(rows_of(cells.counts, rows), *_codes(cells, rows))
-    return dense(cells, rows)
+    return Minibatch(*dense(cells, rows))
 
 
 def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:

@@ -110,7 +110,7 @@ class Trainer:
         self.model.train()
         if self.penalty:
             self.penalty.progress = epoch / self.epochs
-        return _mean((len(x_ng), self.step(x_ng, *codes, epoch=epoch)) for x_ng, *codes in batches)
+        return _mean((len(batch[0]), self.step(*batch, epoch=epoch)) for batch in batches)
 
     def step(self, x_ng: Counts, batch_n: Tensor, label_n: Tensor | None = None, *, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
