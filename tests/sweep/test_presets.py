@@ -1,11 +1,13 @@
 """Presets, and the model's newer settings, from the command line to the checked configuration."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bie.config import RunConfig
+from bie.errors import BadInput
 from bie.store.identity import config_id, scientific
 from bie.store.paths import Tree
 from bie.sweep.compose import Configurations
@@ -131,3 +133,33 @@ def test_where_covariates_enter_acts_with_covariates_and_layers(
     assert len(plan.runs) == n_runs
     text = f"model.deeply_inject_covariates has no effect with model.{reason}"
     assert plan.dropped == ({text: 1} if reason else {})
+
+
+def own(folder: Path, configurations: Configurations, **files: str) -> Configurations:
+    for name, text in files.items():
+        group, _, choice = name.partition("_")
+        (folder / group).mkdir(exist_ok=True)
+        (folder / group / f"{choice}.yaml").write_text(f"# @package _global_\n{text}")
+    return Configurations(configurations.folder, folder)
+
+
+def test_a_preset_gives_a_model_no_settings_that_it_does_not_have(
+    configurations: Configurations, tmp_path: Path
+):
+    model = "model:\n  name: linear\n  n_latent: 3\n"
+    preset = "defaults: [scvi_tools, _self_]\nmine:\n  scale: 7.0\n"
+    mine = own(tmp_path, configurations, model_linear=model, preset_mine=preset)
+    plain = mine.compose({"model": "linear", "preset": "mine"})
+    assert plain["model"] == {"name": "linear", "n_latent": 10}
+    assert "mine" not in plain
+    assert plain["train"]["weight_decay"] == 1e-6
+    assert mine.compose({"model": "scvi_mine", "preset": "mine"})["mine"]["scale"] == 7.0
+
+
+def test_a_preset_of_ones_own_is_checked(configurations: Configurations, tmp_path: Path):
+    mine = own(tmp_path, configurations, preset_mine="model:\n  n_latnt: 3\n")
+    with pytest.raises(BadInput, match=r"preset=mine: model\.n_latnt .* Did you mean model\.n_latent\?"):
+        expand(["preset=mine"], mine)
+    (tmp_path / "preset" / "mine.yaml").write_text("# @package _global_\ntrain:\n  lr: -1\n")
+    with pytest.raises(BadInput, match=r"train\.lr=-1"):
+        expand(["preset=mine"], Configurations(configurations.folder, tmp_path))
