@@ -76,7 +76,8 @@ def experiment(
     parts = {"train": train, "test": test}
 
     mean_b, var_b = map(torch.from_numpy, cells.library_moments())
-    model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, streams.torch("init"))
+    init = streams.torch("init")
+    model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, init, cells.n_labels)
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
     history = fit(model, penalty, cells, train, test, config.train, streams, on_epoch, keeper)
     clock.lap("fit")

@@ -64,3 +64,13 @@ def test_records_of_different_packages_in_one_table_are_pointed_out(disk: Any, p
     for seed, torch in enumerate(["2.13.0", "2.13.0", "2.12.1"]):
         disk.record(point(), seed, {"ari": 0.5}, packages={"torch": torch, "numpy": "2.4.0"})
     assert notes_of(disk) == ["records made with different torch: 2.13.0 (2 runs), 2.12.1 (1 run)"]
+
+
+def test_a_density_beside_probabilities_is_pointed_out(disk: Any, point: Make) -> None:
+    for likelihood in ("nb", "zinb", "gaussian"):
+        disk.record(point(model__likelihood=likelihood), 0, {"elbo": 100.0})
+    for likelihood in ("nb", "zinb"):
+        disk.record(point(dataset="other", model__likelihood=likelihood), 0, {"elbo": 100.0})
+    (note,) = notes_of(disk)
+    assert note.startswith("neg. ELBO and reconstruction with likelihood gaussian: of a density")
+    assert notes_of(disk, "other") == []

@@ -34,6 +34,12 @@ def test_wide_indices_are_narrowed() -> None:
     assert torch.equal(part @ torch.eye(11), torch.from_numpy(counts.toarray()[[3, 4]]))
 
 
+def test_dense_is_the_tensor_they_stand_for() -> None:
+    sparse, dense = pair(20, 50, density=0.02)
+    assert torch.equal(sparse.dense(), dense)
+    assert torch.equal(sparse.log1p().dense(), dense.log1p())
+
+
 def test_total_and_logarithm_are_those_of_the_dense_tensor() -> None:
     sparse, dense = pair(20, 50, density=0.02)  # some rows are empty
     assert (dense.sum(-1) == 0).any()

@@ -79,6 +79,16 @@ def test_dropout_acts_in_training_and_keeps_the_mean() -> None:
     torch.testing.assert_close(layers(x, noise=Noise(generator(2))), layers(x))
 
 
+def test_covariates_enter_the_first_layer_alone_if_asked() -> None:
+    layers = HiddenLayers(5, 7, 3, generator(), n_covariates=2, deep=False).eval()
+    assert [linear.weight.shape for linear in layers.linears] == [(7, 7), (7, 7), (7, 7)]
+    x, covariates = torch.randn(4, 5, generator=generator(1)), torch.eye(2).repeat(2, 1)
+    assert not torch.allclose(layers(x, covariates), layers(x, covariates.flip(0)))
+    with torch.no_grad():
+        layers.linears[0].get_parameter("weight")[-2:] = 0
+    assert torch.equal(layers(x, covariates), layers(x, covariates.flip(0)))
+
+
 def test_covariates_enter_every_layer() -> None:
     layers = HiddenLayers(5, 7, 3, generator(), n_covariates=2)
     assert [linear.weight.shape for linear in layers.linears] == [(7, 7), (9, 7), (9, 7)]

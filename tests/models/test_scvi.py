@@ -8,10 +8,22 @@ from torch.func import functional_call, stack_module_state
 
 from bie.config import Model
 from bie.errors import BadInput
+from bie.models.layers import Linear
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 
-N, G, B = 16, 12, 2
+N, G, B, L = 16, 12, 2, 3
+CHOICES: list[dict[str, Any]] = [
+    *({"likelihood": likelihood} for likelihood in ("zinb", "nb", "poisson", "gaussian")),
+    {"library": "observed"},
+    *({"dispersion": dispersion} for dispersion in ("gene-batch", "gene-label", "gene-cell")),
+    {"likelihood": "nb", "dispersion": "gene-batch", "library": "observed"},
+    {"likelihood": "gaussian", "dispersion": "gene-cell"},
+    {"deeply_inject_covariates": False},
+    {"encode_covariates": True},
+    {"encode_covariates": True, "deeply_inject_covariates": False, "batch_covariate": False},
+]
+"""Settings that the model has to serve, in training alone and stacked."""
 VALUES = {
     "name": "scvi",
     "n_latent": 3,
@@ -22,6 +34,8 @@ VALUES = {
     "dispersion": "gene",
     "library": "modelled",
     "batch_covariate": True,
+    "encode_covariates": False,
+    "deeply_inject_covariates": True,
     "variance_floor": 0.0,
 }
 
@@ -32,12 +46,15 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def build(seed: int = 0, library_var: float = 0.3, **changed: Any) -> Scvi:
     moments = torch.tensor([3.0, 4.0]), torch.tensor([0.2, library_var])
-    return Scvi(G, B, Model.model_validate(VALUES | changed), *moments, generator(seed))
+    return Scvi(G, B, Model.model_validate(VALUES | changed), *moments, generator(seed), L)
 
 
 def cells() -> tuple[Tensor, Tensor]:
     x = torch.poisson(torch.full((N, G), 3.0), generator=generator(1))
     return x, torch.arange(N) % B
+
+
+LABEL = torch.arange(N) // 2 % L
 
 
 class Replayed(Noise):
@@ -53,17 +70,16 @@ class Replayed(Noise):
         return torch.stack([stream.keep(shape[1:], share) for stream in self.streams])
 
 
-@pytest.mark.parametrize("likelihood", ["zinb", "nb"])
-@pytest.mark.parametrize("library", ["modelled", "observed"])
-def test_runs_stacked_on_a_leading_axis_are_the_runs_alone(likelihood: str, library: str) -> None:
-    models = [build(seed, likelihood=likelihood, library=library) for seed in range(3)]
+@pytest.mark.parametrize("changed", CHOICES, ids=str)
+def test_runs_stacked_on_a_leading_axis_are_the_runs_alone(changed: dict[str, Any]) -> None:
+    models = [build(seed, **changed) for seed in range(3)]
     x, batch = cells()
     parameters, buffers = stack_module_state(models)
     noise = Replayed(*(Noise(generator(seed)) for seed in range(3)))
-    inputs = x.expand(3, N, G), batch.expand(3, N), noise
+    inputs = x.expand(3, N, G), batch.expand(3, N), noise, LABEL.expand(3, N)
     together: Terms = functional_call(models[0], (parameters, buffers), inputs)
     for r, model in enumerate(models):
-        for one, other in zip(together, model(x, batch, Noise(generator(r))), strict=True):
+        for one, other in zip(together, model(x, batch, Noise(generator(r)), LABEL), strict=True):
             torch.testing.assert_close(one[r], other, rtol=1e-5, atol=1e-5)
         for name, buffer in model.named_buffers():
             torch.testing.assert_close(buffers[name][r], buffer)
@@ -91,6 +107,75 @@ def test_the_decoder_sees_the_batch_only_if_asked(sees: bool) -> None:
     other = model(x, 1 - batch, Noise(generator()))
     assert torch.equal(one.z_nd, other.z_nd)  # the encoder never does
     assert torch.equal(one.reconstruction_n, other.reconstruction_n) is not sees
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_the_encoders_see_the_batch_only_if_asked(sees: bool) -> None:
+    model = build(encode_covariates=sees).eval()
+    x, batch = cells()
+    one, other = (model.posterior_mean(x, codes) for codes in (batch, 1 - batch))
+    assert torch.equal(one, other) is not sees
+    library: Any = model.library
+    first = library.encoder.hidden.linears[0].weight
+    assert first.shape[0] == G + sees * B
+    assert len(library.encoder.hidden.linears) == 1  # however many the others have
+
+
+@pytest.mark.parametrize(
+    ("dispersion", "shape"), [("gene", (1, G)), ("gene-batch", (B, G)), ("gene-label", (L, G))]
+)
+def test_cells_of_a_group_share_a_dispersion(dispersion: str, shape: tuple[int, int]) -> None:
+    """The gradient of a cell's loss goes into the row of its own group alone."""
+    model, (x, batch) = build(dispersion=dispersion).eval(), cells()
+    log_theta = model.decoder.log_theta
+    assert isinstance(log_theta, torch.nn.Parameter)
+    assert log_theta.shape == shape
+    group = {"gene": torch.zeros(N), "gene-batch": batch, "gene-label": LABEL}[dispersion]
+    terms: Terms = model(x, batch, Noise(generator()), LABEL)
+    for cell in range(4):
+        (gradient,) = torch.autograd.grad(terms.reconstruction_n[cell], log_theta, retain_graph=True)
+        assert gradient.any(1).tolist() == [row == group[cell] for row in range(shape[0])]
+
+
+def test_a_decoded_dispersion_follows_the_latent_vector() -> None:
+    model = build(dispersion="gene-cell").eval()
+    assert isinstance(model.decoder.log_theta, Linear)
+    h = torch.randn(N, 8, generator=generator(2))
+    theta = model.decoder.theta(h, torch.eye(B)[torch.arange(N) % B], None)
+    torch.testing.assert_close(theta, model.decoder.log_theta(h).exp())
+    assert theta.std(0).min() > 0
+
+
+def test_a_poisson_count_has_no_dispersion() -> None:
+    names = [name for name, _ in build(likelihood="poisson", dispersion="gene-cell").named_parameters()]
+    assert not [name for name in names if "theta" in name or "zero_logit" in name]
+
+
+def test_labels_are_read_where_the_dispersion_wants_them_alone() -> None:
+    x, batch = cells()
+    for changed in CHOICES:
+        model, other = build(**changed).eval(), (LABEL + 1) % L
+        one, two = (model(x, batch, Noise(generator()), label) for label in (LABEL, other))
+        reads = changed.get("dispersion") == "gene-label"
+        assert torch.equal(one.reconstruction_n, two.reconstruction_n) is not reads
+        assert torch.equal(one.z_nd, two.z_nd)
+
+
+def test_a_dispersion_for_each_label_needs_labels() -> None:
+    settings = Model.model_validate(VALUES | {"dispersion": "gene-label"})
+    with pytest.raises(BadInput, match=r"model\.dispersion=gene-label: .* no labels"):
+        Scvi(G, B, settings, torch.zeros(B), torch.ones(B), generator())
+
+
+def test_gaussian_reconstruction_is_that_of_log_counts_around_the_scaled_proportions() -> None:
+    model, (x, batch) = build(likelihood="gaussian", library="observed").eval(), cells()
+    terms = model(x, batch, Noise(generator()))
+    decoder, one_hot = model.decoder, torch.eye(B)[batch]
+    rho = decoder.log_proportion(decoder.hidden(terms.z_nd, one_hot)).softmax(-1)
+    variance = 0.01 + (-decoder.log_theta).exp()  # type: ignore[operator]
+    expected = torch.distributions.Normal((x.sum(1, keepdim=True) * rho).log1p(), variance.sqrt())
+    log_p: Tensor = expected.log_prob(x.log1p())  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(terms.reconstruction_n, -log_p.sum(1))
 
 
 def test_library_prior_is_that_of_the_batch() -> None:

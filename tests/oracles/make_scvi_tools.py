@@ -2,41 +2,72 @@
 
 Runs where scvi-tools 1.4.2 is installed; needs nothing of bie:
 
-    python tests/oracles/make_scvi_tools.py                         # writes scvi_tools.npz beside this file
-    python tests/oracles/make_scvi_tools.py --check scvi_tools.npz  # computes again and compares
+    python tests/oracles/make_scvi_tools.py                            # writes scvi_tools.npz.xz
+    python tests/oracles/make_scvi_tools.py --check scvi_tools.npz.xz  # computes again and compares
 
-Keys of the file are ``case/what/name``. A case is likelihood-library-batches-layers; the outputs and
-gradients exist in train mode (moments of the minibatch) and in eval mode (running moments).
+Keys of the file are ``case/what/name``. A case is the fields of `Case` joined by commas; the outputs and
+gradients exist in train mode (moments of the minibatch) and in eval mode (running moments). Beside the cases
+lies ``schedule/kl_weight``, the weight of the KL term in epochs 0, 1, ... of a warm-up.
+
+Of its likelihoods the normal one is left out: it is one of the counts as they are.
 """
 
 import argparse
+import io
 import itertools
+import lzma
 import sys
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 import torch
 from scvi.module import VAE
+from scvi.train._trainingplans import _compute_kl_weight
 
-N_CELLS, N_GENES, N_HIDDEN, N_LATENT = 24, 20, 8, 3
+N_CELLS, N_GENES, N_HIDDEN, N_LATENT, N_LABELS = 24, 20, 8, 3, 4
+WARMUP, EPOCHS = 8, 12
+
+
+class Case(NamedTuple):
+    likelihood: str = "zinb"
+    dispersion: str = "gene"
+    library: str = "modelled"
+    n_batches: int = 3
+    n_layers: int = 2
+    covariates: str = "deep"  # in the decoder; encoded: in the encoders too; deep: at every layer
+    kl_weight: float = 0.7
+
+
 SIZES = [(2, 1), (3, 2)]  # batches, layers
-KL_WEIGHT = 0.7
+CASES = [
+    *(
+        Case(likelihood, "gene", library, *size)
+        for likelihood, library, size in itertools.product(["zinb", "nb"], ["observed", "modelled"], SIZES)
+    ),
+    Case("poisson", "gene", "observed", 2, 1, kl_weight=0.0),
+    Case("poisson", "gene", "modelled", 3, 2, kl_weight=1.0),
+    *(Case("zinb", dispersion) for dispersion in ("gene-batch", "gene-label", "gene-cell")),
+    *(Case("nb", dispersion, "observed") for dispersion in ("gene-batch", "gene-label", "gene-cell")),
+    Case(covariates="first"),
+    Case(covariates="encoded-deep"),
+    Case("nb", covariates="encoded-first"),
+]
 
 
 def make_all() -> dict[str, np.ndarray]:
-    arrays = {}
-    for likelihood, library, (n_batches, n_layers) in itertools.product(
-        ["zinb", "nb"], ["observed", "modelled"], SIZES
-    ):
-        case = f"{likelihood}-{library}-{n_batches}-{n_layers}"
-        made = make_case(likelihood, library, n_batches, n_layers)
-        arrays |= {f"{case}/{key}": value for key, value in made.items()}
+    weights = [_compute_kl_weight(epoch, 0, WARMUP, None, 1.0, 0.0) for epoch in range(EPOCHS)]
+    arrays = {"schedule/warmup_epochs": np.array(WARMUP), "schedule/kl_weight": np.array(weights)}
+    for case in CASES:
+        name = ",".join(map(str, case))
+        arrays |= {f"{name}/{key}": value for key, value in make_case(case).items()}
     return arrays
 
 
-def make_case(likelihood: str, library: str, n_batches: int, n_layers: int) -> dict[str, np.ndarray]:
-    random = np.random.default_rng([n_batches, n_layers])
+def make_case(case: Case) -> dict[str, np.ndarray]:
+    n_batches = case.n_batches
+    random = np.random.default_rng([n_batches, case.n_layers])
     inputs = {
         "x": random.negative_binomial(0.5, 0.05, size=(N_CELLS, N_GENES)).astype(np.float32),
         "batch": random.permutation(np.arange(N_CELLS) % n_batches),
@@ -45,26 +76,31 @@ def make_case(likelihood: str, library: str, n_batches: int, n_layers: int) -> d
         "library_mean": random.normal(4.0, 0.3, size=n_batches).astype(np.float32),
         "library_variance": random.uniform(0.2, 0.5, size=n_batches).astype(np.float32),
     }
-    weights = random_weights(build(likelihood, library, n_layers, inputs), random)
+    inputs["label"] = np.random.default_rng(n_batches).permutation(np.arange(N_CELLS) % N_LABELS)
+    weights = random_weights(build(case, inputs), random)
     made = {f"inputs/{key}": value for key, value in inputs.items()}
     made |= {f"weights/{key}": value for key, value in weights.items()}
     for mode in ("train", "eval"):
-        module = build(likelihood, library, n_layers, inputs).train(mode == "train")
+        module = build(case, inputs).train(mode == "train")
         module.load_state_dict({key: torch.tensor(value) for key, value in weights.items()}, strict=False)
-        made |= {f"{mode}/{key}": value for key, value in run(module, inputs).items()}
+        made |= {f"{mode}/{key}": value for key, value in run(module, inputs, case).items()}
     return made
 
 
-def build(likelihood: str, library: str, n_layers: int, inputs: dict[str, np.ndarray]) -> VAE:
+def build(case: Case, inputs: dict[str, np.ndarray]) -> VAE:
     return VAE(
         n_input=N_GENES,
-        n_batch=len(inputs["library_mean"]),
+        n_batch=case.n_batches,
+        n_labels=N_LABELS,
         n_hidden=N_HIDDEN,
         n_latent=N_LATENT,
-        n_layers=n_layers,
+        n_layers=case.n_layers,
         dropout_rate=0.0,
-        gene_likelihood=likelihood,
-        use_observed_lib_size=library == "observed",
+        dispersion=case.dispersion,
+        gene_likelihood=case.likelihood,
+        encode_covariates=case.covariates.startswith("encoded"),
+        deeply_inject_covariates=case.covariates.endswith("deep"),
+        use_observed_lib_size=case.library == "observed",
         library_log_means=inputs["library_mean"][None],
         library_log_vars=inputs["library_variance"][None],
     )
@@ -84,22 +120,23 @@ def random_weights(module: VAE, random: np.random.Generator) -> dict[str, np.nda
 
 
 def takes_part(name: str, module: VAE) -> bool:
-    unused = ["decoder.px_r_decoder"]
+    unused = ["decoder.px_r_decoder"] if module.dispersion != "gene-cell" else []
     unused += ["l_encoder"] if module.use_observed_lib_size else []
-    unused += ["decoder.px_dropout_decoder"] if module.gene_likelihood == "nb" else []
+    unused += ["decoder.px_dropout_decoder"] if module.gene_likelihood != "zinb" else []
+    unused += ["px_r"] if module.gene_likelihood == "poisson" else []
     return not name.startswith(tuple(unused))
 
 
-def run(module: VAE, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run(module: VAE, inputs: dict[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:
     """Terms of the loss for each cell, gradients, and the running moments afterwards."""
     tensors = {
         "X": torch.tensor(inputs["x"]),
         "batch": torch.tensor(inputs["batch"])[:, None],
-        "labels": torch.zeros(N_CELLS, 1),
+        "labels": torch.tensor(inputs["label"])[:, None],
     }
     draws = [torch.tensor(inputs[name]) for name in ("noise_z", "noise_library")]
     with patch("torch.distributions.normal._standard_normal", side_effect=draws):
-        inferred, _, output = module(tensors, loss_kwargs={"kl_weight": KL_WEIGHT})
+        inferred, _, output = module(tensors, loss_kwargs={"kl_weight": case.kl_weight})
     output.loss.backward()
     made = {
         "z": inferred["z"],
@@ -138,9 +175,11 @@ def main() -> int:
     check = parser.parse_args().check
     made = make_all()
     if check is None:
-        np.savez_compressed(Path(__file__).with_name("scvi_tools.npz"), **made)
+        file = io.BytesIO()
+        np.savez(file, **made)
+        Path(__file__).with_name("scvi_tools.npz.xz").write_bytes(lzma.compress(file.getvalue()))
         return 0
-    with np.load(check) as stored:
+    with np.load(io.BytesIO(lzma.decompress(check.read_bytes()))) as stored:
         different = differences(made, dict(stored))
     print(f"{len(made)} arrays, {len(different)} differ", *different, sep="\n  ")
     return 1 if different else 0

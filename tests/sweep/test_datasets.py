@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from bie.data.cells import Cells
+from bie.data.load import load
 from bie.errors import BadInput
 from bie.sweep import datasets
 from bie.sweep.datasets import Datasets
@@ -25,6 +28,19 @@ def test_each_dataset_is_read_once(config_of):
 def test_a_split_needs_cells_on_both_sides(config_of, fraction: float):
     with pytest.raises(BadInput, match=rf"split.train_fraction={fraction}.*at least 2 each"):
         Datasets().content(config_of(f"split.train_fraction={fraction}"))
+
+
+def test_a_dispersion_for_each_label_needs_labels(config_of, monkeypatch: pytest.MonkeyPatch):
+    labelled = load(config_of().dataset)
+    cells = dataclasses.replace(labelled, label=None, labels=())
+    monkeypatch.setattr(datasets, "load", lambda section: cells)
+    per_label = config_of("model.dispersion=gene-label")
+    with pytest.raises(BadInput, match=r"model\.dispersion=gene-label: .* dataset\.label_key"):
+        Datasets().content(per_label)
+    for config in (config_of("model.dispersion=gene-label", "model.likelihood=poisson"), config_of()):
+        assert Datasets().content(config) == cells.sha256
+    monkeypatch.setattr(datasets, "load", lambda section: labelled)
+    assert Datasets().content(per_label) == labelled.sha256
 
 
 def test_equal_totals_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPatch):

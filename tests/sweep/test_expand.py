@@ -18,7 +18,10 @@ from bie.sweep.expand import expand
         ("train.epochs=2.5", r"train\.epochs=2\.5"),
         ("split.train_fraction=1", r"split\.train_fraction=1: .*> 0, < 1"),
         ("model.dropout=true", r"model\.dropout=true: must be a number"),
-        ("model.likelihood=zip", "'zinb' or 'nb'"),
+        ("model.likelihood=zip", "'zinb', 'nb', 'poisson' or 'gaussian'"),
+        ("model.dispersion=cell", "'gene', 'gene-batch', 'gene-label' or 'gene-cell'"),
+        ("model.deep_covariates=true", "Did you mean"),
+        ("preset=scvi_2017", "Did you mean scvi_201.*Choices: none, scvi_2018, "),
         ("seed=-1", r"seed=-1: .*>= 0"),
         ("seed=0,abc", "seed=abc"),
         ("model=3", "there is no such model"),
@@ -88,7 +91,7 @@ def test_groups_of_the_users_own(tmp_path, configurations: Configurations):
     assert expand(["train=long"], own).combinations[0].config.train.epochs == 1234
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "train", "study"])
+@pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
     for choice in configurations.groups[group]:
         given = ["dataset.path=x", "dataset.batch_key=b"] if choice == "h5ad" else []

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,9 @@ def test_order_changes_by_epoch_and_not_by_size() -> None:
 
 def test_dense_holds_the_rows_asked_for() -> None:
     cells = tiny()
-    x, batch = dense(cells, np.array([5, 0, 17]))
+    x, batch, label = dense(cells, np.array([5, 0, 17]))
     assert x.dtype == torch.float32
+    assert label is None
     assert x.tolist() == cells.counts.toarray()[[5, 0, 17]].tolist()
     assert batch.tolist() == [2, 0, 2]
 
@@ -55,14 +57,14 @@ def test_dense_reads_mapped_arrays(tmp_path: Path) -> None:
         mapped[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
     counts = sp.csr_matrix((mapped["data"], mapped["indices"], mapped["indptr"]), shape=cells.counts.shape)
     on_disk = Cells(counts, cells.batch, cells.batches, None, (), cells.cell_names, cells.gene_names)
-    x, _ = dense(on_disk, np.array([3, 4]))
+    x, *_ = dense(on_disk, np.array([3, 4]))
     x += 1  # a copy: the file stays as it is
     assert (x - 1).tolist() == cells.counts.toarray()[[3, 4]].tolist()
 
 
 def test_chunks_keep_the_order() -> None:
     cells, rows = tiny(), np.array([4, 3, 2, 1, 0])
-    parts = [x for x, _ in chunks(cells, rows, size=2)]
+    parts = [x for x, *_ in chunks(cells, rows, size=2)]
     assert [len(part) for part in parts] == [2, 2, 1]
     assert (
         torch.cat([part @ torch.eye(7) for part in parts]).tolist() == cells.counts.toarray()[rows].tolist()
@@ -70,7 +72,11 @@ def test_chunks_keep_the_order() -> None:
 
 
 def test_minibatches_hold_what_dense_ones_do() -> None:
-    x, batch = minibatch(tiny(), np.array([5, 0, 17]))
-    expected, expected_batch = dense(tiny(), np.array([5, 0, 17]))
+    cells = dataclasses.replace(tiny(), label=np.arange(30) % 4, labels=tuple("wxyz"))
+    x, batch, label = minibatch(cells, np.array([5, 0, 17]))
+    expected, expected_batch, expected_label = dense(cells, np.array([5, 0, 17]))
     assert torch.equal(x @ torch.eye(7), expected)
     assert torch.equal(batch, expected_batch)
+    assert label is not None
+    assert expected_label is not None
+    assert label.tolist() == expected_label.tolist() == [1, 0, 1]

@@ -28,6 +28,8 @@ MODEL = Model.model_validate(
         "dispersion": "gene",
         "library": "modelled",
         "batch_covariate": True,
+        "encode_covariates": False,
+        "deeply_inject_covariates": True,
         "variance_floor": 1e-4,
     }
 )

@@ -19,7 +19,8 @@ def label(metric: str) -> str:
 def notes(study: Study, dataset: str, split: str) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first."""
     runs = study.runs[study.runs["dataset"] == dataset]
-    return [*_absent(runs), *_without_value(study, runs, split), *_differences(runs)]
+    found = [*_absent(runs), *_without_value(study, runs, split), *_differences(runs)]
+    return [*found, *_densities(study.cells[study.cells["dataset"] == dataset])]
 
 
 def _absent(runs: "pd.DataFrame") -> Iterator[str]:
@@ -63,6 +64,14 @@ def _differences(runs: "pd.DataFrame") -> Iterator[str]:
         if len(versions) > 1:
             made = ", ".join(f"{version} ({_runs(n)})" for version, n in _counts(versions.elements()))
             yield f"records made with different {package}: {made}"
+
+
+def _densities(cells: "pd.DataFrame") -> Iterator[str]:
+    """Likelihoods of one table whose values are not of the same thing."""
+    likelihoods = set(cells["model.likelihood"].dropna()) if "model.likelihood" in cells else set()
+    if "gaussian" in likelihoods and len(likelihoods) > 1:
+        terms = f"{label('elbo')} and {label('reconstruction')}"
+        yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"
 
 
 def _counts(column: Iterable[str]) -> list[tuple[str, int]]:

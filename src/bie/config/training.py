@@ -15,11 +15,24 @@ class Model(Section):
     n_hidden: Annotated[Int, Field(ge=1, le=100_000)]
     n_layers: Annotated[Int, Field(ge=1, le=20)]
     dropout: Annotated[Float, Field(ge=0, lt=1)]
-    likelihood: Literal["zinb", "nb"]
-    dispersion: Literal["gene"]
+    likelihood: Literal["zinb", "nb", "poisson", "gaussian"]
+    dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"]
     library: Literal["modelled", "observed"]
     batch_covariate: bool
+    encode_covariates: bool
+    deeply_inject_covariates: bool
     variance_floor: NonNegative
+
+    def inactive(self) -> dict[str, str]:
+        """A Poisson count has no dispersion; the covariates of one layer enter at all layers."""
+        silent = {}
+        if self.likelihood == "poisson":
+            silent["dispersion"] = "likelihood=poisson"
+        if self.n_layers == 1:
+            silent["deeply_inject_covariates"] = "n_layers=1"
+        elif not (self.batch_covariate or self.encode_covariates):
+            silent["deeply_inject_covariates"] = "batch_covariate=false"
+        return silent
 
 
 class Kl(Section):

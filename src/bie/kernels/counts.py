@@ -48,6 +48,12 @@ class SparseCounts:
         product: Tensor = _Product.apply(weight, self)  # type: ignore[no-untyped-call]
         return product
 
+    def dense(self) -> Tensor:
+        """The same counts with all their zeros, ``(n, g)``."""
+        per_row = self.indptr.diff().long()
+        rows = torch.arange(len(self)).repeat_interleave(per_row)
+        return self.values.new_zeros(self.shape).index_put((rows, self.indices.long()), self.values)
+
     def csr(self) -> tuple[Tensor, Tensor, Tensor]:
         """The three arrays, as the kernels take them."""
         return self.indptr, self.indices, self.values

@@ -1,6 +1,6 @@
 """The heads of the decoder and the log-likelihood of counts under them, with their gradient, in one pass.
 
-Defined by `bie.models.scvi.Decoder` and `bie.models.likelihoods`.
+Defined by `bie.models.decoder` and `bie.models.likelihoods`.
 """
 
 from typing import Any, NamedTuple, Protocol

@@ -39,24 +39,45 @@ class Encoder(nn.Module):
 
     Parameters
     ----------
-    n_genes, n_layers, n_out
-        Inputs, hidden layers, dimensions of the distribution.
+    n_genes, n_batches, n_layers, n_out
+        Inputs, batches among the covariates, hidden layers, dimensions of the distribution.
     settings
-        Width, dropout, and the floor added to every variance (1e-4 in scvi-tools, 0 in the 2018 code).
+        Width, dropout, whether and where the batch enters, and the floor added to every variance (1e-4 in
+        scvi-tools, 0 in the 2018 code).
     init
         Stream of the initial weights.
     """
 
     def __init__(
-        self, n_genes: int, n_layers: int, n_out: int, settings: Model, init: torch.Generator
+        self,
+        n_genes: int,
+        n_batches: int,
+        n_layers: int,
+        n_out: int,
+        settings: Model,
+        init: torch.Generator,
     ) -> None:
         super().__init__()
-        self.hidden = HiddenLayers(n_genes, settings.n_hidden, n_layers, init, dropout=settings.dropout)
+        self.sees_batch = settings.encode_covariates
+        self.hidden = HiddenLayers(
+            n_genes,
+            settings.n_hidden,
+            n_layers,
+            init,
+            n_batches if self.sees_batch else 0,
+            settings.dropout,
+            settings.deeply_inject_covariates,
+        )
         self.mean = Linear(settings.n_hidden, n_out, init)
         self.log_variance = Linear(settings.n_hidden, n_out, init)
         self.variance_floor = settings.variance_floor
 
-    def forward(self, log_x_ng: Counts, noise: Noise | None = None) -> Gaussian:
-        """Distribution of each cell, from ``log(1 + counts)``; without noise nothing is dropped."""
-        h = self.hidden(log_x_ng, noise=noise)
+    def forward(
+        self, log_x_ng: Counts, batch_nb: Tensor | None = None, noise: Noise | None = None
+    ) -> Gaussian:
+        """Distribution of each cell, from ``log(1 + counts)``; without noise nothing is dropped.
+
+        `batch_nb`, the one-hot batch, is read where the encoder sees it (``model.encode_covariates``).
+        """
+        h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
         return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

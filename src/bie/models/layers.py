@@ -30,9 +30,14 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init))
         self.bias = nn.Parameter(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
 
-    def forward(self, x: Counts) -> Tensor:
-        """Map ``(..., n, n_in)`` to ``(..., n, n_out)``."""
-        return x @ self.weight + self.bias
+    def forward(self, x: Counts, covariates: Tensor | None = None) -> Tensor:
+        """Map ``(..., n, n_in)`` to ``(..., n, n_out)``; covariates are the last of the inputs."""
+        if covariates is None:
+            return x @ self.weight + self.bias
+        if isinstance(x, Tensor):
+            return torch.cat((x, covariates), -1) @ self.weight + self.bias
+        n_columns = x.shape[1]  # counts are sparse and stay so
+        return x @ self.weight[:n_columns] + covariates @ self.weight[n_columns:] + self.bias
 
 
 class BatchNorm(nn.Module):
@@ -73,7 +78,7 @@ class BatchNorm(nn.Module):
 
 
 class HiddenLayers(nn.Module):
-    """Linear, batch norm, ReLU, dropout, `n_layers` times; covariates enter at every layer.
+    """Linear, batch norm, ReLU, dropout, `n_layers` times; covariates enter at every layer or at the first.
 
     Parameters
     ----------
@@ -85,6 +90,8 @@ class HiddenLayers(nn.Module):
         Columns of the covariates.
     dropout
         Share of the units that is set to zero in training, the rest scaled up by 1/(1 - dropout).
+    deep
+        Whether covariates enter at every layer.
     """
 
     def __init__(
@@ -95,12 +102,13 @@ class HiddenLayers(nn.Module):
         init: torch.Generator,
         n_covariates: int = 0,
         dropout: float = 0.0,
+        deep: bool = True,
     ) -> None:
         super().__init__()
-        widths = [n_in] + [n_hidden] * (n_layers - 1)
-        self.linears = nn.ModuleList(Linear(width + n_covariates, n_hidden, init) for width in widths)
+        widths = [n_in + n_covariates] + [n_hidden + deep * n_covariates] * (n_layers - 1)
+        self.linears = nn.ModuleList(Linear(width, n_hidden, init) for width in widths)
         self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in widths)
-        self.keep = 1 - dropout
+        self.keep, self.deep = 1 - dropout, deep
 
     def forward(self, h: Tensor, covariates: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """Map ``(..., n, n_in)`` to ``(..., n, n_hidden)``.
@@ -114,10 +122,8 @@ class HiddenLayers(nn.Module):
         noise
             Stream of the dropout masks; without it nothing is dropped.
         """
-        for linear, norm in zip(self.linears, self.norms, strict=True):
-            if covariates is not None:
-                h = torch.cat((h, covariates), -1)
-            h = norm(linear(h)).relu()
+        for layer, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
+            h = norm(linear(h, covariates if self.deep or layer == 0 else None)).relu()
             if self.training and noise and self.keep < 1:
                 h = h * noise.keep(h.shape, self.keep) / self.keep
         return h

@@ -28,7 +28,7 @@ class ModelledLibrary(nn.Module):
     n_genes
         Inputs of the encoder, which always has one hidden layer.
     settings
-        Width, dropout and variance floor of the encoder.
+        Width, dropout and variance floor of the encoder, and whether it sees the batch.
     mean_b, variance_b
         Moments of the log total counts of each batch.
     init
@@ -53,7 +53,7 @@ class ModelledLibrary(nn.Module):
                 f"model.library=modelled: the cells of batch number {batch} do not vary in total counts. "
                 "Use model.library=observed, or drop that batch."
             )
-        self.encoder = Encoder(n_genes, 1, 1, settings, init)
+        self.encoder = Encoder(n_genes, len(mean_b), 1, 1, settings, init)
         self.register_buffer("mean_b1", mean_b.unsqueeze(-1))
         self.register_buffer("variance_b1", variance_b.unsqueeze(-1))
 
@@ -61,6 +61,6 @@ class ModelledLibrary(nn.Module):
         self, x_ng: Tensor, log_x_ng: Tensor, batch_nb: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """Sampled log library size ``(..., n, 1)`` and its divergence from the prior ``(..., n)``, nats."""
-        posterior: Gaussian = self.encoder(log_x_ng, noise)
+        posterior: Gaussian = self.encoder(log_x_ng, batch_nb, noise)
         kl_n = posterior.kl(batch_nb @ self.mean_b1, batch_nb @ self.variance_b1)
         return posterior.sample(noise), kl_n

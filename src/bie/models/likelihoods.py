@@ -1,14 +1,19 @@
-"""Log-likelihoods of counts: negative binomial, and the same with extra zeros.
+"""Log-likelihoods of counts: negative binomial, the same with extra zeros, Poisson, normal on a log scale.
 
-Both are parametrised by the mean ``mu``, the inverse dispersion ``theta`` (variance mu + mu^2 / theta) and,
-for the zero-inflated one, the logit ``pi`` of the share of technical zeros (Lopez et al. 2018).
+The negative binomial has the mean ``mu`` and the inverse dispersion ``theta`` (variance mu + mu^2 / theta);
+zero-inflated, also the logit ``pi`` of the share of technical zeros (Lopez et al. 2018). Poisson is the same
+with infinite theta. The normal distribution is one of ``log(1 + x)``: its values are logarithms of a density
+there, which can be positive, and cannot be compared with the log-probabilities of the others.
 
-`nb` and `zinb` define them, count by count. `nb_of_cell` and `zinb_of_cell` are their sums over genes, in a
-form that takes logarithms of gamma functions at non-zero counts only, which are few: every count is charged
-as a zero first, then the non-zero ones pay the ratio
+`nb`, `zinb`, `poisson` and `gaussian` define them, count by count. What ends in ``_of_cell`` is the sum over
+genes; for counts in a form that takes logarithms of gamma functions at non-zero counts only, which are few:
+every count is charged as a zero first, then the non-zero ones pay the ratio
 
     p(x) / p(0) = (mu / (theta + mu))^x  Gamma(x + theta) / (Gamma(theta) x!)       (negative binomial)
+                = mu^x / x!                                                         (Poisson)
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -16,6 +21,9 @@ from torch.nn.functional import logsigmoid, softplus
 
 EPS = 1e-8
 """Keeps the logarithms finite at ``mu = 0``; the same number as in scVI."""
+
+MIN_VARIANCE = 0.01
+"""Of a log count. Without it the density of a gene that never varies would rise without bound."""
 
 
 def nb(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
@@ -58,6 +66,45 @@ def zinb(x: Tensor, mu: Tensor, theta: Tensor, pi: Tensor) -> Tensor:
     return torch.where(x == 0, torch.logaddexp(logsigmoid(pi), counted), counted)
 
 
+def poisson(x: Tensor, mu: Tensor) -> Tensor:
+    """Log-probability of each count under the Poisson distribution.
+
+    Parameters
+    ----------
+    x
+        Counts, whole numbers >= 0.
+    mu
+        Mean >= 0, broadcast against `x`.
+
+    Returns
+    -------
+    Tensor
+        Nats, <= 0, in the shape of `x`.
+    """
+    return x * (mu + EPS).log() - mu - (x + 1).lgamma()
+
+
+def gaussian(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
+    """Log-density of ``log(1 + x)``: normal around ``log(1 + mu)``, with variance ``0.01 + 1 / theta``.
+
+    Parameters
+    ----------
+    x
+        Counts >= 0.
+    mu, theta
+        ``exp(mean of log(1 + x)) - 1``, >= 0, and inverse of the variance beyond `MIN_VARIANCE`, > 0;
+        broadcast against `x`.
+
+    Returns
+    -------
+    Tensor
+        Nats of a density per unit of ``log(1 + x)``, of any sign, in the shape of `x`.
+    """
+    variance = MIN_VARIANCE + 1 / theta
+    squared = (x.log1p() - mu.log1p()).square()
+    return -(squared / variance + variance.log() + math.log(2 * math.pi)) / 2
+
+
 def nb_of_cell(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
     """Sum of `nb` over the genes of each cell.
 
@@ -66,7 +113,7 @@ def nb_of_cell(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
     x, mu
         Counts and means, ``(..., n, g)``.
     theta
-        Inverse dispersions, ``(..., 1, g)``.
+        Inverse dispersions, ``(..., 1, g)`` or ``(..., n, g)``.
 
     Returns
     -------
@@ -87,7 +134,7 @@ def zinb_of_cell(x: Tensor, mu: Tensor, theta: Tensor, pi: Tensor) -> Tensor:
     x, mu, pi
         Counts, means and logits of technical zeros, ``(..., n, g)``.
     theta
-        Inverse dispersions, ``(..., 1, g)``.
+        Inverse dispersions, ``(..., 1, g)`` or ``(..., n, g)``.
 
     Returns
     -------
@@ -102,10 +149,24 @@ def zinb_of_cell(x: Tensor, mu: Tensor, theta: Tensor, pi: Tensor) -> Tensor:
     return _add_to_cells(zeros, at, ratio)
 
 
+def poisson_of_cell(x: Tensor, mu: Tensor) -> Tensor:
+    """Sum of `poisson` over the genes of each cell, from ``(..., n, g)`` to ``(..., n)``, nats."""
+    at = _nonzero(x)
+    count = _pick(x, at)
+    return _add_to_cells(-mu, at, count * (_pick(mu, at) + EPS).log() - (count + 1).lgamma())
+
+
+def gaussian_of_cell(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
+    """Sum of `gaussian` over the genes of each cell, from ``(..., n, g)`` to ``(..., n)``, nats."""
+    return gaussian(x, mu, theta).sum(-1)
+
+
 def _log_ratio(at: Tensor, x: Tensor, mu: Tensor, theta: Tensor, log_total: Tensor) -> Tensor:
     """``log p(x) - log p(0)`` of the negative binomial distribution for the counts at `at`."""
     count, dispersion = _pick(x, at), _pick(theta.expand_as(x), at)
-    gammas = (count + dispersion).lgamma() - _pick(theta.lgamma().expand_as(x), at) - (count + 1).lgamma()
+    per_gene = theta.shape[-2] == 1
+    lgamma = _pick(theta.lgamma().expand_as(x), at) if per_gene else dispersion.lgamma()
+    gammas = (count + dispersion).lgamma() - lgamma - (count + 1).lgamma()
     return count * ((_pick(mu, at) + EPS).log() - _pick(log_total, at)) + gammas
 
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from bie.errors import BadInput
 
-GROUPS = ("dataset", "model", "train", "study", "hydra/launcher")
+GROUPS = ("dataset", "model", "preset", "train", "study", "hydra/launcher")
 Plain = dict[str, Any]
 
 
@@ -63,7 +63,18 @@ class Configurations:
         result: Plain = OmegaConf.to_container(
             OmegaConf.create({**plain, "hydra": {"launcher": launcher}}), resolve=True
         )  # type: ignore[assignment]
-        return result
+        return result if choices.get("preset", "none") == "none" else self._fitted(result, choices)
+
+    def _fitted(self, plain: Plain, choices: Mapping[str, str]) -> Plain:
+        """Take out what a preset sets and these choices do not have, such as a setting of other models."""
+        here = set(_leaves(self.compose({**choices, "preset": "none"})))
+        for key in [key for key in _leaves(plain) if key not in here]:
+            if key not in self.keys:
+                hint = _did_you_mean(key, [*self.keys])
+                raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
+            *sections, leaf = key.split(".")
+            functools.reduce(lambda node, name: node.get(name, {}), sections, plain).pop(leaf, None)
+        return plain
 
     def _check_choice(self, group: str, choice: str) -> None:
         if choice not in self.groups[group]:
@@ -73,8 +84,9 @@ class Configurations:
 
     @functools.cached_property
     def keys(self) -> set[str]:
-        """Every key that acts under some choice of groups."""
-        choices = [(group, choice) for group, names in self.groups.items() for choice in names]
+        """Every key that acts under some choice of groups; a preset adds none."""
+        groups = {group: names for group, names in self.groups.items() if group != "preset"}
+        choices = [(group, choice) for group, names in groups.items() for choice in names]
         return {key for group, choice in choices for key in _leaves(self.compose({group: choice}))}
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:

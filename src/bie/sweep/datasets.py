@@ -24,7 +24,8 @@ class Datasets:
         Raises
         ------
         BadInput
-            Too few cells to split, or a library size that cannot be modelled.
+            Too few cells to split, a library size that cannot be modelled, or a dispersion for each cell
+            type of cells without types.
         """
         cells, fraction = self[config.dataset], config.split.train_fraction
         n_train = int(fraction * cells.n_cells)
@@ -38,6 +39,12 @@ class Datasets:
             raise BadInput(
                 f"model.library=modelled: the cells of batch {batch} all have the same total count, so there "
                 "is no distribution to model. Use model.library=observed"
+            )
+        acts = "dispersion" not in config.model.inactive()
+        if config.model.dispersion == "gene-label" and acts and cells.label is None:
+            raise BadInput(
+                "model.dispersion=gene-label: the cells have no labels. Name their column, "
+                "dataset.label_key=..., or use another model.dispersion"
             )
         return cells.sha256
 

@@ -15,6 +15,8 @@ from bie.sweep.compose import GROUPS, Configurations, Plain
 from bie.sweep.grammar import Axis, read_axes
 
 _SETTINGS = tuple(Settings.model_fields)
+_COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
+_BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Combination:
     seeds
         Seeds in the order given, repetitions included.
     grid
-        The swept keys that act here, with their values as checked.
+        The swept keys that act here, with their values as checked; swept presets by name.
     silent
         Why some of the swept or given keys do not act here, one text each.
     """
@@ -116,11 +118,14 @@ def _combination(
     values = seeds or (plain["seed"],)
     config, checked = _checked(run, values)
     silenced = _inactive(config, keys)
-    swept = [key for axis in axes if axis.swept for key in axis.keys if key not in (*GROUPS, "seed")]
+    swept = [key for axis in axes if axis.swept for key in axis.keys if key != "seed"]
     dumped = config.model_dump(mode="json")
-    grid = {
-        key: value for key in swept if key not in silenced and (value := _lookup(dumped, key)) is not None
+    acting = {
+        key: choices.get(key) if key in _BUNDLES else _lookup(dumped, key)
+        for key in swept
+        if key not in (*silenced, *_COLUMNS)
     }
+    grid = {key: value for key, value in acting.items() if value is not None}
     return Combination(config, checked, grid, (*silent, *silenced.values()))
 
 

@@ -1,7 +1,8 @@
-"""Minibatches: which cells, and their counts, a few at a time."""
+"""Minibatches: which cells, and their counts, batches and labels, a few at a time."""
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,14 @@ from torch import Tensor
 from bie import kernels
 from bie.data.cells import Cells
 from bie.kernels.counts import Counts, rows_of
+
+
+class Minibatch(NamedTuple):
+    """Some cells: counts ``x_ng``, batch codes ``batch_n`` (int64), label codes where there are labels."""
+
+    x_ng: Counts
+    batch_n: Tensor
+    label_n: Tensor | None
 
 
 def minibatches(
@@ -34,19 +43,24 @@ def minibatches(
         yield shuffled[start:stop]
 
 
-def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Counts ``x_ng`` (float32) and batch codes ``batch_n`` (int64) of some cells."""
-    return torch.from_numpy(cells.counts[rows].toarray()), torch.from_numpy(cells.batch[rows])
+def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What a `Minibatch` holds, with the counts as a dense tensor (float32)."""
+    return torch.from_numpy(cells.counts[rows].toarray()), *_codes(cells, rows)
 
 
-def minibatch(cells: Cells, rows: NDArray[np.int64]) -> tuple[Counts, Tensor]:
-    """As `dense`, but where there are compiled kernels the counts stay sparse, which calls for these."""
+def minibatch(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
+    """Some cells; where there are compiled kernels their counts stay sparse, which calls for these."""
     if kernels.is_active() and cells.counts.dtype == np.float32:
-        return rows_of(cells.counts, rows), torch.from_numpy(cells.batch[rows])
-    return dense(cells, rows)
+        return Minibatch(rows_of(cells.counts, rows), *_codes(cells, rows))
+    return Minibatch(*dense(cells, rows))
 
 
-def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[tuple[Counts, Tensor]]:
-    """Counts and batch codes of all rows, in order, `size` cells at a time."""
+def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
+    label_n = None if cells.label is None else torch.from_numpy(cells.label[rows])
+    return torch.from_numpy(cells.batch[rows]), label_n
+
+
+def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[Minibatch]:
+    """All rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
         yield minibatch(cells, rows[start : start + size])

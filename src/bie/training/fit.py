@@ -20,7 +20,7 @@ from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
-from bie.training.batches import chunks, minibatch, minibatches
+from bie.training.batches import Minibatch, chunks, minibatch, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
 from bie.training.critic import PenaltyTrainer
 from bie.training.optimiser import adam
@@ -123,16 +123,16 @@ class Trainer:
         penalty = {"penalty": self.penalty.noise.generator} if self.penalty else {}
         return {"noise": self.noise.generator, **penalty}
 
-    def epoch(self, batches: Iterable[tuple[Counts, Tensor]], epoch: int) -> Row:
+    def epoch(self, batches: Iterable[Minibatch], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""
         self.model.train()
         if self.penalty:
             self.penalty.begin(epoch)
-        return _mean((len(x_ng), self.step(x_ng, batch_n, epoch)) for x_ng, batch_n in batches)
+        return _mean((len(batch[0]), self.step(*batch, epoch=epoch)) for batch in batches)
 
-    def step(self, x_ng: Counts, batch_n: Tensor, epoch: int) -> Row:
+    def step(self, x_ng: Counts, batch_n: Tensor, label_n: Tensor | None = None, *, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
-        terms = self.model(x_ng, batch_n, self.noise)
+        terms = self.model(x_ng, batch_n, self.noise, label_n)
         parts = _parts(terms)
         loss = parts["reconstruction"] + parts["kl_library"] + self.schedule.term(terms.kl_z_n, epoch)
         if self.penalty:
@@ -155,7 +155,8 @@ def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.floa
         ``z_nd``, float32, in the order of `rows`. The model is left in evaluation mode.
     """
     model.eval()
-    return np.concatenate([model.posterior_mean(x_ng).numpy() for x_ng, _ in chunks(cells, rows)])
+    means = (model.posterior_mean(batch.x_ng, batch.batch_n).numpy() for batch in chunks(cells, rows))
+    return np.concatenate(list(means))
 
 
 @torch.inference_mode()
@@ -172,7 +173,8 @@ def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Stre
     """
     model.eval()
     noise = Noise(streams.torch("evaluation"))
-    parts = ((len(x_ng), _parts(model(x_ng, batch_n, noise))) for x_ng, batch_n in chunks(cells, rows))
+    terms = ((len(x), model(x, batch_n, noise, label_n)) for x, batch_n, label_n in chunks(cells, rows))
+    parts = ((n, _parts(found)) for n, found in terms)
     return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
 
 

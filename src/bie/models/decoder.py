@@ -1,0 +1,112 @@
+"""The decoder: from a latent vector to the log-likelihood of a cell's counts.
+
+One network gives proportions of the genes, which the library size scales up to means. What else the
+likelihood needs, the inverse dispersion theta of each gene, is shared by as many cells as
+``model.dispersion`` says:
+
+=============== ============================ ======================
+``dispersion``  theta                        ``log_theta``
+=============== ============================ ======================
+``gene``        one number for all cells     parameter ``(1, g)``
+``gene-batch``  one for each batch           parameter ``(b, g)``
+``gene-label``  one for each cell type       parameter ``(l, g)``
+``gene-cell``   decoded, like the mean       layer on the network
+=============== ============================ ======================
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bie.config import Model
+from bie.errors import BadInput
+from bie.kernels.counts import Counts, SparseCounts
+from bie.kernels.likelihood import log_likelihood
+from bie.models.layers import HiddenLayers, Linear
+from bie.models.likelihoods import gaussian_of_cell, nb_of_cell, poisson_of_cell, zinb_of_cell
+
+
+class Decoder(nn.Module):
+    """Network from the latent vector to the log-likelihood of a cell's counts.
+
+    Parameters
+    ----------
+    n_genes, n_batches, n_labels
+        Genes; batches and cell types, among the covariates or with a dispersion of their own.
+    settings
+        Sizes, likelihood, dispersion, and whether and where the network sees the batch.
+    init
+        Stream of the initial weights.
+
+    Raises
+    ------
+    BadInput
+        A dispersion for each cell type where there are none.
+    """
+
+    def __init__(
+        self, n_genes: int, n_batches: int, n_labels: int, settings: Model, init: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.likelihood, self.dispersion = settings.likelihood, settings.dispersion
+        has_theta = settings.likelihood != "poisson"
+        self.sees_batch = settings.batch_covariate
+        self.sees_labels = has_theta and settings.dispersion == "gene-label"
+        width = settings.n_hidden
+        self.hidden = HiddenLayers(
+            settings.n_latent,
+            width,
+            settings.n_layers,
+            init,
+            n_batches if self.sees_batch else 0,
+            deep=settings.deeply_inject_covariates,
+        )
+        self.log_proportion = Linear(width, n_genes, init)
+        self.zero_logit = Linear(width, n_genes, init) if settings.likelihood == "zinb" else None
+        self.log_theta = _log_theta(n_genes, n_batches, n_labels, settings, init) if has_theta else None
+
+    def forward(
+        self,
+        x_ng: Counts,
+        z_nd: Tensor,
+        log_library_n1: Tensor,
+        batch_nb: Tensor,
+        label_nl: Tensor | None = None,
+    ) -> Tensor:
+        """Log-likelihood of each cell, ``(..., n)``, nats; the labels, one-hot, where theta wants them."""
+        h = self.hidden(z_nd, batch_nb if self.sees_batch else None)
+        if isinstance(x_ng, SparseCounts):
+            if self.dispersion == "gene" and self.likelihood in ("zinb", "nb"):  # what follows, in one pass
+                theta_1g = self.theta(h, batch_nb, label_nl)
+                return log_likelihood(x_ng, h, log_library_n1, theta_1g, self.log_proportion, self.zero_logit)
+            x_ng = x_ng.dense()
+        mu_ng = log_library_n1.exp() * self.log_proportion(h).softmax(-1)
+        if self.likelihood == "poisson":
+            return poisson_of_cell(x_ng, mu_ng)
+        theta = self.theta(h, batch_nb, label_nl)
+        if self.zero_logit is not None:
+            return zinb_of_cell(x_ng, mu_ng, theta, self.zero_logit(h))
+        return (nb_of_cell if self.likelihood == "nb" else gaussian_of_cell)(x_ng, mu_ng, theta)
+
+    def theta(self, h: Tensor, batch_nb: Tensor, label_nl: Tensor | None) -> Tensor:
+        """Inverse dispersions for all cells, ``(..., 1, g)``, or for each, ``(..., n, g)``."""
+        assert self.log_theta is not None  # a Poisson count has none
+        if isinstance(self.log_theta, Linear):
+            of_cell: Tensor = self.log_theta(h)
+            return of_cell.exp()
+        if self.dispersion == "gene":
+            return self.log_theta.exp()
+        groups = batch_nb if self.dispersion == "gene-batch" else label_nl
+        assert groups is not None
+        return (groups @ self.log_theta).exp()
+
+
+def _log_theta(
+    n_genes: int, n_batches: int, n_labels: int, settings: Model, init: torch.Generator
+) -> nn.Parameter | Linear:
+    """Log inverse dispersions: standard normal at first, as in scVI, where they are parameters."""
+    if settings.dispersion == "gene-cell":
+        return Linear(settings.n_hidden, n_genes, init)
+    n_rows = {"gene": 1, "gene-batch": n_batches, "gene-label": n_labels}[settings.dispersion]
+    if n_rows == 0:
+        raise BadInput("model.dispersion=gene-label: the cells have no labels. Use model.dispersion=gene")
+    return nn.Parameter(torch.randn(n_rows, n_genes, generator=init))
