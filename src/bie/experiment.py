@@ -72,7 +72,8 @@ def experiment(config: RunConfig, cells: Cells, on_epoch: Callable[[dict[str, fl
     metrics: dict[str, Scores] = {}
     missing: dict[str, dict[str, str]] = {}
     for part, rows in parts.items():
-        scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams)
+        fitted = None if part == "train" else (z["train"], cells.batch[train])
+        scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams, fitted)
         metrics[part] = {**scores, **loss_terms(model, cells, rows, streams)}
     clock.lap("score")
     return Result(
@@ -81,12 +82,20 @@ def experiment(config: RunConfig, cells: Cells, on_epoch: Callable[[dict[str, fl
 
 
 def evaluate(
-    z_nd: NDArray[np.float32], cells: Cells, rows: NDArray[np.int64], settings: Metrics, streams: Streams
+    z_nd: NDArray[np.float32],
+    cells: Cells,
+    rows: NDArray[np.int64],
+    settings: Metrics,
+    streams: Streams,
+    fitted: tuple[NDArray[np.float32], NDArray[np.int64]] | None,
 ) -> tuple[Scores, dict[str, str]]:
-    """Score the embedding of some cells against their batches and cell types."""
+    """Score the embedding of some cells against their batches and cell types.
+
+    `fitted`: latent vectors and batches of the cells that trained, unless these are they.
+    """
     label_n = None if cells.label is None else cells.label[rows]
-    kmeans, pools = streams.integer("kmeans"), streams.numpy("pools")
-    return score(z_nd, cells.batch[rows], cells.n_batches, label_n, cells.n_labels, settings, kmeans, pools)
+    batch_n = cells.batch[rows]
+    return score(z_nd, batch_n, cells.n_batches, label_n, cells.n_labels, settings, streams, fitted)
 
 
 def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:
