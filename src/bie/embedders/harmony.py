@@ -35,7 +35,7 @@ class Harmony(Joint):
         from harmonypy import run_harmony
 
         pca = Pca(self.settings)
-        pca.fit(cells, train, train, streams, on_epoch=lambda row: None)
+        pca.learn(cells, train, streams)
         found = run_harmony(
             pca.embed(cells, np.arange(cells.n_cells)).astype(np.float64),
             {"batch": cells.batch},

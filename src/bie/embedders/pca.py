@@ -42,6 +42,11 @@ class Pca(Embedder):
     def fit(
         self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
     ) -> list[Row]:
+        """Find the components; there are no epochs."""
+        self.learn(cells, train, streams)
+        return []
+
+    def learn(self, cells: Cells, train: Rows, streams: Streams) -> None:
         """Find the components, by Lanczos iterations on the sparse matrix (ARPACK)."""
         from sklearn.decomposition import PCA
         from threadpoolctl import threadpool_limits
@@ -51,7 +56,6 @@ class Pca(Embedder):
         self._pca = PCA(self.settings.n_latent, svd_solver="arpack", random_state=seed)
         with threadpool_limits(1):  # sums in another order would change the last digits
             self._pca.fit(self._normalised(cells, train))
-        return []
 
     def embed(self, cells: Cells, rows: Rows) -> Latent:
         """Coordinates of some cells."""
