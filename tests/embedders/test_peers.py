@@ -85,6 +85,12 @@ def test_held_out_cells_do_not_train_scvi_tools(configure: Configure, cells: Cel
 
 
 @scvi_tools
+def test_scvi_tools_survives_a_last_minibatch_of_one_cell(configure: Configure, cells: Cells) -> None:
+    config = configure("model=scvi_tools", "model.epochs=2", "model.batch_size=299")
+    assert np.isfinite(latent(config, cells)).all()
+
+
+@scvi_tools
 def test_scvi_tools_learns_the_types(run: Run) -> None:
     untrained, trained = (run("model=scvi_tools", f"model.epochs={n}").metrics["test"] for n in (1, 60))
     assert trained["nmi"] is not None

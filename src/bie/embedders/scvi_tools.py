@@ -49,13 +49,16 @@ class ScviTools(Joint):
                 gene_likelihood=settings.likelihood,
                 use_observed_lib_size=settings.library == "observed",
             )
-            none = np.zeros(0, np.int64)
+            none, single = np.zeros(0, np.int64), len(train) % settings.batch_size == 1
             held_out = np.setdiff1d(np.arange(cells.n_cells), train)
             model.train(
                 max_epochs=settings.epochs,
                 batch_size=settings.batch_size,
                 accelerator="cpu",
-                datasplitter_kwargs={"external_indexing": [train, none, held_out]},
+                datasplitter_kwargs={
+                    "external_indexing": [train, none, held_out],
+                    "drop_last": single,  # their batch norm fails on a minibatch of one cell
+                },
                 plan_kwargs={
                     "lr": settings.lr,
                     "weight_decay": settings.weight_decay,
