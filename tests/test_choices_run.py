@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bie.config import Model
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.experiment import experiment
@@ -64,6 +65,7 @@ def test_only_dispersions_of_groups_that_come_up_are_trained(
     mean_b, var_b = map(torch.from_numpy, some.library_moments())
     streams, rows = Streams(0), np.arange(some.n_cells)
     init = streams.torch("init")
+    assert isinstance(config.model, Model)
     model = Scvi(some.n_genes, some.n_batches, config.model, mean_b, var_b, init, some.n_labels)
     log_theta = model.decoder.log_theta
     assert isinstance(log_theta, torch.nn.Parameter)

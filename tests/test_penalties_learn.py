@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
@@ -105,6 +105,7 @@ def small(configurations: Configurations) -> Cells:
 def short(settings: RunConfig, cells: Cells) -> tuple[Watched, History]:
     streams = Streams(0)
     mean_b, var_b = map(torch.from_numpy, cells.library_moments())
+    assert isinstance(settings.model, Model)
     model = Scvi(cells.n_genes, cells.n_batches, settings.model, mean_b, var_b, streams.torch("init"))
     penalty = build_penalty(settings.penalty, settings.model.n_latent, cells.n_batches, streams)
     assert penalty is not None

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from bie.config import Metrics, RunConfig, Save
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
+from bie.embedders import build_embedder
+from bie.embedders.base import Embedder
 from bie.errors import RunFailed
+from bie.metrics.cards import LOSS_TERMS
 from bie.metrics.score import score
-from bie.models.scvi import Scvi
-from bie.penalties import build_penalty
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
-from bie.training.fit import embed, fit, loss_terms
 
 Scores = dict[str, float | None]
 
@@ -35,7 +35,7 @@ class Result:
     missing
         Why a metric is None: by name where it is missing in both parts, else by ``part.name``.
     history
-        A row per epoch.
+        A row per epoch; none where nothing trains.
     files
         Contents of the files that were asked for, by name.
     seconds
@@ -75,34 +75,42 @@ def experiment(
     train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
     parts = {"train": train, "test": test}
 
-    mean_b, var_b = map(torch.from_numpy, cells.library_moments())
-    init = streams.torch("init")
-    model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, init, cells.n_labels)
-    penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
-    history = fit(model, penalty, cells, train, test, config.train, streams, on_epoch, keeper)
+    embedder = build_embedder(config.model, config.penalty, config.train, keeper)
+    history = embedder.fit(cells, train, test, streams, on_epoch)
     clock.lap("fit")
 
-    z = {part: _finite(embed(model, cells, rows)) for part, rows in parts.items()}
+    z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
 
     metrics: dict[str, Scores] = {}
     missing: dict[str, dict[str, str]] = {}
     for part, rows in parts.items():
-        scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams)
-        metrics[part] = {**scores, **loss_terms(model, cells, rows, streams)}
+        fitted = None if part == "train" else (z["train"], cells.batch[train])
+        scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams, fitted)
+        terms = embedder.loss_terms(cells, rows, streams)
+        metrics[part] = {**scores, **(terms or dict.fromkeys(LOSS_TERMS))}
+        missing[part] |= {} if terms else dict.fromkeys(LOSS_TERMS, "no likelihood")
     clock.lap("score")
     return Result(
-        metrics, _merged(missing), history, _files(config.save, model, cells, parts, z), clock.seconds
+        metrics, _merged(missing), history, _files(config.save, embedder, cells, parts, z), clock.seconds
     )
 
 
 def evaluate(
-    z_nd: NDArray[np.float32], cells: Cells, rows: NDArray[np.int64], settings: Metrics, streams: Streams
+    z_nd: NDArray[np.float32],
+    cells: Cells,
+    rows: NDArray[np.int64],
+    settings: Metrics,
+    streams: Streams,
+    fitted: tuple[NDArray[np.float32], NDArray[np.int64]] | None,
 ) -> tuple[Scores, dict[str, str]]:
-    """Score the embedding of some cells against their batches and cell types."""
+    """Score the embedding of some cells against their batches and cell types.
+
+    `fitted`: latent vectors and batches of the cells that trained, unless these are they.
+    """
     label_n = None if cells.label is None else cells.label[rows]
-    kmeans, pools = streams.integer("kmeans"), streams.numpy("pools")
-    return score(z_nd, cells.batch[rows], cells.n_batches, label_n, cells.n_labels, settings, kmeans, pools)
+    batch_n = cells.batch[rows]
+    return score(z_nd, batch_n, cells.n_batches, label_n, cells.n_labels, settings, streams, fitted)
 
 
 def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -135,19 +143,20 @@ def _merged(missing: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 def _files(
     save: Save,
-    model: Scvi,
+    embedder: Embedder,
     cells: Cells,
     parts: Mapping[str, NDArray[np.int64]],
     z: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, bytes]:
     files = {}
-    if save.model:
+    state = embedder.state() if save.model else None
+    if state is not None:
         facts = {
             "genes": cells.gene_names.tolist(),
             "batches": list(cells.batches),
             "labels": list(cells.labels),
         }
-        files["model.pt"] = _bytes(lambda file: torch.save({"state": model.state_dict(), **facts}, file))
+        files["model.pt"] = _bytes(lambda file: torch.save({"state": state, **facts}, file))
     if save.embedding:
         columns: dict[str, Any] = _embedding(cells, parts, z)
         files["embedding.npz"] = _bytes(lambda file: np.savez_compressed(file, **columns))

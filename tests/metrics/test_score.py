@@ -11,10 +11,12 @@ from bie.config import Metrics
 from bie.metrics.cards import CARDS, METRICS
 from bie.metrics.mixing import be_ceiling
 from bie.metrics.score import score
+from bie.seeds import Streams
 
 Codes = NDArray[np.int64]
 LABELLED = {"asw", "nmi", "ari", "uca"}
 MIXING = {"be", "be_ceiling", "be_ratio"}
+PROBES = {"probe_f1", "probe_auc", "probe_f1_random"}
 
 
 def settings(neighbours: int = 20, pools: int | None = None) -> Metrics:
@@ -37,8 +39,7 @@ def scored(
     n_labels: int = 3,
     metrics: Metrics | None = None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
-    rng = np.random.default_rng(0)
-    return score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), 0, rng)
+    return score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), Streams(0))
 
 
 def test_perfect_embedding() -> None:
@@ -51,6 +52,8 @@ def test_perfect_embedding() -> None:
     assert values["be_ratio"] == pytest.approx(1.0, abs=0.05)
     assert values["mi_ross"] == pytest.approx(0.0, abs=0.1)
     assert values["be_ceiling"] == be_ceiling(batch_n, 2, 20)
+    assert values["probe_f1"] == pytest.approx(values["probe_f1_random"], abs=0.1)
+    assert values["probe_auc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_embedding_of_the_batch_alone() -> None:
@@ -59,6 +62,8 @@ def test_embedding_of_the_batch_alone() -> None:
     assert values["be"] == values["be_ratio"] == 0.0
     entropy = -sum(p * math.log(p) for p in np.bincount(batch_n) / len(batch_n))
     assert values["mi_ross"] == pytest.approx(entropy, abs=0.02)
+    assert values["probe_f1"] == values["probe_auc"] == 1.0
+    assert values["probe_f1_random"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_same_input_gives_the_same_bits() -> None:
@@ -78,9 +83,7 @@ def test_pools_change_batch_entropy_only() -> None:
 def test_float32_is_computed_in_float64() -> None:
     z_nd, batch_n, label_n = cells()
     single, _ = scored(z_nd, batch_n, label_n)
-    double, _ = score(
-        z_nd.astype(np.float64), batch_n, 2, label_n, 3, settings(), 0, np.random.default_rng(0)
-    )
+    double, _ = score(z_nd.astype(np.float64), batch_n, 2, label_n, 3, settings(), Streams(0))
     assert single == double
     assert {type(value) for value in single.values()} == {float}
 
@@ -101,7 +104,7 @@ def test_missing_labels() -> None:
 def test_one_label_and_one_batch() -> None:
     z_nd, batch_n, label_n = cells()
     _, missing = scored(z_nd, batch_n * 0, label_n * 0)
-    assert missing.keys() == LABELLED | MIXING | {"mi_ross"}
+    assert missing.keys() == LABELLED | MIXING | PROBES | {"mi_ross"}
     assert missing["ari"] == "cells of one label only"
     assert missing["be_ratio"] == "cells of one batch only"
 
@@ -125,7 +128,7 @@ def test_a_handful_of_cells_is_missing_not_an_error(n: int) -> None:
 def test_collapsed_embedding() -> None:
     z_nd, batch_n, label_n = cells()
     _, missing = scored(z_nd * 0, batch_n, label_n)
-    assert missing.keys() == METRICS.keys() - {"be_ceiling"}
+    assert missing.keys() == METRICS.keys() - {"be_ceiling", "probe_f1_random"}
     assert missing["ari"] == "1 distinct latent vectors for 3 clusters"
 
 
@@ -138,7 +141,7 @@ def test_single_neighbour_has_no_ratio() -> None:
 
 def test_every_number_of_a_record_has_a_card() -> None:
     loss_terms = {"elbo", "reconstruction", "kl_z", "kl_library"}
-    assert CARDS.keys() == LABELLED | MIXING | {"mi_ross"} | loss_terms
+    assert CARDS.keys() == LABELLED | MIXING | PROBES | {"mi_ross"} | loss_terms
     for card in CARDS.values():
         assert card.label
         assert card.reference

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, softmax
 from torch import Tensor
 
+from bie.config import Model
 from bie.data.cells import Cells, canonical
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi
@@ -133,6 +134,7 @@ def test_losses_are_those_of_2018(
 ) -> None:
     typed = [f"model.dispersion={dispersion}", f"model.likelihood={likelihood}", f"model.n_layers={n_layers}"]
     settings = expand(["preset=scvi_2018", *typed], configurations).combinations[0].config.model
+    assert isinstance(settings, Model)
     mean_b, var_b = (torch.from_numpy(moment).double() for moment in cells.library_moments())
     model = Scvi(G, B, settings, mean_b, var_b, torch.Generator().manual_seed(0), L).double().eval()
     draw = torch.Generator().manual_seed(2)

@@ -29,3 +29,17 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
     leave(tree, plan_of("train.epochs=20"), 0, 9, 10.0)
     assert "10 s each, 20 s on 2 workers" in forecast(plan_of("train.epochs=20", "seed=range(4)"), tree, 2)
     assert forecast(plan_of("train.epochs=20", "seed=9"), tree, 2) == "nothing to do"
+
+
+def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+
+    leave(tree, plan_of("model=pca"), 0, 9, 2.0)
+    assert "no forecast" in forecast(plan_of("model=scvi"), tree, 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+    leave(tree, plan_of("model=scvi", "train.epochs=10"), 0, 9, 30.0)
+    assert "30 s each" in forecast(plan_of("model=scvi_mine", "train.epochs=10"), tree, 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)

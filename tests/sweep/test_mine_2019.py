@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.plan import main as plan
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
@@ -28,6 +28,7 @@ def test_the_arms_have_the_schedules_of_the_study(arms: dict[str, list[RunConfig
     assert {c.train.kl.warmup_epochs for c in arms["scvi"]} == {400}
     assert {c.train.kl.warmup_epochs for c in arms["scvi_mine"]} == {0}
     for config in arms["scvi"] + arms["scvi_mine"]:
+        assert isinstance(config.model, Model)
         assert (config.train.kl.mode, config.train.kl.weight) == ("warmup", 1.0)
         assert (config.train.epochs, config.train.lr, config.train.adam_eps) == (400, 5e-4, 0.01)
         assert (config.split.train_fraction, config.model.variance_floor) == (0.6, 0.0)

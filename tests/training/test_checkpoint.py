@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bie import kernels
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
@@ -87,6 +87,7 @@ def cells(configurations: Configurations) -> Cells:
 
 def train(settings: RunConfig, cells: Cells, keeper: Keeper) -> tuple[History, dict[str, Any], list[int]]:
     """History, weights of model and penalty, epochs that were run."""
+    assert isinstance(settings.model, Model)
     streams, seen = Streams(settings.seed), list[int]()
     mean_b, var_b = map(torch.from_numpy, cells.library_moments())
     model = Scvi(cells.n_genes, cells.n_batches, settings.model, mean_b, var_b, streams.torch("init"))

@@ -4,6 +4,7 @@ The values live in ``conf/`` alone (no default is repeated here); types and allo
 alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its sections are passed on.
 """
 
+from bie.config.controls import AnyModel, Control
 from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Zinb
 from bie.config.launch import Hydra, Local, Settings, Study
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
@@ -13,7 +14,9 @@ from bie.config.training import Kl, Model, Train
 
 __all__ = [
     "Adversarial",
+    "AnyModel",
     "BatchEntropy",
+    "Control",
     "Dataset",
     "H5ad",
     "Hydra",

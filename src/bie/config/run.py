@@ -5,10 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bie.config.controls import AnyModel, Control
 from bie.config.datasets import Dataset
 from bie.config.metrics import Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
-from bie.config.training import Model, Train
+from bie.config.training import Train
 from bie.errors import BadInput
 from bie.schema import LOCAL, Int, Section, Share
 
@@ -31,7 +32,7 @@ class RunConfig(Section):
 
     dataset: Dataset
     split: Split
-    model: Model
+    model: AnyModel
     train: Train
     mine: Mine | None = None
     mmd: Mmd | None = None
@@ -51,9 +52,17 @@ class RunConfig(Section):
     def _penalties(self) -> Iterator[tuple[str, Section]]:
         return ((name, section) for name, section in self if isinstance(section, PenaltySection))
 
+    def inactive(self) -> dict[str, str]:
+        """Nothing here trains a control."""
+        return {"train": f"model={self.model.name}"} if isinstance(self.model, Control) else {}
+
     @model_validator(mode="after")
     def _one_penalty(self) -> Self:
         names = [name for name, _ in self._penalties()]
+        if names and isinstance(self.model, Control):
+            raise BadInput(
+                f"{names[0]}: model.method={self.model.method} trains nothing that it could act on"
+            )
         if len(names) > 1:
             raise BadInput(f"{', '.join(names)}: a model has one penalty; leave one section in its file")
         return self

@@ -2,12 +2,12 @@
 
 import math
 
-from bie.metrics import clustering, dependence, mixing
+from bie.metrics import clustering, dependence, mixing, probes
 from bie.metrics.metric import Card, Metric
 
 METRICS: dict[str, Metric[...]] = {
     name: member
-    for family in (clustering, mixing, dependence)
+    for family in (clustering, mixing, dependence, probes)
     for name, member in vars(family).items()
     if isinstance(member, Metric)
 }

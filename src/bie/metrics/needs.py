@@ -40,3 +40,14 @@ def two_batches_of_two(batch_n: Codes) -> str | None:
 def two_neighbours(n_neighbours: int) -> str | None:
     """Neighbourhoods are to be mixed or not."""
     return "a single neighbour has no entropy" if n_neighbours < 2 else None
+
+
+def probed(batch_n: Codes, fitted_batch_n: Codes | None) -> str | None:
+    """A probe is to have seen every batch, in cells other than those that it judges."""
+    if fitted_batch_n is None:
+        single = (np.bincount(batch_n) == 1).sum()
+        return (
+            "a batch with a single cell, which probes cannot be both fitted and judged on" if single else None
+        )
+    unseen = len(np.setdiff1d(batch_n, fitted_batch_n))
+    return "a batch without training cells, on which probes are fitted" if unseen else None

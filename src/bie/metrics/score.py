@@ -12,6 +12,8 @@ from bie.metrics.clustering import kmeans
 from bie.metrics.metric import Codes, Embedding, call_by_name
 from bie.metrics.mixing import draw_pools
 from bie.metrics.neighbours import nearest
+from bie.metrics.probes import Probabilities, probe
+from bie.seeds import Streams
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,10 @@ class Part:
         Of the whole data set, some of which may be absent here.
     settings
         Of the metrics.
-    kmeans_seed, pools
-        Randomness of k-means and of the sampling of cells.
+    streams
+        Of the run; ``kmeans``, ``pools``, ``probes`` and ``probe latents`` are read here.
+    fitted_z_nd, fitted_batch_n
+        Cells on which probes are fitted; None: these cells themselves, see `bie.metrics.probes.probe`.
     """
 
     z_nd: Embedding
@@ -38,8 +42,9 @@ class Part:
     label_n: Codes | None
     n_labels: int
     settings: Metrics
-    kmeans_seed: int
-    pools: np.random.Generator
+    streams: Streams
+    fitted_z_nd: Embedding | None
+    fitted_batch_n: Codes | None
 
     @property
     def n_neighbours(self) -> int:
@@ -54,13 +59,34 @@ class Part:
     @cached_property
     def cluster_n(self) -> Codes:
         """Clusters of the cells, as many as labels."""
-        return kmeans(self.z_nd, self.n_labels, self.settings.kmeans.n_init, self.kmeans_seed)
+        seed = self.streams.integer("kmeans")
+        return kmeans(self.z_nd, self.n_labels, self.settings.kmeans.n_init, seed)
 
     @cached_property
     def counted_m(self) -> Codes:
         """Rows over which batch entropy is averaged: all cells, unless pools are asked for."""
         n_cells, n_pools = len(self.z_nd), self.settings.be.pools
-        return np.arange(n_cells) if n_pools is None else draw_pools(n_cells, n_pools, self.pools)
+        if n_pools is None:
+            return np.arange(n_cells)
+        return draw_pools(n_cells, n_pools, self.streams.numpy("pools"))
+
+    @cached_property
+    def probe_pnb(self) -> Probabilities:
+        """What probes say about the batch of every cell."""
+        return self._probe(self.z_nd, self.fitted_z_nd)
+
+    @cached_property
+    def probe_of_noise_pnb(self) -> Probabilities:
+        """The same with noise in the place of the latent vectors."""
+        rng = self.streams.numpy("probe latents")
+        known = self.fitted_z_nd
+        fitted_nd = None if known is None else rng.standard_normal(known.shape)
+        return self._probe(rng.standard_normal(self.z_nd.shape), fitted_nd)
+
+    def _probe(self, z_nd: Embedding, fitted_nd: Embedding | None) -> Probabilities:
+        known = self.fitted_batch_n
+        fitted = None if fitted_nd is None or known is None else (fitted_nd, known)
+        return probe(z_nd, self.batch_n, self.n_batches, fitted, self.streams.integer("probes"))
 
 
 def score(
@@ -70,8 +96,8 @@ def score(
     label_n: Codes | None,
     n_labels: int,
     settings: Metrics,
-    kmeans_seed: int,
-    pools: np.random.Generator,
+    streams: Streams,
+    fitted: tuple[NDArray[np.floating], Codes] | None = None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Score one part of the cells by every metric, in float64 and on one thread.
 
@@ -85,10 +111,11 @@ def score(
         Label codes or None, and the number of labels of the data set.
     settings
         ``metrics`` of the configuration.
-    kmeans_seed
-        Seed of k-means.
-    pools
-        Generator of the sampled cells, drawn from only if ``metrics.be.pools`` is set.
+    streams
+        Of the run.
+    fitted
+        Latent vectors and batch codes of the cells on which probes are fitted: the training cells where test
+        cells are scored; None: the part itself, in halves.
 
     Returns
     -------
@@ -99,8 +126,17 @@ def score(
     """
     from threadpoolctl import threadpool_limits
 
+    fitted_z_nd, fitted_batch_n = fitted or (None, None)
     part = Part(
-        np.asarray(z_nd, np.float64), batch_n, n_batches, label_n, n_labels, settings, kmeans_seed, pools
+        z_nd=np.asarray(z_nd, np.float64),
+        batch_n=batch_n,
+        n_batches=n_batches,
+        label_n=label_n,
+        n_labels=n_labels,
+        settings=settings,
+        streams=streams,
+        fitted_z_nd=None if fitted_z_nd is None else np.asarray(fitted_z_nd, np.float64),
+        fitted_batch_n=fitted_batch_n,
     )
     values: dict[str, float | None] = {}
     missing: dict[str, str] = {}

@@ -14,7 +14,17 @@ from bie import __version__, kernels
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata", "hydra-core")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "anndata",
+    "hydra-core",
+    "harmonypy",
+    "scvi-tools",
+)
 ENVIRONMENT = (
     "BIE_KERNELS",
     "CUDA_VISIBLE_DEVICES",

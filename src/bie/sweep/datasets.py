@@ -1,8 +1,9 @@
 """The datasets of a launch: each read once, and checked against what the configurations want of it."""
 
-from bie.config import Dataset, RunConfig
+from bie.config import Control, Dataset, RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
+from bie.embedders import check
 from bie.errors import BadInput
 
 
@@ -24,8 +25,8 @@ class Datasets:
         Raises
         ------
         BadInput
-            Too few cells to split, a library size that cannot be modelled, or a dispersion for each cell
-            type of cells without types.
+            Too few cells to split, a library size that cannot be modelled, a dispersion for each cell type
+            of cells without types, or a control that these cells or this environment lack something for.
         """
         cells, fraction = self[config.dataset], config.split.train_fraction
         n_train = int(fraction * cells.n_cells)
@@ -34,6 +35,9 @@ class Datasets:
                 f"split.train_fraction={fraction}: of {cells.n_cells} cells that leaves {n_train} for "
                 f"training and {cells.n_cells - n_train} for testing; at least 2 each are needed"
             )
+        if isinstance(config.model, Control):
+            check(config.model, cells, n_train)
+            return cells.sha256
         batch = self._constant_batch(config.dataset)
         if config.model.library == "modelled" and batch is not None:
             raise BadInput(

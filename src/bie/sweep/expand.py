@@ -181,13 +181,19 @@ def _owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
 
 def _inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
     """Given keys that the configuration itself silences, such as another mode's, and why."""
-    reasons = {}
-    for key in keys:
-        *sections, leaf = key.split(".")
-        node = _section(config, sections)
-        if node is not None and leaf in node.inactive():
-            reasons[key] = f"{key} has no effect with {'.'.join(sections)}.{node.inactive()[leaf]}"
-    return reasons
+    found = {key: _silencer(config, key.split(".")) for key in keys}
+    return {key: f"{key} {reason}" for key, reason in found.items() if reason}
+
+
+def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
+    """What silences a key or one of the sections around it, the outermost first."""
+    for depth, name in enumerate(names):
+        node = _section(config, names[:depth])
+        reason = node.inactive().get(name) if node else None
+        if reason:
+            where = ".".join(names[:depth])
+            return f"has no effect with {where}.{reason}" if where else f"does not act on {reason}"
+    return None
 
 
 def _section(config: Section, names: Sequence[str]) -> Section | None:

@@ -3,8 +3,10 @@
 import itertools
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bie.store.paths import Tree
 from bie.store.record import RECORD, read
@@ -26,7 +28,7 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
     A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
-    then of any model on the same cells, in proportion to the epochs.
+    then of any model on the same cells, in proportion to the epochs. What trains is judged by what trained.
     """
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
@@ -36,8 +38,11 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
         return "no forecast: no earlier records on these cells to learn from"
     seconds, size = 0.0, 0.0
     for index, n in todo.items():
-        epochs = plan.points[index].config.train.epochs
-        seconds += n * epochs * statistics.fmean(cost.seconds_per_epoch for cost in costs[index])
+        seconds += (
+            n
+            * _epochs(plan.points[index].plain)
+            * statistics.fmean(cost.seconds_per_epoch for cost in costs[index])
+        )
         size += n * statistics.fmean(cost.size for cost in costs[index])
     known = len({id(cost) for found in costs.values() for cost in found})
     each = duration(seconds / todo.total())
@@ -48,18 +53,29 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
 def _costs(point: Point, tree: Tree) -> list[Cost]:
     own = tree.config_dir(point.dataset, point.model, point.config_id)
     places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
-    sha256 = point.plain["dataset"]["sha256"]
-    return next((found for folder, depth in places if (found := _sample(folder, depth, sha256))), [])
+    return next((found for folder, depth in places if (found := _sample(folder, depth, point.plain))), [])
 
 
-def _sample(folder: Path, depth: str, sha256: str) -> list[Cost]:
-    """Costs of the first few runs found that were on the same cells."""
+def _epochs(plain: Mapping[str, Any]) -> int:
+    """Epochs of a run; a control, which does not train, counts as one."""
+    return int(plain["train"]["epochs"]) if "train" in plain else 1
+
+
+def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
+    """Same cells, and both train or neither does."""
+    return config["dataset"]["sha256"] == plain["dataset"]["sha256"] and ("train" in config) == (
+        "train" in plain
+    )
+
+
+def _sample(folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
+    """Costs of the first few runs found that were alike."""
     records = ((path, read(path)) for path in itertools.islice(folder.glob(f"{depth}/{RECORD}"), SAMPLE))
     return [
         Cost(
-            record["timing"]["total_s"] / record["config"]["train"]["epochs"],
+            record["timing"]["total_s"] / _epochs(record["config"]),
             sum(file.stat().st_size for file in path.parent.iterdir()),
         )
         for path, record in records
-        if record and record["config"]["dataset"]["sha256"] == sha256
+        if record and _alike(record["config"], plain)
     ]

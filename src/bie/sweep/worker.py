@@ -106,16 +106,16 @@ def _record(task: Task, result: Result, checkpoints: Checkpoints) -> dict[str, A
         "config": {**task.plain, "seed": task.config.seed},
         "metrics": result.metrics,
         "missing": result.missing,
-        "history_tail": result.history[-1],
+        "history_tail": result.history[-1] if result.history else {},
         "timing": {**total, "peak_rss_mib": peak},
         "provenance": {**provenance(), "dataset": task.origin},
     }
 
 
 def _csv(rows: list[dict[str, float]]) -> bytes:
-    """Rows as CSV; a float in the shortest form that reads back to the same number."""
+    """Rows as CSV, none for a control; a float in the shortest form that reads back to the same number."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["epoch"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

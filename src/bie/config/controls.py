@@ -1,0 +1,86 @@
+"""Section ``model`` where nothing is trained here: controls, and methods of other packages.
+
+`method` tells these sections apart; the variational autoencoder's has none.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from bie.config.training import Model
+from bie.schema import Count, Float, Int, Name, NonNegative, Positive, Section
+
+
+class Control(Section):
+    """Base of these sections."""
+
+    name: Name
+    method: str
+    n_latent: Annotated[Int, Field(ge=1, le=1000)]
+
+
+class Noise(Control):
+    """See `bie.embedders.noise`."""
+
+    method: Literal["noise"]
+
+
+class BatchOnly(Control):
+    """See `bie.embedders.batch_only`."""
+
+    method: Literal["batch_only"]
+    sd: Positive
+
+
+class LabelsOnly(Control):
+    """See `bie.embedders.labels_only`."""
+
+    method: Literal["labels_only"]
+    sd: Positive
+
+
+class Pca(Control):
+    """See `bie.embedders.pca`."""
+
+    method: Literal["pca"]
+
+
+class Harmony(Control):
+    """See `bie.embedders.harmony`."""
+
+    method: Literal["harmony"]
+    theta: NonNegative
+    iterations: Count
+
+
+class ScviTools(Control):
+    """See `bie.embedders.scvi_tools`."""
+
+    method: Literal["scvi_tools"]
+    n_hidden: Count
+    n_layers: Count
+    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    likelihood: Literal["zinb", "nb", "poisson"]
+    library: Literal["modelled", "observed"]
+    epochs: Count
+    warmup_epochs: Count
+    lr: Positive
+    weight_decay: NonNegative
+    batch_size: Annotated[Int, Field(ge=2)]
+
+
+def _method(section: Any) -> str:
+    given = section.get("method", "vae") if isinstance(section, dict) else getattr(section, "method", "vae")
+    return str(given)
+
+
+AnyModel = Annotated[
+    Annotated[Model, Tag("vae")]
+    | Annotated[Noise, Tag("noise")]
+    | Annotated[BatchOnly, Tag("batch_only")]
+    | Annotated[LabelsOnly, Tag("labels_only")]
+    | Annotated[Pca, Tag("pca")]
+    | Annotated[Harmony, Tag("harmony")]
+    | Annotated[ScviTools, Tag("scvi_tools")],
+    Discriminator(_method),
+]

@@ -1,0 +1,89 @@
+"""scVI as scvi-tools trains it (Gayoso et al. 2022, doi:10.1038/s41587-021-01206-w): `scvi`'s peer."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bie.config import controls
+from bie.data.cells import Cells
+from bie.embedders.base import Joint, Rows, needs
+from bie.seeds import Streams
+
+
+class ScviTools(Joint):
+    """scvi-tools' SCVI, trained on the training cells alone; the latent vectors are posterior means.
+
+    Parameters
+    ----------
+    settings
+        Section ``model``.
+    """
+
+    def __init__(self, settings: controls.ScviTools) -> None:
+        self.settings = settings
+
+    def check(self, cells: Cells, n_train: int) -> None:
+        """Raise `BadInput` without scvi-tools."""
+        needs("scvi-tools>=1.4", "scvi", self.settings.name)
+
+    def latent(self, cells: Cells, train: Rows, streams: Streams) -> NDArray[np.float32]:
+        """Train and embed, on the CPU."""
+        import scvi
+        from anndata import AnnData
+        from pandas import Categorical, DataFrame
+
+        settings = self.settings
+        batch = Categorical(np.asarray(cells.batches)[cells.batch])
+        data = AnnData(cells.counts.copy(), obs=DataFrame({"batch": batch}, index=cells.cell_names))
+        with _global_seed(streams.integer("scvi-tools")):
+            scvi.model.SCVI.setup_anndata(data, batch_key="batch")
+            model = scvi.model.SCVI(
+                data,
+                n_latent=settings.n_latent,
+                n_hidden=settings.n_hidden,
+                n_layers=settings.n_layers,
+                dropout_rate=settings.dropout,
+                gene_likelihood=settings.likelihood,
+                use_observed_lib_size=settings.library == "observed",
+            )
+            none, single = np.zeros(0, np.int64), len(train) % settings.batch_size == 1
+            held_out = np.setdiff1d(np.arange(cells.n_cells), train)
+            model.train(
+                max_epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                accelerator="cpu",
+                datasplitter_kwargs={
+                    "external_indexing": [train, none, held_out],
+                    "drop_last": single,  # their batch norm fails on a minibatch of one cell
+                },
+                plan_kwargs={
+                    "lr": settings.lr,
+                    "weight_decay": settings.weight_decay,
+                    "n_epochs_kl_warmup": settings.warmup_epochs,
+                },
+                enable_progress_bar=False,
+            )
+            return np.asarray(model.get_latent_representation(), np.float32)
+
+
+@contextmanager
+def _global_seed(seed: int) -> Iterator[None]:
+    """Seed the global generators that scvi-tools draws from, and leave them as they were."""
+    import scvi
+    import torch
+
+    numpy_state, python_state, before = np.random.get_state(), random.getstate(), scvi.settings.seed
+    with torch.random.fork_rng(devices=[]):
+        try:
+            scvi.settings.seed = seed
+            yield
+        finally:
+            scvi.settings._seed = before
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+
+
+build = ScviTools

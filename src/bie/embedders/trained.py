@@ -1,0 +1,56 @@
+"""scVI, trained here, with or without a penalty."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bie.config import Model, Train
+from bie.data.cells import Cells
+from bie.embedders.base import Embedder, Latent, Row, Rows
+from bie.models.scvi import Scvi
+from bie.penalties import build_penalty
+from bie.schema import Section
+from bie.seeds import Streams
+from bie.training.checkpoint import Keeper
+from bie.training.fit import embed, fit, loss_terms
+
+
+class Trained(Embedder):
+    """The model, its penalty and the training loop as one embedder.
+
+    Parameters
+    ----------
+    model, penalty, train
+        Sections of the configuration.
+    keeper
+        Of the training's state; see `bie.training.fit.fit`.
+    """
+
+    def __init__(
+        self, model: Model, penalty: tuple[str, Section] | None, train: Train, keeper: Keeper | None = None
+    ) -> None:
+        self.settings, self.penalty, self.train, self.keeper = model, penalty, train, keeper
+
+    def fit(
+        self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
+    ) -> list[Row]:
+        """Train from initial weights; see `bie.training.fit.fit`."""
+        mean_b, var_b = map(torch.from_numpy, cells.library_moments())
+        init = streams.torch("init")
+        sizes = cells.n_genes, cells.n_batches
+        self.model = Scvi(*sizes, self.settings, mean_b, var_b, init, cells.n_labels)
+        penalty = build_penalty(self.penalty, self.settings.n_latent, cells.n_batches, streams)
+        return fit(self.model, penalty, cells, train, test, self.train, streams, on_epoch, self.keeper)
+
+    def embed(self, cells: Cells, rows: Rows) -> Latent:
+        """Posterior means."""
+        return embed(self.model, cells, rows)
+
+    def loss_terms(self, cells: Cells, rows: Rows, streams: Streams) -> Row:
+        """Negative ELBO and its parts."""
+        return loss_terms(self.model, cells, rows, streams)
+
+    def state(self) -> dict[str, Any]:
+        """Weights of the model."""
+        return self.model.state_dict()

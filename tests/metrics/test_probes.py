@@ -1,0 +1,169 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bie.config import Metrics
+from bie.metrics.probes import Probabilities, probe, probe_auc, probe_f1
+from bie.metrics.score import score
+from bie.seeds import Streams
+
+Codes = NDArray[np.int64]
+Embedding = NDArray[np.float64]
+SETTINGS = Metrics.model_validate({"kmeans": {"n_init": 1}, "be": {"neighbours": 10, "pools": None}})
+LOGISTIC, NETWORK = slice(0, 4, 2), slice(1, 4, 2)
+
+
+def f1_by_counts(chosen_n: Codes, batch_n: Codes) -> float:
+    scores = []
+    for b in sorted(set(batch_n.tolist())):
+        pairs = list(zip((chosen_n == b).tolist(), (batch_n == b).tolist(), strict=True))
+        hits, false, missed = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
+        scores.append(2 * hits / (2 * hits + false + missed))
+    return float(sum(scores) / len(scores))
+
+
+def auc_by_pairs(chance_nb: Embedding, batch_n: Codes) -> float:
+    """Share of the pairs (a cell of the batch, a cell of another) in their right order; a tie is half."""
+    areas = []
+    for b in sorted(set(batch_n.tolist())):
+        own, others = chance_nb[batch_n == b, b].tolist(), chance_nb[batch_n != b, b].tolist()
+        pairs = list(itertools.product(own, others))
+        areas.append(sum((x > y) + 0.5 * (x == y) for x, y in pairs) / len(pairs))
+    return float(sum(areas) / len(areas))
+
+
+def batches(shares: list[float], n: int, seed: int = 0) -> Codes:
+    return np.random.default_rng(seed).choice(len(shares), n, p=shares).astype(np.int64)
+
+
+def noise(n: int, d: int, seed: int = 0) -> Embedding:
+    return np.random.default_rng(seed + 100).normal(size=(n, d))
+
+
+def judged(z_nd: Embedding, batch_n: Codes, seed: int = 0) -> tuple[Probabilities, Codes]:
+    """Fitted on the first half, judging the second."""
+    half = len(z_nd) // 2
+    fitted = z_nd[:half], batch_n[:half]
+    return probe(z_nd[half:], batch_n[half:], int(batch_n.max()) + 1, fitted, seed), batch_n[half:]
+
+
+@pytest.mark.parametrize("n_batches", [2, 3])
+def test_scores_equal_their_definitions(n_batches: int) -> None:
+    rng = np.random.default_rng(n_batches)
+    batch_n = rng.integers(n_batches, size=60)
+    probe_pnb = np.round(rng.dirichlet(np.ones(n_batches), (4, 60)), 1)  # rounded: there are ties
+    probe_pnb[1, np.arange(60), batch_n] += 0.3
+    f1 = max(f1_by_counts(chance_nb.argmax(1), batch_n) for chance_nb in probe_pnb)
+    auc = max(auc_by_pairs(chance_nb, batch_n) for chance_nb in probe_pnb)
+    assert probe_f1(probe_pnb, batch_n) == pytest.approx(f1, abs=1e-12)
+    assert probe_auc(probe_pnb, batch_n) == pytest.approx(auc, abs=1e-12)
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.67, 0.33], [0.95, 0.05], [0.6, 0.3, 0.1]])
+def test_separated_batches_are_found(shares: list[float]) -> None:
+    batch_n = batches(shares, 800)
+    probe_pnb, truth_n = judged(noise(800, 4) + 20 * np.eye(3, 4)[batch_n], batch_n)
+    assert probe_f1(probe_pnb, truth_n) == probe_auc(probe_pnb, truth_n) == 1.0
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.67, 0.33], [0.95, 0.05], [0.6, 0.3, 0.1]])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_independence_gives_the_null(shares: list[float], part: str) -> None:
+    n = 1500
+    batch_n, z_nd = batches(shares, 2 * n), noise(2 * n, 5)
+    fitted = None if part == "train" else (z_nd[:n], batch_n[:n])
+    values, missing = score(z_nd[n:], batch_n[n:], len(shares), None, 0, SETTINGS, Streams(0), fitted)
+    assert not {name for name in missing if "probe" in name}
+    f1, auc, null = (values[name] for name in ("probe_f1", "probe_auc", "probe_f1_random"))
+    assert f1 == pytest.approx(null, abs=0.05)
+    assert auc == pytest.approx(0.5, abs=0.1)
+    assert null is not None
+    assert 0.75 / len(shares) < null < 1.3 / len(shares)
+
+
+def xor(n: int) -> tuple[Embedding, Codes]:
+    batch_n, side_n = batches([0.5, 0.5], n), batches([0.5, 0.5], n, seed=1)
+    z_nd = noise(n, 10)
+    z_nd[:, 0] += 4 * side_n
+    z_nd[:, 1] += 4 * (side_n ^ batch_n)
+    return z_nd, batch_n
+
+
+def rings(n: int) -> tuple[Embedding, Codes]:
+    batch_n = batches([0.67, 0.33], n)
+    return noise(n, 10) * (1 + batch_n[:, None]), batch_n
+
+
+@pytest.mark.parametrize("shape", [xor, rings])
+def test_what_no_plane_separates_is_found_by_the_network(shape) -> None:
+    probe_pnb, truth_n = judged(*shape(1600))
+    assert probe_auc(probe_pnb[LOGISTIC], truth_n) < 0.6
+    assert probe_auc(probe_pnb[NETWORK], truth_n) > 0.9
+    assert probe_f1(probe_pnb[LOGISTIC], truth_n) < 0.6
+    assert probe_f1(probe_pnb, truth_n) == probe_f1(probe_pnb[NETWORK], truth_n) > 0.85
+
+
+def test_a_direction_without_variance_to_speak_of_is_found() -> None:
+    """A collapsed dimension may still hold the batch."""
+    batch_n = batches([0.5, 0.5], 600)
+    z_nd = noise(600, 3)
+    z_nd[:, 2] = 1e-4 * batch_n
+    assert probe_f1(*judged(z_nd, batch_n)) == 1.0
+
+
+def test_a_weak_signal_counts_in_a_rare_batch_too() -> None:
+    """The most probable batch is nearly always the large one; the second decision shows what is there."""
+    batch_n = batches([0.8, 0.2], 4000)
+    z_nd = noise(4000, 2)
+    z_nd[:, 0] += 0.7 * batch_n
+    probe_pnb, truth_n = judged(z_nd, batch_n)
+    assert probe_f1(probe_pnb[:2], truth_n) < 0.5
+    assert probe_f1(probe_pnb, truth_n) > 0.56
+
+
+def test_the_optimal_decision_is_reached_but_not_beaten() -> None:
+    """Two gaussians at distance 2: Bayes' rule errs in Phi(-1) of the cells, area Phi(sqrt 2)."""
+    batch_n = batches([0.5, 0.5], 8000)
+    z_nd = noise(8000, 5)
+    z_nd[:, 0] += 2 * batch_n
+    probe_pnb, truth_n = judged(z_nd, batch_n)
+    assert probe_f1(probe_pnb, truth_n) == pytest.approx((1 + math.erf(1 / math.sqrt(2))) / 2, abs=0.015)
+    assert probe_auc(probe_pnb, truth_n) == pytest.approx((1 + math.erf(1)) / 2, abs=0.015)
+
+
+def test_no_cell_is_judged_by_a_probe_that_has_seen_it() -> None:
+    """More dimensions than cells: who has seen a cell knows its batch."""
+    batch_n = batches([0.5, 0.5], 300)
+    probe_pnb = probe(noise(300, 400), batch_n, 2, None, seed=0)
+    assert probe_auc(probe_pnb, batch_n) == pytest.approx(0.5, abs=0.1)
+
+
+def test_halves_share_every_batch() -> None:
+    """Two cells of a batch are one in each half: the probes know it in both."""
+    batch_n = np.array([0] * 40 + [1] * 2)
+    z_nd = noise(42, 3) + 30 * batch_n[:, None]
+    assert probe_f1(probe(z_nd, batch_n, 2, None, seed=0), batch_n) == 1.0
+
+
+def test_same_seed_same_bits() -> None:
+    z_nd, batch_n = rings(400)
+    one, same, other = (judged(z_nd, batch_n, seed)[0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    np.testing.assert_allclose(one.sum(axis=2), 1)
+
+
+def test_batches_that_no_probe_can_know_are_missing() -> None:
+    batch_n = np.array([0, 1, 2] + [0, 1] * 20)
+    z_nd = noise(43, 3)
+    _, missing = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0))
+    assert missing["probe_f1_random"] == missing["probe_auc"] == missing["probe_f1"]
+    assert "single cell" in missing["probe_f1"]
+    _, missing = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0), (z_nd[3:], batch_n[3:]))
+    assert "without training cells" in missing["probe_f1"]
+    values, missing = score(z_nd[3:], batch_n[3:], 3, None, 0, SETTINGS, Streams(0), (z_nd, batch_n))
+    assert "probe_f1" not in missing  # the probes may know more batches than there are to judge
+    assert values["probe_f1"] is not None
