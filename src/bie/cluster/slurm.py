@@ -15,7 +15,7 @@ PATIENCE = 60  # seconds for one command; a controller that is busy or restartin
 _KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
 
 
-class SlurmError(RuntimeError):  # noqa: N818 - reads as what it is
+class SlurmError(RuntimeError):
     """A Slurm command is missing, failed, or gave no answer in time."""
 
 
@@ -101,7 +101,7 @@ class Queued:
 
 
 def queue(jobs: Sequence[str]) -> list[Queued]:
-    """Tasks of these jobs that are in the queue; one that has ended is in it for some minutes or not at all."""
+    """Tasks of these jobs that wait or run; one that has ended is not among them."""
     try:
         return parse_queue(
             run("squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%F_%K|%T|%r")
@@ -195,7 +195,7 @@ class Limits:
 
 
 def limits(user: str, account: str | None = None, qos: str | None = None) -> Limits:
-    """Limits of the cluster for a user under an account and a quality of service, as far as they can be read."""
+    """Limits for a user under an account and a quality of service, as far as they can be read."""
     try:
         settings = parse_config(run("scontrol", "show", "config"))
     except SlurmError:

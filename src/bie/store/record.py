@@ -7,7 +7,7 @@ only if the run is done. What exists is never replaced.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def _write_part(path: Path, content: bytes) -> Path:
     return part
 
 
-def _as_json(value: Mapping[str, Any]) -> bytes:
+def as_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """Indented JSON text; NaN is refused."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -52,7 +53,7 @@ def write_record(folder: Path, record: Mapping[str, Any], files: Mapping[str, by
         return False
     for name, content in files.items():
         write_file(folder / name, content)
-    written = _publish(_write_part(folder / RECORD, _as_json(record)), folder / RECORD)
+    written = _publish(_write_part(folder / RECORD, as_json(record)), folder / RECORD)
     (folder / FAILED).unlink(missing_ok=True)
     return written
 
@@ -82,7 +83,7 @@ def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / RECORD).exists():
         attempt = 1 + int((read(folder / FAILED) or {}).get("attempt", 0))
-        write_file(folder / FAILED, _as_json({**failure, "attempt": attempt}))
+        write_file(folder / FAILED, as_json({**failure, "attempt": attempt}))
 
 
 def done_seeds(config_folder: Path) -> set[int]:
