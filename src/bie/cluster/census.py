@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bie.cluster.folders import SLURM, Launch, read_launches
-from bie.cluster.planned import NOT_TO_DO, Run, planned_runs
+from bie.cluster.planned import Run, planned_runs
 from bie.cluster.states import State, ask, cause_of_exit
 from bie.store.claims import CLAIM, living
+from bie.store.launches import BEFORE
 from bie.store.paths import Tree, seed_name
 from bie.store.record import FAILED, RECORD, read
 
@@ -122,7 +123,7 @@ def _ask_tasks(census: Census, at_work: set[str]) -> None:
     open_tasks = {
         (run.launch.id, run.task): run.launch
         for run in census.runs
-        if run.state != "done" and run.task != NOT_TO_DO
+        if run.state != "done" and run.task != BEFORE
     }
     keys = {place: launch.key_of(place[1]) for place, launch in open_tasks.items()}
     known = ask(key for key in keys.values() if key)

@@ -1,8 +1,6 @@
 """What the folders of the launches say: who started which tasks, where, and what they left there."""
 
 import functools
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +8,11 @@ from typing import Any
 
 from bie.cluster.processes import is_ours
 from bie.cluster.states import Key
+from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, stopped
 from bie.store.paths import Tree
 from bie.store.record import read
 
-LAUNCH, JOBS, POINTS, STOPPED, ENDED = "launch.json", "jobs.json", "points.json", "stopped.json", "ended"
+ENDED = "ended"
 SLURM = "submitit_slurm"
 
 
@@ -73,7 +72,12 @@ class Launch:
     @functools.cached_property
     def stopped(self) -> str:
         """Why the launch stopped itself; empty where it did not."""
-        return str((read(self.folder / STOPPED) or {}).get("reason", ""))
+        return stopped(self.folder) or ""
+
+    @functools.cached_property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """``points.json``: what a run of each grid point is; empty for launches made before there was one."""
+        return read(self.folder / POINTS) or {}
 
     def key_of(self, task: int) -> Key | None:
         """The task as Slurm knows it."""
@@ -96,11 +100,12 @@ class Launch:
         return self._process(self.about, LAUNCH)
 
     @property
-    def processes(self) -> Iterator[Process]:
-        """All processes that work, or hand out work, for a launch on one machine."""
-        if self.launcher != SLURM:
-            noted = [self.launcher_process, *(self._process(job, JOBS) for job in self.jobs)]
-            yield from (process for process in noted if process)
+    def processes(self) -> list[Process]:
+        """The processes that work, or hand out work, for a launch on one machine."""
+        if self.launcher == SLURM:
+            return []
+        noted = [self.launcher_process, *(self._process(job, JOBS) for job in self.jobs)]
+        return list(dict.fromkeys(process for process in noted if process))
 
     def _job_of(self, task: int) -> dict[str, Any] | None:
         return next(
@@ -121,18 +126,11 @@ class Launch:
 
 def read_launches(tree: Tree) -> list[Launch]:
     """All launches of a study that have a plan, in the order in which they were made."""
-    return [_read(path.parent) for path in sorted(tree.launches.glob("*/plan.parquet"))]
+    return [_read(path.parent) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
 
 
 def _read(folder: Path) -> Launch:
     about = folder / LAUNCH
-    since = (about if about.is_file() else folder / "plan.parquet").stat().st_mtime
-    return Launch(folder, read(about) or {}, since, tuple(_list(folder / JOBS)))
+    since = (about if about.is_file() else folder / PLAN).stat().st_mtime
+    return Launch(folder, read(about) or {}, since, tuple(jobs(folder)))
 
-
-def _list(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return []
-    return found if isinstance(found, list) else []

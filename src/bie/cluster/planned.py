@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from bie.analysis.grid import describe_cells, flat
 from bie.cluster.folders import Launch
 from bie.store.identity import SHOWN
-from bie.store.launches import PLAN
+from bie.store.launches import BEFORE, PLAN, TASK
 from bie.store.paths import Tree, seed_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _RUN = ("dataset", "model", "config_id", "seed", "run_id")
-NOT_TO_DO = -1  # task of a run that was done before its launch, or whose launch did not note tasks
 
 
 @dataclass(slots=True)
@@ -26,7 +25,7 @@ class Run:
     Attributes
     ----------
     launch, task
-        The last launch that had it to do, and its task there.
+        The last launch that had it to do, and its task there; `BEFORE` where no launch noted tasks.
     state
         done, running, queued, failed or missing.
     cause, message, failed_at
@@ -59,18 +58,18 @@ def planned_runs(launches: Sequence[Launch]) -> list[Run]:
     """Every run that any of the launches asked for, once, in the order in which it was first asked for."""
     runs: dict[str, Run] = {}
     for launch in launches:
-        for row in _rows(launch):
-            run = runs.get(row[4])
+        for *named, task in _rows(launch):
+            run = runs.get(named[-1])
             if run is None:
-                runs[row[4]] = Run(*row[:5], launch, row[5])
-            elif row[5] != NOT_TO_DO:
-                run.launch, run.task = launch, row[5]
+                runs[named[-1]] = Run(*named, launch, task)
+            elif task != BEFORE:
+                run.launch, run.task = launch, task
     return list(runs.values())
 
 
 def _rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
     table = _read(launch, _RUN)
-    tasks = table["task"].to_pylist() if "task" in table.column_names else [NOT_TO_DO] * len(table)
+    tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
     return zip(*(table[name].to_pylist() for name in _RUN), tasks, strict=True)
 
 
@@ -78,7 +77,7 @@ def _read(launch: Launch, names: Sequence[str]) -> "pa.Table":
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(launch.folder / PLAN)
-    return file.read([name for name in (*names, "task") if name in file.schema_arrow.names])
+    return file.read([name for name in (*names, TASK) if name in file.schema_arrow.names])
 
 
 def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
