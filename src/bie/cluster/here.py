@@ -35,7 +35,7 @@ def run_here(folder: Path, launcher: Local, context: ForkServerContext | None) -
 def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     """Say what came out and what to do next; the exit code."""
     failed, left = board.failed.total(), board.left.total()
-    elsewhere = sum(not task.is_done for task in board.elsewhere)
+    elsewhere = sum(not task.is_done() for task in board.elsewhere)
     before = n_before + board.before + len(board.elsewhere) - elsewhere
     causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
     stopped = f" ({board.interrupted} stopped midway, to go on from there)" if board.interrupted else ""

@@ -112,7 +112,7 @@ class Job:
             signal.signal(number, self._warn)
         if self.place.job is None:
             self._alarm()
-        self._attend([task for task in self.tasks if task.folder not in self.outcomes and not task.is_done])
+        self._attend([task for task in self.tasks if task.folder not in self.outcomes and not task.is_done()])
         self._succeed_the_dead()
         return self._conclude()
 
@@ -191,7 +191,7 @@ class Job:
                 yield task.folder, Outcome("failed", each.cause, each.message)
 
     def _held(self) -> list[Task]:
-        mine = [task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done]
+        mine = [task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done()]
         return [t for t in mine if (living(t.folder) or {"launch": self.folder.name})["launch"] == self.folder.name]
 
     def _status(self, task: Task) -> str | None:
@@ -200,7 +200,7 @@ class Job:
     def _conclude(self) -> int:
         """Exit code of the task."""
         over = ("failed", "elsewhere")
-        left = [task for task in self.tasks if self._status(task) not in over and not task.is_done]
+        left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
         failed = any(outcome.status == "failed" for outcome in self.outcomes.values())
         if not left or stopped(self.folder):
             return FAILED if failed or left else 0

@@ -21,7 +21,7 @@ from bie.config import Local, Settings, SubmititLocal, SubmititSlurm
 from bie.errors import BadInput
 from bie.store.launches import open_launch
 from bie.store.paths import Tree
-from bie.sweep.progress import duration
+from bie.sweep.progress import Scoreboard, duration
 
 UNLIMITED = Limits(sys.maxsize, sys.maxsize, True)
 
@@ -73,6 +73,8 @@ def launch(order: Order, context: ForkServerContext | None) -> int:
     launcher = order.settings.hydra.launcher
     if not isinstance(launcher, Local):
         return _away(order)
+    if not order.runs:
+        return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     folder = _open(order, lambda _: 0)
     return conclude(run_here(folder, launcher, context), order.n_before, order.tree)
 
@@ -85,8 +87,7 @@ def _open(order: Order, task_of: Callable[[int], int]) -> Path:
 def _away(order: Order) -> int:
     """Submit, say so, and return; or stay and watch."""
     if not order.runs:
-        print("nothing to do")
-        return 0
+        return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     seconds = {name: point["seconds"] for name, point in order.points.items()}
     share, room = share_out(order.settings, Counter(order.runs), seconds)
     folder = _open(order, share.task_of).resolve()
