@@ -79,7 +79,9 @@ def cut(
     if n_runs == 0:
         return Cut(0, 1, ())
     if limits.room == 0:
-        raise BadInput("the cluster accepts no further jobs of yours now; wait until some have ended (squeue --me)")
+        raise BadInput(
+            "the cluster accepts no further jobs of yours now; wait until some have ended (squeue --me)"
+        )
     fits = math.ceil(n_runs / limits.room)
     per_task = asked or max(_sensible(n_runs, workers, seconds, time_limit), fits)
     if per_task < fits:

@@ -100,7 +100,9 @@ class Job:
         self.place = Place.here()
         whole = 60.0 * time_limit(launcher, self.settings.site)
         left = self.place.seconds_left(whole)
-        self.deadline = Deadline(None if left is None else left - launcher.signal_delay_s, whole - launcher.signal_delay_s)
+        self.deadline = Deadline(
+            None if left is None else left - launcher.signal_delay_s, whole - launcher.signal_delay_s
+        )
         self.pace = Pace(expected_seconds(folder))
         self.outcomes = dict(self._earlier_failures())
         self.warned = self.started_any = self.progressed = False
@@ -167,7 +169,10 @@ class Job:
         if outcome.status != "failed":
             return
         tripped = self.kind == "runs" and trip(self.folder, self.launcher.max_identical_failures)
-        if tripped or (self.kind == "canary" and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")):
+        if tripped or (
+            self.kind == "canary"
+            and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
+        ):
             print(f"stopping the launch: {stopped(self.folder)}", flush=True)
             cancel_pending(self.folder)
 
@@ -192,7 +197,11 @@ class Job:
 
     def _held(self) -> list[Task]:
         mine = [task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done()]
-        return [t for t in mine if (living(t.folder) or {"launch": self.folder.name})["launch"] == self.folder.name]
+        return [
+            t
+            for t in mine
+            if (living(t.folder) or {"launch": self.folder.name})["launch"] == self.folder.name
+        ]
 
     def _status(self, task: Task) -> str | None:
         return self.outcomes[task.folder].status if task.folder in self.outcomes else None
@@ -210,7 +219,9 @@ class Job:
         if not self.progressed:
             note(self.folder, self.name, Entry("fruitless"))
             if self._fruitless() > self.launcher.max_num_timeout:
-                print("nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True)
+                print(
+                    "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
+                )
                 return TIMEOUT
         return AGAIN
 

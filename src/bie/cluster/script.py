@@ -43,7 +43,9 @@ def cpus(launcher: SubmititSlurm | SubmititLocal, site: Site) -> int:
 def options(launcher: SubmititSlurm, site: Site, logs: Path) -> Options:
     """Options of ``sbatch`` that all arrays of a launch share."""
     asked = resources(launcher, site) | {"cpus_per_task": cpus(launcher, site)}
-    named = {_sbatch_name(key): _sbatch_value(key, value) for key, value in asked.items() if value is not False}
+    named = {
+        _sbatch_name(key): _sbatch_value(key, value) for key, value in asked.items() if value is not False
+    }
     about = {key: getattr(launcher, key) for key in ("comment", "mail_type", "mail_user")}
     extra = {key.replace("_", "-"): value for key, value in launcher.additional_parameters.items()}
     return {
@@ -57,7 +59,11 @@ def options(launcher: SubmititSlurm, site: Site, logs: Path) -> Options:
         "open-mode": "append",
         "output": f"{logs}/%A_%a.log",
         "signal": f"B:USR2@{launcher.signal_delay_s}",
-        **{key: None if value in (None, True) else str(value) for key, value in extra.items() if value is not False},
+        **{
+            key: None if value in (None, True) else str(value)
+            for key, value in extra.items()
+            if value is not False
+        },
     }
 
 
@@ -73,7 +79,10 @@ def _sbatch_value(key: str, value: Any) -> str | None:
 
 def header(listed: Options) -> list[str]:
     """Options as lines of a batch script."""
-    return [f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={shlex.quote(value)}" for key, value in listed.items()]
+    return [
+        f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={shlex.quote(value)}"
+        for key, value in listed.items()
+    ]
 
 
 def script(launcher: SubmititSlurm | SubmititLocal, site: Site, folder: Path) -> str:
@@ -92,7 +101,9 @@ def script(launcher: SubmititSlurm | SubmititLocal, site: Site, folder: Path) ->
         "@SETUP@": "\n".join(_setup(launcher, site)),
         "@PLACE@": _ON_SLURM if slurm else _HERE,
         "@CANCELLED@": "" if slurm else '[ -z "$cancelled" ] || note 143',
-        "@REQUEUE@": 'scontrol requeue "$job"' if slurm else 'exec bash "$0" "$kind" "$first" "$index" $((restart + 1))',
+        "@REQUEUE@": 'scontrol requeue "$job"'
+        if slurm
+        else 'exec bash "$0" "$kind" "$first" "$index" $((restart + 1))',
     }
     return "\n".join(["#!/bin/bash", *lines, _fill(_BODY, filled)])
 

@@ -44,7 +44,9 @@ def submit(folder: Path, settings: Settings, cut: Cut, n_points: int) -> Iterato
 # ---- Slurm
 
 
-def _arrays(folder: Path, launcher: SubmititSlurm, settings: Settings, cut: Cut, canary: int) -> Iterator[str]:
+def _arrays(
+    folder: Path, launcher: SubmititSlurm, settings: Settings, cut: Cut, canary: int
+) -> Iterator[str]:
     """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all of them."""
     common = options(launcher, settings.site, folder / "logs")
     first = [launcher.dependency] if launcher.dependency else []
@@ -106,11 +108,22 @@ def lane_count(settings: Settings) -> int:
 
 def _rehearse(folder: Path, lanes: int, n_tasks: int, canary: int) -> str:
     """Start one detached process that sees to all tasks; it leads a process group of its own."""
-    text = _LANES.format(folder=shlex.quote(str(folder)), lanes=lanes, n_tasks=n_tasks, canary=canary, stopped=STOPPED, script=SCRIPT)
+    text = _LANES.format(
+        folder=shlex.quote(str(folder)),
+        lanes=lanes,
+        n_tasks=n_tasks,
+        canary=canary,
+        stopped=STOPPED,
+        script=SCRIPT,
+    )
     write_file(folder / LANES, text.encode())
     with (folder / "logs" / "local.log").open("ab") as log:
         pid = subprocess.Popen(
-            ["bash", str(folder / LANES)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            ["bash", str(folder / LANES)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         ).pid
     here = {"pid": pid, "host": platform.node()}
     listed = [("canary", task) for task in range(canary)] + [("runs", task) for task in range(n_tasks)]
