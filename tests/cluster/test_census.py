@@ -150,7 +150,12 @@ def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch
     first = take_census(disk.tree)
     looked: list[str] = []
     exists = os.path.exists
-    monkeypatch.setattr(os.path, "exists", lambda path: looked.append(str(path)) or exists(path))
+
+    def look(path: str) -> bool:
+        looked.append(str(path))
+        return exists(path)
+
+    monkeypatch.setattr(os.path, "exists", look)
     disk.run(point, 1, "record.json")
     second = take_census(disk.tree, first)
     assert Counter(run.state for run in second.runs) == {"done": 2, "missing": 1}

@@ -26,8 +26,8 @@ def test_the_table_counts_by_grid_point(disk: Any, point: Any, slurm: Any, capsy
     out = capsys.readouterr().out
     header, first, second, *rest = out.splitlines()
     assert re.fullmatch(r"adhoc · launch \S+ · \d s · 1 of 11 tasks running, 0 waiting", header)
-    assert first.split() == "zinb scvi_mine mine.scale=1000 1/3 queued 1 failed 1 (timeout)".split()
-    assert second.split() == "zinb scvi_mine mine.scale=5000 0/3 queued 1 failed 2 (nan, timeout)".split()
+    assert " ".join(first.split()) == "zinb scvi_mine mine.scale=1000 1/3 queued 1 failed 1 (timeout)"
+    assert " ".join(second.split()) == "zinb scvi_mine mine.scale=5000 0/3 queued 1 failed 2 (nan, timeout)"
     assert rest[0] == "3 failures = 2 causes:"
     assert f"bie logs {large.run_id(0)[:12]}" in out
     assert f"bie cancel {disk.root}" in rest[-1]
