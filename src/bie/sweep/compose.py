@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from bie.errors import BadInput
 
-GROUPS = ("dataset", "model", "preset", "train", "study", "hydra/launcher")
+GROUPS = ("dataset", "model", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
 
 
@@ -88,6 +88,21 @@ class Configurations:
         groups = {group: names for group, names in self.groups.items() if group != "preset"}
         choices = [(group, choice) for group, names in groups.items() for choice in names]
         return {key for group, choice in choices for key in _leaves(self.compose({group: choice}))}
+
+    def misplaced(self, key: str, choices: Mapping[str, str]) -> BadInput | None:
+        """Error for a key that acts under another choice of its own group; None if there is none."""
+        group = next((name for name in GROUPS if key.startswith(f"{name.replace('/', '.')}.")), None)
+        for choice in self.groups[group] if group else ():
+            if group and key in _leaves(self.compose({group: choice})):
+                return BadInput(
+                    f"{key} is a setting of {group}={choice}, not of {group}={self._chosen(group, choices)}"
+                )
+        return None
+
+    def _chosen(self, group: str, choices: Mapping[str, str]) -> str:
+        return choices.get(group) or next(
+            c for c in self.groups[group] if self.compose({group: c}) == self.compose({})
+        )
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""

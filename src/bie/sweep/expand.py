@@ -17,6 +17,8 @@ from bie.sweep.grammar import Axis, read_axes
 _SETTINGS = tuple(Settings.model_fields)
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
+_OPEN = ("site.environment", "hydra.launcher.additional_parameters")
+"""Sections of any keys: variables, options of sbatch."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,18 @@ class Combination:
 
 @dataclass(frozen=True)
 class Expansion:
-    """What was typed, understood: settings of the launch and all combinations."""
+    """What was typed, understood: settings of the launch, keys that were given, and all combinations."""
 
     settings: Settings
+    given: frozenset[str]
     combinations: list[Combination]
     swept: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What was typed about the launch and has no effect."""
+        silent = self.settings.inactive()
+        return [f"{key} has no effect with {why}" for key, why in silent.items() if key in self.given]
 
 
 def expand(overrides: Sequence[str], configurations: Configurations) -> Expansion:
@@ -66,7 +75,8 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
         for values in itertools.product(*(axis.values for axis in axes))
     ]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
-    return Expansion(settings, combinations, swept)
+    given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
+    return Expansion(settings, given, combinations, swept)
 
 
 def _with_study(overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
@@ -98,15 +108,44 @@ def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
     choices, keys = _choices(fixed)
     plain = copy.deepcopy(configurations.compose(choices))
     for key, value in keys.items():
-        if key.split(".")[0] in _SETTINGS and not _assign(plain, key, value):
-            raise configurations.unknown(key, choices)
+        if key.split(".")[0] in _SETTINGS and not (_extend(plain, key, value) or _assign(plain, key, value)):
+            raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
     return validated(Settings, {key: plain[key] for key in _SETTINGS})
+
+
+def amended(stored: Plain, overrides: Sequence[str], configurations: Configurations) -> Settings:
+    """Settings of an earlier launch, with what was typed about launcher and site changed.
+
+    Raises
+    ------
+    BadInput
+        Something else was typed, or cannot be read, is unknown or out of range.
+    """
+    axes = read_axes(overrides, configurations.groups)
+    for axis in axes:
+        for key in axis.keys:
+            if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site"):
+                raise BadInput(
+                    f"{key}: only launcher and site can be changed, to one value; runs stay as they are"
+                )
+    choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
+    plain, chosen = copy.deepcopy(stored), copy.deepcopy(configurations.compose(choices))
+    plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
+    for key, value in keys.items():
+        if not (_extend(plain, key, value) or _assign(plain, key, value)):
+            raise configurations.unknown(key, choices)
+    return validated(Settings, plain)
+
+
+def _names(section: str, choices: Mapping[str, str]) -> bool:
+    return any(group.split("/")[0] == section for group in choices)
 
 
 def _combination(
     assigned: Mapping[str, Any], seeds: tuple[Any, ...], axes: Sequence[Axis], configurations: Configurations
 ) -> Combination:
-    choices, keys = _choices(assigned)
+    choices, given = _choices(assigned)
+    keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
     plain = copy.deepcopy(configurations.compose(choices))
     silent = []
     for key, value in keys.items():
@@ -164,6 +203,22 @@ def _assign(plain: Plain, key: str, value: Any) -> bool:
         return all(_assign(node[leaf], str(inner), item) for inner, item in value.items())
     node[leaf] = _interpolated(plain, value)
     return True
+
+
+def _extend(plain: Plain, key: str, value: Any) -> bool:
+    """Set an entry of a section that is open to any, or all of them; False where `key` is none of it."""
+    for name in _OPEN:
+        *sections, leaf = name.split(".")
+        node = _lookup(plain, ".".join(sections))
+        if not isinstance(node, dict) or leaf not in node:
+            continue
+        if key == name and isinstance(value, dict):
+            node[leaf] = value
+            return True
+        if key.startswith(f"{name}."):
+            node[leaf] = {**node[leaf], key.removeprefix(f"{name}."): _interpolated(plain, value)}
+            return True
+    return False
 
 
 def _interpolated(plain: Plain, value: Any) -> Any:
