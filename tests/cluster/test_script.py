@@ -142,7 +142,8 @@ def start(launch: Path, body: str) -> "subprocess.Popen[str]":
 
 def ended(launch: Path) -> dict:
     assert list((launch / "tmp").iterdir()) == [], "the unpacked source was left behind"
-    return json.loads((launch / "ended" / "7").read_text())
+    told: dict = json.loads((launch / "ended" / "7").read_text())
+    return told
 
 
 @pytest.mark.parametrize("code", [0, 1, 124])
