@@ -134,7 +134,19 @@ def test_trajectories_are_equal_over_twenty_steps(changed: dict[str, Any]) -> No
     assert (ends[0] - ends[1]).norm() < 1e-4 * (ends[0] - first).norm()
 
 
-MINE = {"scale": 10.0, "critic": "mlp", "n_hidden": 40, "n_layers": 2, "lr": 1e-3, "steps": 3, "ema": 0.1}
+MINE = {
+    "scale": 10.0,
+    "critic": "mlp",
+    "n_hidden": 40,
+    "n_layers": 2,
+    "batch_input": "onehot",
+    "critic_training": "adam",
+    "estimator": "dv",
+    "lr": 1e-3,
+    "steps": 3,
+    "ema": 0.1,
+    "warm_start": 0,
+}
 ADVERSARIAL = {
     "scale": 10.0,
     "objective": "reversal",

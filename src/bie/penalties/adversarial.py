@@ -67,7 +67,7 @@ class AdversarialPenalty(Penalty):
     ===============  ==============================================================================
 
     ``ramp=ganin`` lets the weight grow with the training, ``2 / (1 + e^(-10 progress)) - 1``, from 0, so that
-    the classifier knows something when the encoder begins to listen to it; ``constant`` is 1. Where the batches
+    the classifier knows something when the encoder begins to listen to it; ``constant`` is 1. Where batches
     differ strongly a ramp comes too late: once they lie apart in the latent space, the classifier is always
     right, and the gradient of its cross-entropy, whatever its sign, is 0 (docs/penalties.md).
 
