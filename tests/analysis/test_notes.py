@@ -27,7 +27,7 @@ def test_failed_missing_and_unreadable_runs_are_counted_apart(disk: Any, point: 
     disk.record(point(), 4, {"ari": 0.5}).write_text("")
     failed, unreadable, missing = notes_of(disk)
     folder = f"runs/zinb/scvi/{point().id[:12]}"
-    assert failed == f"3 runs failed: nan 2, timeout 1 (why: {folder}/seed=0001/failed.json)"
+    assert failed == "3 runs failed: nan 2, timeout 1 (why: bie logs --failed)"
     assert unreadable.startswith(f"cannot be read, left out: {folder}/seed=0004/record.json")
     assert missing.startswith("3 runs missing: ")
 

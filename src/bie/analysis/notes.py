@@ -28,12 +28,12 @@ def _absent(runs: "pd.DataFrame") -> Iterator[str]:
     failed = runs[runs["state"] == "failed"]
     if len(failed):
         causes = ", ".join(f"{cause} {n}" for cause, n in _counts(failed["cause"]))
-        yield f"{_runs(len(failed))} failed: {causes} (why: {failed['where'].iloc[0]})"
+        yield f"{_runs(len(failed))} failed: {causes} (why: bie logs --failed)"
     for where in runs.loc[runs["state"] == "unreadable", "where"]:
         yield f"cannot be read, left out: {where} (remove it to run this again)"
     missing = int((runs["state"] == "missing").sum())
     if missing:
-        yield f"{_runs(missing)} missing: asked for, not done (the same command again completes the study)"
+        yield f"{_runs(missing)} missing: asked for, not done (bie retry completes the study)"
 
 
 def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[str]:

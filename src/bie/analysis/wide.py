@@ -12,8 +12,9 @@ from bie.store.identity import SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("asw", "nmi", "ari", "uca", "be", "mi_ross", "elbo")
-SHARES = {"be": "be_ratio"}  # shown in brackets behind the metric: the share of what can be attained
+METRICS = ("asw", "nmi", "ari", "be", "probe_f1", "mi_ross", "elbo")
+BRACKETS = {"be": ("be_ratio", "of ceiling"), "probe_f1": ("probe_f1_random", "of noise")}
+"""What is shown behind a metric: another one, and what it says."""
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 NOTHING, INCOMPLETE = "–", "†"
 
@@ -66,7 +67,7 @@ def wide_tables(study: Study, summary: "pd.DataFrame", split: str) -> Iterator[T
 
 def _heading(metric: str) -> str:
     arrow = ARROWS[CARDS[metric].direction]
-    return label(metric) + arrow + (" (of ceiling)" if metric in SHARES else "")
+    return label(metric) + arrow + (f" ({BRACKETS[metric][1]})" if metric in BRACKETS else "")
 
 
 def _units(metrics: list[str]) -> list[str]:
@@ -75,9 +76,9 @@ def _units(metrics: list[str]) -> list[str]:
 
 
 def _cell(figures: Mapping[tuple[str, str], Mapping[Any, Any]], config: str, metric: str) -> str:
-    row, share = figures[config, metric], figures.get((config, SHARES.get(metric, "")))
+    row, beside = figures[config, metric], figures.get((config, BRACKETS.get(metric, ("", ""))[0]))
     text = mean_sd(row["mean"], row["sd"]) + ("" if row["complete"] else INCOMPLETE)
-    return f"{text} ({_short(format(share['mean'], '.2f'))})" if share and share["n"] else text
+    return f"{text} ({_short(format(beside['mean'], '.2f'))})" if beside and beside["n"] else text
 
 
 def mean_sd(mean: float, sd: float) -> str:

@@ -48,9 +48,10 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     ]
     code = 1 if failed or left or elsewhere else 0
     print(f"{', '.join(part for part in parts if part)}.   exit {code}")
+    if failed:
+        print(f"  bie logs --failed {tree.root}      why")
     if code:
-        why = "; failed.json beside a run says why it failed" if failed else ""
-        print(f"  the same command again runs only what is missing{why}")
+        print(f"  bie retry {tree.root}      what failed or is missing, again")
     print(f"  bie aggregate {tree.root}      table")
     print(f"tree: {tree.root}")
     return code
