@@ -1,5 +1,6 @@
 """``bie retry``: failed and missing runs once more, by the way that ``run`` takes."""
 
+import copy
 import json
 import os
 import shutil
@@ -88,7 +89,7 @@ def test_cells_that_are_gone_are_named(study: Tree, capsys: Printed):
 
 
 def test_settings_of_the_last_launch_stay_unless_changed(configurations: Configurations):
-    plain = stored("submitit_slurm", configurations)
+    plain = copy.deepcopy(stored("submitit_slurm", configurations))
     plain["hydra"]["launcher"] |= {"qos": "long", "timeout_min": 30}
     plain["version"] = "v7"
     settings = amended(plain, ["hydra.launcher.timeout_min=60", "site=spartan"], configurations)
