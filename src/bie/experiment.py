@@ -18,6 +18,7 @@ from bie.metrics.score import score
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
 from bie.seeds import Streams
+from bie.training.checkpoint import Keeper
 from bie.training.fit import embed, fit, loss_terms
 
 Scores = dict[str, float | None]
@@ -48,8 +49,22 @@ class Result:
     seconds: dict[str, float]
 
 
-def experiment(config: RunConfig, cells: Cells, on_epoch: Callable[[dict[str, float]], None]) -> Result:
+def experiment(
+    config: RunConfig,
+    cells: Cells,
+    on_epoch: Callable[[dict[str, float]], None],
+    keeper: Keeper | None = None,
+) -> Result:
     """Run one experiment. The same config and cells give the same result, timing apart.
+
+    Parameters
+    ----------
+    config, cells
+        What to run, on what.
+    on_epoch
+        Called with each row of the history as it is made.
+    keeper
+        Lets the training go on from an earlier one's state, and leaves its own; see `fit`.
 
     Raises
     ------
@@ -63,7 +78,7 @@ def experiment(config: RunConfig, cells: Cells, on_epoch: Callable[[dict[str, fl
     mean_b, var_b = map(torch.from_numpy, cells.library_moments())
     model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, streams.torch("init"))
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
-    history = fit(model, penalty, cells, train, test, config.train, streams, on_epoch)
+    history = fit(model, penalty, cells, train, test, config.train, streams, on_epoch, keeper)
     clock.lap("fit")
 
     z = {part: _finite(embed(model, cells, rows)) for part, rows in parts.items()}

@@ -4,8 +4,6 @@ Overrides are Hydra's: ``model=scvi,scvi_mine mine.scale=1000,5000 'seed=range(1
 """
 
 import argparse
-import contextlib
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,7 +56,7 @@ def _print_config(expansion: "Expansion") -> int:
 def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: list[str]) -> int:
     from bie.store.launches import open_launch
     from bie.sweep.datasets import Datasets
-    from bie.sweep.local import Pool, WorkersCannotStart, run_here
+    from bie.sweep.local import InThisProcess, Pool, WorkersCannotStart, stoppable
     from bie.sweep.outline import outline
     from bie.sweep.plan import make_plan
     from bie.sweep.progress import Scoreboard, display
@@ -73,11 +71,13 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
     if tasks:
         folder = open_launch(tree, typed, plan.columns())
         try:
-            with _terminable(), display(board) as observer:
-                if context is None:
-                    run_here(tasks, observer)
-                else:
-                    Pool(context, board.n_workers, folder / "logs").run(tasks, observer)
+            pool = (
+                InThisProcess(folder.name)
+                if context is None
+                else Pool(context, board.n_workers, folder / "logs", folder.name)
+            )
+            with stoppable(pool.interrupt), display(board) as observer:
+                pool.run(tasks, observer)
         except KeyboardInterrupt:
             print("stopped; what was finished is kept")
         except WorkersCannotStart as error:
@@ -111,31 +111,21 @@ def _origin(point: "Point") -> dict[str, object]:
     return {"sha256": point.plain["dataset"]["sha256"], **local}
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop the launch as Ctrl-C does."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _conclude(board: "Scoreboard", plan: "Plan", tree: "Tree") -> int:
     """Say what came out and what to do next."""
     failed, left = board.failed.total(), board.left.total()
+    elsewhere = sum(not task.is_done() for task in board.elsewhere)
+    before = len(plan.done) + board.before + len(board.elsewhere) - elsewhere
     causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
+    stopped = f" ({board.interrupted} stopped midway, to go on from there)" if board.interrupted else ""
     parts = [
         f"done {board.done}",
         f"failed {failed} ({causes})" if failed else "",
-        f"not run {left}" if left else "",
-        f"{len(plan.done)} were done before" if plan.done else "",
+        f"not run {left}{stopped}" if left else "",
+        f"{elsewhere} are being done by another launch" if elsewhere else "",
+        f"{before} were done before" if before else "",
     ]
-    code = 1 if failed or left else 0
+    code = 1 if failed or left or elsewhere else 0
     print(f"{', '.join(part for part in parts if part)}.   exit {code}")
     if code:
         print(

@@ -29,13 +29,13 @@ def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
     assert board.seconds_left() is None
     first = task_of("scvi", 0)
     board.started(0, first)
-    board.ended(0, first, Outcome(None, "", SCORES, 10.0))
+    board.ended(0, first, Outcome("done", scores=SCORES, seconds=10.0))
     assert board.seconds_left() == pytest.approx((2 * 10 + 2 * 10) / 2), (
         "an unknown model is guessed from the others"
     )
     second = task_of("scvi_mine", 0)
     board.started(1, second)
-    board.ended(1, second, Outcome(None, "", SCORES, 30.0))
+    board.ended(1, second, Outcome("done", scores=SCORES, seconds=30.0))
     assert board.seconds_left() == pytest.approx((2 * 10 + 1 * 30) / 2)
     board.started(0, task_of("scvi", 1))
     board.epoch(0, 5)
@@ -46,7 +46,7 @@ def test_failures_do_not_teach_how_long_runs_take(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     task = task_of("scvi", 0)
     board.started(0, task)
-    board.ended(0, task, Outcome("nan", "loss is nan", {}, 0.1))
+    board.ended(0, task, Outcome("failed", "nan", "loss is nan"))
     assert board.seconds_left() is None
     assert board.line() == "1/2   1 worker   running 0   failed 1"
 
@@ -56,7 +56,7 @@ def test_a_line_per_run_greps_well(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     with Lines(board, stream) as lines:
         for seed, outcome in enumerate(
-            [Outcome(None, "", SCORES, 72.0), Outcome("nan", "elbo is nan\nmore", {}, 1.0)]
+            [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
         ):
             task = task_of("scvi", seed)
             lines.started(0, task)

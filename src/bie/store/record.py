@@ -7,23 +7,25 @@ only if the run is done. What exists is never replaced.
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bie.store.paths import Tree
 
-RECORD, FAILED, HISTORY = "record.json", "failed.json", "history.csv"
+RECORD, FAILED, HISTORY, CHECKPOINT = "record.json", "failed.json", "history.csv", "checkpoint.pt"
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a whole file or nothing: temporary name, flush to disk, rename."""
-    part = _write_part(path, content)
+    part = write_part(path, content)
     part.replace(path)
 
 
-def _write_part(path: Path, content: bytes) -> Path:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+def write_part(path: Path, content: bytes) -> Path:
+    """Write a file beside `path`, under a name that nobody else uses, to be moved or linked there."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # not the process id: nodes share folders
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -52,8 +54,9 @@ def write_record(folder: Path, record: Mapping[str, Any], files: Mapping[str, by
         return False
     for name, content in files.items():
         write_file(folder / name, content)
-    written = _publish(_write_part(folder / RECORD, _as_json(record)), folder / RECORD)
-    (folder / FAILED).unlink(missing_ok=True)
+    written = _publish(write_part(folder / RECORD, _as_json(record)), folder / RECORD)
+    for name in (FAILED, CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
     return written
 
 

@@ -5,13 +5,14 @@ costs milliseconds and little memory. Each talks to its parent through a pipe; a
 down the run it was at, whose failure the parent then records, and is replaced.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -19,9 +20,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
-from bie.sweep.task import Outcome, Task, leave_failure
+from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 
 _PRELOAD = ["bie.sweep.worker", "sklearn.cluster", "sklearn.metrics", "sklearn.neighbors"]
+_TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+"""Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -35,7 +38,10 @@ class Observer(Protocol):
         """A worker finished an epoch of its task."""
 
     def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        """A task is done or has failed."""
+        """A task is over, in one way or another."""
+
+    def stopping(self) -> None:
+        """The launch was asked to stop; what runs goes on to the end of its epoch."""
 
 
 class WorkersCannotStart(RuntimeError):  # noqa: N818
@@ -53,18 +59,84 @@ def warm_up() -> ForkServerContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    forkserver.ensure_running()
+    with ignored(*_TO_THE_GROUP):  # which the server inherits, and the workers from it
+        forkserver.ensure_running()
     return context
 
 
-def run_here(tasks: Iterable[Task], observer: Observer) -> None:
-    """Run tasks one after the other in this process: for debuggers and profilers."""
-    from bie.sweep.worker import execute
+@contextlib.contextmanager
+def ignored(*signals: signal.Signals) -> Iterator[None]:
+    """Ignore signals for a while."""
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
-    for task in tasks:
-        observer.started(0, task)
-        outcome = execute(task, lambda row: observer.epoch(0, int(row["epoch"])))
-        observer.ended(0, task, outcome)
+
+@contextlib.contextmanager
+def stoppable(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM call `interrupt`, and the second raise KeyboardInterrupt."""
+    asked = False
+
+    def stop(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        interrupt()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+Admit = Callable[[Task], bool]
+
+
+def everything(task: Task) -> bool:
+    """Admit any task."""
+    return True
+
+
+class InThisProcess:
+    """Runs tasks one after the other in this process: for debuggers and profilers.
+
+    Parameters
+    ----------
+    launch
+        Id of the launch, for the claims.
+    """
+
+    def __init__(self, launch: str | None = None) -> None:
+        self._launch, self._interrupted = launch, False
+
+    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
+        """Run all tasks that `admit` says yes to, when their turn comes; see `Pool.run`."""
+        from bie.sweep.worker import execute
+
+        for task in tasks:
+            if self._interrupted:
+                observer.stopping()
+                return
+            if admit(task):
+                observer.started(0, task)
+                outcome = execute(
+                    task,
+                    lambda row: observer.epoch(0, int(row["epoch"])),
+                    lambda: self._interrupted,
+                    self._launch,
+                )
+                observer.ended(0, task, outcome)
+
+    def interrupt(self) -> None:
+        """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
+        self._interrupted = True
 
 
 @dataclass
@@ -86,46 +158,77 @@ class Pool:
         Number of processes.
     logs
         Folder for what the workers print, ``worker-0.log`` and so on.
+    launch
+        Id of the launch, for the claims.
     """
 
-    def __init__(self, context: ForkServerContext, n_workers: int, logs: Path) -> None:
-        self._context, self._logs = context, logs
+    def __init__(
+        self, context: ForkServerContext, n_workers: int, logs: Path, launch: str | None = None
+    ) -> None:
+        self._context, self._logs, self._launch = context, logs, launch
+        # Nothing is ever sent: once the parent has closed its end, everybody finds the pipe closed.
+        self._closed, self._open = context.Pipe(duplex=False)
         self._workers = [self._start(slot) for slot in range(n_workers)]
 
-    def run(self, tasks: Iterable[Task], observer: Observer) -> None:
-        """Run all tasks. Returns when each is done or has failed; stops all workers on any exception."""
+    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
+        """Run all tasks. Returns when each has ended; stops all workers on any exception.
+
+        Parameters
+        ----------
+        tasks
+            In the order in which they are to start.
+        observer
+            Is told how they get on.
+        admit
+            Asked when a worker is free for a task; a task that it declines is left out.
+        """
         queue = deque(tasks)
+        interrupted = False
         try:
             while queue or any(worker.task for worker in self._workers):
-                ready = wait([worker.pipe for worker in self._workers])
+                pipes = [worker.pipe for worker in self._workers]
+                ready = wait(pipes if interrupted else [*pipes, self._closed])
+                if self._closed in ready:
+                    interrupted = True
+                    queue.clear()
+                    observer.stopping()
                 for slot, worker in enumerate(self._workers):
                     if worker.pipe in ready:
-                        self._attend(slot, queue, observer)
+                        self._attend(slot, queue, observer, admit)
         finally:
             self.stop()
 
+    def interrupt(self) -> None:
+        """Let the workers stop after the epoch they are at, with checkpoints; then `run` returns.
+
+        Safe in a signal handler, and more than once.
+        """
+        self._open.close()
+
     def stop(self) -> None:
-        """End all workers at once; what they had not finished leaves no trace."""
+        """End all workers at once; what they had not finished leaves its last checkpoint at most."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
+            if worker.task:
+                disclaim(worker.task)
 
     def _start(self, slot: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         log = self._logs / f"worker-{slot}.log"
-        process = self._context.Process(target=_serve, args=(theirs, log), daemon=True)
+        arguments = (theirs, self._closed, log, self._launch)
+        process = self._context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
 
-    def _attend(self, slot: int, queue: deque[Task], observer: Observer) -> None:
+    def _attend(self, slot: int, queue: deque[Task], observer: Observer, admit: Admit) -> None:
         worker = self._workers[slot]
         try:
             message = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._bury(slot, observer)
-            worker = self._workers[slot]
             return
         if isinstance(message, int):
             observer.epoch(slot, message)
@@ -133,7 +236,7 @@ class Pool:
         worker.ready = True
         if message is not None and worker.task is not None:
             observer.ended(slot, worker.task, message)
-        worker.task = queue.popleft() if queue else None
+        worker.task = _next(queue, admit)
         if worker.task is not None:
             observer.started(slot, worker.task)
             worker.pipe.send(worker.task)
@@ -147,8 +250,17 @@ class Pool:
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         if worker.task is not None:
             message = f"its worker process ended with {_ending(worker.process.exitcode)}"
-            observer.ended(slot, worker.task, leave_failure(worker.task, "killed", message))
+            observer.ended(slot, worker.task, leave_killed(worker.task, message))
         self._workers[slot] = self._start(slot)
+
+
+def _next(queue: deque[Task], admit: Admit) -> Task | None:
+    """The first task that is admitted; those before it are dropped."""
+    while queue:
+        task = queue.popleft()
+        if admit(task):
+            return task
+    return None
 
 
 def _ending(exitcode: int | None) -> str:
@@ -158,10 +270,10 @@ def _ending(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-def _serve(pipe: Connection, log: Path) -> None:
+def _serve(pipe: Connection, closed: Connection, log: Path, launch: str | None) -> None:
     """Body of a worker: take tasks until the pipe or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in _TO_THE_GROUP:
+        signal.signal(number, signal.SIG_IGN)
     _print_to(log)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     from bie.sweep.worker import execute
@@ -174,7 +286,7 @@ def _serve(pipe: Connection, log: Path) -> None:
         except EOFError:
             return
         print(f"--- {task.folder}", flush=True)
-        outcome = execute(task, lambda row: _tell(pipe, int(row["epoch"])))
+        outcome = execute(task, lambda row: _tell(pipe, int(row["epoch"])), closed.poll, launch)
 
 
 def _tell(pipe: Connection, message: Outcome | int | None) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from bie.sweep.task import Outcome, Task
+from bie.sweep.task import Outcome, Status, Task
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 BAR = 20
 QUIET = 60  # seconds without a line
+STOPPING = "stopping after this epoch; again to stop at once"
+
+
+_SAID: Mapping[Status, str] = {
+    "before": "was done already:",
+    "elsewhere": "is being done by another launch:",
+    "interrupted": "stopped, with a checkpoint:",
+}
 
 
 class Scoreboard:
@@ -31,6 +39,9 @@ class Scoreboard:
         self.left, self.n_workers = Counter(n_tasks), n_workers
         self.total = sum(n_tasks.values())
         self.done = 0
+        self.before = 0
+        self.elsewhere: list[Task] = []
+        self.interrupted = 0
         self.failed: Counter[str] = Counter()
         self.running: dict[int, tuple[Task, float]] = {}
         self.shares: dict[int, float] = {}
@@ -46,15 +57,24 @@ class Scoreboard:
         self.shares[slot] = epoch / self.running[slot][0].config.train.epochs
 
     def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        """Count a run and learn from its time."""
+        """Count a run and learn from its time. One that was interrupted is still left to do."""
         del self.running[slot]
         model = task.config.model.name
-        self.left[model] -= 1
+        self.left[model] -= outcome.status != "interrupted"
+        self.interrupted += outcome.status == "interrupted"
+        self.before += outcome.status == "before"
+        if outcome.status == "elsewhere":
+            self.elsewhere.append(task)
         if outcome.cause:
             self.failed[outcome.cause] += 1
-        else:
+        if outcome.status == "done":
             self.done += 1
             self._seconds.setdefault(model, []).append(outcome.seconds)
+
+    @property
+    def over(self) -> int:
+        """Runs that this launch is through with."""
+        return self.total - self.left.total()
 
     def seconds_left(self) -> float | None:
         """Estimate from the runs so far; None while nothing is known."""
@@ -73,14 +93,13 @@ class Scoreboard:
 
     def line(self) -> str:
         """One line: how many, how many failed, how long still."""
-        ended = self.done + sum(self.failed.values())
         left = self.seconds_left()
         parts = [
-            f"{ended}/{self.total}",
+            f"{self.over}/{self.total}",
             f"{self.n_workers} worker{'s' * (self.n_workers != 1)}",
             f"running {len(self.running)}",
             f"failed {sum(self.failed.values())}",
-            f"left {duration(left)}" if left is not None and ended < self.total else "",
+            f"left {duration(left)}" if left is not None and self.over < self.total else "",
         ]
         return "   ".join(part for part in parts if part)
 
@@ -111,6 +130,10 @@ class Lines:
         """Print how the run ended and how the launch stands."""
         self.board.ended(slot, task, outcome)
         self._say(ending(task, outcome))
+
+    def stopping(self) -> None:
+        """Say what happens now."""
+        self._say(STOPPING)
 
     def _say(self, news: str) -> None:
         self._said = time.monotonic()
@@ -152,13 +175,16 @@ class Display:
         elif self._live:
             self._live.console.print(f"  {news}", style="red", highlight=False, markup=False)
 
+    def stopping(self) -> None:
+        """Say what happens now, and leave it on the screen."""
+        if self._live:
+            self._live.console.print(f"  {STOPPING}", highlight=False, markup=False)
+
     def _text(self) -> "Text":
         from rich.text import Text
 
         board = self.board
-        share = (
-            board.done + sum(board.failed.values()) + sum(board.shares[s] for s in board.running)
-        ) / board.total
+        share = (board.over + sum(board.shares[s] for s in board.running)) / board.total
         full = round(BAR * share)
         seeds = sorted({task.config.seed for task, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
@@ -178,6 +204,8 @@ def ending(task: Task, outcome: Outcome) -> str:
         return (
             f"failed ({outcome.cause}) {name}: {outcome.message.splitlines()[0] if outcome.message else ''}"
         )
+    if outcome.status != "done":
+        return f"{_SAID[outcome.status]} {name}"
     return "  ".join(
         part for part in (f"done {name}", scores(outcome.scores), duration(outcome.seconds)) if part
     )

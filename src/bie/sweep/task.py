@@ -1,12 +1,14 @@
 """One run as a launching process hands it out: no torch here, the launcher never needs it."""
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bie.config import RunConfig
+from bie.store.claims import CLAIM, Owner, take
 from bie.store.identity import run_id, split_id
-from bie.store.record import write_failure
+from bie.store.record import RECORD, write_failure
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,13 @@ class Task:
         }
         return {"schema": 1, **ids, "seed": seed}
 
+    def is_done(self) -> bool:
+        """Whether there is a record by now."""
+        return (self.folder / RECORD).exists()
+
+
+Status = Literal["done", "before", "elsewhere", "failed", "interrupted"]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -55,16 +64,24 @@ class Outcome:
 
     Attributes
     ----------
+    status
+        ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``failed``;
+        ``interrupted``: stopped on demand after an epoch, from where it can go on.
     cause
-        Short class of the failure; None where the run is done.
+        Short class of the failure; None where there is none.
+    message
+        What went wrong, in words.
     scores
         Metrics of the test cells.
+    seconds
+        What the run took, all incarnations together.
     """
 
-    cause: str | None
-    message: str
-    scores: dict[str, float | None]
-    seconds: float
+    status: Status
+    cause: str | None = None
+    message: str = ""
+    scores: dict[str, float | None] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def leave_failure(task: Task, cause: str, message: str, traceback: str = "") -> Outcome:
@@ -74,4 +91,25 @@ def leave_failure(task: Task, cause: str, message: str, traceback: str = "") -> 
         write_failure(task.folder, {**task.identity, "status": "failed", **why})
     except OSError as error:  # a full disk must not end the sweep; whoever called still reports the run
         print(f"cannot write {task.folder}/failed.json: {error}", flush=True)
-    return Outcome(cause, message, {}, 0.0)
+    return Outcome("failed", cause, message)
+
+
+def leave_killed(task: Task, message: str) -> Outcome:
+    """Record the failure of a run whose process is gone, claim and all, unless somebody is at it again."""
+    try:
+        claim = take(task.folder, Owner.here())
+    except OSError as error:
+        print(f"cannot claim {task.folder}: {error}", flush=True)
+        return Outcome("failed", "killed", message)
+    if claim is None:
+        return Outcome("failed", "killed", message)
+    with claim:
+        return leave_failure(task, "killed", message)
+
+
+def disclaim(task: Task) -> None:
+    """Take away the claim of a process that is gone."""
+    with contextlib.suppress(OSError):
+        claim = take(task.folder, Owner.here()) if (task.folder / CLAIM).exists() else None
+        if claim:
+            claim.release()

@@ -21,6 +21,7 @@ from bie.models.scvi import Scvi, Terms
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import chunks, minibatch, minibatches
+from bie.training.checkpoint import Keeper, Snapshots, Stateful
 from bie.training.schedules import KlSchedule
 
 Row = dict[str, float]
@@ -36,6 +37,7 @@ def fit(
     settings: Train,
     streams: Streams,
     on_epoch: Callable[[Row], None] = lambda row: None,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train the model, in place, and leave it in evaluation mode.
 
@@ -54,6 +56,8 @@ def fit(
         Of the run; ``minibatch``, ``noise``, ``penalty`` and ``evaluation`` are read here.
     on_epoch
         Called with each row of the history as it is made.
+    keeper
+        Hands out the state to start from, and is offered the state after each epoch.
 
     Returns
     -------
@@ -67,10 +71,13 @@ def fit(
     RunFailed
         Cause ``nan``: a term is not finite; the message names the first one and the epoch.
     """
-    trainer = Trainer(model, penalty, settings, streams)
+    trainer, keeper = Trainer(model, penalty, settings, streams), keeper or Keeper()
     order = streams.numpy("minibatch")
     history: History = []
-    for epoch in range(settings.epochs):
+    snapshots = Snapshots(trainer.parts, trainer.generators, order, history)
+    if state := keeper.start():
+        snapshots.restore(state)
+    for epoch in range(len(history), settings.epochs):
         batches = (minibatch(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
         train = trainer.epoch(batches, epoch)
         test = loss_terms(model, cells, test_rows, streams)
@@ -79,6 +86,8 @@ def fit(
         row |= {f"test_{name}": value for name, value in test.items()}
         history.append(_finite(row, epoch))
         on_epoch(row)
+        keeper.epoch_ended(snapshots.take)
+    model.eval()
     return history
 
 
@@ -104,6 +113,21 @@ class Trainer:
         )
         if penalty and penalty.critic_steps:
             self.critic_optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """All that a step changes, the streams of noise apart."""
+        parts: dict[str, Stateful] = {"model": self.model, "optimiser": self.optimiser}
+        if self.penalty:
+            parts["penalty"] = self.penalty
+            if self.penalty.critic_steps:
+                parts["critic_optimiser"] = self.critic_optimiser
+        return parts
+
+    @property
+    def generators(self) -> dict[str, torch.Generator]:
+        """The streams of noise."""
+        return {"noise": self.noise.generator, "penalty": self.penalty_noise.generator}
 
     def epoch(self, batches: Iterable[tuple[Counts, Tensor]], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""

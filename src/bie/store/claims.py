@@ -1,0 +1,273 @@
+"""Who is at work on a run: ``claim.json`` in its folder, which never outlives its holder for long.
+
+Any number of processes on any number of machines may want the same run; of those that share a filesystem
+one gets it. There are no locks, which a dead machine could hold for ever. A hard link tests and creates in
+one step, even on NFS; the holder renews the file's time every `HEARTBEAT` seconds; and whoever finds it
+`STALE` seconds old, or finds that its process is gone, may succeed it.
+
+A process that sleeps longer than that (a closed laptop) can wake up beside its successor. It finds its claim
+`Claim.lost` at its next heartbeat; until then both compute the same run, whose record only one can publish.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from errno import EMLINK, ENOSYS, EOPNOTSUPP, EPERM
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bie.store.record import write_part
+
+CLAIM = "claim.json"
+HEARTBEAT = 15.0
+"""Seconds between two signs of life."""
+STALE = 180.0
+"""Seconds without one after which a claim is dead: NFS clients may show a time that is a minute old."""
+
+_NO_HARD_LINKS = (EPERM, EOPNOTSUPP, ENOSYS, EMLINK)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process, as others can find it.
+
+    Attributes
+    ----------
+    host, boot, pid_namespace
+        Where its process id means something: node name, id of the boot, id of the namespace (a container has
+        one of its own). The last two are None where the system has no such thing.
+    pid
+        Process id.
+    slurm
+        Slurm's name of the job it belongs to, ``81233_4``.
+    launch
+        Id of the launch that it works for.
+    """
+
+    host: str
+    boot: str | None
+    pid_namespace: str | None
+    pid: int
+    slurm: str | None = None
+    launch: str | None = None
+
+    @classmethod
+    def here(cls, launch: str | None = None) -> "Owner":
+        """This process."""
+        boot, namespace = _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")
+        return cls(platform.node(), boot, namespace, os.getpid(), _slurm(os.environ), launch)
+
+    @property
+    def place(self) -> tuple[str, str | None, str | None]:
+        """Within one place a process id names one process."""
+        return self.host, self.boot, self.pid_namespace
+
+
+FIELDS = (*(field.name for field in fields(Owner)), "since")
+
+
+class Claim:
+    """A run that this process holds; from `take`. A context manager that releases at its end.
+
+    Attributes
+    ----------
+    lost
+        Whether somebody has succeeded this claim; known a heartbeat later at most.
+    """
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._path, self._content = path, content
+        self.lost = False
+        self._over = threading.Event()
+        threading.Thread(target=self._live, name=f"claim {path}", daemon=True).start()
+
+    def __enter__(self) -> "Claim":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the run back; what stands there by now may be somebody else's and stays."""
+        self._over.set()
+        self.beat()
+        if not self.lost:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Renew the claim, or find it lost."""
+        with contextlib.suppress(OSError):  # a server that does not answer now may do so the next time
+            self.lost = self._path.read_bytes() != self._content
+            if not self.lost:
+                os.utime(self._path)  # no time given: the file server takes its own
+
+    def _live(self) -> None:
+        while not self._over.wait(HEARTBEAT):
+            self.beat()
+
+
+def take(folder: Path, owner: Owner) -> Claim | None:
+    """Claim a run, unless somebody alive has it.
+
+    Parameters
+    ----------
+    folder
+        Of the run; made where it is missing.
+    owner
+        Who claims, `Owner.here`.
+
+    Returns
+    -------
+    Claim | None
+        None where a living claim stands. Of those who ask at once, one gets it.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written: full, read-only, gone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    claim = {**asdict(owner), "since": datetime.now(UTC).isoformat()}
+    content = (json.dumps(claim) + "\n").encode()
+    draft = write_part(folder / CLAIM, content)
+    try:
+        now = draft.stat().st_mtime
+        return Claim(folder / CLAIM, content) if _seize(folder / CLAIM, draft, now) else None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def living(folder: Path) -> dict[str, Any] | None:
+    """What the claim of a run says, all `FIELDS` of it; None without a claim, or with a dead one."""
+    found = _look(folder / CLAIM)
+    if found is None or not _alive(found, _server_time(folder)):
+        return None
+    return {**dict.fromkeys(FIELDS), **found.claim}
+
+
+class _Found(NamedTuple):
+    """A claim as it lies on disk."""
+
+    content: bytes
+    mtime: float
+
+    @property
+    def claim(self) -> dict[str, Any]:
+        try:
+            value = json.loads(self.content)
+        except ValueError:
+            return {}  # still being written, where there are no hard links
+        return value if isinstance(value, dict) else {}
+
+
+def _look(path: Path) -> _Found | None:
+    """Content and time together; opening makes an NFS client ask the server."""
+    try:
+        with path.open("rb") as file:
+            return _Found(file.read(), os.fstat(file.fileno()).st_mtime)
+    except FileNotFoundError:
+        return None
+
+
+def _seize(path: Path, draft: Path, now: float) -> bool:
+    """Put the draft at `path`, unless somebody alive is there.
+
+    The right to succeed a dead holder is a claim too, under a name that is the holder's own: of those who
+    find it dead one gets that right and moves it to `path`. If that one dies before, it is succeeded likewise.
+    """
+    while not _create(path, draft):
+        holder = _look(path)
+        if holder is None:
+            continue  # released meanwhile
+        if _alive(holder, now):
+            return False
+        right = path.with_name(f".{CLAIM}.{hashlib.sha256(holder.content).hexdigest()[:16]}")
+        if not _seize(right, draft, now):
+            return False
+        if _look(path) == holder:
+            right.replace(path)
+            return True
+        right.unlink(missing_ok=True)  # succeeded or awake by now: look again
+    return True
+
+
+def _create(path: Path, draft: Path) -> bool:
+    """Make `path` a file with the draft's content, unless there is one."""
+    content = draft.read_bytes()
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        found = _look(path)
+        return found is not None and found.content == content  # NFS repeats a step whose answer got lost
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        return _create_alone(path, content)
+    return True
+
+
+def _create_alone(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _alive(found: _Found, now: float) -> bool:
+    if abs(now - found.mtime) > STALE:
+        return False
+    claim = found.claim
+    there, pid = tuple(claim.get(name) for name in ("host", "boot", "pid_namespace")), claim.get("pid")
+    return there != Owner.here().place or not isinstance(pid, int) or _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process here; one that only waits for its parent to notice does not count."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    status = _text(f"/proc/{pid}/stat")
+    return status is None or status.rpartition(")")[2].split()[0] != "Z"
+
+
+def _server_time(folder: Path) -> float:
+    """The file server's clock; the local one where nothing can be written."""
+    try:
+        touched = write_part(folder / CLAIM, b"")
+    except OSError:
+        return datetime.now(UTC).timestamp()
+    try:
+        return touched.stat().st_mtime
+    finally:
+        touched.unlink(missing_ok=True)
+
+
+def _slurm(environment: Mapping[str, str]) -> str | None:
+    array, index = (environment.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{index}" if array and index else environment.get("SLURM_JOB_ID")
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - no path: "pid:[4026531836]"
+    except OSError:
+        return None
