@@ -3,10 +3,11 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from bie.errors import guarded
-from bie.sweep.request import n_workers, parser, tree_of, understand
+from bie.sweep.request import local_workers, parser, tree_of, understand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,19 +21,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from bie.cluster.launch import describe, share_out, workers
+    from bie.config import Local
     from bie.sweep.datasets import Datasets
-    from bie.sweep.forecast import forecast
+    from bie.sweep.forecast import forecast, seconds_per_run
     from bie.sweep.outline import as_json, outline
     from bie.sweep.plan import make_plan
 
     expansion = understand(options.overrides, options.config_dir)
     tree, datasets = tree_of(expansion), Datasets()
     plan = make_plan(expansion.combinations, datasets.content, tree)
-    workers = n_workers(expansion, len(plan.todo))
-    if options.json:
-        print(json.dumps(as_json(plan, workers)))
+    launcher = expansion.settings.hydra.launcher
+    if isinstance(launcher, Local):
+        at_work = local_workers(launcher, len(plan.todo))
+        jobs, waves, how = min(at_work, len(plan.todo)), min(1, len(plan.todo)), []
     else:
-        print("\n".join([*outline(plan, datasets), forecast(plan, tree, workers)]))
+        counts = Counter(plan.points[index].config_id for index, _ in plan.todo)
+        seconds = {plan.points[index].config_id: s for index, s in seconds_per_run(plan, tree).items()}
+        share, limits = share_out(expansion.settings, counts, seconds)
+        at_work = max(1, min(workers(expansion.settings), len(plan.todo)))
+        jobs, waves, how = share.n_tasks, len(share.waves), [describe(share, expansion.settings, limits)]
+    if options.json:
+        print(json.dumps(as_json(plan, jobs, waves)))
+    else:
+        print("\n".join([*outline(plan, datasets), *expansion.notes, *how, forecast(plan, tree, at_work)]))
     return 0
 
 

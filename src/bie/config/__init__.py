@@ -5,7 +5,17 @@ alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its 
 """
 
 from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Zinb
-from bie.config.launch import Hydra, Local, Settings, Study
+from bie.config.launch import (
+    Hydra,
+    Launcher,
+    Local,
+    Resources,
+    Settings,
+    Site,
+    Study,
+    SubmititLocal,
+    SubmititSlurm,
+)
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
 from bie.config.run import RunConfig, Save, Split
@@ -19,6 +29,7 @@ __all__ = [
     "Hydra",
     "Kl",
     "Kmeans",
+    "Launcher",
     "Local",
     "Metrics",
     "Mine",
@@ -26,12 +37,16 @@ __all__ = [
     "Model",
     "Pbmc",
     "PenaltySection",
+    "Resources",
     "Retina",
     "RunConfig",
     "Save",
     "Settings",
+    "Site",
     "Split",
     "Study",
+    "SubmititLocal",
+    "SubmititSlurm",
     "Train",
     "Zinb",
 ]

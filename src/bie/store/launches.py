@@ -1,33 +1,62 @@
-"""One folder per launch: what was asked for, by which code, in which environment."""
+"""One folder per launch: what was asked for, by which code, in which environment, and how its tasks get on.
+
+``plan.parquet`` has a row per run and names its task, ``points.json`` says what a run of each grid point
+is, ``launch.json`` who launched how, ``jobs.json`` which jobs carry the tasks out, ``source.zip`` the code
+they run. While it runs there come ``logs/``, ``journal/<task>.jsonl`` (a line per run that ended),
+``ended/<task>`` (how the task's process ended) and perhaps ``stopped.json``.
+"""
 
 import io
 import json
+import os
+import platform
 import secrets
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.store.paths import Tree
-from bie.store.provenance import installed_packages, source_files
-from bie.store.record import write_file
+from bie.store.provenance import FROZEN, git, installed_packages, source_files
+from bie.store.record import as_json, read, write_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PLAN = "plan.parquet"
+POINTS, LAUNCH, JOBS, STOPPED, SOURCE = (
+    "points.json",
+    "launch.json",
+    "jobs.json",
+    "stopped.json",
+    "source.zip",
+)
 COLUMNS = ("dataset", "model", "config_id", "seed", "run_id", "grid", "config")
+TASK = "task"
+BEFORE = -1
+"""Task of a run that was done before the launch."""
 
 
-def open_launch(tree: Tree, argv: Sequence[str], plan: dict[str, list[Any]]) -> Path:
+def open_launch(
+    tree: Tree,
+    argv: Sequence[str],
+    plan: Mapping[str, Sequence[Any]],
+    points: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Any],
+) -> Path:
     """Create the folder of a launch and freeze in it what is about to run.
 
     Parameters
     ----------
     plan
-        One list per name in `COLUMNS`, an entry per run in the order of the launch. ``grid`` and
-        ``config`` are JSON texts; parquet stores each distinct one once.
+        One list per name in `COLUMNS` and `TASK`, an entry per run in the order of the launch. ``grid``
+        and ``config`` are JSON texts; parquet stores each distinct one once.
+    points
+        By config_id: what a run of that grid point is.
+    settings
+        The launch's, as plain values.
     """
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
     folder = tree.launches / name
@@ -35,17 +64,68 @@ def open_launch(tree: Tree, argv: Sequence[str], plan: dict[str, list[Any]]) -> 
     write_file(folder / PLAN, _parquet(plan))
     write_file(folder / "argv", (json.dumps(list(argv)) + "\n").encode())
     write_file(folder / "environment", ("\n".join(installed_packages()) + "\n").encode())
-    write_file(folder / "source.zip", _snapshot())
+    write_file(folder / SOURCE, _snapshot())
+    write_file(folder / POINTS, as_json(points))
+    write_file(folder / LAUNCH, as_json(_facts(settings)))
     return folder
 
 
-def _parquet(plan: dict[str, list[Any]]) -> bytes:
+def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "launcher": settings["hydra"]["launcher"]["kind"],
+        "settings": settings,
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cwd": str(Path.cwd()),
+    }
+
+
+def add_jobs(folder: Path, *new: Mapping[str, Any]) -> None:
+    """Note jobs of the launch in ``jobs.json``. Only the launching process writes it."""
+    write_file(folder / JOBS, as_json([*jobs(folder), *map(dict, new)]))
+
+
+def jobs(folder: Path) -> list[dict[str, Any]]:
+    """The jobs of a launch: ``kind`` (runs, canary), ``first_task``, ``n_tasks``, and ``job_id`` or ``pid``."""
+    try:
+        listed: list[dict[str, Any]] = json.loads((folder / JOBS).read_bytes())
+    except FileNotFoundError:
+        return []
+    return listed
+
+
+def stop(folder: Path, reason: str) -> bool:
+    """Note that no further run of the launch is to start; False if that was noted before."""
+    if (folder / STOPPED).exists():
+        return False
+    write_file(folder / STOPPED, as_json({"reason": reason}))
+    return True
+
+
+def stopped(folder: Path) -> str | None:
+    """Why a launch was stopped; None if it was not."""
+    note = read(folder / STOPPED)
+    return None if note is None else str(note["reason"])
+
+
+def _parquet(plan: Mapping[str, Sequence[Any]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    pq.write_table(pa.table({name: plan[name] for name in COLUMNS}), buffer)
+    columns = {name: pa.array(plan[name]) for name in COLUMNS}
+    pq.write_table(pa.table({**columns, TASK: pa.array(plan[TASK], pa.int32())}), buffer)
     return buffer.getvalue()
+
+
+def planned_tasks(folder: Path) -> list[tuple[str, int, int]]:
+    """(config_id, seed, task) of every run of a launch, in its order."""
+    import pyarrow.parquet as pq
+
+    columns = ["config_id", "seed", TASK]
+    table = pq.read_table(folder / PLAN, columns=columns)
+    return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
 
 
 def _snapshot() -> bytes:
@@ -53,6 +133,7 @@ def _snapshot() -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in source_files():
             archive.write(path, name)
+        archive.writestr(FROZEN, json.dumps(git()))
     return buffer.getvalue()
 
 
@@ -63,7 +144,7 @@ def planned(tree: Tree) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    frames = [pd.read_parquet(path) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+    frames = [pd.read_parquet(path, columns=list(COLUMNS)) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
     if not frames:
         return pd.DataFrame({name: [] for name in COLUMNS})
     return pd.concat(frames, ignore_index=True).drop_duplicates("run_id", ignore_index=True)

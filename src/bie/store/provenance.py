@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -25,6 +26,9 @@ ENVIRONMENT = (
     "SLURM_JOB_PARTITION",
     "SLURM_RESTART_COUNT",
 )
+FROZEN = "commit.json"
+"""Name, in the frozen source of a launch, of the note on the commit that it was taken from."""
+
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
 
 
@@ -32,7 +36,7 @@ SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
 def provenance() -> dict[str, Any]:
     """Facts about the code and the machine, collected once per process."""
     return {
-        **_git(),
+        **git(),
         "source_sha256": source_sha256(),
         "lock_sha256": _lock_sha256(),
         "packages": {"bie": __version__, **{name: v for name in PACKAGES if (v := _version(name))}},
@@ -92,8 +96,15 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, str | None]:
-    """Commit, and hash of what differs from it; both None where the package is not in a checkout."""
+def git() -> dict[str, str | None]:
+    """Commit, and hash of what differs from it; both None where the package is not in a checkout.
+
+    The frozen source of a launch is in none, but carries a note of the one that it was taken from.
+    """
+    note = _PACKAGE.parents[1] / FROZEN
+    if note.is_file():
+        frozen: dict[str, str | None] = json.loads(note.read_text())
+        return frozen
     if _run_git("ls-files", "--error-unmatch", str(_PACKAGE / "__init__.py")) is None:
         return {"git_commit": None, "git_dirty_sha256": None}  # installed, perhaps inside another project
     diff = _run_git("diff", "HEAD", "--", str(_PACKAGE), str(configuration_folder()))

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ def write_part(path: Path, content: bytes) -> Path:
     return part
 
 
-def _as_json(value: Mapping[str, Any]) -> bytes:
+def as_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """Indented JSON text; NaN is refused."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -54,7 +55,7 @@ def write_record(folder: Path, record: Mapping[str, Any], files: Mapping[str, by
         return False
     for name, content in files.items():
         write_file(folder / name, content)
-    written = _publish(write_part(folder / RECORD, _as_json(record)), folder / RECORD)
+    written = _publish(write_part(folder / RECORD, as_json(record)), folder / RECORD)
     for name in (FAILED, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     return written
@@ -85,7 +86,7 @@ def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / RECORD).exists():
         attempt = 1 + int((read(folder / FAILED) or {}).get("attempt", 0))
-        write_file(folder / FAILED, _as_json({**failure, "attempt": attempt}))
+        write_file(folder / FAILED, as_json({**failure, "attempt": attempt}))
 
 
 def done_seeds(config_folder: Path) -> set[int]:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from bie.errors import BadInput
 
-GROUPS = ("dataset", "model", "train", "study", "hydra/launcher")
+GROUPS = ("dataset", "model", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
 
 

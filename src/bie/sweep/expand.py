@@ -15,6 +15,8 @@ from bie.sweep.compose import GROUPS, Configurations, Plain
 from bie.sweep.grammar import Axis, read_axes
 
 _SETTINGS = tuple(Settings.model_fields)
+_OPEN = ("site.environment", "hydra.launcher.additional_parameters")
+"""Sections of any keys: variables, options of sbatch."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,18 @@ class Combination:
 
 @dataclass(frozen=True)
 class Expansion:
-    """What was typed, understood: settings of the launch and all combinations."""
+    """What was typed, understood: settings of the launch, keys that were given, and all combinations."""
 
     settings: Settings
+    given: frozenset[str]
     combinations: list[Combination]
     swept: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What was typed about the launch and has no effect."""
+        silent = self.settings.inactive()
+        return [f"{key} has no effect with {why}" for key, why in silent.items() if key in self.given]
 
 
 def expand(overrides: Sequence[str], configurations: Configurations) -> Expansion:
@@ -64,7 +73,8 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
         for values in itertools.product(*(axis.values for axis in axes))
     ]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
-    return Expansion(settings, combinations, swept)
+    given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
+    return Expansion(settings, given, combinations, swept)
 
 
 def _with_study(overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
@@ -96,7 +106,7 @@ def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
     choices, keys = _choices(fixed)
     plain = copy.deepcopy(configurations.compose(choices))
     for key, value in keys.items():
-        if key.split(".")[0] in _SETTINGS and not _assign(plain, key, value):
+        if key.split(".")[0] in _SETTINGS and not (_extend(plain, key, value) or _assign(plain, key, value)):
             raise configurations.unknown(key, choices)
     return validated(Settings, {key: plain[key] for key in _SETTINGS})
 
@@ -159,6 +169,22 @@ def _assign(plain: Plain, key: str, value: Any) -> bool:
         return all(_assign(node[leaf], str(inner), item) for inner, item in value.items())
     node[leaf] = _interpolated(plain, value)
     return True
+
+
+def _extend(plain: Plain, key: str, value: Any) -> bool:
+    """Set an entry of a section that is open to any, or all of them; False where `key` is none of it."""
+    for name in _OPEN:
+        *sections, leaf = name.split(".")
+        node = _lookup(plain, ".".join(sections))
+        if not isinstance(node, dict) or leaf not in node:
+            continue
+        if key == name and isinstance(value, dict):
+            node[leaf] = value
+            return True
+        if key.startswith(f"{name}."):
+            node[leaf] = {**node[leaf], key.removeprefix(f"{name}."): _interpolated(plain, value)}
+            return True
+    return False
 
 
 def _interpolated(plain: Plain, value: Any) -> Any:

@@ -22,6 +22,20 @@ class Cost:
     size: int
 
 
+def seconds_per_run(plan: Plan, tree: Tree) -> dict[int, float]:
+    """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
+    expected = {}
+    for index in {index for index, _ in plan.todo}:
+        point = plan.points[index]
+        if costs := _costs(point, tree):
+            expected[index] = point.config.train.epochs * _mean(costs)
+    return expected
+
+
+def _mean(costs: list[Cost]) -> float:
+    return statistics.fmean(cost.seconds_per_epoch for cost in costs)
+
+
 def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
@@ -37,7 +51,7 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     seconds, size = 0.0, 0.0
     for index, n in todo.items():
         epochs = plan.points[index].config.train.epochs
-        seconds += n * epochs * statistics.fmean(cost.seconds_per_epoch for cost in costs[index])
+        seconds += n * epochs * _mean(costs[index])
         size += n * statistics.fmean(cost.size for cost in costs[index])
     known = len({id(cost) for found in costs.values() for cost in found})
     each = duration(seconds / todo.total())

@@ -157,13 +157,13 @@ class Pool:
     n_workers
         Number of processes.
     logs
-        Folder for what the workers print, ``worker-0.log`` and so on.
+        Folder for what the workers print, ``worker-0.log`` and so on; None: where this process prints.
     launch
         Id of the launch, for the claims.
     """
 
     def __init__(
-        self, context: ForkServerContext, n_workers: int, logs: Path, launch: str | None = None
+        self, context: ForkServerContext, n_workers: int, logs: Path | None, launch: str | None = None
     ) -> None:
         self._context, self._logs, self._launch = context, logs, launch
         # Nothing is ever sent: once the parent has closed its end, everybody finds the pipe closed.
@@ -216,12 +216,14 @@ class Pool:
 
     def _start(self, slot: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        log = self._logs / f"worker-{slot}.log"
-        arguments = (theirs, self._closed, log, self._launch)
+        arguments = (theirs, self._closed, self._log(slot), self._launch)
         process = self._context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
+
+    def _log(self, slot: int) -> Path | None:
+        return None if self._logs is None else self._logs / f"worker-{slot}.log"
 
     def _attend(self, slot: int, queue: deque[Task], observer: Observer, admit: Admit) -> None:
         worker = self._workers[slot]
@@ -246,7 +248,7 @@ class Pool:
         worker = self._workers[slot]
         worker.process.join()
         if not worker.ready:
-            log = self._logs / f"worker-{slot}.log"
+            log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         if worker.task is not None:
             message = f"its worker process ended with {_ending(worker.process.exitcode)}"
@@ -270,11 +272,12 @@ def _ending(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-def _serve(pipe: Connection, closed: Connection, log: Path, launch: str | None) -> None:
+def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str | None) -> None:
     """Body of a worker: take tasks until the pipe or the parent is gone."""
     for number in _TO_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
-    _print_to(log)
+    if log is not None:
+        _print_to(log)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     from bie.sweep.worker import execute
 

@@ -7,16 +7,16 @@ from bie.sweep.datasets import Datasets
 from bie.sweep.plan import Plan
 
 
-def as_json(plan: Plan, workers: int) -> dict[str, object]:
-    """The plan in numbers: on this machine a job is a worker process, and all start in one wave."""
+def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
+    """The plan in numbers. A job is a task of an array; on this machine, a worker process."""
     todo = len(plan.todo)
     return {
         "runs": len(plan.runs),
         "done": len(plan.done),
         "todo": todo,
         "dropped": [{"reason": reason, "count": n} for reason, n in plan.dropped.items()],
-        "jobs": min(workers, todo),
-        "waves": min(1, todo),
+        "jobs": jobs,
+        "waves": waves,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bie.config import RunConfig
 from bie.store.identity import canonical, config_id, run_id, scientific
-from bie.store.launches import COLUMNS
+from bie.store.launches import BEFORE, COLUMNS, TASK
 from bie.store.paths import Tree
 from bie.store.record import done_seeds
 from bie.sweep.expand import Combination
@@ -70,8 +70,14 @@ class Plan:
         """Runs without a record, in order."""
         return [run for run in self.runs if run not in self.done]
 
-    def columns(self) -> dict[str, list[Any]]:
-        """The plan as columns of ``plan.parquet``."""
+    def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
+        """The plan as columns of ``plan.parquet``.
+
+        Parameters
+        ----------
+        task_of
+            Task that carries out the i-th of the runs to do; all are one task's where nothing is said.
+        """
         fixed = [
             (p.dataset, p.model, p.config_id, canonical(p.grid), json.dumps(p.plain, ensure_ascii=False))
             for p in self.points
@@ -80,7 +86,9 @@ class Plan:
             (*fixed[i][:3], seed, run_id(self.points[i].plain, seed), *fixed[i][3:]) for i, seed in self.runs
         )
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-        return dict(zip(COLUMNS, map(list, columns), strict=True))
+        place = {run: task_of(i) for i, run in enumerate(self.todo)}
+        tasks = [place.get(run, BEFORE) for run in self.runs]
+        return {**dict(zip(COLUMNS, map(list, columns), strict=True)), TASK: tasks}
 
 
 def make_plan(combinations: Iterable[Combination], content: Callable[[RunConfig], str], tree: Tree) -> Plan:

@@ -11,6 +11,7 @@ from bie.store.paths import Tree
 from bie.store.provenance import configuration_folder
 
 if TYPE_CHECKING:
+    from bie.config import Local, Settings
     from bie.sweep.expand import Expansion
 
 EPILOG = """\
@@ -68,8 +69,13 @@ def tree_of(expansion: "Expansion") -> Tree:
     return Tree(settings.outputs / settings.version / settings.study.name)
 
 
-def n_workers(expansion: "Expansion", n_tasks: int) -> int:
+def needs_workers(settings: "Settings") -> bool:
+    """Whether the command itself runs things, in worker processes."""
+    launcher = settings.hydra.launcher
+    return launcher.kind == "local" and launcher.workers != 0
+
+
+def local_workers(launcher: "Local", n_tasks: int) -> int:
     """Worker processes: as many as asked for, or one per core; never more than tasks."""
-    wanted = expansion.settings.hydra.launcher.workers
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores if wanted is None else wanted, n_tasks))
+    return max(1, min(cores if launcher.workers is None else launcher.workers, n_tasks))

@@ -1,0 +1,83 @@
+"""Watch a launch that runs elsewhere, with the display of one that runs here."""
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+from bie.cluster import slurm
+from bie.cluster.journal import FOLDER, entries
+from bie.store.launches import jobs
+from bie.sweep.launched import tasks_of
+from bie.sweep.local import Observer
+from bie.sweep.progress import Scoreboard, display
+from bie.sweep.task import Outcome, Task
+
+LOOK, ASK = 2.0, 15.0
+"""Seconds between looks at the journals, which are files, and between questions to Slurm."""
+
+
+def follow(folder: Path, n_workers: int) -> Scoreboard:
+    """Show how a launch gets on until none of its tasks waits or runs; the board says how it went.
+
+    Ctrl-C ends the watching, not the launch.
+    """
+    tasks = tasks_of(folder)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
+    news = News(folder, tasks)
+    try:
+        with display(board) as observer:
+            asked = time.monotonic()
+            while board.over < board.total:
+                time.sleep(LOOK)
+                over = time.monotonic() - asked > ASK and not going(folder)
+                asked = time.monotonic() if time.monotonic() - asked > ASK else asked
+                news.tell(observer)
+                if over:
+                    break
+            while going(folder):  # the last tasks tidy up
+                time.sleep(LOOK)
+    except KeyboardInterrupt:
+        print("no longer watching; the launch goes on")
+    return board
+
+
+class News:
+    """Turns journal entries into what an observer of a pool would have been told."""
+
+    def __init__(self, folder: Path, tasks: list[Task]) -> None:
+        self._folder = folder
+        self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
+        self._read: dict[Path, int] = {}
+
+    def tell(self, observer: Observer) -> None:
+        """Tell what happened since the last time. A run that ended counts once."""
+        for path in sorted((self._folder / FOLDER).glob("[0-9]*.jsonl")):
+            found, self._read[path] = entries(path, self._read.get(path, 0))
+            for each in found:
+                over = each.status in ("done", "failed", "before", "elsewhere")
+                task = self._tasks.pop((each.config_id, each.seed), None) if over else None
+                if task is not None:
+                    observer.started(0, task)
+                    outcome = Outcome(each.status, each.cause, each.message, each.scores or {}, each.seconds)  # type: ignore[arg-type]
+                    observer.ended(0, task, outcome)
+
+
+def going(folder: Path) -> bool:
+    """Whether any task of a launch waits or runs. No answer from Slurm means nothing: then it may well."""
+    listed = jobs(folder)
+    arrays = [job["job_id"] for job in listed if "job_id" in job]
+    try:
+        if arrays and slurm.queue(arrays):
+            return True
+    except slurm.SlurmError:
+        return True
+    return any(_runs(job["pid"]) for job in listed if "pid" in job)
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process lives; as our own child it must be asked for its end first."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return Path(f"/proc/{pid}").exists()

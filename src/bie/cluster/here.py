@@ -1,0 +1,57 @@
+"""Run a launch in worker processes of this machine while the command waits."""
+
+import sys
+from collections import Counter
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from bie.config import Local
+from bie.store.paths import Tree
+from bie.sweep.launched import tasks_of
+from bie.sweep.local import InThisProcess, Pool, WorkersCannotStart, stoppable
+from bie.sweep.progress import Scoreboard, display
+from bie.sweep.request import local_workers
+
+
+def run_here(folder: Path, launcher: Local, context: ForkServerContext | None) -> Scoreboard:
+    """Carry out a launch; the board that comes back says how it went."""
+    tasks = tasks_of(folder)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), local_workers(launcher, len(tasks)))
+    try:
+        pool = (
+            InThisProcess(folder.name)
+            if context is None
+            else Pool(context, board.n_workers, folder / "logs", folder.name)
+        )
+        with stoppable(pool.interrupt), display(board) as observer:
+            pool.run(tasks, observer)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept")
+    except WorkersCannotStart as error:
+        print(error, file=sys.stderr)
+    return board
+
+
+def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
+    """Say what came out and what to do next; the exit code."""
+    failed, left = board.failed.total(), board.left.total()
+    elsewhere = sum(not task.is_done() for task in board.elsewhere)
+    before = n_before + board.before + len(board.elsewhere) - elsewhere
+    causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
+    stopped = f" ({board.interrupted} stopped midway, to go on from there)" if board.interrupted else ""
+    parts = [
+        f"done {board.done}",
+        f"failed {failed} ({causes})" if failed else "",
+        f"not run {left}{stopped}" if left else "",
+        f"{elsewhere} are being done by another launch" if elsewhere else "",
+        f"{before} were done before" if before else "",
+    ]
+    code = 1 if failed or left or elsewhere else 0
+    print(f"{', '.join(part for part in parts if part)}.   exit {code}")
+    if code:
+        print(
+            "  the same command again runs only what is missing; failed.json beside a run says why it failed"
+        )
+    print(f"  bie aggregate {tree.root}      table")
+    print(f"tree: {tree.root}")
+    return code
