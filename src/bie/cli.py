@@ -7,6 +7,10 @@ from collections.abc import Sequence
 VERBS = {
     "run": "one experiment, or with -m a sweep",
     "plan": "what that sweep would do, without doing it",
+    "status": "done, running, queued, failed runs of a study",
+    "logs": "the log of a run; --failed: all failures by cause",
+    "retry": "run failed and missing runs again",
+    "cancel": "stop what is queued or running of a study",
     "aggregate": "records -> tables",
     "data": "list, download and check datasets",
 }

@@ -111,6 +111,32 @@ def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
     return validated(Settings, {key: plain[key] for key in _SETTINGS})
 
 
+def amended(stored: Plain, overrides: Sequence[str], configurations: Configurations) -> Settings:
+    """Settings of an earlier launch, with what was typed about launcher and site changed.
+
+    Raises
+    ------
+    BadInput
+        Something else was typed, or cannot be read, is unknown or out of range.
+    """
+    axes = read_axes(overrides, configurations.groups)
+    for axis in axes:
+        for key in axis.keys:
+            if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site"):
+                raise BadInput(f"{key}: only launcher and site can be changed, to one value; runs stay as they are")
+    choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
+    plain, chosen = copy.deepcopy(stored), copy.deepcopy(configurations.compose(choices))
+    plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
+    for key, value in keys.items():
+        if not (_extend(plain, key, value) or _assign(plain, key, value)):
+            raise configurations.unknown(key, choices)
+    return validated(Settings, plain)
+
+
+def _names(section: str, choices: Mapping[str, str]) -> bool:
+    return any(group.split("/")[0] == section for group in choices)
+
+
 def _combination(
     assigned: Mapping[str, Any], seeds: tuple[Any, ...], axes: Sequence[Axis], configurations: Configurations
 ) -> Combination:

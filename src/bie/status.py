@@ -1,0 +1,81 @@
+"""``bie status``: how far a study has come."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bie.errors import BadInput, guarded
+
+if TYPE_CHECKING:
+    from bie.cluster.census import Census
+    from bie.store.paths import Tree
+
+EVERY = 5.0  # seconds between two looks; longer where looking takes long
+_EPILOG = (
+    "Exit code: 0 all runs are done or more are under way, 1 some failed or are missing, 2 no such study."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verb ``status``."""
+    options = _parser().parse_args(argv)
+    return guarded(lambda: _status(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bie status", description="Runs done, running, queued and failed, by grid point.", epilog=_EPILOG
+    )
+    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="until nothing is running or queued")
+    how.add_argument("--json", action="store_true", help="the table as JSON")
+    return parser
+
+
+def _status(options: argparse.Namespace) -> int:
+    from bie.cluster.overview import as_json, as_text
+    from bie.store.paths import find_tree
+
+    tree = find_tree(options.tree, options.outputs)
+    census = _look(tree)
+    named = str(options.tree or "")
+    if options.json:
+        print(json.dumps(as_json(census)))
+    elif options.watch:
+        census = _watch(census, named)
+    else:
+        print("\n".join(as_text(census, tree=named)))
+    return 0 if census.going or all(run.state == "done" for run in census.runs) else 1
+
+
+def _look(tree: "Tree", before: "Census | None" = None) -> "Census":
+    from bie.cluster.census import take_census
+
+    census = take_census(tree, before)
+    if not census.runs:
+        raise BadInput(f"{tree.root}: no launch of this study noted a plan. Make one: python -m bie.run ...")
+    return census
+
+
+def _watch(census: "Census", named: str) -> "Census":
+    """Look again and again, and show what changed; the last look is returned."""
+    from bie.cluster.watch import display
+
+    with display(named) as show:
+        while True:
+            began = time.monotonic()
+            show(census)
+            if not (census.going or census.silence):
+                return census
+            time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
+            census = _look(census.tree, census)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
