@@ -77,16 +77,21 @@ def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_UNIONS = (("dataset",), ("hydra", "launcher"))
+"""Sections whose keys depend on a choice."""
+
+
 def _explain(schema: type[Section], issue: Any) -> str:
     """Turn one pydantic issue into name, value, remedy."""
     parts = [str(part) for part in issue["loc"]]
-    if parts[0] == "dataset" and len(parts) > 1:
-        del parts[1]  # the branch of the union, which nobody typed
+    for union in _UNIONS:
+        if parts[: len(union)] == list(union) and len(parts) > len(union):
+            del parts[len(union)]  # the branch of the union, which nobody typed
     key, value = ".".join(parts), issue["input"]
     if issue["type"] == "missing":
         return f"{key} is not set. Give it a value: {key}=..."
     reason = issue["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    allowed = ", ".join(_bounds(schema, parts))
+    allowed = ", ".join(dict.fromkeys(_bounds(schema, parts)))
     return f"{key}={_shown(value)}: {reason[0].lower()}{reason[1:]}" + (f" ({allowed})" if allowed else "")
 
 

@@ -57,14 +57,17 @@ def test_runs_with_a_record_are_done(plan_of, tmp_path: Path):
 
 def test_launches_keep_their_plan_and_are_merged(plan_of, tmp_path: Path):
     tree = Tree(tmp_path)
-    folder = open_launch(tree, ["model=scvi"], plan_of("seed=0,1").columns())
-    open_launch(tree, [], plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=1").columns())
+    settings = {"hydra": {"launcher": {"kind": "local"}}}
+    folder = open_launch(tree, ["model=scvi"], plan_of("seed=0,1").columns(), {}, settings)
+    open_launch(tree, [], plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=1").columns(), {}, settings)
     assert pq.read_table(folder / "plan.parquet").num_rows == 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "argv",
         "environment",
+        "launch.json",
         "logs",
         "plan.parquet",
+        "points.json",
         "source.zip",
     ]
     merged = planned(tree)

@@ -24,8 +24,12 @@ def canary_tasks(launch: Path, index: int) -> list[Task]:
     """Runs of one task of the canary. They go to the launch's own folder, never among the study's runs."""
     tree = Tree(launch.parents[1])
     known = sorted((read(launch / POINTS) or {}).items())
-    return [_short(task_of(tree, name, point, validated(RunConfig, point["config"]), point["config"]["seed"]), launch)
-            for name, point in known[index :: n_canary_tasks(len(known))]]
+    mine = known[index :: n_canary_tasks(len(known))]
+    configs = [validated(RunConfig, point["config"]) for _, point in mine]
+    return [
+        _short(task_of(tree, name, point, config, config.seed), launch)
+        for (name, point), config in zip(mine, configs, strict=True)
+    ]
 
 
 def _short(task: Task, launch: Path) -> Task:

@@ -79,13 +79,15 @@ def cut(
     if n_runs == 0:
         return Cut(0, 1, ())
     if limits.room == 0:
-        raise BadInput("the cluster accepts no further jobs of yours now; wait until some have ended (squeue --me)")
+        raise BadInput(
+            "the cluster takes no further jobs of yours now; wait until some have ended (squeue --me)"
+        )
     fits = math.ceil(n_runs / limits.room)
     per_task = asked or max(_sensible(n_runs, workers, seconds, time_limit), fits)
     if per_task < fits:
         raise BadInput(
             f"hydra.launcher.runs_per_job={asked}: that is {math.ceil(n_runs / per_task):,} tasks, and "
-            f"{limits.room:,} may be submitted now. The smallest that fits: hydra.launcher.runs_per_job={fits}"
+            f"{limits.room:,} may be submitted now. The smallest value that fits is {fits}"
         )
     n_tasks = math.ceil(n_runs / per_task)
     return Cut(n_runs, per_task, waves(n_tasks, limits.array_size))

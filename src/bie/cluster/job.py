@@ -53,10 +53,10 @@ class Place:
         array, index = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
         return cls(f"{array}_{index}" if array and index else None)
 
-    def seconds_left(self, whole: float) -> float | None:
-        """Seconds to the limit."""
+    def seconds_left(self) -> float | None:
+        """Seconds to the limit; None where Slurm does not say."""
         if self.job is None:
-            return whole
+            return None
         try:
             return slurm.seconds_left(self.job)
         except slurm.SlurmError as error:
@@ -98,9 +98,9 @@ class Job:
         self.name = str(index) if kind == "runs" else f"{kind}-{index}"
         self.tasks = tasks_of(folder, index) if kind == "runs" else canary_tasks(folder, index)
         self.place = Place.here()
-        whole = 60.0 * time_limit(launcher, self.settings.site)
-        left = self.place.seconds_left(whole)
-        self.deadline = Deadline(None if left is None else left - launcher.signal_delay_s, whole - launcher.signal_delay_s)
+        usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
+        left = self.place.seconds_left()
+        self.deadline = Deadline(usable if left is None else left - launcher.signal_delay_s, usable)
         self.pace = Pace(expected_seconds(folder))
         self.outcomes = dict(self._earlier_failures())
         self.warned = self.started_any = self.progressed = False
@@ -118,8 +118,8 @@ class Job:
 
     def _alarm(self) -> None:
         """Warn ourselves, where no Slurm does."""
-        whole = 60.0 * time_limit(self.launcher, self.settings.site)
-        signal.setitimer(signal.ITIMER_REAL, max(whole - self.launcher.signal_delay_s, 1.0))
+        usable = 60.0 * time_limit(self.launcher, self.settings.site) - self.launcher.signal_delay_s
+        signal.setitimer(signal.ITIMER_REAL, max(usable, 1.0))
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
         self.warned = True
@@ -127,11 +127,11 @@ class Job:
             self._pool.interrupt()
 
     def _attend(self, tasks: list[Task]) -> None:
-        if not tasks or self.warned:
+        if not tasks:
             return
         workers = min(cpus(self.launcher, self.settings.site), len(tasks))
         self._pool = Pool(self.context, workers, None, self.folder.name)
-        if self.warned:  # in the moment before there was a pool to interrupt
+        if self.warned:  # before there was a pool to interrupt
             self._pool.interrupt()
         try:
             self._pool.run(tasks, self, self._admit)
@@ -167,7 +167,10 @@ class Job:
         if outcome.status != "failed":
             return
         tripped = self.kind == "runs" and trip(self.folder, self.launcher.max_identical_failures)
-        if tripped or (self.kind == "canary" and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")):
+        if tripped or (
+            self.kind == "canary"
+            and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
+        ):
             print(f"stopping the launch: {stopped(self.folder)}", flush=True)
             cancel_pending(self.folder)
 
@@ -191,8 +194,9 @@ class Job:
                 yield task.folder, Outcome("failed", each.cause, each.message)
 
     def _held(self) -> list[Task]:
-        mine = [task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done()]
-        return [t for t in mine if (living(t.folder) or {"launch": self.folder.name})["launch"] == self.folder.name]
+        mine = (task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done())
+        claims = ((task, living(task.folder)) for task in mine)
+        return [task for task, claim in claims if claim is None or claim["launch"] == self.folder.name]
 
     def _status(self, task: Task) -> str | None:
         return self.outcomes[task.folder].status if task.folder in self.outcomes else None
@@ -210,7 +214,9 @@ class Job:
         if not self.progressed:
             note(self.folder, self.name, Entry("fruitless"))
             if self._fruitless() > self.launcher.max_num_timeout:
-                print("nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True)
+                print(
+                    "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
+                )
                 return TIMEOUT
         return AGAIN
 

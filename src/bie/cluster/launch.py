@@ -94,9 +94,15 @@ def _away(order: Order) -> int:
     print(describe(share, order.settings, room))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, share)
-    if complete and order.settings.hydra.launcher.wait:
+    if complete and waits(order.settings):
         return conclude(follow(folder, workers(order.settings)), order.n_before, order.tree)
     return 0 if complete else 1
+
+
+def waits(settings: Settings) -> bool:
+    """Whether the command stays until all is over."""
+    launcher = settings.hydra.launcher
+    return isinstance(launcher, Local) or launcher.wait
 
 
 def _submit(folder: Path, order: Order, share: Cut) -> bool:
@@ -118,7 +124,9 @@ def _submit(folder: Path, order: Order, share: Cut) -> bool:
     return True
 
 
-def share_out(settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]) -> tuple[Cut, Limits]:
+def share_out(
+    settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
+) -> tuple[Cut, Limits]:
     """Cut runs into the tasks of a launcher that is not ``local``.
 
     Parameters
@@ -164,7 +172,8 @@ def describe(share: Cut, settings: Settings, room: Limits) -> str:
         return f"{tasks}, {lane_count(settings)} at a time, on this machine without Slurm"
     asked = resources(launcher, settings.site)
     known = "" if room.read else ", Slurm's default: the cluster could not be asked"
-    waves = f"in {len(share.waves)} wave{'s' * (len(share.waves) > 1)} (MaxArraySize {room.array_size}{known})"
+    n_waves = f"{len(share.waves)} wave{'s' * (len(share.waves) > 1)}"
     at_a_time = "" if launcher.array_parallelism is None else f", {launcher.array_parallelism:,} at a time"
     where = f", {asked['partition']} partition" if "partition" in asked else ""
-    return f"{tasks} {waves}{at_a_time}{where}, {duration(60.0 * time_limit(launcher, settings.site))} each at the most"
+    limit = f", limit {duration(60.0 * time_limit(launcher, settings.site))}"
+    return f"{tasks} in {n_waves} (MaxArraySize {room.array_size}{known}){at_a_time}{where}{limit}"

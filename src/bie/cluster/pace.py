@@ -47,13 +47,13 @@ class Deadline:
     Parameters
     ----------
     left
-        Seconds from now to the warning; None: no limit.
+        Seconds from now to the warning.
     whole
         Seconds from the start of a fresh task to its warning.
     """
 
-    def __init__(self, left: float | None, whole: float) -> None:
-        self._end = None if left is None else time.monotonic() + left
+    def __init__(self, left: float, whole: float) -> None:
+        self._end = time.monotonic() + left
         self._whole = whole
 
     def admits(self, expected: float | None) -> bool:
@@ -62,6 +62,6 @@ class Deadline:
         One of unknown length is started; so is one that no fresh task could finish either: it goes on from
         its checkpoint in as many tasks as it needs.
         """
-        if self._end is None or expected is None or expected > self._whole:
+        if expected is None or expected > self._whole:
             return True
         return time.monotonic() + expected <= self._end

@@ -43,10 +43,12 @@ def cpus(launcher: SubmititSlurm | SubmititLocal, site: Site) -> int:
 def options(launcher: SubmititSlurm, site: Site, logs: Path) -> Options:
     """Options of ``sbatch`` that all arrays of a launch share."""
     asked = resources(launcher, site) | {"cpus_per_task": cpus(launcher, site)}
-    named = {_sbatch_name(key): _sbatch_value(key, value) for key, value in asked.items() if value is not False}
+    named = {
+        _sbatch_name(key): _sbatch_value(key, value) for key, value in asked.items() if value is not False
+    }
     about = {key: getattr(launcher, key) for key in ("comment", "mail_type", "mail_user")}
-    extra = {key.replace("_", "-"): value for key, value in launcher.additional_parameters.items()}
-    return {
+    extra = {_sbatch_name(key): value for key, value in launcher.additional_parameters.items()}
+    listed = {
         "job-name": launcher.name,
         "nodes": str(launcher.nodes),
         "ntasks-per-node": str(launcher.tasks_per_node),
@@ -57,23 +59,25 @@ def options(launcher: SubmititSlurm, site: Site, logs: Path) -> Options:
         "open-mode": "append",
         "output": f"{logs}/%A_%a.log",
         "signal": f"B:USR2@{launcher.signal_delay_s}",
-        **{key: None if value in (None, True) else str(value) for key, value in extra.items() if value is not False},
+        **extra,
     }
+    return {key: None if value is True else value for key, value in listed.items() if value is not False}
 
 
 def _sbatch_name(key: str) -> str:
     return "mem" if key == "mem_gb" else key.replace("_", "-")
 
 
-def _sbatch_value(key: str, value: Any) -> str | None:
+def _sbatch_value(key: str, value: Any) -> str | bool:
     if key == "mem_gb":
         return f"{round(1024 * value)}M"
-    return None if value is True else str(value)
+    return value if isinstance(value, bool) else str(value)
 
 
 def header(listed: Options) -> list[str]:
     """Options as lines of a batch script."""
-    return [f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={shlex.quote(value)}" for key, value in listed.items()]
+    quoted = {key: "" if value is None else f"={shlex.quote(value)}" for key, value in listed.items()}
+    return [f"#SBATCH --{key}{value}" for key, value in quoted.items()]
 
 
 def script(launcher: SubmititSlurm | SubmititLocal, site: Site, folder: Path) -> str:
@@ -92,7 +96,7 @@ def script(launcher: SubmititSlurm | SubmititLocal, site: Site, folder: Path) ->
         "@SETUP@": "\n".join(_setup(launcher, site)),
         "@PLACE@": _ON_SLURM if slurm else _HERE,
         "@CANCELLED@": "" if slurm else '[ -z "$cancelled" ] || note 143',
-        "@REQUEUE@": 'scontrol requeue "$job"' if slurm else 'exec bash "$0" "$kind" "$first" "$index" $((restart + 1))',
+        "@REQUEUE@": 'scontrol requeue "$job"' if slurm else _RESTART,
     }
     return "\n".join(["#!/bin/bash", *lines, _fill(_BODY, filled)])
 
@@ -122,6 +126,8 @@ _ON_SLURM = """\
 index=$SLURM_ARRAY_TASK_ID restart=${SLURM_RESTART_COUNT:-0}
 job=${SLURM_ARRAY_JOB_ID}_$index"""
 
+_RESTART = 'exec bash "$0" "$kind" "$first" "$index" $((restart + 1))'
+
 _HERE = """\
 index=${3:-0} restart=${4:-0}
 job=local_$index"""
@@ -138,7 +144,8 @@ mkdir -p "$folder/ended" && rm -f "$ended"
 echo "=== task $task as $job on $(hostname), restart $restart, $(date -u +%FT%TZ)"
 
 note() {  # how the task ended; readers never see half of it
-  printf '{"code": %d, "job": "%s", "restart": %d}\\n' "$1" "$job" "$restart" >"$ended.$$" && mv "$ended.$$" "$ended"
+  printf '{"code": %d, "job": "%s", "restart": %d}\\n' "$1" "$job" "$restart" >"$ended.$$"
+  mv "$ended.$$" "$ended"
   exit "$1"
 }
 @SETUP@
@@ -146,7 +153,7 @@ note() {  # how the task ended; readers never see half of it
 # the source as it was at the launch, on this node
 frozen=$(mktemp -d "${TMPDIR:-/tmp}/bie-XXXXXXXX") || note 73
 trap 'rm -rf "$frozen"' EXIT
-"$python" -m zipfile -e "$folder/@SOURCE@" "$frozen" || note 73
+"$python" -I -m zipfile -e "$folder/@SOURCE@" "$frozen" || note 73
 export PYTHONPATH=$frozen/src PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 

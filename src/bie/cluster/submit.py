@@ -44,8 +44,10 @@ def submit(folder: Path, settings: Settings, cut: Cut, n_points: int) -> Iterato
 # ---- Slurm
 
 
-def _arrays(folder: Path, launcher: SubmititSlurm, settings: Settings, cut: Cut, canary: int) -> Iterator[str]:
-    """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all of them."""
+def _arrays(
+    folder: Path, launcher: SubmititSlurm, settings: Settings, cut: Cut, canary: int
+) -> Iterator[str]:
+    """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all."""
     common = options(launcher, settings.site, folder / "logs")
     first = [launcher.dependency] if launcher.dependency else []
     gate: list[str] = []
@@ -106,12 +108,12 @@ def lane_count(settings: Settings) -> int:
 
 def _rehearse(folder: Path, lanes: int, n_tasks: int, canary: int) -> str:
     """Start one detached process that sees to all tasks; it leads a process group of its own."""
-    text = _LANES.format(folder=shlex.quote(str(folder)), lanes=lanes, n_tasks=n_tasks, canary=canary, stopped=STOPPED, script=SCRIPT)
+    where = {"folder": shlex.quote(str(folder)), "stopped": STOPPED, "script": SCRIPT}
+    text = _LANES.format(**where, lanes=lanes, n_tasks=n_tasks, canary=canary)
     write_file(folder / LANES, text.encode())
     with (folder / "logs" / "local.log").open("ab") as log:
-        pid = subprocess.Popen(
-            ["bash", str(folder / LANES)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        ).pid
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        pid = subprocess.Popen(["bash", str(folder / LANES)], **streams, start_new_session=True).pid  # type: ignore[call-overload]
     here = {"pid": pid, "host": platform.node()}
     listed = [("canary", task) for task in range(canary)] + [("runs", task) for task in range(n_tasks)]
     add_jobs(folder, *({"kind": kind, **here, "first_task": task, "n_tasks": 1} for kind, task in listed))
@@ -124,7 +126,11 @@ _LANES = """\
 cd {folder} || exit 1
 trap "trap '' TERM; kill -TERM 0; wait; exit 143" TERM
 task() {{ bash {script} "$1" "$2" 0 >>"logs/local_$3.log" 2>&1; }}
-lane() {{ for ((i = $3; i < $2; i += {lanes})); do [ -e {stopped} ] || task "$1" "$i" "$4$i" || bad=1; done; return $bad; }}
+lane() {{
+  local bad=0
+  for ((i = $3; i < $2; i += {lanes})); do [ -e {stopped} ] || task "$1" "$i" "$4$i" || bad=1; done
+  return $bad
+}}
 every() {{
   local bad=0 lanes=()
   for ((l = 0; l < {lanes}; l++)); do lane "$1" "$2" "$l" "$3" & lanes+=($!); done

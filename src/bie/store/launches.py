@@ -87,7 +87,7 @@ def add_jobs(folder: Path, *new: Mapping[str, Any]) -> None:
 
 
 def jobs(folder: Path) -> list[dict[str, Any]]:
-    """The jobs of a launch: ``kind`` (runs, canary), ``first_task``, ``n_tasks``, and ``job_id`` or ``pid``."""
+    """The jobs of a launch: ``kind``, ``first_task``, ``n_tasks``, and ``job_id`` or ``pid`` and ``host``."""
     try:
         listed: list[dict[str, Any]] = json.loads((folder / JOBS).read_bytes())
     except FileNotFoundError:
@@ -144,7 +144,8 @@ def planned(tree: Tree) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    frames = [pd.read_parquet(path, columns=list(COLUMNS)) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+    paths = sorted(tree.launches.glob(f"*/{PLAN}"))
+    frames = [pd.read_parquet(path, columns=list(COLUMNS)) for path in paths]
     if not frames:
         return pd.DataFrame({name: [] for name in COLUMNS})
     return pd.concat(frames, ignore_index=True).drop_duplicates("run_id", ignore_index=True)

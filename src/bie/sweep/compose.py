@@ -77,6 +77,21 @@ class Configurations:
         choices = [(group, choice) for group, names in self.groups.items() for choice in names]
         return {key for group, choice in choices for key in _leaves(self.compose({group: choice}))}
 
+    def misplaced(self, key: str, choices: Mapping[str, str]) -> BadInput | None:
+        """Error for a key that acts under another choice of its own group; None if there is none."""
+        group = next((name for name in GROUPS if key.startswith(f"{name.replace('/', '.')}.")), None)
+        for choice in self.groups[group] if group else ():
+            if group and key in _leaves(self.compose({group: choice})):
+                return BadInput(
+                    f"{key} is a setting of {group}={choice}, not of {group}={self._chosen(group, choices)}"
+                )
+        return None
+
+    def _chosen(self, group: str, choices: Mapping[str, str]) -> str:
+        return choices.get(group) or next(
+            c for c in self.groups[group] if self.compose({group: c}) == self.compose({})
+        )
+
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""
         hint = _did_you_mean(key, [*self.keys, *GROUPS])

@@ -107,7 +107,7 @@ def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
     plain = copy.deepcopy(configurations.compose(choices))
     for key, value in keys.items():
         if key.split(".")[0] in _SETTINGS and not (_extend(plain, key, value) or _assign(plain, key, value)):
-            raise configurations.unknown(key, choices)
+            raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
     return validated(Settings, {key: plain[key] for key in _SETTINGS})
 
 
@@ -140,7 +140,8 @@ def _names(section: str, choices: Mapping[str, str]) -> bool:
 def _combination(
     assigned: Mapping[str, Any], seeds: tuple[Any, ...], axes: Sequence[Axis], configurations: Configurations
 ) -> Combination:
-    choices, keys = _choices(assigned)
+    choices, given = _choices(assigned)
+    keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
     plain = copy.deepcopy(configurations.compose(choices))
     silent = []
     for key, value in keys.items():

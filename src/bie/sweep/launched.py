@@ -15,7 +15,9 @@ from bie.sweep.plan import Plan, Point
 from bie.sweep.task import Task
 
 
-def points(plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float]) -> dict[str, dict[str, Any]]:
+def points(
+    plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float]
+) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
 
     The cells are put on the shelf of the tree.
@@ -65,7 +67,9 @@ def tasks_of(folder: Path, index: int | None = None) -> list[Task]:
     for config_id, _ in chosen:
         if config_id not in configs:
             configs[config_id] = validated(RunConfig, known[config_id]["config"])
-    return [task_of(tree, config_id, known[config_id], configs[config_id], seed) for config_id, seed in chosen]
+    return [
+        task_of(tree, config_id, known[config_id], configs[config_id], seed) for config_id, seed in chosen
+    ]
 
 
 def task_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConfig, seed: int) -> Task:
