@@ -80,7 +80,9 @@ class Disk:
 
     def on_slurm(self, runs: Sequence[tuple[Point, int, int]], *jobs: tuple[int, int, int]) -> Path:
         """A launch whose arrays are (job id, first task, number of tasks)."""
-        noted = [{"kind": "runs", "job_id": str(j), "first_task": first, "n_tasks": n} for j, first, n in jobs]
+        noted = [
+            {"kind": "runs", "job_id": str(j), "first_task": first, "n_tasks": n} for j, first, n in jobs
+        ]
         return self.launch(runs, {"launcher": "submitit_slurm"}, noted)
 
     def _note(self, folder: Path, about: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> None:

@@ -1,19 +1,22 @@
 """Runs that failed or are missing, as orders for new launches."""
 
+import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bie.cluster.census import Census
 from bie.cluster.folders import SLURM, Launch
 from bie.cluster.launch import Order
-from bie.cluster.planned import Run, plan_rows
-from bie.config import Settings
+from bie.cluster.planned import Run, grid_points
+from bie.config import Local, Settings
+from bie.errors import BadInput
 from bie.store.identity import canonical
 from bie.store.launches import COLUMNS, TASK
-from bie.store.record import read
+from bie.store.paths import Tree
 
 Settle = Callable[[dict[str, Any]], Settings]
 """Settings of a new launch from those of an earlier one."""
@@ -34,7 +37,7 @@ class Chosen:
     """
 
     runs: list[Run] = field(default_factory=list)
-    unknown: dict[Launch, int] = field(default_factory=dict)
+    unknown: list[tuple[Launch, int]] = field(default_factory=list)
     unasked: int = 0
 
 
@@ -51,7 +54,8 @@ def choose(census: Census, causes: Sequence[str]) -> Chosen:
             unknown[run.launch.id] += 1
         else:
             runs.append(run)
-    return Chosen(runs, {launch: unknown[launch.id] for launch in census.launches if unknown[launch.id]}, unasked)
+    foreign = [(launch, unknown[launch.id]) for launch in census.launches if unknown[launch.id]]
+    return Chosen(runs, foreign, unasked)
 
 
 def cause_of(run: Run) -> str:
@@ -61,5 +65,64 @@ def cause_of(run: Run) -> str:
 
 def command_of(launch: Launch) -> str:
     """What was typed to make a launch."""
-    typed = read_argv(launch)
+    try:
+        typed = json.loads((launch.folder / "argv").read_bytes())
+    except (OSError, ValueError):
+        return "python -m bie.run ..."
     return f"python -m bie.run {shlex.join(typed)}"
+
+
+def orders(census: Census, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
+    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first.
+
+    Parameters
+    ----------
+    settle
+        Settings of the new launch, given those of a run's last launch.
+    """
+    settled: dict[str, Settings] = {}
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.launch.id not in settled:
+            settled[run.launch.id] = settle(run.launch.about["settings"])
+        settings = settled[run.launch.id].model_dump(mode="json")
+        groups.setdefault(canonical(settings), []).append(run)
+    known = {config: point for launch in census.launches for config, point in launch.points.items()}
+    rows = grid_points(census.launches)
+    made = [
+        _order(census, members, argv, settled[members[0].launch.id], known, rows)
+        for members in groups.values()
+    ]
+    return sorted(made, key=lambda order: isinstance(order.settings.hydra.launcher, Local))
+
+
+def _order(
+    census: Census,
+    runs: list[Run],
+    argv: Sequence[str],
+    settings: Settings,
+    known: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> Order:
+    configs = [run.config_id for run in runs]
+    points = {config: known[config] for config in dict.fromkeys(configs)}
+    _require_cells(census.tree, points)
+    return Order(census.tree, argv, configs, points, partial(_columns, runs, rows), 0, settings)
+
+
+def _columns(
+    runs: list[Run], rows: Mapping[str, Mapping[str, Any]], task_of: Callable[[int], int]
+) -> dict[str, list[Any]]:
+    """The plan of a launch of these runs; see `bie.sweep.plan.Plan.columns`."""
+    own = [{**rows[run.config_id], "seed": run.seed, "run_id": run.run_id} for run in runs]
+    columns = {name: [row[name] for row in own] for name in COLUMNS}
+    return {**columns, TASK: [task_of(i) for i in range(len(runs))]}
+
+
+def _require_cells(tree: Tree, points: Mapping[str, Mapping[str, Any]]) -> None:
+    for point in points.values():
+        if not (tree.shelf / point["shelf"]).is_dir():
+            raise BadInput(
+                f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
+                "Run the study's own command again: it prepares them"
+            )

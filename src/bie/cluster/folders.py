@@ -133,4 +133,3 @@ def _read(folder: Path) -> Launch:
     about = folder / LAUNCH
     since = (about if about.is_file() else folder / PLAN).stat().st_mtime
     return Launch(folder, read(about) or {}, since, tuple(jobs(folder)))
-

@@ -149,8 +149,10 @@ def _ending(census: Census, tree: str) -> Iterator[str]:
     if census.going:
         yield f"  bie status{tree} --watch     bie cancel{tree}"
         return
+    if states["failed"]:
+        yield f"  bie logs --failed{tree}     why"
     if states["failed"] or states["missing"]:
-        yield f"  bie logs --failed{tree}     why          bie retry{tree}     again"
+        yield f"  bie retry{tree}             again"
     if states["done"]:
         yield f"  bie aggregate{tree}         table"
 

@@ -1,7 +1,7 @@
 """The runs and the grid points that the launches of a study asked for."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,13 +32,13 @@ class Run:
         Of a failure; the time by the clock of the file server.
     """
 
+    launch: Launch
+    task: int
     dataset: str
     model: str
     config_id: str
     seed: int
     run_id: str
-    launch: Launch
-    task: int
     state: str = "missing"
     cause: str = ""
     message: str = ""
@@ -61,7 +61,7 @@ def planned_runs(launches: Sequence[Launch]) -> list[Run]:
         for *named, task in _rows(launch):
             run = runs.get(named[-1])
             if run is None:
-                runs[named[-1]] = Run(*named, launch, task)
+                runs[named[-1]] = Run(launch, task, *named)
             elif task != BEFORE:
                 run.launch, run.task = launch, task
     return list(runs.values())
@@ -80,6 +80,20 @@ def _read(launch: Launch, names: Sequence[str]) -> "pa.Table":
     return file.read([name for name in (*names, TASK) if name in file.schema_arrow.names])
 
 
+def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:
+    """For each ``config_id`` a row of the plans: ``dataset``, ``model``; ``grid`` and ``config``, JSON texts."""
+    found: dict[str, dict[str, Any]] = {}
+    for launch in launches:
+        table = _read(launch, ("config_id", "dataset", "model", "grid", "config"))
+        first: dict[str, int] = {}
+        for i, config in enumerate(table["config_id"].to_pylist()):
+            first.setdefault(config, i)
+        new = [i for config, i in first.items() if config not in found]
+        rows = table.take(new).to_pylist() if new else []
+        found |= {row["config_id"]: row for row in rows}
+    return found
+
+
 def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
     """How people tell the grid points apart, in the order of the tables.
 
@@ -90,14 +104,10 @@ def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
     """
     import pandas as pd
 
-    names, grids, configs = [], {}, {}
-    for launch in launches:
-        for row in _points(launch):
-            if row["config_id"] not in grids:
-                names.append({name: row[name] for name in ("config_id", "dataset", "model")})
-                grids[row["config_id"]] = flat(json.loads(row["grid"]))
-                configs[row["config_id"]] = flat(json.loads(row["config"]))
-    cells = describe_cells(pd.DataFrame(names), configs, grids)
+    points = grid_points(launches)
+    grids = {config: flat(json.loads(row["grid"])) for config, row in points.items()}
+    configs = {config: flat(json.loads(row["config"])) for config, row in points.items()}
+    cells = describe_cells(pd.DataFrame(list(points.values())), configs, grids)
     settings = [name for name in cells.columns if name not in ("dataset", "model")]
     return {
         str(row.name): (row["dataset"], row["model"], *_acting(row, settings)) for _, row in cells.iterrows()
@@ -112,13 +122,3 @@ def _acting(row: Any, names: Sequence[str]) -> Iterator[str]:
 
 def _short(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _points(launch: Launch) -> list[Mapping[str, Any]]:
-    """The first row of each grid point."""
-    table = _read(launch, ("config_id", "dataset", "model", "grid", "config"))
-    first: dict[str, int] = {}
-    for i, config in enumerate(table["config_id"].to_pylist()):
-        first.setdefault(config, i)
-    rows: list[Mapping[str, Any]] = table.take(list(first.values())).to_pylist()
-    return rows

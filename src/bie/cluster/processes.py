@@ -12,8 +12,7 @@ def is_ours(pid: int, host: str, noted: float, launch: str) -> bool:
     """Whether a process that was noted by its number is still the same one, here and of bie.
 
     Numbers are used again: the process must have started before it was noted (`noted`, seconds since the
-    epoch) and have ``bie`` or the id of its launch in its command line. Where there is no ``/proc`` nothing is
-    ours.
+    epoch), and name ``bie`` or its launch on its command line. Where there is no ``/proc`` nothing is ours.
     """
     if host != platform.node():
         return False

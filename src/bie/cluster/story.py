@@ -48,11 +48,11 @@ def _log(launches: list[Launch], run: Run) -> Iterator[str]:
                 yield ""
                 yield from (f"--- {path}", *lines)
                 return
-    path = _own_log(run)
-    if path is not None and path.is_file():
+    own = _own_log(run)
+    if own is not None and own.is_file():
         yield ""
-        yield f"--- {path}: the end of it, nothing in it is of this run"
-        yield from _tail(path)
+        yield f"--- {own}: the end of it, nothing in it is of this run"
+        yield from _tail(own)
 
 
 def _own_log(run: Run) -> Path | None:

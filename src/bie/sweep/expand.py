@@ -123,7 +123,9 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     for axis in axes:
         for key in axis.keys:
             if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site"):
-                raise BadInput(f"{key}: only launcher and site can be changed, to one value; runs stay as they are")
+                raise BadInput(
+                    f"{key}: only launcher and site can be changed, to one value; runs stay as they are"
+                )
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
     plain, chosen = copy.deepcopy(stored), copy.deepcopy(configurations.compose(choices))
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}

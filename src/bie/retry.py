@@ -1,0 +1,106 @@
+"""``bie retry``: run failed and missing runs again."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bie.errors import BadInput, guarded
+
+if TYPE_CHECKING:
+    from bie.cluster.again import Chosen
+    from bie.cluster.census import Census
+    from bie.cluster.launch import Order
+
+_EPILOG = """\
+OVERRIDES say how, never what: hydra/launcher=local hydra.launcher.workers=2, site=spartan, site.qos=long.
+Without them the runs go where their last launch sent them.
+Exit code: that of the launches; 0 where there is nothing to do again."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verb ``retry``."""
+    typed = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_intermixed_args(typed)
+    return guarded(lambda: _retry(options, typed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bie retry",
+        description="Run the failed and missing runs of a study again, as a new launch.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "given",
+        nargs="*",
+        metavar="TREE | OVERRIDE",
+        help="study (default: the newest), settings of the launcher",
+    )
+    parser.add_argument("--cause", metavar="A,B", help="only these: nan, oom, timeout, ..., missing")
+    parser.add_argument("-cd", "--config-dir", type=Path, help="folder with launchers and sites of your own")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    return parser
+
+
+def _retry(options: argparse.Namespace, typed: list[str]) -> int:
+    from bie.cluster.again import choose, orders
+    from bie.cluster.census import take_census
+    from bie.store.paths import find_tree
+    from bie.store.provenance import configuration_folder
+    from bie.sweep.compose import Configurations
+    from bie.sweep.expand import amended
+
+    overrides = [text for text in options.given if "=" in text and not Path(text).is_dir()]
+    trees = [text for text in options.given if text not in overrides]
+    if len(trees) > 1:
+        raise BadInput(f"one study at a time, not {', '.join(trees)}")
+    census = take_census(find_tree(Path(trees[0]) if trees else None, options.outputs))
+    chosen = choose(census, [cause for cause in (options.cause or "").split(",") if cause])
+    configurations = Configurations(configuration_folder(), options.config_dir)
+    made = orders(
+        census, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)
+    )
+    print("\n".join(_announce(census, chosen)), flush=True)
+    codes = [_launch(order) for order in made]
+    return max([*codes, int(bool(chosen.unknown))])
+
+
+def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
+    """What will be done, what is left alone, and why."""
+    from bie.cluster.again import cause_of, command_of
+
+    states = Counter(run.state for run in census.runs)
+    again = Counter(cause_of(run) for run in chosen.runs)
+    if again:
+        causes = ", ".join(f"{cause}: {n:,}" for cause, n in again.most_common())
+        yield f"{census.tree.root.resolve().name}: {again.total():,} to do again ({causes})"
+    elif not chosen.unknown:
+        others = Counter(cause_of(run) for run in census.runs if run.state in ("failed", "missing"))
+        causes = ", ".join(f"{cause}: {n:,}" for cause, n in others.most_common())
+        yield f"nothing to retry: {states['done']:,} of {len(census.runs):,} done" + (
+            f"; {causes}" if causes else ""
+        )
+    if states["running"] or states["queued"]:
+        yield f"  left alone: running {states['running']:,}, queued {states['queued']:,}"
+    if chosen.unasked:
+        yield f"  left alone: {chosen.unasked:,} that may be waiting or at work; {census.silence}"
+    for launch, n in chosen.unknown:
+        yield f"  {n:,} were launched by an earlier bie, which noted too little for this; to run them again:"
+        yield f"    {command_of(launch)}"
+
+
+def _launch(order: "Order") -> int:
+    from bie.cluster.launch import launch
+    from bie.sweep.local import single_threaded, warm_up
+    from bie.sweep.request import needs_workers
+
+    single_threaded()
+    return launch(order, warm_up() if needs_workers(order.settings) else None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
