@@ -1,12 +1,14 @@
 """What the tests on a real Slurm share: two clusters, a finished sweep, the table of faults."""
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from .clusters import LocalCluster, start
+from .clusters import REQUIRED, LocalCluster, start
 from .fault_table import Fault, markdown, write
 from .sweeps import Sweep, copy_finished
 
@@ -46,6 +48,28 @@ def sweep(cluster: LocalCluster, finished: Sweep, tmp_path: Path) -> Sweep:
     sweep = Sweep(cluster, tmp_path, EPOCHS)
     copy_finished(finished, sweep)
     return sweep
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[..., Path]]:
+    """Puts a folder onto a disk of its own that is soon full; only root can."""
+    mounted = []
+
+    def move(folder: Path, mib: int) -> Path:
+        aside = folder.rename(folder.with_name("aside"))
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", folder], capture_output=True, text=True
+        )
+        if done.returncode:
+            (pytest.fail if REQUIRED else pytest.skip)(f"no disk to fill: {done.stderr.strip()}")
+        mounted.append(folder)
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        return folder
+
+    yield move
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """A sweep on a real Slurm as a user drives it, and ways to look at it without asking bie."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from .clusters import LocalCluster
 SOURCE = Path(__file__).parents[2] / "src"
 SMALL = ("dataset.size=smoke", "train=smoke", "metrics.kmeans.n_init=2")
 ON_SLURM = ("hydra/launcher=submitit_slurm", "site=local_cluster", "hydra.launcher.runs_per_job=1")
-PATIENCE = 120.0  # seconds; a runner of CI with its two cores taken is slow
+PATIENCE = 400.0  # seconds; a runner of CI with its two cores taken is slow
 PAUSE = 0.2
 
 
@@ -106,7 +105,7 @@ class Sweep:
             now = self.status()
             return all(now[state] == n for state, n in wanted.items())
 
-        wait_for(reached, patience, self.describe)
+        wait_for(reached, patience, self.describe, pause=1.0)
 
     # ---- what is there
 
@@ -147,6 +146,17 @@ class Sweep:
         found = sorted((self.tree / "launches").glob("*/jobs.json"))
         return [job for path in found for job in json.loads(path.read_text())]
 
+    def has_done(self, n: int, kept: Mapping[str, bytes] | None = None) -> None:
+        """Fail unless all n runs are done, and the files that there were before are as they were."""
+        assert self.status() == {"done": n, "running": 0, "queued": 0, "failed": 0, "expected": n}
+        assert self.bie("status", str(self.tree)).returncode == 0
+        assert (kept or {}).items() <= self.files().items()
+
+    def failed_run(self) -> str:
+        """Folder of the one run that failed."""
+        (failure,) = (self.tree / "runs").rglob("failed.json")
+        return str(failure.parent)
+
     def describe(self) -> str:
         """What to print where a wait was in vain."""
         queue = self.cluster.slurm("squeue", "-o", "%.12i %.8T %.10M %.20r")
@@ -173,15 +183,11 @@ def processes_of(task: str) -> list[int]:
     """Process ids of a task (``81233_4``), whoever their parents are: known by their environment."""
     array, index = task.split("_")
     wanted = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={index}".encode()}
-    return [pid for pid in map(int, _pids()) if wanted <= _environment(pid)]
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if wanted <= _environment(path)]
 
 
-def _pids() -> Sequence[str]:
-    return [name for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _environment(pid: int) -> set[bytes]:
+def _environment(process: Path) -> set[bytes]:
     try:
-        return set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+        return set((process / "environ").read_bytes().split(b"\0"))
     except OSError:
         return set()
