@@ -7,12 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import zlib
 from pathlib import Path
 
 from one_machine.daemon import ClusterError, Daemon, kill_steps, until
 from one_machine.settings import SLURM_CONF, Settings, configure
 
-FIRST_PORT, LAST_PORT = 16817, 32000
+PORTS = range(16800, 32000, 50)  # below those that the kernel hands out
 TAKES_JOBS = {"idle", "mix", "alloc", "comp"}
 
 
@@ -30,7 +31,14 @@ class Cluster:
             f"--log-file={folder}/log/munged.log",
         )
         self.mariadb = self._daemon(
-            *("mariadb", "mariadbd", *self._admin, f"--datadir={db}/data", f"--pid-file={db}/pid"),
+            *(
+                "mariadb",
+                "mariadbd",
+                *self._admin,
+                f"--datadir={db}/data",
+                f"--pid-file={db}/pid",
+                f"--tmpdir={db}",
+            ),
             *("--bind-address=127.0.0.1", f"--port={settings.db_port}", "--skip-name-resolve"),
             *("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--performance-schema=OFF"),
             *("--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900", "--skip-log-bin"),
@@ -83,7 +91,7 @@ class Cluster:
         self.output(
             *("mariadb-install-db", "--no-defaults", self._admin[1], f"--datadir={data}", "--skip-test-db"),
             *("--auth-root-authentication-method=socket", f"--auth-root-socket-user={getpass.getuser()}"),
-            *("--skip-name-resolve", "--innodb-log-file-size=16M"),
+            *("--skip-name-resolve", "--innodb-log-file-size=16M", f"--tmpdir={self.dir / 'db'}"),
         )
 
     def _grants(self) -> str:
@@ -141,12 +149,16 @@ class Cluster:
         return done.stdout
 
 
-def free_ports(n: int) -> int:
-    """The first of n ports in a row at which nobody listens."""
-    for first in range(FIRST_PORT, LAST_PORT, 50):
+def free_ports(n: int, folder: Path) -> int:
+    """The first of n ports in a row at which nobody listens; where the search begins hangs on the folder.
+
+    So two clusters that are started at the same moment do not find the same ones.
+    """
+    begin = zlib.crc32(os.fsencode(folder)) % len(PORTS)
+    for first in [*PORTS[begin:], *PORTS[:begin]]:
         if all(_is_free(port) for port in range(first, first + n)):
             return first
-    raise ClusterError(f"no {n} free ports in a row from {FIRST_PORT} to {LAST_PORT}: give --port")
+    raise ClusterError(f"no {n} free ports in a row from {PORTS[0]} to {PORTS[-1]}: give --port")
 
 
 def _is_free(port: int) -> bool:
