@@ -13,7 +13,7 @@ from .fault_table import Fault, markdown, write
 from .sweeps import Sweep, copy_finished
 
 FAULTS: pytest.StashKey[list[Fault]] = pytest.StashKey()
-EPOCHS = "train.epochs=300"
+EPOCHS = "train.epochs=200"  # some seconds: enough time to do something to a run
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_a_preempted_task_goes_on_where_it_was(cluster, finished, faults, tmp_pa
 @pytest.fixture(scope="module")
 def reference(cluster, finished, tmp_path_factory):
     """A run of 40 s, longer than the limit of a minute with its warning allows, done in one go."""
-    pace = finished.record(0)["timing"]["fit_s"] / 300
+    pace = finished.record(0)["timing"]["fit_s"] / 200
     sweep = Sweep(cluster, tmp_path_factory.mktemp("reference"), f"train.epochs={math.ceil(40 / pace)}")
     sweep.launch("seed=5")
     return sweep
