@@ -149,7 +149,74 @@ def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
     assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
     if how != signal.SIGKILL:
         assert code == 1
+        assert "stopping after this epoch; again to stop at once" in output
         assert re.search(rf"done {done}, not run {40 - done}", output)
+        assert not list(Path("outputs").rglob("claim.json"))
+
+
+LONG = "train.epochs=100000"
+
+
+def begun() -> bool:
+    """Whether somebody is at a run."""
+    return bool(list(Path("outputs").rglob("claim.json")))
+
+
+def test_typed_again_after_ctrl_c_a_run_goes_on_where_it_stopped(bie: Command, in_tmp: Path):
+    wanted = ("train.epochs=60", "seed=7")
+    process = bie(*wanted)
+    wait_for(begun)
+    os.kill(process.pid, signal.SIGTERM)
+    code, output = finish(process)
+    assert code == 1, output
+    assert "not run 1 (1 stopped midway, to go on from there)" in output
+    assert len(list(Path("outputs").rglob("checkpoint.pt"))) == 1
+    code, output = finish(bie(*wanted))
+    assert code == 0, output
+    assert not list(Path("outputs").rglob("checkpoint.pt"))
+    (halted,) = records().values()
+    assert halted["timing"]["interruptions"] == 1
+    code, _ = finish(bie(*wanted, "version=whole", "hydra.launcher.workers=0"))
+    assert code == 0
+    (whole,) = records("outputs/whole/adhoc").values()
+    assert halted["metrics"] == whole["metrics"]
+    (one, other) = (next(Path("outputs", v).rglob("history.csv")) for v in ("v1", "whole"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_second_ctrl_c_ends_at_once(bie: Command, in_tmp: Path):
+    """The workers are suspended, so that no epoch ends between the two."""
+    process = bie(LONG, "seed=0")
+    wait_for(begun)
+    suspended = busy_workers(in_tmp)
+    for pid in suspended:
+        os.kill(pid, signal.SIGSTOP)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    code, output = finish(process)
+    assert code == 1
+    assert "stopped; what was finished is kept" in output
+    assert not set(suspended) & set(processes(in_tmp))
+    assert not list(Path("outputs").rglob("claim.json"))
+
+
+def test_two_launches_at_once_do_no_run_twice(bie: Command, in_tmp: Path):
+    first = bie(LONG, "seed=0", "hydra.launcher.workers=1")
+    wait_for(begun)
+    code, output = finish(bie(LONG, "seed=0", "hydra.launcher.workers=1"))
+    assert code == 1
+    assert "1 are being done by another launch" in output
+    assert len(list(Path("outputs").rglob("claim.json"))) == 1
+    first.kill()
+    finish(first)
+    wait_for(lambda: not processes(in_tmp), 10)
+    second = bie(LONG, "seed=0", "hydra.launcher.workers=1")  # the claim of the dead one holds nobody up
+    wait_for(lambda: busy_workers(in_tmp))
+    os.kill(second.pid, signal.SIGINT)
+    code, output = finish(second)
+    assert "stopped midway" in output
 
 
 def test_bad_input_starts_nothing(bie: Command):

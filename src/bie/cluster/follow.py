@@ -6,39 +6,33 @@ from collections import Counter
 from pathlib import Path
 
 from bie.cluster import slurm
-from bie.cluster.journal import FOLDER, entries
+from bie.cluster.journal import FOLDER, Entry, entries
+from bie.store.claims import CLAIM
 from bie.store.launches import jobs
 from bie.sweep.launched import tasks_of
 from bie.sweep.local import Observer
 from bie.sweep.progress import Scoreboard, display
-from bie.sweep.task import Outcome, Task
+from bie.sweep.task import Outcome, Status, Task
 
 LOOK, ASK = 2.0, 15.0
 """Seconds between looks at the journals, which are files, and between questions to Slurm."""
 
 
 def follow(folder: Path, n_workers: int) -> Scoreboard:
-    """Show how a launch gets on until none of its tasks waits or runs; the board says how it went.
-
-    Ctrl-C ends the watching, not the launch.
-    """
+    """Show how a launch gets on until none of its tasks waits or runs; the board says how it went."""
     tasks = tasks_of(folder)
     board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
     news = News(folder, tasks)
-    try:
-        with display(board) as observer:
-            asked = time.monotonic()
-            while board.over < board.total:
-                time.sleep(LOOK)
-                over = time.monotonic() - asked > ASK and not going(folder)
-                asked = time.monotonic() if time.monotonic() - asked > ASK else asked
-                news.tell(observer)
-                if over:
-                    break
-            while going(folder):  # the last tasks tidy up
-                time.sleep(LOOK)
-    except KeyboardInterrupt:
-        print("no longer watching; the launch goes on")
+    with display(board) as observer:
+        asked, alive = time.monotonic(), True
+        while alive and board.over < board.total:
+            time.sleep(LOOK)
+            if time.monotonic() - asked > ASK:
+                news.tell_started(observer)
+                asked, alive = time.monotonic(), going(folder)
+            news.tell(observer)  # also once after the last task has gone
+        while going(folder):  # the last tasks tidy up
+            time.sleep(LOOK)
     return board
 
 
@@ -49,6 +43,17 @@ class News:
         self._folder = folder
         self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
         self._read: dict[Path, int] = {}
+        self._slots: dict[tuple[str, int], int] = {}
+
+    def tell_started(self, observer: Observer) -> None:
+        """Tell which runs somebody has claimed."""
+        for key, task in self._tasks.items():
+            if key not in self._slots and (task.folder / CLAIM).exists():
+                self._start(observer, key, task)
+
+    def _start(self, observer: Observer, key: tuple[str, int], task: Task) -> None:
+        self._slots[key] = len(self._slots)
+        observer.started(self._slots[key], task)
 
     def tell(self, observer: Observer) -> None:
         """Tell what happened since the last time. A run that ended counts once."""
@@ -56,11 +61,17 @@ class News:
             found, self._read[path] = entries(path, self._read.get(path, 0))
             for each in found:
                 over = each.status in ("done", "failed", "before", "elsewhere")
-                task = self._tasks.pop((each.config_id, each.seed), None) if over else None
+                key = (each.config_id, each.seed)
+                task = self._tasks.pop(key, None) if over else None
                 if task is not None:
-                    observer.started(0, task)
-                    outcome = Outcome(each.status, each.cause, each.message, each.scores or {}, each.seconds)  # type: ignore[arg-type]
-                    observer.ended(0, task, outcome)
+                    if key not in self._slots:
+                        self._start(observer, key, task)
+                    observer.ended(self._slots[key], task, _outcome(each))
+
+
+def _outcome(each: Entry) -> Outcome:
+    status: Status = each.status  # type: ignore[assignment]
+    return Outcome(status, each.cause, each.message, each.scores or {}, each.seconds)
 
 
 def going(folder: Path) -> bool:

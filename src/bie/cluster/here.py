@@ -49,9 +49,8 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     code = 1 if failed or left or elsewhere else 0
     print(f"{', '.join(part for part in parts if part)}.   exit {code}")
     if code:
-        print(
-            "  the same command again runs only what is missing; failed.json beside a run says why it failed"
-        )
+        why = "; failed.json beside a run says why it failed" if failed else ""
+        print(f"  the same command again runs only what is missing{why}")
     print(f"  bie aggregate {tree.root}      table")
     print(f"tree: {tree.root}")
     return code

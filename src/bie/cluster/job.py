@@ -33,6 +33,9 @@ from bie.sweep.task import Outcome, Task
 FAILED, TIMEOUT, TERMINATED = 1, 124, 143
 """Exit codes: some runs failed; its time was over again and again without any progress; cancelled."""
 
+LOOK = 5.0
+"""Seconds between looks at a claim that is waited for."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a task; the exit code is 0, `FAILED`, `TIMEOUT`, `TERMINATED` or `AGAIN`."""
@@ -180,10 +183,8 @@ class Job:
         """Wait for claims of an earlier incarnation of this task, on a node that died, to run out."""
         patience = time.monotonic() + 2 * STALE
         while (held := self._held()) and not self.warned and time.monotonic() < patience:
-            free = [task for task in held if living(task.folder) is None]
-            self._attend(free)
-            if not free:
-                time.sleep(5)
+            time.sleep(LOOK)
+            self._attend([task for task in held if living(task.folder) is None])
 
     def _earlier_failures(self) -> Iterator[tuple[Path, Outcome]]:
         """Runs that failed in an earlier incarnation of this task: they are not tried for ever."""

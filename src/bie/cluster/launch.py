@@ -19,7 +19,7 @@ from bie.cluster.slurm import Limits, SlurmError, limits
 from bie.cluster.submit import lane_count, submit
 from bie.config import Local, Settings, SubmititLocal, SubmititSlurm
 from bie.errors import BadInput
-from bie.store.launches import open_launch
+from bie.store.launches import open_launch, stopped
 from bie.store.paths import Tree
 from bie.sweep.progress import Scoreboard, duration
 
@@ -95,8 +95,20 @@ def _away(order: Order) -> int:
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, share)
     if complete and waits(order.settings):
-        return conclude(follow(folder, workers(order.settings)), order.n_before, order.tree)
+        return _stay(folder, order)
     return 0 if complete else 1
+
+
+def _stay(folder: Path, order: Order) -> int:
+    """Watch a launch to its end; Ctrl-C ends the watching alone."""
+    try:
+        board = follow(folder, workers(order.settings))
+    except KeyboardInterrupt:
+        print("no longer watching; the launch goes on.  bie status --watch     bie cancel")
+        return 1
+    if reason := stopped(folder):
+        print(f"the launch was stopped: {reason}")
+    return conclude(board, order.n_before, order.tree)
 
 
 def waits(settings: Settings) -> bool:

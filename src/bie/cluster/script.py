@@ -130,7 +130,7 @@ _RESTART = 'exec bash "$0" "$kind" "$first" "$index" $((restart + 1))'
 
 _HERE = """\
 index=${3:-0} restart=${4:-0}
-job=local_$index"""
+job=local_$((first + index))"""
 
 _BODY = """\
 kind=$1 first=$2

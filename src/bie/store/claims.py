@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -69,7 +70,8 @@ class Owner:
         return self.host, self.boot, self.pid_namespace
 
 
-FIELDS = (*(field.name for field in fields(Owner)), "since")
+FIELDS = (*(field.name for field in fields(Owner)), "since", "token")
+"""What a claim says: its owner, the time it was made (UTC), and a number that makes it unlike any other."""
 
 
 class Claim:
@@ -134,7 +136,7 @@ def take(folder: Path, owner: Owner) -> Claim | None:
         The folder cannot be written: full, read-only, gone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    claim = {**asdict(owner), "since": datetime.now(UTC).isoformat()}
+    claim = {**asdict(owner), "since": datetime.now(UTC).isoformat(), "token": secrets.token_hex(8)}
     content = (json.dumps(claim) + "\n").encode()
     draft = write_part(folder / CLAIM, content)
     try:
@@ -180,7 +182,7 @@ def _seize(path: Path, draft: Path, now: float) -> bool:
     """Put the draft at `path`, unless somebody alive is there.
 
     The right to succeed a dead holder is a claim too, under a name that is the holder's own: of those who
-    find it dead one gets that right and moves it to `path`. If that one dies before, it is succeeded likewise.
+    find it dead one gets that right and moves it to `path`. If that one dies before, it is itself succeeded.
     """
     while not _create(path, draft):
         holder = _look(path)

@@ -22,6 +22,8 @@ Any key can be set (KEY=VALUE) and with -m swept (a,b,c   range(100)   zip(a=[1,
   python -m bie.run --cfg job                               shows all keys and values
   python -m bie.run dataset=zinb model=scvi_mine            one run
   python -m bie.run -m model=scvi,scvi_mine mine.scale=1000,5000 'seed=range(100)'
+  python -m bie.run -m study=trade_off hydra/launcher=submitit_slurm site=spartan site.account=ID
+                                                            the same as Slurm job arrays
 Results: outputs/<version>/<study>/ (outputs=, version=, study.name=). Rerunning the same command
 does only what is missing. Exit codes: 0 all fine, 1 some runs failed or are missing, 2 bad input."""
 
