@@ -11,7 +11,9 @@ from bie.errors import guarded
 def main(argv: Sequence[str] | None = None) -> int:
     """Verb ``cancel``."""
     parser = argparse.ArgumentParser(
-        prog="bie cancel", description="Cancel what is queued or running of a study; results stay."
+        prog="bie cancel",
+        description="Cancel what is queued or running of a study; results stay.",
+        epilog="Exit code: 0, also where nothing was to be cancelled; 1 if Slurm does not answer.",
     )
     parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
@@ -21,11 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _cancel(options: argparse.Namespace) -> int:
     from bie.cluster.cancelling import cancel
+    from bie.cluster.slurm import SlurmError
     from bie.store.paths import find_tree
 
     tree = find_tree(options.tree, options.outputs)
-    lines = list(cancel(tree))
-    print("\n".join(lines or [f"nothing of {tree.root} is queued or running"]))
+    lines = []
+    try:
+        for line in cancel(tree):
+            print(line, flush=True)
+            lines.append(line)
+    except SlurmError as error:
+        print(f"its jobs are not cancelled, Slurm does not answer: {error}", file=sys.stderr)
+        return 1
+    if not lines:
+        print(f"nothing of {tree.root} is queued or running")
     return 0
 
 

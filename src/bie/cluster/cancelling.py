@@ -14,32 +14,35 @@ from bie.store.paths import Tree
 
 
 def cancel(tree: Tree) -> Iterator[str]:
-    """Cancel the arrays that are in the queue and stop the processes of this host; a line for each.
+    """Stop the processes of this host and cancel the arrays that are in the queue; a line for each.
 
     Nothing but what the launches of the study noted as theirs is touched, and of the processes only those
     that are still the noted ones.
+
+    Raises
+    ------
+    SlurmError
+        Slurm does not answer: its jobs are not cancelled.
     """
     census = take_census(tree)
-    yield from _cancel_arrays([array for launch in census.launches for array in launch.arrays])
     unfinished = {run.launch.id for run in census.runs if run.state not in ("done", "failed")}
     for launch in census.launches:
         yield from _stop_processes(launch, launch.id in unfinished)
+    arrays = [array for launch in census.launches for array in launch.arrays]
+    if arrays:
+        yield from _cancel_arrays(arrays)
 
 
 def _cancel_arrays(arrays: list[str]) -> Iterator[str]:
-    if not arrays:
-        return
-    try:
-        by_array: dict[str, Counter[str]] = {}
-        for (array, _), state in queued(slurm.queue(arrays)).items():
-            by_array.setdefault(array, Counter())[state.phase] += 1
-        if by_array:
-            slurm.scancel(sorted(by_array))
-    except slurm.SlurmError as error:
-        yield f"Slurm: {error}. Not cancelled; where Slurm is: scancel {' '.join(arrays)}"
-        return
-    for array, phases in by_array.items():
-        yield f"cancelled job {array}: {phases['running']:,} tasks running, {phases['waiting']:,} waiting"
+    phases = {array: Counter[str]() for array in arrays}
+    for (array, _), state in queued(slurm.queue(arrays)).items():
+        if array in phases:
+            phases[array][state.phase] += 1
+    going = {array: counts for array, counts in phases.items() if counts}
+    if going:
+        slurm.scancel(list(going))
+    for array, counts in going.items():
+        yield f"cancelled job {array}: tasks running {counts['running']:,}, waiting {counts['waiting']:,}"
 
 
 def _stop_processes(launch: Launch, unfinished: bool) -> Iterator[str]:

@@ -4,13 +4,14 @@ Records come first, then the claims of those at work, then failures, then what S
 launch tell of the tasks. A run of which nothing is known is missing, never dead.
 """
 
+import functools
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bie.cluster.folders import SLURM, Launch, read_launches
+from bie.cluster.folders import Launch, Process, read_launches
 from bie.cluster.planned import Run, planned_runs
 from bie.cluster.states import State, ask, cause_of_exit
 from bie.store.claims import CLAIM, living
@@ -128,17 +129,25 @@ def _ask_tasks(census: Census, at_work: set[str]) -> None:
     keys = {place: launch.key_of(place[1]) for place, launch in open_tasks.items()}
     known = ask(key for key in keys.values() if key)
     census.silence = known.silence
-    alive: dict[object, bool] = {}
+    alive = functools.cache(Process.alive)
     for place, launch in open_tasks.items():
-        key = keys[place]
-        state = known.states.get(key) if key else None
-        if launch.launcher != SLURM:
-            process = launch.process_of(place[1])
-            if process not in alive:
-                alive[process] = bool(process and process.alive())
-            state = State("running") if alive[process] or launch.id in at_work else None
+        key, process = keys[place], launch.process_of(place[1])
+        if key:
+            state = known.states.get(key)
+        elif launch.id in at_work or (process and alive(process)):
+            state = _local_state(launch, place[1])
+        else:
+            state = None
         if state := _with_exit_code(state, launch, place[1]):
             census.tasks[place] = state
+
+
+def _local_state(launch: Launch, task: int) -> State | None:
+    """State of a task of a launch whose process is alive."""
+    if launch.exit_code(task) is not None:
+        return None
+    log = launch.log_of(task)
+    return State("running" if log is None or log.is_file() else "waiting")
 
 
 def _with_exit_code(state: State | None, launch: Launch, task: int) -> State | None:

@@ -84,6 +84,13 @@ class Launch:
         job = self._job_of(task)
         return (str(job["job_id"]), task - job["first_task"]) if job and "job_id" in job else None
 
+    def log_of(self, task: int) -> Path | None:
+        """The log of a task; None where workers share their logs."""
+        key = self.key_of(task)
+        if key or self.jobs:
+            return self.folder / "logs" / (f"{key[0]}_{key[1]}.log" if key else f"local_{task}.log")
+        return None
+
     def exit_code(self, task: int) -> int | None:
         """Exit code that the task's script left behind when it last ended."""
         code = (read(self.folder / ENDED / str(task)) or {}).get("code")

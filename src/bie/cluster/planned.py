@@ -81,7 +81,7 @@ def _read(launch: Launch, names: Sequence[str]) -> "pa.Table":
 
 
 def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:
-    """For each ``config_id`` a row of the plans: ``dataset``, ``model``; ``grid`` and ``config``, JSON texts."""
+    """A row of the plans for each ``config_id``; its ``grid`` and ``config`` are JSON texts."""
     found: dict[str, dict[str, Any]] = {}
     for launch in launches:
         table = _read(launch, ("config_id", "dataset", "model", "grid", "config"))

@@ -48,23 +48,17 @@ def _log(launches: list[Launch], run: Run) -> Iterator[str]:
                 yield ""
                 yield from (f"--- {path}", *lines)
                 return
-    own = _own_log(run)
+    own = run.launch.log_of(run.task)
     if own is not None and own.is_file():
         yield ""
         yield f"--- {own}: the end of it, nothing in it is of this run"
         yield from _tail(own)
 
 
-def _own_log(run: Run) -> Path | None:
-    key = run.launch.key_of(run.task)
-    return run.launch.folder / "logs" / f"{key[0]}_{key[1]}.log" if key else None
-
-
 def _logs(launch: Launch, run: Run) -> list[Path]:
-    """Logs of a launch that can hold the run: its task's first, for any worker may have had it."""
-    logs = sorted((launch.folder / "logs").glob("*.log"))
-    own = _own_log(run)
-    return [own] if own is not None and own in logs else logs
+    """Logs of a launch that can hold the run: its task's, or those of all workers."""
+    own = launch.log_of(run.task) if launch.id == run.launch.id else None
+    return [own] if own is not None and own.is_file() else sorted((launch.folder / "logs").glob("*.log"))
 
 
 def section(path: Path, place: str) -> list[str]:

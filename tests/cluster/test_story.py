@@ -1,0 +1,125 @@
+"""``bie logs``: one run, and all failures by cause."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bie.logs import main
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def outputs(disk: Any) -> str:
+    return f"--outputs={disk.root.parents[1]}"
+
+
+def log(folder: Path, name: str, *runs: tuple[Path, str]) -> Path:
+    path = folder / "logs" / name
+    path.write_text("".join(f"--- {run}\n{said}\n" for run, said in runs))
+    return path
+
+
+def test_a_failed_run_with_its_part_of_the_log(
+    disk: Any, point: Any, slurm: Any, outputs: str, capsys: Printed
+):
+    folder = disk.on_slurm([(point, 0, 0), (point, 1, 0)], (18, 0, 5))
+    failed = disk.failure(point, 1, "nan", "critic overflow at epoch 3", attempt=2).parent
+    other = failed.with_name("seed=0000")
+    written = log(
+        folder, "18_0.log", (other, "epoch 1"), (failed, "first try"), (other, "x"), (failed, "again")
+    )
+    assert main([point.run_id(1)[:10], outputs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"run {point.run_id(1)[:12]}  zinb scvi_mine")
+    assert lines[1] == f"failed (nan)  {failed}"
+    assert "task 18_0" in lines[2]
+    assert "--- failed.json, attempt 2" in lines
+    assert "Traceback" in lines
+    assert lines[lines.index(f"--- {written}") + 1 :] == [
+        f"--- {failed}",
+        "first try",
+        f"--- {failed}",
+        "again",
+    ]
+
+
+def test_a_run_without_a_word_of_its_own_shows_the_end_of_its_tasks_log(
+    disk: Any, point: Any, slurm: Any, outputs: str, capsys: Printed
+):
+    folder = disk.on_slurm([(point, 0, 0)], (21, 0, 2))
+    (folder / "logs" / "21_0.log").write_text("module: command not found\n")
+    assert main([point.run_id(0), outputs]) == 0
+    out = capsys.readouterr().out
+    assert "failed (timeout)" in out
+    assert "task 21_0 ended (TIMEOUT) and left it undone" in out
+    assert out.endswith("module: command not found\n")
+
+
+def test_workers_share_their_logs(disk: Any, point: Any, outputs: str, capsys: Printed):
+    folder = disk.launch([(point, 0, 0)], {})
+    run = disk.run(point, 0, "record.json").parent
+    log(folder, "worker-0.log", (run.with_name("seed=0001"), "not this"))
+    log(folder, "worker-1.log", (run, "this"))
+    assert main([point.run_id(0), outputs]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("this\n")
+    assert "not this" not in out
+
+
+@pytest.mark.parametrize("end", ["", "/", "/failed.json"])
+def test_a_run_by_its_folder(end: str, disk: Any, point: Any, outputs: str, capsys: Printed):
+    disk.launch([(point, seed, 0) for seed in range(3)], {})
+    folder = disk.failure(point, 2, "nan", "x").parent
+    assert main([f"{folder}{end}", outputs]) == 0
+    assert capsys.readouterr().out.startswith(f"run {point.run_id(2)[:12]}")
+    assert main([f"{folder.parent.name}/seed=0002{end}", outputs]) == 0
+    assert capsys.readouterr().out.startswith(f"run {point.run_id(2)[:12]}")
+
+
+def test_who_is_meant_has_to_be_clear(disk: Any, point: Any, outputs: str, capsys: Printed):
+    disk.launch([(point, seed, 0) for seed in range(3)], {})
+    assert main(["", outputs]) == 2
+    err = capsys.readouterr().err
+    assert "means 3 runs" in err
+    assert point.run_id(1)[:12] in err
+    assert main(["xyz", outputs]) == 2
+    assert "xyz: no run" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main([outputs])
+    assert stopped.value.code == 2
+
+
+def test_a_run_of_an_older_study_is_found(disk: Any, point: Any, outputs: str, capsys: Printed):
+    other = type(point)(5000)
+    type(disk)(disk.root.parent / "older").launch([(other, 0, 0)], {})
+    disk.launch([(point, 0, 0)], {})
+    assert main([other.run_id(0)[:12], outputs]) == 0
+    assert "missing" in capsys.readouterr().out
+
+
+def test_failures_that_differ_in_numbers_alone_are_one_cause(
+    disk: Any, point: Any, slurm: Any, capsys: Printed
+):
+    disk.on_slurm([(point, seed, seed) for seed in range(9)], (1, 0, 6), (21, 6, 2), (1, 8, 1))
+    for seed in range(3):
+        disk.failure(point, seed, "nan", f"critic overflow at epoch {seed}, loss 1.{seed}e+30")
+    for seed in (3, 4):
+        disk.failure(point, seed, "error", f"FileNotFoundError: /scratch/u{seed}/cells.npy (seed={seed})")
+    assert main(["--failed", str(disk.root)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "7 failures = 3 causes"
+    assert "nan  3 runs: critic overflow at epoch 0, loss 1.0e+30" in out
+    assert "zinb scvi_mine: 3, seeds 0, 1, 2" in out
+    assert f"bie logs {point.run_id(0)[:12]}" in out
+    assert "timeout  2 runs: task 21_0 ended (TIMEOUT)" in out
+    assert "2 more runs are missing" in out
+    assert f"bie retry {disk.root} --cause nan,error,timeout" in out
+
+
+def test_no_failures(disk: Any, point: Any, capsys: Printed):
+    disk.launch([(point, 0, 0)], {})
+    disk.run(point, 0, "record.json")
+    assert main(["--failed", str(disk.root)]) == 0
+    assert capsys.readouterr().out == "0 failures = 0 causes\n"
