@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import itertools
 import os
 import shutil
 import signal
@@ -155,7 +156,7 @@ def free_ports(n: int, folder: Path) -> int:
     So two clusters that are started at the same moment do not find the same ones.
     """
     begin = zlib.crc32(os.fsencode(folder)) % len(PORTS)
-    for first in [*PORTS[begin:], *PORTS[:begin]]:
+    for first in itertools.chain(PORTS[begin:], PORTS[:begin]):
         if all(_is_free(port) for port in range(first, first + n)):
             return first
     raise ClusterError(f"no {n} free ports in a row from {PORTS[0]} to {PORTS[-1]}: give --port")

@@ -1,5 +1,6 @@
 """Real clusters for the tests: as many as `slurm/local_cluster` is asked for."""
 
+import functools
 import os
 import shlex
 import shutil
@@ -23,11 +24,16 @@ class LocalCluster:
         command = [sys.executable, str(LOCAL_CLUSTER), "--dir", str(self.folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
-    @property
+    @functools.cached_property
     def environment(self) -> dict[str, str]:
         """The variables that `env` exports, over those of this process."""
         exports = shlex.split(self("env").stdout.removeprefix("export "))
         return {**os.environ, **dict(entry.split("=", 1) for entry in exports)}
+
+    @property
+    def conf(self) -> str:
+        """Path of its slurm.conf: no other cluster has the same."""
+        return self.environment["SLURM_CONF"]
 
     def slurm(self, *command: str) -> str:
         """What a command of Slurm prints."""

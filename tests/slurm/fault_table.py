@@ -8,6 +8,9 @@ from pathlib import Path
 HEADER = ("fault", "found after", "lost", "recovered by")
 BEGIN, END = "<!-- faults: written by scripts/fault_table -->", "<!-- /faults -->"
 
+AT_WORK = "of the run at work, what came after its last checkpoint"
+NOTHING = "nothing: it goes on from a checkpoint"
+
 
 @dataclass(frozen=True)
 class Fault:

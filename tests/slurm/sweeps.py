@@ -126,6 +126,27 @@ class Sweep:
         wait_for(lambda: self.claim(seed) is not None, PATIENCE, self.describe, pause=0.05)
         return self.claim(seed) or {}
 
+    def processes(self, task: str, module: str = "") -> list[int]:
+        """Process ids of a task (``81233_4``), whoever their parents are: known by their environment.
+
+        Parameters
+        ----------
+        module
+            Only those that were started as it.
+        """
+        array, index = task.split("_")
+        mine = (
+            f"SLURM_CONF={self.cluster.conf}",
+            f"SLURM_ARRAY_JOB_ID={array}",
+            f"SLURM_ARRAY_TASK_ID={index}",
+        )
+        wanted = {text.encode() for text in mine}
+        return [
+            int(path.name)
+            for path in Path("/proc").glob("[0-9]*")
+            if wanted <= _words(path / "environ") and module.encode() in _words(path / "cmdline") | {b""}
+        ]
+
     def record(self, seed: int) -> dict[str, Any]:
         """Record of a run."""
         return dict(json.loads((self.run_folder(seed) / "record.json").read_text()))
@@ -148,7 +169,8 @@ class Sweep:
 
     def has_done(self, n: int, kept: Mapping[str, bytes] | None = None) -> None:
         """Fail unless all n runs are done, and the files that there were before are as they were."""
-        assert self.status() == {"done": n, "running": 0, "queued": 0, "failed": 0, "expected": n}
+        all_done = {"done": n, "running": 0, "queued": 0, "failed": 0, "expected": n}
+        assert self.status() == all_done, self.describe()
         assert self.bie("status", str(self.tree)).returncode == 0
         assert (kept or {}).items() <= self.files().items()
 
@@ -179,15 +201,8 @@ def wait_for(
     return time.monotonic() - began
 
 
-def processes_of(task: str) -> list[int]:
-    """Process ids of a task (``81233_4``), whoever their parents are: known by their environment."""
-    array, index = task.split("_")
-    wanted = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={index}".encode()}
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if wanted <= _environment(path)]
-
-
-def _environment(process: Path) -> set[bytes]:
+def _words(path: Path) -> set[bytes]:
     try:
-        return set((process / "environ").read_bytes().split(b"\0"))
+        return set(path.read_bytes().split(b"\0"))
     except OSError:
         return set()

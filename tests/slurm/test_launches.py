@@ -9,8 +9,8 @@ import subprocess
 import time
 from collections import Counter
 
-from .fault_table import Fault
-from .sweeps import SOURCE, Sweep, processes_of, wait_for
+from .fault_table import AT_WORK, Fault
+from .sweeps import SOURCE, Sweep, wait_for
 
 
 def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
@@ -49,7 +49,7 @@ def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished
     sweep.launch("seed=range(3)")
     task = sweep.wait_for_claim(2)["slurm"]
     began = time.monotonic()
-    for pid in processes_of(task):
+    for pid in sweep.processes(task, "bie.cluster.job"):
         os.kill(pid, signal.SIGKILL)
     sweep.wait_for_status(failed=1)
     found = time.monotonic() - began
@@ -59,7 +59,7 @@ def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished
     kept = sweep.files()
     sweep.retry()
     sweep.has_done(3, kept)
-    faults.append(Fault("kill -9 without accounting", f"{found:.0f} s", "the run at work", "`bie retry`"))
+    faults.append(Fault("kill -9 without accounting", f"{found:.0f} s", AT_WORK, "`bie retry`"))
 
 
 def knows(cluster, task):
@@ -72,6 +72,7 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     checkout = sweep.folder / "checkout"
     for name in ("src", "conf"):
         shutil.copytree(SOURCE.parent / name, checkout / name)
+    shutil.copy(SOURCE.parent / "requirements.lock", checkout)
     blocker = sweep.cluster.slurm(
         "sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 600"
     ).strip()
