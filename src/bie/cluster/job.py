@@ -31,8 +31,8 @@ from bie.sweep.progress import ending
 from bie.sweep.task import Outcome, Task
 
 FAILED, DISK, TIMEOUT, TERMINATED = 1, 73, 124, 143
-"""Exit codes: some runs failed; a disk was full, so that no ``failed.json`` may tell it; its time was over again
-and again without any progress; cancelled."""
+"""Exit codes: some runs failed; a disk was full, so that no ``failed.json`` may tell it; the time was over
+again and again without any progress; cancelled."""
 
 LOOK = 5.0
 """Seconds between looks at a claim that is waited for."""
