@@ -20,7 +20,7 @@ class LocalCluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(LOCAL_CLUSTER), "--dir", str(self.folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
