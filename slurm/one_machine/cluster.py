@@ -103,7 +103,7 @@ class Cluster:
 
     def wait_for_nodes(self, names: set[str]) -> None:
         """Until they take jobs; one that Slurm had given up is asked to resume."""
-        if not until(lambda: all(self._takes_jobs(name) for name in names), 30, every_s=0.1):
+        if not until(lambda: all(self._takes_jobs(name) for name in names), 60, every_s=0.1):
             raise ClusterError("not all nodes came up:\n" + self.output("sinfo", "-N", "-l"))
 
     def _takes_jobs(self, name: str) -> bool:
