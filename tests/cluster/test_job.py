@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bie.cluster import job
-from bie.cluster.job import FAILED, TERMINATED, TIMEOUT, Job, Place
+from bie.cluster.job import DISK, FAILED, TERMINATED, TIMEOUT, Job, Place
 from bie.cluster.script import AGAIN
 from bie.store.claims import Owner, take
 from bie.store.launches import open_launch, stopped
@@ -101,6 +101,11 @@ def test_a_failed_run_is_not_tried_again_after_a_requeue(launch: Launch, pool: S
     pool.started.clear()
     assert carry_out(folder) == FAILED
     assert pool.started == [2]
+
+
+def test_a_full_disk_is_told_by_the_exit_code(launch: Launch, pool: Script):
+    pool.ends = {1: Outcome("failed", "nan", "loss"), 2: Outcome("failed", "disk", "no space left")}
+    assert carry_out(launch()) == DISK
 
 
 def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: Script):

@@ -30,15 +30,16 @@ from bie.sweep.local import Pool, WorkersCannotStart, single_threaded, warm_up
 from bie.sweep.progress import ending
 from bie.sweep.task import Outcome, Task
 
-FAILED, TIMEOUT, TERMINATED = 1, 124, 143
-"""Exit codes: some runs failed; its time was over again and again without any progress; cancelled."""
+FAILED, DISK, TIMEOUT, TERMINATED = 1, 73, 124, 143
+"""Exit codes: some runs failed; a disk was full, so that no ``failed.json`` may tell it; the time was over
+again and again without any progress; cancelled."""
 
 LOOK = 5.0
 """Seconds between looks at a claim that is waited for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out a task; the exit code is 0, `FAILED`, `TIMEOUT`, `TERMINATED` or `AGAIN`."""
+    """Carry out a task; the exit code is 0, `FAILED`, `DISK`, `TIMEOUT`, `TERMINATED` or `AGAIN`."""
     folder, kind, index = sys.argv[1:] if argv is None else argv
     single_threaded()
     return Job(Path(folder), kind, int(index), warm_up()).carry_out()
@@ -206,9 +207,9 @@ class Job:
         """Exit code of the task."""
         over = ("failed", "elsewhere")
         left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
-        failed = any(outcome.status == "failed" for outcome in self.outcomes.values())
+        causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
         if not left or stopped(self.folder):
-            return FAILED if failed or left else 0
+            return DISK if "disk" in causes else FAILED if causes or left else 0
         print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
         if not self.place.may_requeue():
             return TERMINATED

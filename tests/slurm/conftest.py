@@ -1,0 +1,87 @@
+"""What the tests on a real Slurm share: two clusters, a finished sweep, the table of faults."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .clusters import REQUIRED, LocalCluster, start
+from .fault_table import Fault, markdown, write
+from .sweeps import Sweep, copy_finished
+
+FAULTS: pytest.StashKey[list[Fault]] = pytest.StashKey()
+EPOCHS = "train.epochs=200"  # some seconds: enough time to do something to a run
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """Two nodes with four GPUs each, with accounting."""
+    cluster = start(tmp_path_factory.mktemp("slurm"), "--nodes=2", "--cpus=4")
+    yield cluster
+    cluster("stop", "--wipe")
+
+
+@pytest.fixture(scope="session")
+def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """One node, arrays of at most four tasks, no accounting, jobs forgotten soon."""
+    settings = ("--nodes=1", "--max-array=4", "--accounting=none", "--min-job-age=5")
+    cluster = start(tmp_path_factory.mktemp("slurm"), *settings)
+    yield cluster
+    cluster("stop", "--wipe")
+
+
+@pytest.fixture(scope="session")
+def finished(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """A sweep of two seeds to which nothing happened."""
+    sweep = Sweep(cluster, tmp_path_factory.mktemp("finished"), EPOCHS)
+    sweep.launch("seed=0,1")
+    sweep.wait_until_over()
+    return sweep
+
+
+@pytest.fixture
+def sweep(cluster: LocalCluster, finished: Sweep, tmp_path: Path) -> Sweep:
+    """A sweep on the cluster that has its seeds 0 and 1 done."""
+    sweep = Sweep(cluster, tmp_path, EPOCHS)
+    copy_finished(finished, sweep)
+    return sweep
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[..., Path]]:
+    """Puts a folder onto a disk of its own that is soon full; only root can."""
+    mounted = []
+
+    def move(folder: Path, mib: int) -> Path:
+        aside = folder.rename(folder.with_name("aside"))
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", folder], capture_output=True, text=True
+        )
+        if done.returncode:
+            (pytest.fail if REQUIRED else pytest.skip)(f"no disk to fill: {done.stderr.strip()}")
+        mounted.append(folder)
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        return folder
+
+    yield move
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def faults(pytestconfig: pytest.Config) -> list[Fault]:
+    """Rows of the table that is printed at the end."""
+    return pytestconfig.stash.setdefault(FAULTS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of faults; write it into the guide where ``BIE_FAULT_TABLE`` names one."""
+    if faults := config.stash.get(FAULTS, []):
+        terminalreporter.section("what became of a sweep")
+        terminalreporter.line(markdown(faults))
+        if guide := os.environ.get("BIE_FAULT_TABLE"):
+            write(Path(guide), faults)

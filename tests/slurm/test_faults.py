@@ -1,0 +1,120 @@
+"""One task of a sweep on a real Slurm meets its end. What was finished stays as it was, byte by byte; bie
+names the cause; one command brings the rest.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import time
+
+from .fault_table import AT_WORK, NOTHING, Fault
+
+
+def test_one_run_raises(sweep, faults):
+    kept = sweep.files()
+    sweep.launch("train.lr=0.001,1e9", "seed=0")
+    assert sweep.wait_until_over() == {"done": 1, "running": 0, "queued": 0, "failed": 1, "expected": 2}
+    assert sweep.bie("status", str(sweep.tree)).returncode == 1
+    assert "nan  1 run: reconstruction is nan in epoch 1" in sweep.failures()
+    assert "Traceback" in sweep.bie("logs", sweep.failed_run()).stdout
+    sweep.retry("--cause", "nan")
+    (failure,) = sweep.tree.glob("runs/*/*/*/*/failed.json")
+    assert json.loads(failure.read_text())["attempt"] == 2
+    assert sweep.files() == kept
+    faults.append(
+        Fault("a run raises (nan, by `train.lr=1e9`)", "at once", "that run", "`bie retry --cause nan`")
+    )
+
+
+def test_a_task_is_killed(sweep, faults):
+    sweep.launch("seed=range(4)")
+    task = sweep.wait_for_claim(2)["slurm"]
+    began = time.monotonic()
+    for pid in sweep.processes(task):
+        os.kill(pid, signal.SIGKILL)
+    sweep.wait_for_status(failed=1)
+    found = time.monotonic() - began
+    assert sweep.wait_until_over()["done"] == 3
+    assert "killed  1 run" in sweep.failures()
+    kept = sweep.files()
+    sweep.retry()
+    sweep.has_done(4, kept)
+    faults.append(Fault("kill -9 of a task", f"{found:.0f} s", AT_WORK, "`bie retry`"))
+
+
+def test_a_task_is_cancelled(sweep, faults):
+    sweep.launch("seed=range(4)")
+    task = sweep.wait_for_claim(2)["slurm"]
+    began = time.monotonic()
+    sweep.cluster.slurm("scancel", task)
+    sweep.wait_for_status(failed=1)
+    found = time.monotonic() - began
+    assert sweep.wait_until_over()["done"] == 3
+    assert "cancelled  1 run" in sweep.failures()
+    kept = sweep.files()
+    sweep.retry()
+    sweep.has_done(4, kept)
+    assert "goes on after epoch" in sweep.logs()
+    faults.append(Fault("scancel of one task", f"{found:.0f} s", NOTHING, "`bie retry`"))
+
+
+def test_the_launching_process_is_killed(sweep, faults):
+    launching = sweep.start("run", *sweep.command("seed=range(4)", "hydra.launcher.wait=true"))
+    sweep.wait_for_claim(2)
+    launching.kill()
+    launching.communicate()
+    sweep.wait_until_over()
+    kept = sweep.files()
+    assert "4 were done before" in sweep.launch("seed=range(4)").stdout
+    sweep.has_done(4, kept)
+    faults.append(Fault("the launching command is killed", "-", "nothing", "needs nothing: the jobs go on"))
+
+
+def test_a_node_dies(sweep, faults):
+    sweep.launch("seed=range(3)")
+    task = sweep.wait_for_claim(2)["slurm"]
+    node = sweep.cluster.slurm("squeue", "-h", "-j", task, "-o", "%N").strip()
+    began = time.monotonic()
+    assert sweep.cluster("node", "down", node).returncode == 0
+    try:
+        sweep.wait_for_status(queued=1)
+        found = time.monotonic() - began
+        sweep.wait_until_over()
+    finally:
+        sweep.cluster("node", "start", node)
+    assert sweep.record(2)["provenance"]["environment"]["SLURM_RESTART_COUNT"] == "1"
+    assert sweep.record(2)["provenance"]["environment"]["SLURM_JOB_NODELIST"] != node
+    sweep.has_done(3)
+    faults.append(
+        Fault("a node dies", f"{found:.0f} s after Slurm did", AT_WORK, "itself: Slurm requeues the task")
+    )
+
+
+def test_the_disk_is_full(sweep, small_disk, faults):
+    disk = small_disk(sweep.folder / "outputs", mib=3)
+    sweep.launch("seed=range(3)")
+    sweep.wait_for_claim(2)
+    began = time.monotonic()
+    fill(disk / "filler")
+    sweep.wait_until_over()
+    sweep.wait_for_status(failed=1)
+    found = time.monotonic() - began
+    kept = sweep.files()
+    assert len(kept) == 4
+    assert "disk  1 run" in sweep.failures()
+    (disk / "filler").unlink()
+    sweep.retry()
+    sweep.has_done(3, kept)
+    faults.append(
+        Fault(
+            "disk full while a record is written", f"{found:.0f} s", "that run", "`bie retry`, with room made"
+        )
+    )
+
+
+def fill(path):
+    """Write until nothing more fits."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))

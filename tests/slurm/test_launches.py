@@ -1,0 +1,92 @@
+"""Launches on a real Slurm: two at once, larger than an array, without accounting, with edits meanwhile."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+
+from .fault_table import AT_WORK, Fault
+from .sweeps import SOURCE, Sweep, wait_for
+
+
+def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
+    both = [sweep.start("run", *sweep.command("seed=range(6)")) for _ in range(2)]
+    assert [process.wait(120) for process in both] == [0, 0]
+    sweep.wait_until_over()
+    assert len(sweep.arrays()) == 2
+    finishes = Counter(re.findall(r"^done .* seed=(\d+)", sweep.logs(), re.MULTILINE))
+    assert finishes == {str(seed): 1 for seed in range(2, 6)}
+    sweep.has_done(6)
+    for process in both:
+        process.communicate()
+    faults.append(
+        Fault("the same sweep launched twice", "-", "nothing, and no run is done twice", "needs nothing")
+    )
+
+
+def test_a_sweep_larger_than_an_array(small_cluster, finished, faults, tmp_path):
+    sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
+    shutil.copytree(finished.tree / "runs", sweep.tree / "runs")
+    kept = sweep.files()
+    sweep.launch("seed=range(7)", "train.epochs=5")
+    assert [job["n_tasks"] for job in sweep.arrays()] == [4, 3]
+    assert [job["first_task"] for job in sweep.arrays()] == [0, 4]
+    sweep.wait_until_over()
+    assert sweep.status() == {"done": 7, "running": 0, "queued": 0, "failed": 0, "expected": 7}
+    assert kept.items() <= sweep.files().items()
+    faults.append(
+        Fault("MaxArraySize below the number of tasks", "at launch", "nothing", "needs nothing: waves")
+    )
+
+
+def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished, faults, tmp_path):
+    sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
+    shutil.copytree(finished.tree / "runs", sweep.tree / "runs")
+    sweep.launch("seed=range(3)")
+    task = sweep.wait_for_claim(2)["slurm"]
+    began = time.monotonic()
+    for pid in sweep.processes(task, "bie.cluster.job"):
+        os.kill(pid, signal.SIGKILL)
+    sweep.wait_for_status(failed=1)
+    found = time.monotonic() - began
+    wait_for(lambda: not knows(small_cluster, task), 60, sweep.describe)
+    assert sweep.status()["failed"] == 1
+    assert "killed  1 run" in sweep.failures()
+    kept = sweep.files()
+    sweep.retry()
+    sweep.has_done(3, kept)
+    faults.append(Fault("kill -9 without accounting", f"{found:.0f} s", AT_WORK, "`bie retry`"))
+
+
+def knows(cluster, task):
+    with contextlib.suppress(subprocess.CalledProcessError):
+        return "JobId" in cluster.slurm("scontrol", "show", "job", task)
+    return False
+
+
+def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
+    checkout = sweep.folder / "checkout"
+    for name in ("src", "conf"):
+        shutil.copytree(SOURCE.parent / name, checkout / name)
+    shutil.copy(SOURCE.parent / "requirements.lock", checkout)
+    blocker = sweep.cluster.slurm(
+        "sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 600"
+    ).strip()
+    sweep.variables["PYTHONPATH"] = str(checkout / "src")
+    sweep.launch("seed=range(3)")
+    (checkout / "src/bie/experiment.py").write_text("raise SystemExit('edited')\n")
+    (checkout / "conf/train/full.yaml").write_text("epochs: 1\n")
+    shutil.rmtree(checkout / "src/bie/cluster")
+    sweep.variables["PYTHONPATH"] = str(SOURCE)
+    sweep.cluster.slurm("scancel", blocker)
+    sweep.wait_until_over()
+    sweep.has_done(3)
+    assert sweep.record(2)["config"] == finished.record(0)["config"] | {"seed": 2}
+    assert sweep.record(2)["provenance"]["source_sha256"] == finished.record(0)["provenance"]["source_sha256"]
+    faults.append(
+        Fault("code and configuration edited, jobs waiting", "-", "nothing", "needs nothing: they are frozen")
+    )
