@@ -81,7 +81,7 @@ def faults(pytestconfig: pytest.Config) -> list[Fault]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    """Print the table of faults; where all went well, write it into the guide that ``BIE_FAULT_TABLE`` names."""
+    """Print the table of faults; if all went well, write it into the guide that ``BIE_FAULT_TABLE`` names."""
     if faults := config.stash.get(FAULTS, []):
         terminalreporter.section("what became of a sweep")
         terminalreporter.line(markdown(faults))
