@@ -34,7 +34,7 @@ def study(in_tmp: Path, tiny: tuple[str, ...], capsys: Printed) -> Tree:
 
 
 def stored(launcher: str, configurations: Configurations) -> dict[str, Any]:
-    plain = configurations.compose({"hydra/launcher": launcher})
+    plain = copy.deepcopy(configurations.compose({"hydra/launcher": launcher}))  # it is shared
     return {key: plain[key] for key in Settings.model_fields}
 
 

@@ -78,10 +78,13 @@ def faults(pytestconfig: pytest.Config) -> list[Fault]:
     return pytestconfig.stash.setdefault(FAULTS, [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table of faults; write it into the guide where ``BIE_FAULT_TABLE`` names one."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Print the table of faults; if all went well, write it into the guide that ``BIE_FAULT_TABLE`` names."""
     if faults := config.stash.get(FAULTS, []):
         terminalreporter.section("what became of a sweep")
         terminalreporter.line(markdown(faults))
-        if guide := os.environ.get("BIE_FAULT_TABLE"):
+        guide = os.environ.get("BIE_FAULT_TABLE")
+        if guide and exitstatus == 0:
             write(Path(guide), faults)
