@@ -26,8 +26,10 @@ from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import checkpoints, worker
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
-from bie.sweep.local import InThisProcess, _next, stoppable
+from bie.sweep.local import _next
+from bie.sweep.signals import stoppable
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
+from bie.sweep.turns import InThisProcess
 from bie.sweep.worker import execute
 
 EPOCHS = 4

@@ -10,9 +10,9 @@ from bie.cluster.journal import FOLDER, Entry, entries
 from bie.store.claims import CLAIM
 from bie.store.launches import jobs
 from bie.sweep.launched import tasks_of
-from bie.sweep.local import Observer
 from bie.sweep.progress import Scoreboard, display
 from bie.sweep.task import Outcome, Status, Task
+from bie.sweep.turns import Observer
 
 LOOK, ASK = 2.0, 15.0
 """Seconds between looks at the journals, which are files, and between questions to Slurm."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from bie.config import Local
 from bie.store.paths import Tree
 from bie.sweep.launched import tasks_of
-from bie.sweep.local import InThisProcess, Pool, WorkersCannotStart, stoppable
+from bie.sweep.local import Pool, WorkersCannotStart
 from bie.sweep.progress import Scoreboard, display
 from bie.sweep.request import local_workers
+from bie.sweep.signals import stoppable
+from bie.sweep.turns import InThisProcess
 
 
 def run_here(folder: Path, launcher: Local, context: ForkServerContext | None) -> Scoreboard:

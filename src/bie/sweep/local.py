@@ -5,43 +5,27 @@ costs milliseconds and little memory. Each talks to its parent through a pipe; a
 down the run it was at, whose failure the parent then records, and is replaced.
 """
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol
 
+from bie.sweep.signals import ignored
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
+from bie.sweep.turns import Admit, Observer, everything
 
 _PRELOAD = ["bie.sweep.worker", "sklearn.cluster", "sklearn.metrics", "sklearn.neighbors"]
 _TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 """Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-class Observer(Protocol):
-    """Who wants to know how the tasks get on."""
-
-    def started(self, slot: int, task: Task) -> None:
-        """A worker took up a task."""
-
-    def epoch(self, slot: int, epoch: int) -> None:
-        """A worker finished an epoch of its task."""
-
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        """A task is over, in one way or another."""
-
-    def stopping(self) -> None:
-        """The launch was asked to stop; what runs goes on to the end of its epoch."""
 
 
 class WorkersCannotStart(RuntimeError):  # noqa: N818
@@ -62,81 +46,6 @@ def warm_up() -> ForkServerContext:
     with ignored(*_TO_THE_GROUP):  # which the server inherits, and the workers from it
         forkserver.ensure_running()
     return context
-
-
-@contextlib.contextmanager
-def ignored(*signals: signal.Signals) -> Iterator[None]:
-    """Ignore signals for a while."""
-    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def stoppable(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM call `interrupt`, and the second raise KeyboardInterrupt."""
-    asked = False
-
-    def stop(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        interrupt()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-Admit = Callable[[Task], bool]
-
-
-def everything(task: Task) -> bool:
-    """Admit any task."""
-    return True
-
-
-class InThisProcess:
-    """Runs tasks one after the other in this process: for debuggers and profilers.
-
-    Parameters
-    ----------
-    launch
-        Id of the launch, for the claims.
-    """
-
-    def __init__(self, launch: str | None = None) -> None:
-        self._launch, self._interrupted = launch, False
-
-    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
-        """Run all tasks that `admit` says yes to, when their turn comes; see `Pool.run`."""
-        from bie.sweep.worker import execute
-
-        for task in tasks:
-            if self._interrupted:
-                observer.stopping()
-                return
-            if admit(task):
-                observer.started(0, task)
-                outcome = execute(
-                    task,
-                    lambda row: observer.epoch(0, int(row["epoch"])),
-                    lambda: self._interrupted,
-                    self._launch,
-                )
-                observer.ended(0, task, outcome)
-
-    def interrupt(self) -> None:
-        """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
-        self._interrupted = True
 
 
 @dataclass
