@@ -8,6 +8,7 @@ import pytest
 
 from bie.aggregate import main
 from bie.analysis import recall, report
+from bie.analysis.tidy import long_table
 from bie.store import record
 
 Make = Callable[..., Any]
@@ -187,16 +188,17 @@ def test_what_changes_while_the_records_are_read_belongs_to_the_next_report(
     study: Any, point: Make, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete_report_file(study, point())
-    made, calls = report.long_table, []
+    calls = []
 
     def meanwhile(found: Any) -> Any:
-        calls.append(add_record(study, point()))
+        add_record(study, point())
+        calls.append(found)
         settle(study.root)
-        return made(found)
+        return long_table(found)
 
-    monkeypatch.setattr(report, "long_table", meanwhile)
+    monkeypatch.setattr("bie.analysis.report.long_table", meanwhile)
     assert main([str(study.root)]) == 1
-    monkeypatch.setattr(report, "long_table", made)
+    monkeypatch.setattr("bie.analysis.report.long_table", long_table)
     assert main([str(study.root)]) == 0
     assert len(calls) == 1
 
