@@ -67,13 +67,13 @@ def test_an_unchanged_study_says_the_same_and_reads_no_record(
     assert main([str(study.root)]) == 1
     first = capsys.readouterr().out
     assert made_anew(opened)
-    files = {path.name: path.read_bytes() for path in (study.root / "report").iterdir()}
+    files = {name: (study.root / "report" / name).read_bytes() for name in report.FILES}
     monkeypatch.setattr("bie.analysis.study.read_study", lambda tree: pytest.fail("read again"))
     opened.clear()
     assert main([str(study.root)]) == 1
     assert capsys.readouterr().out == first
     assert not {"record.json", "failed.json", "plan.parquet", *files} & set(opened)
-    assert {path.name: path.read_bytes() for path in (study.root / "report").iterdir()} == files
+    assert {name: (study.root / "report" / name).read_bytes() for name in report.FILES} == files
 
 
 def add_record(disk: Any, point: Any) -> None:
@@ -130,7 +130,7 @@ def replace_report_file(disk: Any, point: Any) -> None:
 
 
 def spoil_note(disk: Any, point: Any) -> None:
-    (disk.root / recall.NOTE).write_text("{")
+    (disk.root / "report" / recall.NOTE).write_text("{")
 
 
 CHANGES = (

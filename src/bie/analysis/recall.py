@@ -19,7 +19,7 @@ from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
 from bie.store.record import FAILED, RECORD, as_json, read, write_file
 
-NOTE = ".report.json"
+NOTE = ".made_from.json"
 UNSETTLED = 2.0  # seconds; the clocks of some file systems tick so coarsely
 _MAKERS = ("numpy", "pandas", "pyarrow")
 
@@ -79,7 +79,7 @@ def _folders(folder: str, beginning: str = "") -> list[str]:
 
 def recall(tree: Tree, made_from: str | None) -> Outcome | None:
     """Outcome of the report that is there, if it is the one that would be made from these `sources`."""
-    note = read(tree.root / NOTE) or {}
+    note = read(tree.report / NOTE) or {}
     if made_from is None or note.get("sources") != made_from:
         return None
     if note["files"] != {name: _stamp(tree.report / name) for name in FILES}:
@@ -102,4 +102,4 @@ def remember(tree: Tree, made_from: str, files: Mapping[str, Stamp], outcome: Ou
         As `bie.analysis.report.write_report` returns them: those of another writer do not match.
     """
     note = {"sources": made_from, "files": files, "outcome": asdict(outcome)}
-    write_file(tree.root / NOTE, as_json(note))
+    write_file(tree.report / NOTE, as_json(note))
