@@ -64,12 +64,16 @@ def main() -> None:
         parts = [large(Path(folder), arguments.runs)]
         if arguments.hydra_python:
             parts.append(beside_hydra(Path(folder), arguments.hydra_python.absolute()))
+        text = "\n\n".join([*parts, where()])
+        print(text, flush=True)
+        if arguments.write:
+            put(DOCS / "performance.md", "benchmarks.sweep", text)
+        print("removing the files", file=sys.stderr)
+
+
+def where() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("bie", "pandas", "pyarrow", "hydra-core"))
-    where = f"{date.today()}, {processor()}, load {os.getloadavg()[0]:.1f}. {versions}."
-    text = "\n\n".join([*parts, where])
-    print(text)
-    if arguments.write:
-        put(DOCS / "performance.md", "benchmarks.sweep", text)
+    return f"{date.today()}, {processor()}, load {os.getloadavg()[0]:.1f}. {versions}."
 
 
 def stand_in(folder: Path) -> None:
