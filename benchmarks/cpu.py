@@ -10,7 +10,6 @@ slows all of them; what is printed is the median over the rounds of the ratio wi
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import counts_like_pbmc
+from benchmarks.page import DOCS, processor, put
 
 FOLDER = Path(__file__).parent
-PAGE = FOLDER.parent / "docs" / "performance.md"
-START, END = "<!-- benchmarks.cpu: start -->", "<!-- benchmarks.cpu: end -->"
 
 PEER, PLAIN = "scvi-tools", "bie"
 OURS = {
@@ -77,7 +75,7 @@ def main() -> None:
         text = report(contenders, measure(contenders, arguments.rounds))
     print(text)
     if arguments.write:
-        put(text)
+        put(DOCS / "performance.md", "benchmarks.cpu", text)
 
 
 def entrants(peer_python: Path) -> Iterator[tuple[str, list[str], str, list[str]]]:
@@ -129,19 +127,6 @@ def report(contenders: list[Contender], times: list[dict[str, dict[str, float]]]
 
 def spread(ratios: list[float]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()} x {os.cpu_count()}"
-
-
-def put(text: str) -> None:
-    """Replace the table in the page."""
-    page = PAGE.read_text()
-    before, rest = page.split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
 
 
 if __name__ == "__main__":

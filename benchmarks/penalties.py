@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+from benchmarks.page import put
 from bie.analysis.paired import corrected_difference
 from bie.analysis.wide import mean_sd
 from bie.store.paths import Tree
@@ -45,7 +46,7 @@ def main() -> None:
     text = "\n".join(line for tree in arguments.trees for line in tables(read(tree)))
     print(text)
     if arguments.write:
-        replace(arguments.write, text)
+        put(arguments.write, "benchmarks.penalties", text)
 
 
 def read(tree: Path) -> Runs:
@@ -99,13 +100,6 @@ def time(found: Seeds, baseline: Seeds) -> float:
         (record["timing"]["fit_s"], baseline[seed]["timing"]["fit_s"]) for seed, record in found.items()
     ]
     return median(own / plain for own, plain in seconds)
-
-
-def replace(page: Path, text: str) -> None:
-    start, end = "<!-- benchmarks.penalties: start -->", "<!-- benchmarks.penalties: end -->"
-    before, _, rest = page.read_text().partition(start)
-    _, _, after = rest.partition(end)
-    page.write_text(f"{before}{start}\n{text.strip()}\n{end}{after}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
+    from bie.analysis.recall import Outcome
     from bie.analysis.study import Study
+    from bie.store.paths import Tree
 
 _EPILOG = "Exit code: 0 every run asked for is done, 1 some failed or are missing, 2 nothing to aggregate."
 
@@ -36,23 +38,38 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _aggregate(given: Path | None, outputs: Path) -> int:
-    # pandas takes a second to import: not for --help
+    from bie.analysis.recall import recall, sources
+    from bie.store.paths import find_tree
+
+    tree = find_tree(given, outputs)
+    made_from = sources(tree)  # before anything is read: what changes meanwhile is another report's
+    outcome = recall(tree, made_from) or _make(tree, made_from)
+    print(outcome.text)
+    return outcome.exit_code
+
+
+def _make(tree: "Tree", made_from: str | None) -> "Outcome":
+    """Write the report from the records."""
+    # pandas takes a second to import: not for --help, nor for a report that is recalled
+    from bie.analysis.recall import Outcome, remember
     from bie.analysis.render import as_text
     from bie.analysis.report import write_report
     from bie.analysis.study import SPLITS, read_study
     from bie.analysis.tidy import summarise
     from bie.analysis.wide import wide_tables
-    from bie.store.paths import find_tree
 
-    tree = find_tree(given, outputs)
     study = read_study(tree)
     _require_records(study, tree.root)
     summary = summarise(study)
     tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
-    write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
-    print("\n\n".join(as_text(table) for table in tables["test"]))
-    print(f"Written: {tree.report}/runs.{{parquet,csv}}, {tree.report}/summary.{{csv,md,tex}}")
-    return 0 if (study.runs["state"] == "done").all() else 1
+    files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
+    texts = "\n\n".join(as_text(table) for table in tables["test"])
+    written = f"Written: {tree.report}/runs.{{parquet,csv}}, {tree.report}/summary.{{csv,md,tex}}"
+    complete = bool((study.runs["state"] == "done").all())
+    outcome = Outcome(f"{texts}\n{written}", 0 if complete else 1)
+    if made_from is not None and study.all_read:
+        remember(tree, made_from, files, outcome)
+    return outcome
 
 
 def _require_records(study: "Study", root: Path) -> None:

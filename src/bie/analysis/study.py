@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 NOT_RECORDED = "not in the record"
+UNKNOWN = "unknown"  # cause of a failure whose file does not tell
 
 Key = tuple[str, str]  # split, metric
 
@@ -51,6 +52,12 @@ class Study:
     values: "pd.DataFrame"
     reasons: "pd.DataFrame"
 
+    @property
+    def all_read(self) -> bool:
+        """Whether every record and failure could be read; what could not may be readable the next time."""
+        unread = (self.runs["state"] == "unreadable") | (self.runs["cause"] == UNKNOWN)
+        return not unread.any()
+
 
 @dataclass
 class _Found:
@@ -76,7 +83,7 @@ def read_study(tree: Tree) -> Study:
     _read_plan(tree, found)
     full_ids = {row["config_id"][:SHOWN]: row["config_id"] for row in found.rows}
     for path, failure in read_all(tree, FAILED):
-        cause = str((failure or {}).get("cause", "unknown"))
+        cause = str((failure or {}).get("cause", UNKNOWN))
         found.rows.append(_row_of_path(tree, path, full_ids, "failed", cause))
     found.rows += [_row_of_path(tree, path, full_ids, "unreadable", "") for path in unreadable]
     runs = _one_row_per_run(pd.DataFrame(found.rows, columns=list(_COLUMNS)))
