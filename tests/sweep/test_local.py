@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @pytest.fixture
-def bie(in_tmp: Path, tiny: tuple[str, ...]) -> Command:
+def bie(in_tmp: Path, tiny: tuple[str, ...]) -> Iterator[Command]:
+    started = list["subprocess.Popen[str]"]()
+
     def start(*overrides: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "bie.run", "-m", *tiny, *overrides]
         environment = os.environ | {MARK: str(in_tmp)}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env=environment,
             start_new_session=True,
@@ -30,8 +32,13 @@ def bie(in_tmp: Path, tiny: tuple[str, ...]) -> Command:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:  # what a failed test has left
+        process.kill()
+        process.communicate()
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
@@ -52,6 +59,13 @@ def processes(mark: Path) -> list[int]:
     return [pid for pid in pids if wanted in _environ(pid).split(b"\0")]
 
 
+def _output(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/fd/1").readlink()
+    except OSError:  # it has just ended
+        return None
+
+
 def _environ(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
@@ -69,9 +83,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 def busy_workers(mark: Path) -> list[int]:
     """Workers, not the server they are forked from: those whose log says that they took up a run."""
     logs = {path for path in Path("outputs").glob("*/*/launches/*/logs/*") if "---" in path.read_text()}
-    return [
-        pid for pid in processes(mark) if {Path(f"/proc/{pid}/fd/1").readlink()} & {p.resolve() for p in logs}
-    ]
+    return [pid for pid in processes(mark) if _output(pid) in {path.resolve() for path in logs}]
 
 
 def test_sweep_then_again_then_more(bie: Command):
