@@ -1,0 +1,77 @@
+"""The trade-off of a penalty as a curve: what its scale takes out of the batch, and what that costs.
+
+    python -m bie.run -m study=trade_off dataset=...
+    python -m benchmarks.trade_off outputs/v1/trade_off --figure docs/trade_off.svg
+
+A panel for each metric of test cells against the probe's F1; a line for each model, along its scales, through
+the means over the seeds, which are the small dots. Needs matplotlib.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from benchmarks.penalties import BASELINE, METRICS, Runs, Seeds, numbers, read, scale
+
+ACROSS = "probe_f1"
+PANELS = ("be_ratio", "ari", "reconstruction")
+COLOURS = {"scvi_mine": "#0072b2", "scvi_mmd": "#d55e00", "adversarial": "#009e73", BASELINE: "black"}
+
+Points = list[tuple[str, list[tuple[float, float]]]]  # label, and x and y of each seed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("--figure", type=Path, required=True)
+    arguments = parser.parse_args()
+    mpl.rcParams |= {"svg.hashsalt": "bie", "svg.fonttype": "none", "font.size": 9}
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 3.6), layout="constrained")
+    runs = read(arguments.tree)
+    for axis, metric in zip(axes, PANELS, strict=True):
+        draw(axis, runs, metric)
+    axes[0].legend(frameon=False, fontsize=8)
+    figure.savefig(arguments.figure, metadata={"Date": None})
+
+
+def draw(axis: Axes, runs: Runs, metric: str) -> None:
+    for model, points in curves(runs, metric).items():
+        colour = COLOURS[model]
+        means = [tuple(map(mean, zip(*seeds, strict=True))) for _, seeds in points]
+        axis.plot(*zip(*means, strict=True), "o-", color=colour, label=model, markersize=4, linewidth=1)
+        for (label, seeds), at in zip(points, means, strict=True):
+            axis.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.35, markersize=4)
+            axis.annotate(label, at, xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour)
+    axis.set(xlabel=METRICS[ACROSS], ylabel=METRICS[metric])
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def curves(runs: Runs, metric: str) -> dict[str, Points]:
+    """Of each model its grid points by growing scale."""
+    found: dict[str, list[tuple[float, str, Seeds]]] = defaultdict(list)
+    for (_, model, _), records in runs.items():
+        label = scale(records)
+        found[model].append((0.0 if label == "–" else float(label), label, records))
+    return {
+        model: [
+            (label, places(records, metric)) for _, label, records in sorted(arms, key=lambda arm: arm[0])
+        ]
+        for model, arms in found.items()
+    }
+
+
+def places(records: Seeds, metric: str) -> list[tuple[Any, ...]]:
+    across, up = numbers(records, ACROSS), numbers(records, metric)
+    return [(across[seed], up[seed]) for seed in sorted(across.keys() & up.keys())]
+
+
+if __name__ == "__main__":
+    main()
