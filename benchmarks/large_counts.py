@@ -35,15 +35,16 @@ def cells(
     """Counts of cells of `N_TYPES` types, about so many of them not zero; every gene is seen."""
     kind = random.integers(N_TYPES, size=n)
     level_kg = np.exp(random.normal(0, 1.5, n_genes) + random.normal(0, 0.5, (N_TYPES, n_genes)))
-    level_kg *= -np.log1p(-density) / np.median(level_kg)
+    for _ in range(20):
+        level_kg *= density / np.mean(-np.expm1(-level_kg))
     parts = [
         sp.csr_matrix(random.poisson(level_kg[kind[i : i + 1000]]).astype(np.float32))
         for i in range(0, n, 1000)
     ]
-    counts = sp.vstack(parts, format="lil")
-    counts[random.integers(n, size=n_genes), np.arange(n_genes)] = 1
-    counts[np.arange(n), random.integers(n_genes, size=n)] = 1
-    return counts.tocsr(), kind
+    seen = np.concatenate([np.arange(n), random.integers(n, size=n_genes)])  # no cell or gene without counts
+    at = np.concatenate([random.integers(n_genes, size=n), np.arange(n_genes)])
+    counts = sp.vstack(parts) + sp.csr_matrix((np.ones(len(seen), np.float32), (seen, at)), (n, n_genes))
+    return sp.csr_matrix(counts), kind
 
 
 def write_rows(group, pattern: sp.csr_matrix, row_n: np.ndarray) -> None:
