@@ -1,0 +1,75 @@
+"""Time and memory of a command with all the processes that it starts."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_EVERY = 0.2  # seconds between two looks
+
+
+@dataclass
+class Cost:
+    """Of a command.
+
+    Attributes
+    ----------
+    wall, cpu
+        Seconds.
+    memory
+        Peak over time of the memory that its processes have of their own, a page that several share counted
+        once: MiB. It does not count pages that only mirror a file, which the system takes back at will.
+    mapped
+        The same with these: MiB.
+    """
+
+    wall: float
+    cpu: float
+    memory: float
+    mapped: float
+
+
+def bie(*command: object) -> Cost:
+    """Carry out ``python -m bie.COMMAND``."""
+    start, before = time.perf_counter(), os.times()
+    line = [sys.executable, "-m", *map(str, command)]
+    own = mapped = 0.0
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        while process.poll() is None:
+            now = memory(session(process.pid))
+            own, mapped = max(own, now["Pss_Anon"] + now["Pss_Shmem"]), max(mapped, now["Pss"])
+            time.sleep(_EVERY)
+        wall, after = time.perf_counter() - start, os.times()
+    if process.returncode:
+        raise RuntimeError(f"{command}: exit code {process.returncode}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(wall, cpu, own, mapped)
+
+
+def session(leader: int) -> list[int]:
+    """All processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        if int(fields[3]) == leader:
+            found.append(int(path.parent.name))
+    return found
+
+
+def memory(pids: list[int]) -> dict[str, float]:
+    """Sums of what the kernel says of each process, MiB; shared pages are shared out."""
+    total = dict.fromkeys(("Pss", "Pss_Anon", "Pss_Shmem", "Private_Dirty", "Private_Clean"), 0.0)
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for name, value in (line.split(":") for line in lines):
+            if name in total:
+                total[name] += int(value.split()[0]) / 1024
+    return total
