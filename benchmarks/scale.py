@@ -4,7 +4,7 @@
 
 Counts are simulated, 8 % of them not zero, in gzipped .h5ad files. Both sides train scVI on one thread, a
 process each; they take turns, an epoch each. ``--million`` trains on 1,000,000 cells x 2,000 genes too, by
-``bie run``; the file is made unless it is there. ``--write`` puts the tables into the documentation.
+``bie run``; the file is made unless it is there. ``--write`` puts tables and figure into docs/.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from statistics import median
 
 from benchmarks import watch
 from benchmarks.cpu import FOLDER, PEER, PLAIN, Contender, started
+from benchmarks.figure import draw
 from benchmarks.large_counts import write
 from benchmarks.page import DOCS, processor, put
 
@@ -58,10 +59,18 @@ def main() -> None:
         parts = [growth_table(found), runs_table(Path(folder), QUICK_RUNS if arguments.quick else RUNS)]
         if arguments.million:
             parts.append(million_table(Path(folder), arguments.million))
-    text = "\n\n".join([*parts, f"{date.today()}, {processor()}, load {os.getloadavg()[0]:.1f}."])
+    text = "\n\n".join(
+        [
+            parts[0],
+            "![growth](growth.svg)",
+            *parts[1:],
+            f"{date.today()}, {processor()}, load {os.getloadavg()[0]:.1f}.",
+        ]
+    )
     print(text)
     if arguments.write:
         put(DOCS / "performance.md", "benchmarks.scale", text)
+        draw(DOCS / "growth.svg", {axis: lines(sizes) for axis, sizes in found.items()}, "s (CPU) per epoch")
 
 
 # ---- one run
@@ -111,6 +120,11 @@ def growth_table(found: dict[str, dict[int, dict[str, Growth]]]) -> str:
             rows.append("| " + " | ".join(cells + beside(ours, peer)) + " |")
     head = f"{N_CELLS:,} cells x {N_GENES:,} genes in {N_BATCHES} batches, but for what a row says:"
     return "\n".join([head, "", *rows])
+
+
+def lines(sizes: dict[int, dict[str, Growth]]) -> dict[str, dict[float, float]]:
+    names = {name: None for of in sizes.values() for name in of}
+    return {name: {n: median(of[name].seconds) for n, of in sizes.items() if name in of} for name in names}
 
 
 def beside(ours: Growth, peer: Growth | None) -> list[str]:
