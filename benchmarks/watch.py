@@ -17,7 +17,7 @@ class Cost:
     Attributes
     ----------
     wall, cpu
-        Seconds.
+        Seconds; of CPU time, what a process spends after the last look at it is not seen.
     memory
         Peak over time of the memory that its processes have of their own, a page that several share counted
         once: MiB. It does not count pages that only mirror a file, which the system takes back at will.
@@ -33,31 +33,32 @@ class Cost:
 
 def bie(*command: object) -> Cost:
     """Carry out ``python -m bie.COMMAND``."""
-    start, before = time.perf_counter(), os.times()
+    start, spent = time.perf_counter(), dict[int, float]()
     line = [sys.executable, "-m", *map(str, command)]
     own = mapped = 0.0
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         while process.poll() is None:
-            now = memory(session(process.pid))
+            alive = session(process.pid)
+            spent |= alive
+            now = memory(list(alive))
             own, mapped = max(own, now["Pss_Anon"] + now["Pss_Shmem"]), max(mapped, now["Pss"])
             time.sleep(_EVERY)
-        wall, after = time.perf_counter() - start, os.times()
+        wall = time.perf_counter() - start
     if process.returncode:
         raise RuntimeError(f"{command}: exit code {process.returncode}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Cost(wall, cpu, own, mapped)
+    return Cost(wall, sum(spent.values()), own, mapped)
 
 
-def session(leader: int) -> list[int]:
-    """All processes of a session."""
-    found = []
+def session(leader: int) -> dict[int, float]:
+    """All processes of a session, each with the CPU time that it has spent (s)."""
+    found, ticks = {}, os.sysconf("SC_CLK_TCK")
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended
         if int(fields[3]) == leader:
-            found.append(int(path.parent.name))
+            found[int(path.parent.name)] = (int(fields[11]) + int(fields[12])) / ticks
     return found
 
 
