@@ -95,8 +95,8 @@ def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
 
 def _launch(order: "Order") -> int:
     from bie.cluster.launch import launch
-    from bie.sweep.local import single_threaded, warm_up
     from bie.sweep.request import needs_workers
+    from bie.sweep.server import single_threaded, warm_up
 
     single_threaded()
     return launch(order, warm_up() if needs_workers(order.settings) else None)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie.errors import BadInput, guarded
-from bie.sweep.request import needs_workers, parser, tree_of, understand
+from bie.sweep.request import needs_workers, one_run_here, parser, tree_of, understand
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -27,15 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.sweep.local import single_threaded, warm_up
+    from bie.sweep.server import single_threaded, warm_up
 
     single_threaded()
+    context = warm_up("one") if one_run_here(options) else None  # before all else, that takes time too
     expansion = understand(options.overrides, options.config_dir)
     if options.cfg:
         return _print_config(expansion)
     if expansion.swept and not options.multirun:
         raise BadInput("this is a sweep, more than one run: add -m (python -m bie.run -m ...)")
-    context = warm_up() if needs_workers(expansion.settings) else None
+    if not needs_workers(expansion.settings):
+        context = None
+    elif context is None:
+        context = warm_up("many" if options.multirun else "one")
     return _launch(expansion, context, typed)
 
 

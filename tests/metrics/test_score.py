@@ -132,6 +132,20 @@ def test_collapsed_embedding() -> None:
     assert missing["ari"] == "1 distinct latent vectors for 3 clusters"
 
 
+def test_too_many_cells_for_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bie.metrics.needs.MOST_CELLS_IN_PAIRS", 299)
+    values, missing = scored(*cells())
+    assert missing.keys() == {"asw", "be", "be_ratio", "mi_ross"}
+    assert missing["asw"] == "300 cells; distances of all pairs are taken up to 299"
+    assert values["probe_f1"] is not None
+
+
+def test_distinct_vectors_beyond_the_first_thousand_count() -> None:
+    z_nd, batch_n, label_n = cells(1200)
+    z_nd[:1100] = z_nd[0]
+    assert scored(z_nd, batch_n, label_n)[1] == {}
+
+
 def test_single_neighbour_has_no_ratio() -> None:
     z_nd, batch_n, label_n = cells()
     values, missing = scored(z_nd, batch_n, label_n, metrics=settings(neighbours=1))

@@ -26,8 +26,9 @@ from bie.store.claims import STALE, living
 from bie.store.launches import LAUNCH, stop, stopped
 from bie.store.record import read
 from bie.sweep.launched import expected_seconds, tasks_of
-from bie.sweep.local import Pool, WorkersCannotStart, single_threaded, warm_up
+from bie.sweep.local import Pool, WorkersCannotStart
 from bie.sweep.progress import ending
+from bie.sweep.server import single_threaded, warm_up
 from bie.sweep.task import Outcome, Task
 
 FAILED, DISK, TIMEOUT, TERMINATED = 1, 73, 124, 143
@@ -90,7 +91,7 @@ class Job:
     index
         Of the task.
     context
-        From `warm_up`.
+        From `bie.sweep.server.warm_up`.
     """
 
     def __init__(self, folder: Path, kind: str, index: int, context: ForkServerContext) -> None:

@@ -17,7 +17,7 @@ from bie.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 1000  # of a dense matrix read at a time
+_ROWS, _ENTRIES = 1000, 2**20  # of a dense and of a sparse matrix, read at a time
 
 
 class AnnDataFile:
@@ -191,7 +191,7 @@ def _is_sparse(matrix: Any) -> bool:
 def _blocks(matrix: Any) -> Iterator[NDArray[Any]]:
     """Stored values, some at a time."""
     stored = matrix["data"] if _is_sparse(matrix) else matrix
-    step = 2**20 if _is_sparse(matrix) else _ROWS
+    step = _ENTRIES if _is_sparse(matrix) else _ROWS
     for start in range(0, stored.shape[0], step):
         yield stored[start : start + step]
 
@@ -200,6 +200,17 @@ def _read(matrix: Any) -> sp.csr_matrix:
     from anndata.io import sparse_dataset
 
     if _is_sparse(matrix):
-        return canonical(sparse_dataset(matrix).to_memory())
+        stored = sparse_dataset(matrix)
+        return canonical(_read_rows(matrix, stored.shape) if stored.format == "csr" else stored.to_memory())
     parts = [canonical(sp.csr_matrix(rows)) for rows in _blocks(matrix)]
     return canonical(sp.vstack(parts, format="csr"))
+
+
+def _read_rows(matrix: Any, shape: tuple[int, int]) -> sp.csr_matrix:
+    """Read a CSR matrix into arrays of their final types, so that no second one of its size is needed."""
+    types = {"data": np.float32, "indices": np.int32, "indptr": np.int64}
+    arrays = {name: np.empty(matrix[name].shape, dtype) for name, dtype in types.items()}
+    for name, array in arrays.items():
+        for start in range(0, len(array), _ENTRIES):
+            array[start : start + _ENTRIES] = matrix[name][start : start + _ENTRIES]
+    return sp.csr_matrix(tuple(arrays[name] for name in types), shape=shape, copy=False)

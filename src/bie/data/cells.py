@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+_BLOCK = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -79,7 +81,8 @@ class Cells:
             (label, "<i8"),
         ]
         for array, dtype in parts:
-            digest.update(np.ascontiguousarray(array, dtype).data)
+            for start in range(0, len(array), _BLOCK):  # a conversion never holds more than a block
+                digest.update(np.ascontiguousarray(array[start : start + _BLOCK], dtype).data)
         return digest.hexdigest()
 
     def library_moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -59,7 +59,7 @@ def find_problems(cells: Cells, matrix: str = "X") -> list[Problem]:
         *_repeated(cells.cell_names, "cell", "obs"),
         *_repeated(cells.gene_names, "gene", "var"),
         *_empty(cells.counts.getnnz(axis=1), cells.cell_names, "cell", matrix),
-        *_empty(cells.counts.getnnz(axis=0), cells.gene_names, "gene", matrix),
+        *_empty(_cells_per_gene(cells), cells.gene_names, "gene", matrix),
     ]
 
 
@@ -85,6 +85,14 @@ def _repeated(names: NDArray[np.str_], what: str, table: str) -> list[Problem]:
         return []
     finding = f"{_some(twice, f'{what} name')} more than once in {table}_names ({_examples(twice)})"
     return [Problem(finding, f"Make them unique: adata.{table}_names_make_unique()")]
+
+
+def _cells_per_gene(cells: Cells) -> NDArray[np.integer]:
+    """Entries of each gene, block by block: SciPy would hold all column numbers once more, in 64 bits."""
+    column_j, n_j = cells.counts.indices, np.zeros(cells.n_genes, np.int64)
+    for start in range(0, len(column_j), _BLOCK):
+        n_j += np.bincount(column_j[start : start + _BLOCK], minlength=cells.n_genes)
+    return n_j
 
 
 def _empty(entries: NDArray[np.integer], names: NDArray[np.str_], what: str, matrix: str) -> list[Problem]:

@@ -7,7 +7,8 @@ as the data set has labels.
 import numpy as np
 
 from bie.metrics.metric import Card, Codes, Embedding, metric
-from bie.metrics.needs import clusterable, not_collapsed, two_labels
+from bie.metrics.needs import clusterable, not_collapsed, pairs_in_reach, two_labels
+from bie.metrics.silhouette import silhouette_widths
 
 
 def kmeans(z_nd: Embedding, n_clusters: int, n_init: int, seed: int) -> Codes:
@@ -37,17 +38,11 @@ def kmeans(z_nd: Embedding, n_clusters: int, n_init: int, seed: int) -> Codes:
     Card("ASW", "higher", (-1.0, 1.0), "", "Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7"),
     two_labels,
     not_collapsed,
+    pairs_in_reach,
 )
 def asw(z_nd: Embedding, label_n: Codes) -> float:
-    """Average silhouette width of the labels in the embedding.
-
-    ``mean_i (b_i - a_i) / max(a_i, b_i)``, where a_i is the mean Euclidean distance of cell i to the other
-    cells of its label and b_i the least mean distance to the cells of another label; 0 for a cell that is
-    the only one of its label (Rousseeuw 1987).
-    """
-    from sklearn.metrics import silhouette_score
-
-    return float(silhouette_score(z_nd, label_n))
+    """Average silhouette width of the labels in the embedding (Rousseeuw 1987); see `silhouette_widths`."""
+    return float(silhouette_widths(z_nd, label_n).mean())
 
 
 @metric(

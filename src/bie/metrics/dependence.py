@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from bie.metrics.metric import Card, Codes, Embedding, metric
-from bie.metrics.needs import not_collapsed, two_batches_of_two
+from bie.metrics.needs import not_collapsed, pairs_in_reach, two_batches_of_two
 
 
 @metric(
@@ -18,6 +18,7 @@ from bie.metrics.needs import not_collapsed, two_batches_of_two
     ),
     two_batches_of_two,
     not_collapsed,
+    pairs_in_reach,
 )
 def mi_ross(z_nd: Embedding, batch_n: Codes, k: int = 3) -> float:
     """Mutual information of the latent vector and the batch, estimated from nearest neighbours.

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from bie.metrics.metric import Card, Codes, metric
-from bie.metrics.needs import not_collapsed, two_batches, two_neighbours
+from bie.metrics.needs import not_collapsed, pairs_in_reach, two_batches, two_neighbours
 
 _HAGHVERDI = "Haghverdi et al. 2018, doi:10.1038/nbt.4091"
 
@@ -15,7 +15,7 @@ def draw_pools(n_cells: int, n_pools: int, rng: np.random.Generator) -> Codes:
     return rng.integers(n_cells, size=n_pools * 100)
 
 
-@metric(Card("BE", "higher", (0.0, math.inf), "nats", _HAGHVERDI), two_batches, not_collapsed)
+@metric(Card("BE", "higher", (0.0, math.inf), "nats", _HAGHVERDI), two_batches, not_collapsed, pairs_in_reach)
 def be(neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
     """Batch entropy: how evenly the batches share the neighbourhoods of cells, 0 to ln B.
 
@@ -59,6 +59,7 @@ def be_ceiling(batch_n: Codes, n_batches: int, n_neighbours: int) -> float:
     two_batches,
     not_collapsed,
     two_neighbours,
+    pairs_in_reach,
 )
 def be_ratio(neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
     """Batch entropy as a share of its ceiling: 0 separated, about 1 mixed.

@@ -4,6 +4,15 @@ import numpy as np
 
 from bie.metrics.metric import Codes, Embedding
 
+MOST_CELLS_IN_PAIRS = 200_000
+"""Minutes for all distances; at a million cells they would take longer than the training."""
+
+
+def pairs_in_reach(z_nd: Embedding) -> str | None:
+    """Each cell is to be compared with every other."""
+    n_cells, most = len(z_nd), MOST_CELLS_IN_PAIRS
+    return None if n_cells <= most else f"{n_cells:,} cells; distances of all pairs are taken up to {most:,}"
+
 
 def two_labels(label_n: Codes | None) -> str | None:
     """Cells are to be compared within and between labels."""
@@ -17,7 +26,10 @@ def two_labels(label_n: Codes | None) -> str | None:
 
 def clusterable(z_nd: Embedding, n_labels: int) -> str | None:
     """k-means is to find as many clusters as there are labels."""
-    distinct = len(np.unique(z_nd, axis=0))
+    some, n_cells = 1000, len(z_nd)  # enough as a rule; sorting all vectors of a large set takes a while
+    distinct = len(np.unique(z_nd[:some], axis=0))
+    if distinct < n_labels and n_cells > some:
+        distinct = len(np.unique(z_nd, axis=0))
     return None if distinct >= n_labels else f"{distinct} distinct latent vectors for {n_labels} clusters"
 
 

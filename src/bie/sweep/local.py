@@ -5,6 +5,7 @@ costs milliseconds and little memory. Each talks to its parent through a pipe; a
 down the run it was at, whose failure the parent then records, and is replaced.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -18,34 +19,13 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from bie.sweep.signals import ignored
+from bie.sweep.server import TO_THE_GROUP
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.turns import Admit, Observer, everything
-
-_PRELOAD = ["bie.sweep.worker", "sklearn.cluster", "sklearn.metrics", "sklearn.neighbors"]
-_TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-"""Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class WorkersCannotStart(RuntimeError):  # noqa: N818
     """No worker came up; `log` says why."""
-
-
-def single_threaded() -> None:
-    """Give every numeric library one thread; to be called before any of them is loaded."""
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-
-
-def warm_up() -> ForkServerContext:
-    """Start loading the libraries of the workers, in the background."""
-    from multiprocessing import forkserver
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    with ignored(*_TO_THE_GROUP):  # which the server inherits, and the workers from it
-        forkserver.ensure_running()
-    return context
 
 
 @dataclass
@@ -62,7 +42,7 @@ class Pool:
     Parameters
     ----------
     context
-        From `warm_up`.
+        From `bie.sweep.server.warm_up`.
     n_workers
         Number of processes.
     logs
@@ -183,7 +163,9 @@ def _ending(exitcode: int | None) -> str:
 
 def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str | None) -> None:
     """Body of a worker: take tasks until the pipe or the parent is gone."""
-    for number in _TO_THE_GROUP:
+    gc.freeze()  # what was loaded before the fork stays in the pages that all workers share
+    gc.enable()
+    for number in TO_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
     if log is not None:
         _print_to(log)

@@ -77,6 +77,15 @@ def needs_workers(settings: "Settings") -> bool:
     return launcher.kind == "local" and launcher.workers != 0
 
 
+def one_run_here(options: argparse.Namespace) -> bool:
+    """Whether what was typed looks like a single run on this machine, by a glance at it.
+
+    A study file, a folder of one's own or a key of Hydra may say where to run; these are read first.
+    """
+    elsewhere = options.multirun or options.cfg or options.config_dir
+    return not elsewhere and not any(o.startswith(("hydra", "study=")) for o in options.overrides)
+
+
 def local_workers(launcher: "Local", n_tasks: int) -> int:
     """Worker processes: as many as asked for, or one per core; never more than tasks."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """A user's file: every way of storing counts gives the same cells, every fault is named with its remedy."""
 
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,25 @@ def test_every_form_and_type_gives_the_same_cells(
     adata.layers["raw"] = adata.X
     adata.X = np.log1p(x_ng)
     assert load(layer="raw").sha256 == sha256
+
+
+def test_reading_needs_little_more_memory_than_the_cells(
+    load: Callable[..., Cells], h5ad_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a file that holds twice as much, in 64 bits; checks and hash included."""
+    for module in ("anndata_file._ENTRIES", "checks._BLOCK", "cells._BLOCK"):
+        monkeypatch.setattr(f"bie.data.{module}", 2**12)
+    x_ng = sp.csr_matrix(np.random.default_rng(0).poisson(0.4, (3000, 500)))
+    x_ng.indices = x_ng.indices.astype(np.int64)
+    names = [f"c{n}" for n in range(3000)]
+    obs = pd.DataFrame({"batch": ["a", "b"] * 1500, "cell_type": ["s"] * 3000}, names)
+    load(anndata.AnnData(x_ng, obs, pd.DataFrame(index=[f"g{g}" for g in range(500)])))
+    tracemalloc.start()
+    cells = h5ad.load(h5ad_settings())
+    assert cells.sha256
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.4 * (cells.counts.data.nbytes + cells.counts.indices.nbytes)
 
 
 def test_explicit_zeros_and_more_rows_than_a_block(load: Callable[..., Cells]) -> None:
