@@ -19,7 +19,6 @@ from statistics import median
 
 from benchmarks import watch
 from benchmarks.cpu import FOLDER, PEER, PLAIN, Contender, started
-from benchmarks.figure import draw
 from benchmarks.large_counts import write
 from benchmarks.page import DOCS, processor, put
 
@@ -69,6 +68,8 @@ def main() -> None:
     )
     print(text)
     if arguments.write:
+        from benchmarks.figure import draw
+
         put(DOCS / "performance.md", "benchmarks.scale", text)
         draw(DOCS / "growth.svg", {axis: lines(sizes) for axis, sizes in found.items()}, "s (CPU) per epoch")
 

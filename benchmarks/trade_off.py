@@ -13,10 +13,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.figure import panels, save
 from benchmarks.penalties import BASELINE, METRICS, Runs, Seeds, numbers, read, scale
 
 ACROSS = "probe_f1"
@@ -33,13 +32,12 @@ def main() -> None:
     parser.add_argument("tree", type=Path)
     parser.add_argument("--figure", type=Path, required=True)
     arguments = parser.parse_args()
-    mpl.rcParams |= {"svg.hashsalt": "bie", "svg.fonttype": "none", "font.size": 9}
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 3.6), layout="constrained")
     runs = read(arguments.tree)
+    figure, axes = panels(len(PANELS))
     for axis, metric in zip(axes, PANELS, strict=True):
         draw(axis, runs, metric)
     axes[0].legend(frameon=False, fontsize=8)
-    figure.savefig(arguments.figure, metadata={"Date": None})
+    save(figure, arguments.figure)
 
 
 def draw(axis: Axes, runs: Runs, metric: str) -> None:
@@ -51,15 +49,14 @@ def draw(axis: Axes, runs: Runs, metric: str) -> None:
             axis.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.35, markersize=4)
             axis.annotate(label, at, xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour)
     axis.set(xlabel=METRICS[ACROSS], ylabel=METRICS[metric])
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def curves(runs: Runs, metric: str) -> dict[str, Points]:
     """Of each model its grid points by growing scale."""
     found: dict[str, list[tuple[float, str, Seeds]]] = defaultdict(list)
     for (_, model, _), records in runs.items():
-        label = scale(records)
-        found[model].append((0.0 if label == "–" else float(label), label, records))
+        label = scale(records).replace("–", "")
+        found[model].append((float(label or 0), label, records))
     return {
         model: [
             (label, places(records, metric)) for _, label, records in sorted(arms, key=lambda arm: arm[0])
