@@ -58,7 +58,7 @@ def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) 
     """
     n, b = batch_n.shape[-1], len(input_bc)
     each_z, each_batch = z_nd.repeat_interleave(b, -2), input_bc.repeat(*batch_n.shape[:-1], n, 1)
-    score_nb = critic(each_z, each_batch).unflatten(-1, (n, b))
+    score_nb = critic(each_z, each_batch).reshape(*batch_n.shape, b)
     joint_n = score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
     log_share_1b = batch_sizes(batch_n, b).log().unsqueeze(-2) - math.log(n)
     return joint_n, score_nb + log_share_1b + math.log(b)
