@@ -109,6 +109,8 @@ class Settings(Section):
 
     outputs: Path
     version: Name
+    pack: Count | Literal["auto"]
+    device: Literal["auto", "cpu", "cuda"]
     study: Study
     site: Site
     hydra: Hydra

@@ -51,7 +51,7 @@ class PackTrainer:
 
     def _take_stock(self) -> None:
         self.noise = StackedNoise([trainer.noise.generator for trainer in self.trainers])
-        self.kl = PackKl([trainer.schedule for trainer in self.trainers], self.device)
+        self.kl = PackKl([trainer.schedule for trainer in self.trainers], self.model.vector)
 
     def epoch(self, rows_rn: Tensor, sizes: Sequence[int], epoch: int) -> list[Terms]:
         """Take a step for each minibatch.
@@ -96,7 +96,7 @@ class PackTrainer:
 
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only."""
-        index = torch.tensor(places, device=self.device)
+        index = torch.tensor(places).to(self.device)
         self.trainers = [self.trainers[place] for place in places]
         self.model.keep(index)
         self.optimiser.keep(index)
@@ -120,19 +120,19 @@ class PackKl:
     ----------
     schedules
         One of each run.
-    device
-        Of the latent vectors.
+    like
+        A tensor of the model: its type and its device.
     """
 
-    def __init__(self, schedules: Sequence[KlSchedule], device: torch.device) -> None:
-        self._schedules, self._device = schedules, device
+    def __init__(self, schedules: Sequence[KlSchedule], like: Tensor) -> None:
+        self._schedules, self._like = schedules, like
         modes = [schedule.settings.mode == "capacity" for schedule in schedules]
-        self._has_capacity = torch.tensor(modes, device=device)
+        self._has_capacity = torch.tensor(modes).to(like.device)
 
     def begin(self, epoch: int) -> None:
         """Bring the numbers of an epoch, counted from 0, to the device."""
         self._weight, self._capacity = (
-            torch.tensor(numbers, device=self._device)
+            torch.tensor(numbers, dtype=torch.float64).to(self._like)
             for numbers in (
                 [schedule.weight(epoch) for schedule in self._schedules],
                 [schedule.capacity(epoch) for schedule in self._schedules],
@@ -160,10 +160,10 @@ class PackPenalty:
     """
 
     def __init__(self, trainers: Sequence[PenaltyTrainer], device: torch.device) -> None:
-        self.trainers, self._device = list(trainers), device
+        self.trainers = list(trainers)
         self.learns = trainers[0].penalty.critic_steps > 0
         self.critics = Stack([trainer.penalty for trainer in trainers], device)
-        self.halvings = torch.tensor([trainer.halvings for trainer in trainers], device=device)
+        self.halvings = torch.tensor([trainer.halvings for trainer in trainers]).to(device)
         if self.learns:
             zeros = [0.0] * len(trainers)
             lr = [trainer.penalty.critic_lr / 2**trainer.halvings for trainer in trainers]
@@ -174,7 +174,7 @@ class PackPenalty:
     def _take_stock(self) -> None:
         self.noise = StackedNoise([trainer.noise.generator for trainer in self.trainers])
         scales = [trainer.penalty.scale for trainer in self.trainers]
-        self._penalty().scale = torch.tensor(scales, device=self._device)
+        self._penalty().scale = torch.tensor(scales, dtype=torch.float64).to(self.critics.vector)
 
     def _penalty(self) -> Penalty:
         penalty = self.critics.bind()

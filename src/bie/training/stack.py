@@ -34,20 +34,18 @@ class Stack:
     """
 
     def __init__(self, modules: Sequence[nn.Module], device: torch.device) -> None:
-        self.module = copy.deepcopy(modules[0]).to(device)
+        tensors = {id(tensor): tensor for tensor in (*modules[0].parameters(), *modules[0].buffers())}
+        self.module = copy.deepcopy(modules[0], tensors)  # all but the tensors, which are replaced
         self._shapes = {name: parameter.shape for name, parameter in modules[0].named_parameters()}
         rows = [torch.cat([torch.zeros(0), *(p.flatten() for p in m.parameters())]) for m in modules]
         self.vector = torch.stack(rows).detach().to(device).requires_grad_()
-        kept = modules[0].state_dict().keys()
+        kept, self._stacked = modules[0].state_dict().keys(), list[str]()
         for name, first in modules[0].named_buffers():
             each = [module.get_buffer(name) for module in modules]
-            if name in kept or not all(torch.equal(one, first) for one in each):
-                self._set_buffer(name, torch.stack(each).to(device))
-        self._stacked = [
-            name
-            for name, buffer in self.module.named_buffers()
-            if buffer.shape != modules[0].get_buffer(name).shape
-        ]
+            differ = name in kept or not all(torch.equal(one, first) for one in each)
+            self._stacked += [name] if differ else []
+            self._set_buffer(name, (torch.stack(each) if differ else first).to(device))
+        self.bind()
 
     def __len__(self) -> int:
         """Number of runs."""
@@ -132,7 +130,7 @@ class StackedAdam:
         n_steps = [of_run.n_steps for of_run in moments]
         self.decays = any(weight_decay)
         self.n_steps, self.lr, self.eps, self.weight_decay = (
-            torch.tensor(numbers, dtype=torch.float64, device=device).unsqueeze(-1)
+            torch.tensor(numbers, dtype=torch.float64).unsqueeze(-1).to(device)
             for numbers in (n_steps, lr, eps, weight_decay)
         )  # a power of beta2 needs more than single precision to be taken from 1
 
