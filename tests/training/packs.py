@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
@@ -50,9 +50,10 @@ def member(
 ) -> Member:
     streams = Streams(config.seed)
     rows = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
-    moments = map(torch.from_numpy, cells.library_moments())
-    sizes = cells.n_genes, cells.n_batches
-    model = Scvi(*sizes, config.model, *moments, streams.torch("init"), cells.n_labels)  # type: ignore[arg-type]
+    mean, variance = map(torch.from_numpy, cells.library_moments())
+    assert isinstance(config.model, Model)
+    init, sizes = streams.torch("init"), (cells.n_genes, cells.n_batches)
+    model = Scvi(*sizes, config.model, mean, variance, init, cells.n_labels)
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
     if cells.counts.dtype == np.float64:
         model.double()
