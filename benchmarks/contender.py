@@ -1,6 +1,6 @@
 """Contenders of the CPU benchmark: each trains scVI in a process of its own, an epoch whenever it is told to.
 
-    PYTHON benchmarks/contender.py scvi-tools DATA.h5ad [cpu | gpu]
+    PYTHON benchmarks/contender.py scvi-tools DATA.h5ad
     PYTHON benchmarks/contender.py bie DATA.h5ad [OVERRIDES ...]
 
 Reads a line from standard input before every epoch and answers with a line of JSON. The environment of
@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -37,7 +36,7 @@ class Stopwatch:
         print(json.dumps(spent | facts), file=self.answers, flush=True)
 
 
-def scvi_tools(path: str, accelerator: str = "cpu") -> None:
+def scvi_tools(path: str) -> None:
     import logging
     import warnings
 
@@ -66,30 +65,20 @@ def scvi_tools(path: str, accelerator: str = "cpu") -> None:
         max_epochs=10_000,
         train_size=TRAIN_FRACTION,
         batch_size=128,
-        accelerator=accelerator,
+        accelerator="cpu",
         callbacks=[Told()],
         enable_progress_bar=False,
     )
 
 
-def configured(path: str, overrides: list[str]) -> Any:
-    """Configuration of a run on the file, with the library size that scvi-tools has by default."""
+def bie(path: str, overrides: list[str]) -> None:
+    import torch
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from bie.config import RunConfig
-
-    fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
-    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
-    return RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
-
-
-def bie(path: str, overrides: list[str]) -> None:
-    import torch
-
     import bie
     from bie import kernels
+    from bie.config import RunConfig
     from bie.data.load import load
     from bie.data.split import monte_carlo_split
     from bie.models.scvi import Scvi
@@ -100,7 +89,10 @@ def bie(path: str, overrides: list[str]) -> None:
 
     torch.set_num_threads(1)
     watch = Stopwatch()
-    config = configured(path, overrides)
+    fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
+    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
+        values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
+    config = RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
     cells, streams = load(config.dataset), Streams(0)
     train, _ = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
     moments = map(torch.from_numpy, cells.library_moments())
@@ -117,4 +109,4 @@ def bie(path: str, overrides: list[str]) -> None:
 
 if __name__ == "__main__":
     kind, path, *rest = sys.argv[1:]
-    scvi_tools(path, *rest) if kind == "scvi-tools" else bie(path, rest)
+    scvi_tools(path) if kind == "scvi-tools" else bie(path, rest)
