@@ -44,7 +44,8 @@ class Stack:
             each = [module.get_buffer(name) for module in modules]
             differ = name in kept or not all(torch.equal(one, first) for one in each)
             self._stacked += [name] if differ else []
-            self._set_buffer(name, (torch.stack(each) if differ else first).to(device))
+            stacked = torch.stack(each).to(device)
+            self._set_buffer(name, stacked if differ else stacked[0])
         self.bind()
 
     def __len__(self) -> int:
