@@ -72,20 +72,32 @@ def experiment(
         Training diverged.
     """
     streams, clock = Streams(config.seed), Clock()
-    train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
-    parts = {"train": train, "test": test}
+    parts = split(config, cells)
 
     embedder = build_embedder(config.model, config.penalty, config.train, keeper)
-    history = embedder.fit(cells, train, test, streams, on_epoch)
+    history = embedder.fit(cells, parts["train"], parts["test"], streams, on_epoch)
     clock.lap("fit")
+    return scored(config, cells, embedder, history, clock)
 
+
+def split(config: RunConfig, cells: Cells) -> dict[str, NDArray[np.int64]]:
+    """Rows of the training and of the test cells."""
+    train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
+    return {"train": train, "test": test}
+
+
+def scored(
+    config: RunConfig, cells: Cells, embedder: Embedder, history: list[dict[str, float]], clock: "Clock"
+) -> Result:
+    """Embed and score what has been fitted."""
+    streams, parts = Streams(config.seed), split(config, cells)
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
 
     metrics: dict[str, Scores] = {}
     missing: dict[str, dict[str, str]] = {}
     for part, rows in parts.items():
-        fitted = None if part == "train" else (z["train"], cells.batch[train])
+        fitted = None if part == "train" else (z["train"], cells.batch[parts["train"]])
         scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams, fitted)
         terms = embedder.loss_terms(cells, rows, streams)
         metrics[part] = {**scores, **(terms or dict.fromkeys(LOSS_TERMS))}
@@ -121,10 +133,10 @@ def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Clock:
-    """Wall time since the lap before."""
+    """Wall time since the lap before, by stage; the time of earlier stages may be given."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
+        self.seconds = dict(seconds or {})
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:

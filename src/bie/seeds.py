@@ -44,7 +44,7 @@ class Streams:
         """NumPy generator of the stream `name`, at its beginning."""
         return np.random.Generator(np.random.PCG64(self._sequence(name)))
 
-    def torch(self, name: str, device: str = "cpu") -> "torch.Generator":
+    def torch(self, name: str, device: "str | torch.device" = "cpu") -> "torch.Generator":
         """Torch generator of the stream `name`, at its beginning."""
         import torch
 

@@ -52,9 +52,9 @@ class Script:
     def interrupt(self) -> None:
         self._interrupted = True
 
-    def run(self, tasks: list[Task], observer: Job, admit: Callable[[Task], bool]) -> None:
+    def run(self, tasks: list[Task], observer: Job, admit: Callable[[tuple[Task, ...]], bool]) -> None:
         for task in tasks:
-            if self._interrupted or not admit(task):
+            if self._interrupted or not admit((task,)):
                 continue
             seed = task.config.seed
             self.started.append(seed)

@@ -32,6 +32,10 @@ from bie.sweep.expand import expand
         ("hydra.launcher.workers=-1", r"hydra\.launcher\.workers=-1"),
         ("hydra.run.dir=x", r"hydra\.run\.dir is not a setting"),
         ("study.name=a/b", r"study\.name=a/b"),
+        ("pack=0", r"^pack=0: must be auto or a number of runs >= 1$"),
+        ("pack=all", r"^pack=all: must be auto or a number of runs >= 1$"),
+        ("pack=1,2", "cannot be swept"),
+        ("device=gpu", r"^device=gpu: must be 'auto', 'cpu' or 'cuda'$"),
         ("dataset=h5ad", r"dataset\.path is not set"),
     ],
 )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bie import devices
+
 MARK = "BIE_TEST_MARK"
 Command = Callable[..., "subprocess.Popen[str]"]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -114,6 +116,38 @@ def test_the_same_run_twice_is_the_same_record(bie: Command):
     for name in ("history.csv", "embedding.npz", "model.pt"):
         one, two = (next(Path(f"outputs/{version}").rglob(name)).read_bytes() for version in "ab")
         assert one == two, name
+
+
+def test_a_sweep_in_packs_is_the_sweep(bie: Command):
+    swept = ("model=scvi,scvi_mine,noise", "mine.scale=1,10", "mine.steps=1", "seed=range(3)")
+    for version, how in (("alone", ()), ("packed", ("pack=4", "device=cpu"))):
+        code, output = finish(bie(*swept, f"version={version}", *how))
+        assert code == 0, output
+        assert "done 12.   exit 0" in output
+    alone, packed = records("outputs/alone/adhoc"), records("outputs/packed/adhoc")
+    assert alone.keys() == packed.keys()
+    together = []
+    for path, record in packed.items():
+        assert {key: record[key] for key in ("run_id", "config_id", "split_id", "config")} == {
+            key: alone[path][key] for key in ("run_id", "config_id", "split_id", "config")
+        }
+        for part in ("train", "test"):
+            found, expected = (
+                {name: value for name, value in each["metrics"][part].items() if value is not None}
+                for each in (record, alone[path])
+            )
+            assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
+        together.append(record["provenance"]["device"].get("pack", 0))
+    assert sorted(together) == [0] * 3 + [3] * 3 + [2] * 2 + [4] * 4  # controls, scvi, two scales of mine
+
+
+@pytest.mark.skipif(devices.has_cuda(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_starts_nothing(bie: Command):
+    code, output = finish(bie("device=cuda"))
+    assert code == 2
+    assert "device=cuda: " in output
+    assert "device=cpu" in output
+    assert not list(Path("outputs").rglob("runs"))
 
 
 def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(bie: Command):
@@ -232,7 +266,8 @@ def test_two_launches_at_once_do_no_run_twice(bie: Command, in_tmp: Path):
 
 
 def test_bad_input_starts_nothing(bie: Command):
-    for bad in ("mine.scal=3", "train.lr=0", "dataset=h5ad", "seed=range(3", "split.train_fraction=0.001"):
+    bad_values = ("train.lr=0", "split.train_fraction=0.001", "pack=0")
+    for bad in ("mine.scal=3", "dataset=h5ad", "seed=range(3", *bad_values):
         code, output = finish(bie(bad))
         assert code == 2, output
         assert "Traceback" not in output

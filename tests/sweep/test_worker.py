@@ -27,6 +27,7 @@ from bie.sweep import checkpoints, worker
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
 from bie.sweep.local import _next
+from bie.sweep.packs import Pack
 from bie.sweep.signals import stoppable
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.turns import InThisProcess
@@ -310,12 +311,12 @@ class Watcher:
 
 def test_what_is_not_admitted_is_left_out(make: Make) -> None:
     tasks, watcher = [make(name) for name in ("long", "short")], Watcher()
-    InThisProcess().run(tasks, watcher, lambda task: task.title == "short")
+    InThisProcess().run(tasks, watcher, lambda pack: pack[0].title == "short")
     assert watcher.ends == [("short", "done")]
     assert not tasks[0].folder.exists()
-    queue = deque([*tasks, *tasks])
-    assert _next(queue, lambda task: task.title == "short") == tasks[1]
-    assert _next(queue, lambda task: False) is None
+    queue = deque[Pack]((task,) for task in [*tasks, *tasks])
+    assert _next(queue, lambda pack: pack[0].title == "short") == (tasks[1],)
+    assert _next(queue, lambda pack: False) is None
     assert not queue
 
 

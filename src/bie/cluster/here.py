@@ -5,25 +5,29 @@ from collections import Counter
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from bie.config import Local
+from bie.config import Local, Settings
 from bie.store.paths import Tree
 from bie.sweep.launched import tasks_of
 from bie.sweep.local import Pool, WorkersCannotStart
+from bie.sweep.packs import Packing
 from bie.sweep.progress import Scoreboard, display
 from bie.sweep.request import local_workers
 from bie.sweep.signals import stoppable
 from bie.sweep.turns import InThisProcess
 
 
-def run_here(folder: Path, launcher: Local, context: ForkServerContext | None) -> Scoreboard:
+def run_here(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
     """Carry out a launch; the board that comes back says how it went."""
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, Local)
     tasks = tasks_of(folder)
     board = Scoreboard(Counter(task.config.model.name for task in tasks), local_workers(launcher, len(tasks)))
+    packing = Packing.of(settings, board.n_workers)
     try:
         pool = (
-            InThisProcess(folder.name)
+            InThisProcess(folder.name, packing)
             if context is None
-            else Pool(context, board.n_workers, folder / "logs", folder.name)
+            else Pool(context, board.n_workers, folder / "logs", folder.name, packing)
         )
         with stoppable(pool.interrupt), display(board) as observer:
             pool.run(tasks, observer)

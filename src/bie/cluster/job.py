@@ -27,6 +27,7 @@ from bie.store.launches import LAUNCH, stop, stopped
 from bie.store.record import read
 from bie.sweep.launched import expected_seconds, tasks_of
 from bie.sweep.local import Pool, WorkersCannotStart
+from bie.sweep.packs import Pack, Packing
 from bie.sweep.progress import ending
 from bie.sweep.server import single_threaded, warm_up
 from bie.sweep.task import Outcome, Task
@@ -135,7 +136,8 @@ class Job:
         if not tasks:
             return
         workers = min(cpus(self.launcher, self.settings.site), len(tasks))
-        self._pool = Pool(self.context, workers, None, self.folder.name)
+        packing = Packing.of(self.settings, workers)
+        self._pool = Pool(self.context, workers, None, self.folder.name, packing)
         if self.warned:  # before there was a pool to interrupt
             self._pool.interrupt()
         try:
@@ -143,10 +145,12 @@ class Job:
         except WorkersCannotStart as error:
             print(error, flush=True)
 
-    def _admit(self, task: Task) -> bool:
+    def _admit(self, pack: Pack) -> bool:
         if stopped(self.folder) is not None:
             return False
-        return not self.started_any or self.deadline.admits(self.pace.expected(task))
+        known = [seconds for task in pack if (seconds := self.pace.expected(task)) is not None]
+        expected = sum(known) if len(known) == len(pack) else None
+        return not self.started_any or self.deadline.admits(expected)
 
     # ---- what the pool tells
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bie.schema import Count, Int, Name, Positive, Section
 
@@ -104,11 +104,19 @@ class Study(Section):
     sweep: tuple[str, ...]
 
 
+def _pack_size(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("must be auto or a number of runs >= 1")
+
+
 class Settings(Section):
     """Where a launch writes and how it runs; no part of any run's identity."""
 
     outputs: Path
     version: Name
+    pack: Annotated[int | Literal["auto"], BeforeValidator(_pack_size)]
+    device: Literal["auto", "cpu", "cuda"]
     study: Study
     site: Site
     hydra: Hydra

@@ -10,10 +10,12 @@ from bie.data.cells import Cells
 from bie.embedders.base import Embedder, Latent, Row, Rows
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
+from bie.penalties.base import Penalty
 from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 from bie.training.fit import embed, fit, loss_terms
+from bie.training.pack import Member
 
 
 class Trained(Embedder):
@@ -36,12 +38,23 @@ class Trained(Embedder):
         self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
     ) -> list[Row]:
         """Train from initial weights; see `bie.training.fit.fit`."""
+        built = self._built(cells, streams)
+        return fit(*built, cells, train, test, self.train, streams, on_epoch, self.keeper)
+
+    def member(
+        self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
+    ) -> Member:
+        """What `bie.training.pack.fit_pack` is to train in place of `fit`."""
+        built = self._built(cells, streams)
+        return Member(*built, train, test, self.train, streams, on_epoch, self.keeper or Keeper())
+
+    def _built(self, cells: Cells, streams: Streams) -> tuple[Scvi, Penalty | None]:
         mean_b, var_b = map(torch.from_numpy, cells.library_moments())
         init = streams.torch("init")
         sizes = cells.n_genes, cells.n_batches
         self.model = Scvi(*sizes, self.settings, mean_b, var_b, init, cells.n_labels)
         penalty = build_penalty(self.penalty, self.settings.n_latent, cells.n_batches, streams)
-        return fit(self.model, penalty, cells, train, test, self.train, streams, on_epoch, self.keeper)
+        return self.model, penalty
 
     def embed(self, cells: Cells, rows: Rows) -> Latent:
         """Posterior means."""

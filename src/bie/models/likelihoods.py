@@ -11,6 +11,9 @@ every count is charged as a zero first, then the non-zero ones pay the ratio
 
     p(x) / p(0) = (mu / (theta + mu))^x  Gamma(x + theta) / (Gamma(theta) x!)       (negative binomial)
                 = mu^x / x!                                                         (Poisson)
+
+On a GPU they are sums of the plain forms: logarithms of gamma functions are cheap there, and the number of
+non-zero counts, on which shapes would depend, is not known before all queued work is done.
 """
 
 import math
@@ -120,6 +123,8 @@ def nb_of_cell(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
     Tensor
         ``(..., n)``, nats.
     """
+    if x.device.type != "cpu":
+        return nb(x, mu, theta).sum(-1)
     log_total = (theta + mu + EPS).log()
     zeros = theta * ((theta + EPS).log() - log_total)
     at = _nonzero(x)
@@ -141,6 +146,8 @@ def zinb_of_cell(x: Tensor, mu: Tensor, theta: Tensor, pi: Tensor) -> Tensor:
     Tensor
         ``(..., n)``, nats.
     """
+    if x.device.type != "cpu":
+        return zinb(x, mu, theta, pi).sum(-1)
     log_total = (theta + mu + EPS).log()
     log_odds = theta * ((theta + EPS).log() - log_total) - pi  # counted zero : technical zero
     zeros = softplus(log_odds) + logsigmoid(pi)
@@ -151,6 +158,8 @@ def zinb_of_cell(x: Tensor, mu: Tensor, theta: Tensor, pi: Tensor) -> Tensor:
 
 def poisson_of_cell(x: Tensor, mu: Tensor) -> Tensor:
     """Sum of `poisson` over the genes of each cell, from ``(..., n, g)`` to ``(..., n)``, nats."""
+    if x.device.type != "cpu":
+        return poisson(x, mu).sum(-1)
     at = _nonzero(x)
     count = _pick(x, at)
     return _add_to_cells(-mu, at, count * (_pick(mu, at) + EPS).log() - (count + 1).lgamma())

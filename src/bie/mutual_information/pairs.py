@@ -22,18 +22,24 @@ def shuffled(z_nd: Tensor, batch_n: Tensor, input_bc: Tensor, order: Tensor) -> 
     Parameters
     ----------
     z_nd, batch_n
-        Latent vectors and batch codes of a minibatch.
+        Latent vectors ``(..., n, d)`` and batch codes ``(..., n)`` of a minibatch.
     input_bc
         From `batch_inputs`.
     order
-        Permutation of the cells that takes the batches from their latent vectors.
+        Permutation of the cells, ``(..., n)``, that takes the batches from their latent vectors.
 
     Returns
     -------
     z_2nd, batch_2nc : Tensor
         The two inputs of a critic.
     """
-    return torch.cat((z_nd, z_nd)), input_bc[torch.cat((batch_n, batch_n[order]))]
+    return torch.cat((z_nd, z_nd), -2), input_bc[torch.cat((batch_n, batch_n.gather(-1, order)), -1)]
+
+
+def batch_sizes(batch_n: Tensor, n_batches: int) -> Tensor:
+    """Number of cells of each batch, ``(..., b)`` (int64), for codes ``(..., n)``."""
+    none_b = batch_n.new_zeros(*batch_n.shape[:-1], n_batches)
+    return none_b.scatter_add(-1, batch_n, torch.ones_like(batch_n))
 
 
 def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,8 +56,9 @@ def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) 
     marginal_nb : Tensor
         ``T(z, batch) + ln(b * share)``, whose `log_mean_exp` over b is that of T over the n cells.
     """
-    n, b = len(z_nd), len(input_bc)
-    score_nb = critic(z_nd.repeat_interleave(b, -2), input_bc.repeat(n, 1)).view(n, b)
+    n, b = batch_n.shape[-1], len(input_bc)
+    each_z, each_batch = z_nd.repeat_interleave(b, -2), input_bc.repeat(*batch_n.shape[:-1], n, 1)
+    score_nb = critic(each_z, each_batch).reshape(*batch_n.shape, b)
     joint_n = score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
-    log_share_b = batch_n.bincount(minlength=b).log() - math.log(n)
-    return joint_n, score_nb + log_share_b + math.log(b)
+    log_share_1b = batch_sizes(batch_n, b).log().unsqueeze(-2) - math.log(n)
+    return joint_n, score_nb + log_share_1b + math.log(b)

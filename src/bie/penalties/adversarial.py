@@ -8,11 +8,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, nll_loss, one_hot
+from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
+from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 
@@ -119,8 +120,8 @@ class AdversarialPenalty(Penalty):
 
 def true_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
     """`cross_entropy` to the true batches, nats."""
-    size_b = batch_n.bincount(minlength=log_probability_nb.shape[-1]).clamp_min(1)
-    return nll_loss(log_probability_nb, batch_n, 1 / size_b)  # divides by the sum of the weights
+    surprise_n = -log_probability_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
+    return _mean_of_batches(surprise_n, batch_n, log_probability_nb.shape[-1])
 
 
 def cross_entropy(log_probability_nb: Tensor, target_nb: Tensor, batch_n: Tensor) -> Tensor:
@@ -142,8 +143,12 @@ def cross_entropy(log_probability_nb: Tensor, target_nb: Tensor, batch_n: Tensor
     """
     target_nb = target_nb / target_nb.sum(-1, keepdim=True)
     surprise_n = -(target_nb * log_probability_nb).sum(-1)
-    size_b = batch_n.bincount()
-    mean: Tensor = (surprise_n / size_b[batch_n]).sum() / size_b.count_nonzero()
+    return _mean_of_batches(surprise_n, batch_n, target_nb.shape[-1])
+
+
+def _mean_of_batches(surprise_n: Tensor, batch_n: Tensor, n_batches: int) -> Tensor:
+    size_b = batch_sizes(batch_n, n_batches)
+    mean: Tensor = (surprise_n / size_b.gather(-1, batch_n)).sum(-1) / size_b.count_nonzero(-1)
     return mean
 
 

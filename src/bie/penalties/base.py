@@ -17,6 +17,8 @@ class Penalty(nn.Module, ABC):
     ----------
     name
         That of its section of the configuration.
+    scale
+        Its weight in the model's loss; in a pack one for each run, ``(r,)``. Only `encoder_loss` reads it.
     critic_steps
         Steps of the critic before each step of the model.
     critic_lr
@@ -27,6 +29,7 @@ class Penalty(nn.Module, ABC):
     """
 
     name: str = "penalty"
+    scale: float | Tensor
     critic_steps: int
     critic_lr: float
     epoch: int = 0

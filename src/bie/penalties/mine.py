@@ -109,7 +109,7 @@ class MinePenalty(Penalty):
         return joint_n, marginal_n
 
     def _shuffled(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        return shuffled(z_nd, batch_n, self.input_bc, noise.permutation(len(batch_n)))
+        return shuffled(z_nd, batch_n, self.input_bc, noise.permutation(batch_n.shape[-1]))
 
 
 def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> Penalty:

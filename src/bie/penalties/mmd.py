@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 
 from bie.config import Mmd
 from bie.models.noise import Noise
+from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 
@@ -39,15 +40,16 @@ class MmdPenalty(Penalty):
     ----------
     settings
         Section ``mmd`` of the configuration.
+    n_batches
+        Batches.
     """
 
     critic_steps, critic_lr = 0, 0.0
 
-    def __init__(self, settings: Mmd) -> None:
+    def __init__(self, settings: Mmd, n_batches: int) -> None:
         super().__init__()
-        self.scale, self.bandwidth = settings.scale, settings.bandwidth
-        self.statistic = {"normal": v_statistics, "fast": linear_statistics}[settings.estimator]
-        self.consecutive = settings.pairs == "consecutive"
+        self.scale, self.bandwidth, self.n_batches = settings.scale, settings.bandwidth, n_batches
+        self.fast, self.consecutive = settings.estimator == "fast", settings.pairs == "consecutive"
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """0: a kernel has nothing to learn."""
@@ -60,16 +62,28 @@ class MmdPenalty(Penalty):
         ``mmd_per_cell``: the mean over cells of the latter is the sum over the minibatches of an epoch
         divided by its cells, which is how the scvi-tools branch ``valeh/scvi_mmd`` reports its penalty.
         """
-        mmd = self.statistic(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
+        if self.fast:
+            mmd = linear_statistics(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
+        else:
+            mmd_bb = v_statistics(z_nd, batch_n, self.n_batches, self.bandwidth)
+            mmd = torch.where(self._is_pair(batch_n), mmd_bb, 0).sum((-2, -1))
         value = mmd.detach()
-        return self.scale * mmd, {"mmd": value, "mmd_per_cell": value / len(z_nd)}
+        return self.scale * mmd, {"mmd": value, "mmd_per_cell": value / z_nd.shape[-2]}
 
     def _pairs(self, batch_n: Tensor) -> Pairs:
         present = batch_n.bincount().nonzero().flatten().tolist()
         return list(pairwise(present) if self.consecutive else combinations(present, 2))
 
+    def _is_pair(self, batch_n: Tensor) -> Tensor:
+        """`_pairs` as a mask ``(..., b, b)``, whose shape does not depend on what is in the minibatch."""
+        present_b = batch_sizes(batch_n, self.n_batches) > 0
+        rank_b = present_b.cumsum(-1)
+        ahead_bb = rank_b.unsqueeze(-2) - rank_b.unsqueeze(-1)
+        both_bb = present_b.unsqueeze(-2) & present_b.unsqueeze(-1)
+        return both_bb & (ahead_bb == 1 if self.consecutive else ahead_bb >= 1)
 
-def v_statistics(z_nd: Tensor, batch_n: Tensor, pairs: Pairs, bandwidth: str) -> Tensor:
+
+def v_statistics(z_nd: Tensor, batch_n: Tensor, n_batches: int, bandwidth: str) -> Tensor:
     """MMD² of pairs of batches over all pairs of cells, each cell with itself included.
 
     The square of the biased statistic of Gretton et al. 2012, equation 5: never negative, about
@@ -79,28 +93,28 @@ def v_statistics(z_nd: Tensor, batch_n: Tensor, pairs: Pairs, bandwidth: str) ->
     Parameters
     ----------
     z_nd
-        Latent vectors.
+        Latent vectors, ``(..., n, d)``.
     batch_n
-        Batch codes.
-    pairs
-        Pairs of codes that occur.
+        Batch codes, ``(..., n)``.
+    n_batches
+        Number of codes, b.
     bandwidth
         See `rates`; the median is that of the distances between all cells, of whatever batch.
 
     Returns
     -------
     Tensor
-        One number for each pair, ``(p,)``.
+        ``(..., b, b)``, one number for each pair; without meaning where a batch has no cells.
     """
+    n = z_nd.shape[-2]
     square_nn = torch.cdist(z_nd, z_nd, compute_mode=BY_DIFFERENCES).square()
-    above, below = torch.triu_indices(len(z_nd), len(z_nd), offset=1)
-    kernel_nn = gaussian(square_nn, rates(bandwidth, square_nn[above, below]))
-    batch_nb = one_hot(batch_n).to(z_nd.dtype)
-    share_nb = batch_nb / batch_nb.sum(-2).clamp_min(1)  # a code without cells stays 0
+    above, below = torch.triu_indices(n, n, offset=1, device=z_nd.device)
+    kernel_nn = gaussian(square_nn, rates(bandwidth, square_nn[..., above, below]))
+    batch_nb = one_hot(batch_n, n_batches).to(z_nd.dtype)
+    share_nb = batch_nb / batch_nb.sum(-2, keepdim=True).clamp_min(1)  # a code without cells stays 0
     mean_bb = share_nb.mT @ kernel_nn @ share_nb
-    own_b: Tensor = mean_bb.diagonal()
-    first, second = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
-    return own_b[first] + own_b[second] - 2 * mean_bb[first, second]
+    own_b = mean_bb.diagonal(dim1=-2, dim2=-1)
+    return own_b.unsqueeze(-2) + own_b.unsqueeze(-1) - 2 * mean_bb
 
 
 def linear_statistics(z_nd: Tensor, batch_n: Tensor, pairs: Pairs, bandwidth: str) -> Tensor:
@@ -112,8 +126,10 @@ def linear_statistics(z_nd: Tensor, batch_n: Tensor, pairs: Pairs, bandwidth: st
 
     Parameters
     ----------
-    z_nd, batch_n, pairs
-        As for `v_statistics`.
+    z_nd, batch_n
+        Latent vectors ``(n, d)`` and batch codes ``(n,)``.
+    pairs
+        Pairs of codes that occur.
     bandwidth
         See `rates`; the median is that of the distances between the cells of the first half of the
         minibatch and those of the second.
@@ -153,25 +169,27 @@ def rates(bandwidth: str, square: Tensor) -> Tensor:
         from a quarter of it to four times it, since batches can differ in details as well as in the large.
         ``unit``: rate 1, whatever the distances.
     square
-        Squared distances that the median is taken of. No gradient flows into it: the encoder is to move
-        the cells, not the yardstick.
+        Squared distances ``(..., m)`` that the median is taken of. No gradient flows into it: the encoder is
+        to move the cells, not the yardstick.
 
     Returns
     -------
     Tensor
-        ``(w,)``, one rate for each kernel.
+        ``(..., w)``, one rate for each kernel.
     """
     if bandwidth == "unit":
-        return square.new_ones(1)
-    median = square.detach().median().clamp_min(torch.finfo(square.dtype).eps)
-    return 1 / (2 * median * square.new_tensor(WIDTHS[bandwidth]).square())
+        return torch.ones_like(square[..., :1])
+    median = square.detach().median(-1, keepdim=True).values.clamp_min(torch.finfo(square.dtype).eps)
+    return torch.cat([1 / (2 * median * width**2) for width in WIDTHS[bandwidth]], -1)
 
 
 def gaussian(square: Tensor, rate_w: Tensor) -> Tensor:
-    """Mean of gaussian kernels ``exp(-rate * square)`` over the rates, 0 to 1."""
-    return torch.stack([(-rate * square).exp() for rate in rate_w]).mean(0)
+    """Mean of gaussian kernels ``exp(-rate * square)`` over the rates ``(..., w)``, 0 to 1."""
+    further = [1] * (square.ndim - rate_w.ndim + 1)
+    rates = (rate.view(*rate.shape, *further) for rate in rate_w.unbind(-1))
+    return torch.stack([(-rate * square).exp() for rate in rates]).mean(0)
 
 
 def build(settings: Mmd, n_latent: int, n_batches: int, streams: Streams) -> MmdPenalty:
     """Build the penalty of a run; see `bie.penalties.build_penalty`."""
-    return MmdPenalty(settings)
+    return MmdPenalty(settings, n_batches)

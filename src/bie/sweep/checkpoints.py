@@ -40,11 +40,17 @@ class Checkpoints(Keeper):
         On the run, by this process.
     stop
         Whether the run is to stop; asked after each epoch.
+    device
+        Where it trains: the streams of noise of one device are not those of another.
+    n_runs
+        Runs that train together, among which time is shared.
     """
 
-    def __init__(self, task: Task, claim: Claim, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, task: Task, claim: Claim, stop: Callable[[], bool], device: str = "cpu", n_runs: int = 1
+    ) -> None:
         self._path, self._claim, self._stop = task.folder / CHECKPOINT, claim, stop
-        self._maker = _maker(task)
+        self._maker, self._n_runs = {**_maker(task), "device": device}, n_runs
         self._began = self._saved = time.monotonic()
         self.seconds_before, self.interruptions = 0.0, 0
 
@@ -76,7 +82,7 @@ class Checkpoints(Keeper):
 
     def seconds(self) -> float:
         """Time spent on the run up to now, by earlier processes as far as their work was kept."""
-        return self.seconds_before + time.monotonic() - self._began
+        return self.seconds_before + (time.monotonic() - self._began) / self._n_runs
 
     def discard(self) -> None:
         """Remove the file, so that the next attempt begins at the beginning."""

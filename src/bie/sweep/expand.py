@@ -124,12 +124,15 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     axes = read_axes(overrides, configurations.groups)
     for axis in axes:
         for key in axis.keys:
-            if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site"):
+            if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site", "pack", "device"):
                 raise BadInput(
-                    f"{key}: only launcher and site can be changed, to one value; runs stay as they are"
+                    f"{key}: only launcher, site, pack and device can be changed, to one value; "
+                    "runs stay as they are"
                 )
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
-    plain, chosen = copy.deepcopy(stored), copy.deepcopy(configurations.compose(choices))
+    chosen = copy.deepcopy(configurations.compose(choices))
+    unknown_then = {key: chosen[key] for key in _SETTINGS if key not in stored}
+    plain = copy.deepcopy(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
     for key, value in keys.items():
         if not (_extend(plain, key, value) or _assign(plain, key, value)):

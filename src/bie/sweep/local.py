@@ -13,12 +13,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from bie.sweep.packs import Pack, Packing
 from bie.sweep.server import TO_THE_GROUP
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.turns import Admit, Observer, everything
@@ -32,12 +33,12 @@ class WorkersCannotStart(RuntimeError):  # noqa: N818
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
+    left: dict[int, Task] = field(default_factory=dict)  # of its pack, by place
     ready: bool = False
 
 
 class Pool:
-    """Workers that take tasks in order, one at a time each.
+    """Workers that take packs of tasks in order, one at a time each.
 
     Parameters
     ----------
@@ -49,12 +50,20 @@ class Pool:
         Folder for what the workers print, ``worker-0.log`` and so on; None: where this process prints.
     launch
         Id of the launch, for the claims.
+    packing
+        Which tasks run together, and where; None: each alone, on the CPU.
     """
 
     def __init__(
-        self, context: ForkServerContext, n_workers: int, logs: Path | None, launch: str | None = None
+        self,
+        context: ForkServerContext,
+        n_workers: int,
+        logs: Path | None,
+        launch: str | None = None,
+        packing: Packing | None = None,
     ) -> None:
         self._context, self._logs, self._launch = context, logs, launch
+        self._packing = packing or Packing()
         # Nothing is ever sent: once the parent has closed its end, everybody finds the pipe closed.
         self._closed, self._open = context.Pipe(duplex=False)
         self._workers = [self._start(slot) for slot in range(n_workers)]
@@ -69,12 +78,12 @@ class Pool:
         observer
             Is told how they get on.
         admit
-            Asked when a worker is free for a task; a task that it declines is left out.
+            Asked when a worker is free for a pack; one that it declines is left out.
         """
-        queue = deque(tasks)
+        queue = deque(self._packing.packs(tasks))
         interrupted = False
         try:
-            while queue or any(worker.task for worker in self._workers):
+            while queue or any(worker.left for worker in self._workers):
                 pipes = [worker.pipe for worker in self._workers]
                 ready = wait(pipes if interrupted else [*pipes, self._closed])
                 if self._closed in ready:
@@ -100,12 +109,12 @@ class Pool:
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
-            if worker.task:
-                disclaim(worker.task)
+            for task in worker.left.values():
+                disclaim(task)
 
     def _start(self, slot: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._closed, self._log(slot), self._launch)
+        arguments = (theirs, self._closed, self._log(slot), self._launch, self._packing)
         process = self._context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
@@ -114,43 +123,54 @@ class Pool:
     def _log(self, slot: int) -> Path | None:
         return None if self._logs is None else self._logs / f"worker-{slot}.log"
 
-    def _attend(self, slot: int, queue: deque[Task], observer: Observer, admit: Admit) -> None:
+    def _slot(self, worker: int, place: int) -> int:
+        """Number of a run for the observer."""
+        return worker + place * len(self._workers)
+
+    def _attend(self, slot: int, queue: deque[Pack], observer: Observer, admit: Admit) -> None:
         worker = self._workers[slot]
         try:
             message = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._bury(slot, observer)
             return
-        if isinstance(message, int):
-            observer.epoch(slot, message)
+        if message is not None:
+            self._pass_on(slot, observer, *message)
             return
         worker.ready = True
-        if message is not None and worker.task is not None:
-            observer.ended(slot, worker.task, message)
-        worker.task = _next(queue, admit)
-        if worker.task is not None:
-            observer.started(slot, worker.task)
-            worker.pipe.send(worker.task)
+        pack = _next(queue, admit)
+        if pack is not None:
+            worker.left = dict(enumerate(pack))
+            for place, task in worker.left.items():
+                observer.started(self._slot(slot, place), task)
+            worker.pipe.send(pack)
+
+    def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
+        """Tell the observer of an epoch, or of how a task ended."""
+        if isinstance(news, int):
+            observer.epoch(self._slot(slot, place), news)
+        else:
+            observer.ended(self._slot(slot, place), self._workers[slot].left.pop(place), news)
 
     def _bury(self, slot: int, observer: Observer) -> None:
-        """Record the run that a dead worker was at and put a new worker in its place."""
+        """Record the runs that a dead worker was at and put a new worker in its place."""
         worker = self._workers[slot]
         worker.process.join()
         if not worker.ready:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
-        if worker.task is not None:
-            message = f"its worker process ended with {_ending(worker.process.exitcode)}"
-            observer.ended(slot, worker.task, leave_killed(worker.task, message))
+        message = f"its worker process ended with {_ending(worker.process.exitcode)}"
+        for place, task in worker.left.items():
+            observer.ended(self._slot(slot, place), task, leave_killed(task, message))
         self._workers[slot] = self._start(slot)
 
 
-def _next(queue: deque[Task], admit: Admit) -> Task | None:
-    """The first task that is admitted; those before it are dropped."""
+def _next(queue: deque[Pack], admit: Admit) -> Pack | None:
+    """The first pack that is admitted; those before it are dropped."""
     while queue:
-        task = queue.popleft()
-        if admit(task):
-            return task
+        pack = queue.popleft()
+        if admit(pack):
+            return pack
     return None
 
 
@@ -161,8 +181,10 @@ def _ending(exitcode: int | None) -> str:
     return f"exit code {exitcode}"
 
 
-def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str | None) -> None:
-    """Body of a worker: take tasks until the pipe or the parent is gone."""
+def _serve(
+    pipe: Connection, closed: Connection, log: Path | None, launch: str | None, packing: Packing
+) -> None:
+    """Body of a worker: take packs until the pipe or the parent is gone."""
     gc.freeze()  # what was loaded before the fork stays in the pages that all workers share
     gc.enable()
     for number in TO_THE_GROUP:
@@ -170,20 +192,27 @@ def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str |
     if log is not None:
         _print_to(log)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    from bie.sweep.worker import execute
+    from bie.sweep.pack_worker import execute_pack
 
-    outcome = None
+    def on_epoch(place: int, row: dict[str, float]) -> None:
+        _tell(pipe, (place, int(row["epoch"])))
+
+    def on_end(place: int, outcome: Outcome) -> None:
+        _tell(pipe, (place, outcome))
+
     while True:
-        _tell(pipe, outcome)
+        _tell(pipe, None)
         try:
-            task = pipe.recv()
+            pack = pipe.recv()
         except EOFError:
             return
-        print(f"--- {task.folder}", flush=True)
-        outcome = execute(task, lambda row: _tell(pipe, int(row["epoch"])), closed.poll, launch)
+        for task in pack:
+            print(f"--- {task.folder}", flush=True)
+        execute_pack(pack, on_epoch, on_end, closed.poll, launch, packing)
 
 
-def _tell(pipe: Connection, message: Outcome | int | None) -> None:
+def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:
+    """Say how a task of the pack gets on, or nothing: that there is room for the next pack."""
     try:
         pipe.send(message)
     except OSError:  # nobody listens any more: end without a word, above all without a failed.json

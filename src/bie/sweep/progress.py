@@ -79,9 +79,10 @@ class Scoreboard:
     def seconds_left(self) -> float | None:
         """Estimate from the runs so far; None while nothing is known."""
         known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
+        together = max(1.0, len(self.running) / self.n_workers)  # runs that share a worker's time
         for slot, (task, start) in self.running.items():
             if self.shares[slot] > 0.02 and task.config.model.name not in known:
-                known[task.config.model.name] = (time.monotonic() - start) / self.shares[slot]
+                known[task.config.model.name] = (time.monotonic() - start) / self.shares[slot] / together
         if not known:
             return None
         other = sum(known.values()) / len(known)

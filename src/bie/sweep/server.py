@@ -11,7 +11,7 @@ from typing import Literal
 
 from bie.sweep.signals import ignored
 
-_TRAINING = ["bie.sweep.ahead", "bie.sweep.worker", "bie.embedders.trained"]
+_TRAINING = ["bie.sweep.ahead", "bie.sweep.pack_worker", "bie.embedders.trained"]
 _SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
 TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 """Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""

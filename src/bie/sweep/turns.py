@@ -1,13 +1,18 @@
 """What pools of workers and their callers say to each other, and the smallest pool: this process."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
+from bie.sweep.packs import Pack, Packing
 from bie.sweep.task import Outcome, Task
 
 
 class Observer(Protocol):
-    """Who wants to know how the tasks get on."""
+    """Who wants to know how the tasks get on.
+
+    A slot is a number that is one run's while it is at work.
+    """
 
     def started(self, slot: int, task: Task) -> None:
         """A worker took up a task."""
@@ -22,11 +27,11 @@ class Observer(Protocol):
         """The launch was asked to stop; what runs goes on to the end of its epoch."""
 
 
-Admit = Callable[[Task], bool]
+Admit = Callable[[Pack], bool]
 
 
-def everything(task: Task) -> bool:
-    """Admit any task."""
+def everything(pack: Pack) -> bool:
+    """Admit any pack."""
     return True
 
 
@@ -37,29 +42,37 @@ class InThisProcess:
     ----------
     launch
         Id of the launch, for the claims.
+    packing
+        Which tasks run together, and where.
     """
 
-    def __init__(self, launch: str | None = None) -> None:
-        self._launch, self._interrupted = launch, False
+    def __init__(self, launch: str | None = None, packing: Packing | None = None) -> None:
+        self._launch, self._interrupted, self._packing = launch, False, packing or Packing()
 
     def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
         """Run all tasks that `admit` says yes to, when their turn comes; see `Pool.run`."""
-        from bie.sweep.worker import execute
+        from bie.sweep.pack_worker import execute_pack
 
-        for task in tasks:
+        for pack in self._packing.packs(tasks):
             if self._interrupted:
                 observer.stopping()
                 return
-            if admit(task):
-                observer.started(0, task)
-                outcome = execute(
-                    task,
-                    lambda row: observer.epoch(0, int(row["epoch"])),
+            if admit(pack):
+                for slot, task in enumerate(pack):
+                    observer.started(slot, task)
+                execute_pack(
+                    pack,
+                    lambda slot, row: observer.epoch(slot, int(row["epoch"])),
+                    partial(_ended, observer, pack),
                     lambda: self._interrupted,
                     self._launch,
+                    self._packing,
                 )
-                observer.ended(0, task, outcome)
 
     def interrupt(self) -> None:
         """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
         self._interrupted = True
+
+
+def _ended(observer: Observer, pack: Pack, slot: int, outcome: Outcome) -> None:
+    observer.ended(slot, pack[slot], outcome)

@@ -5,7 +5,7 @@ import errno
 import io
 import resource
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bie.data.cells import Cells
 from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.experiment import Result, experiment
-from bie.store.claims import Owner, take
+from bie.store.claims import Claim, Owner, take
 from bie.store.provenance import provenance
 from bie.store.record import HISTORY, write_record
 from bie.sweep.checkpoints import Checkpoints, Interrupted, TakenOver
@@ -45,24 +45,52 @@ def execute(
         Id of the launch, for the claim.
     """
     torch.set_num_threads(1)
+    claim = claimed(task, launch)
+    if isinstance(claim, Outcome):
+        return claim
+    with claim:
+        checkpoints = Checkpoints(task, claim, stop)
+        return attempt(
+            task, lambda: experiment(task.config, cells_on(task.shelf), on_epoch, checkpoints), checkpoints
+        )
+
+
+def claimed(task: Task, launch: str | None) -> Claim | Outcome:
+    """Claim of a run that is to be done; how it ended, where it is not."""
     if task.is_done():
         return Outcome("before")
     try:
         claim = take(task.folder, Owner.here(launch))
     except OSError as error:
-        return _failed(task, error)
+        return failed(task, error)
     if claim is None:
         return Outcome("elsewhere")
-    with claim:
-        if task.is_done():  # finished since, by whoever had the claim
-            return Outcome("before")
-        return _attempt(task, on_epoch, Checkpoints(task, claim, stop))
+    if task.is_done():  # finished since, by whoever had the claim
+        claim.release()
+        return Outcome("before")
+    return claim
 
 
-def _attempt(task: Task, on_epoch: Callable[[dict[str, float]], None], checkpoints: Checkpoints) -> Outcome:
+def attempt(
+    task: Task,
+    work: Callable[[], Result],
+    checkpoints: Checkpoints,
+    made_by: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Do a run's work and leave its record, or the reason why there is none.
+
+    Parameters
+    ----------
+    task, checkpoints
+        The run, and what keeps its state.
+    work
+        Gives the result.
+    made_by
+        What the provenance says otherwise than that of this process.
+    """
     try:
-        result = experiment(task.config, _load(task.shelf), on_epoch, checkpoints)
-        record = _record(task, result, checkpoints)
+        result = work()
+        record = _record(task, result, checkpoints, made_by or {})
         write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files})
         return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
     except Interrupted:
@@ -72,16 +100,17 @@ def _attempt(task: Task, on_epoch: Callable[[dict[str, float]], None], checkpoin
     except Exception as error:  # the border of a run: its failure is recorded, the sweep goes on
         if cause_of(error) in ("nan", "error"):
             checkpoints.discard()  # it would lead there again; a full disk or memory may have room next time
-        return _failed(task, error)
+        return failed(task, error)
 
 
-def _failed(task: Task, error: Exception) -> Outcome:
+def failed(task: Task, error: Exception) -> Outcome:
+    """Record the failure of a run by an error."""
     message = str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
     return leave_failure(task, cause_of(error), message, traceback.format_exc())
 
 
 @lru_cache(maxsize=2)
-def _load(shelf: Path) -> Cells:
+def cells_on(shelf: Path) -> Cells:
     """Cells of a shelf, mapped once however many runs read them."""
     return unshelve(shelf)
 
@@ -95,11 +124,13 @@ def cause_of(error: BaseException) -> str:
     return "disk" if isinstance(error, OSError) and error.errno in _DISK else "error"
 
 
-def _record(task: Task, result: Result, checkpoints: Checkpoints) -> dict[str, Any]:
+def _record(
+    task: Task, result: Result, checkpoints: Checkpoints, made_by: Mapping[str, Any]
+) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     stages = {f"{stage}_s": value for stage, value in result.seconds.items()}
     stages["fit_s"] += checkpoints.seconds_before
-    total = {"total_s": checkpoints.seconds(), **stages, "interruptions": checkpoints.interruptions}
+    total = {"total_s": sum(stages.values()), **stages, "interruptions": checkpoints.interruptions}
     return {
         **task.identity,
         "status": "done",
@@ -108,7 +139,7 @@ def _record(task: Task, result: Result, checkpoints: Checkpoints) -> dict[str, A
         "missing": result.missing,
         "history_tail": result.history[-1] if result.history else {},
         "timing": {**total, "peak_rss_mib": peak},
-        "provenance": {**provenance(), "dataset": task.origin},
+        "provenance": {**provenance(), **made_by, "dataset": task.origin},
     }
 
 

@@ -1,6 +1,6 @@
 """Minibatches: which cells, and their counts, batches and labels, a few at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +13,9 @@ from bie import kernels
 from bie.data.cells import Cells
 from bie.kernels.counts import Counts, rows_of
 
+CHUNK = 128
+"""Cells that are evaluated at a time; their noise is drawn so, and would be another in other chunks."""
+
 
 class Minibatch(NamedTuple):
     """Some cells: counts ``x_ng``, batch codes ``batch_n`` (int64), label codes where there are labels."""
@@ -20,6 +23,29 @@ class Minibatch(NamedTuple):
     x_ng: Counts
     batch_n: Tensor
     label_n: Tensor | None
+
+
+class Resident(NamedTuple):
+    """All cells as dense tensors on one device, of which minibatches are taken for many runs at a time."""
+
+    x_ng: Tensor
+    batch_n: Tensor
+    label_n: Tensor | None
+
+    @classmethod
+    def of(cls, cells: Cells, device: str) -> "Resident":
+        """Put the cells on a device."""
+        x_ng, batch_n, label_n = dense(cells, np.arange(cells.n_cells))
+        return cls(x_ng.to(device), batch_n.to(device), None if label_n is None else label_n.to(device))
+
+    def rows(self, each: Sequence[NDArray[np.int64]]) -> Tensor:
+        """Rows of each run, as many of one as of another: ``(r, n)``, beside the cells."""
+        return torch.from_numpy(np.stack(each)).to(self.x_ng.device)
+
+    def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Counts ``(r, n, g)`` and codes ``(r, n)`` of some cells for each run."""
+        label_rn = None if self.label_n is None else self.label_n[rows_rn]
+        return self.x_ng[rows_rn], self.batch_n[rows_rn], label_rn
 
 
 def minibatches(
@@ -60,7 +86,7 @@ def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None
     return torch.from_numpy(cells.batch[rows]), label_n
 
 
-def chunks(cells: Cells, rows: NDArray[np.int64], size: int = 128) -> Iterator[Minibatch]:
+def chunks(cells: Cells, rows: NDArray[np.int64], size: int = CHUNK) -> Iterator[Minibatch]:
     """All rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
         yield minibatch(cells, rows[start : start + size])

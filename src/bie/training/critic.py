@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bie.errors import RunFailed
-from bie.models.noise import Noise
+from bie.models.noise import Noise, Replay
 from bie.penalties.base import Penalty
 from bie.training.optimiser import adam
 
@@ -19,8 +19,8 @@ class PenaltyTrainer:
     """A penalty in training, with the optimiser of its critic.
 
     A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
-    learned from this minibatch, and on at half the learning rate with a fresh Adam, whose moments the bad
-    gradient has spoiled.
+    learned from this minibatch, gives its term by the same draws, and goes on at half the learning rate with
+    a fresh Adam, whose moments the bad gradient has spoiled.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class PenaltyTrainer:
     def __init__(self, penalty: Penalty, epochs: int, noise: Noise) -> None:
         self.penalty, self.epochs, self.noise = penalty, epochs, noise
         self._tensors = [*penalty.parameters(), *penalty.buffers()]
-        self._slow_down(0)
+        self.slow_down(0)
 
     def begin(self, epoch: int) -> None:
         """Tell the penalty how far the training is."""
@@ -58,11 +58,12 @@ class PenaltyTrainer:
             return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
         before = [tensor.detach().clone() for tensor in self._tensors]
         self._train_critic(z_nd.detach(), batch_n)
-        loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+        noise = Replay(self.noise)
+        loss, terms = self.penalty.encoder_loss(z_nd, batch_n, noise)
         healthy = _finite(loss, *terms.values()) or not _finite(z_nd.square().sum())  # then it is the model
         if not healthy:
             self._go_back(before)
-            loss, terms = self.penalty.encoder_loss(z_nd, batch_n, self.noise)
+            loss, terms = self.penalty.encoder_loss(z_nd, batch_n, noise.rewound())
         return loss, terms
 
     def facts(self) -> dict[str, float]:
@@ -77,7 +78,7 @@ class PenaltyTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on as the trainer whose state it is."""
         self.penalty.load_state_dict(state["penalty"])
-        self._slow_down(state["halvings"])
+        self.slow_down(state["halvings"])
         if self.penalty.critic_steps:
             self.optimiser.load_state_dict(state["optimiser"])
 
@@ -89,22 +90,28 @@ class PenaltyTrainer:
 
     def _go_back(self, before: list[Tensor]) -> None:
         if self.halvings == MOST_HALVINGS:
-            name, lr = self.penalty.name, self.penalty.critic_lr
-            raise RunFailed(
-                "nan",
-                f"the {name} critic diverged in epoch {self.penalty.epoch + 1}, {name}.lr={lr:g} and halved "
-                f"{MOST_HALVINGS} times: a lower {name}.lr may help",
-            )
+            raise diverged(self.penalty, self.penalty.epoch)
         with torch.no_grad():
             for tensor, value in zip(self._tensors, before, strict=True):
                 tensor.copy_(value)
-        self._slow_down(self.halvings + 1)
+        self.slow_down(self.halvings + 1)
 
-    def _slow_down(self, halvings: int) -> None:
+    def slow_down(self, halvings: int) -> None:
+        """Go on at the learning rate halved so many times, with a fresh Adam."""
         self.halvings = halvings
         if self.penalty.critic_steps:
             lr = self.penalty.critic_lr / 2**halvings
             self.optimiser = adam(self.penalty.parameters(), lr)
+
+
+def diverged(penalty: Penalty, epoch: int) -> RunFailed:
+    """Failure of a run whose critic diverged once too often, in the epoch counted from 0."""
+    name, lr = penalty.name, penalty.critic_lr
+    return RunFailed(
+        "nan",
+        f"the {name} critic diverged in epoch {epoch + 1}, {name}.lr={lr:g} and halved "
+        f"{MOST_HALVINGS} times: a lower {name}.lr may help",
+    )
 
 
 def _finite(*values: Tensor) -> bool:

@@ -6,6 +6,7 @@ and an encoder loss of which this module knows no more than that.
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -85,11 +86,8 @@ def fit(
         batches = (minibatch(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
         train = trainer.epoch(batches, epoch)
         test = loss_terms(model, cells, test_rows, streams)
-        row = {"epoch": epoch + 1, "kl_weight": trainer.schedule.weight(epoch)}
-        row |= trainer.penalty.facts() if trainer.penalty else {}
-        row |= {f"train_{name}": value for name, value in train.items()}
-        row |= {f"test_{name}": value for name, value in test.items()}
-        history.append(_finite(row, epoch))
+        row = trainer.row(epoch, train, test)
+        history.append(finite(row, epoch))
         on_epoch(row)
         keeper.epoch_ended(snapshots.take)
     model.eval()
@@ -103,11 +101,21 @@ class Trainer:
     ----------
     model, penalty, settings, streams
         As for `fit`.
+    device
+        Where the noise is drawn.
     """
 
-    def __init__(self, model: Scvi, penalty: Penalty | None, settings: Train, streams: Streams) -> None:
-        self.model, self.schedule = model, KlSchedule(settings.kl)
-        self.noise, penalty_noise = (Noise(streams.torch(name)) for name in ("noise", "penalty"))
+    def __init__(
+        self,
+        model: Scvi,
+        penalty: Penalty | None,
+        settings: Train,
+        streams: Streams,
+        device: str = "cpu",
+    ) -> None:
+        self.model, self.settings, self.streams = model, settings, streams
+        self.schedule = KlSchedule(settings.kl)
+        self.noise, penalty_noise = (Noise(streams.torch(name, device)) for name in ("noise", "penalty"))
         self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
         self.penalty = PenaltyTrainer(penalty, settings.epochs, penalty_noise) if penalty else None
 
@@ -123,6 +131,13 @@ class Trainer:
         penalty = {"penalty": self.penalty.noise.generator} if self.penalty else {}
         return {"noise": self.noise.generator, **penalty}
 
+    def row(self, epoch: int, train: Row, test: Row) -> Row:
+        """Row of the history for the epoch counted from 0, from the terms of both parts of the cells."""
+        row = {"epoch": epoch + 1, "kl_weight": self.schedule.weight(epoch)}
+        row |= self.penalty.facts() if self.penalty else {}
+        row |= {f"train_{name}": value for name, value in train.items()}
+        return row | {f"test_{name}": value for name, value in test.items()}
+
     def epoch(self, batches: Iterable[Minibatch], epoch: int) -> Row:
         """Take a step for each minibatch; mean of each term over the cells."""
         self.model.train()
@@ -133,12 +148,8 @@ class Trainer:
     def step(self, x_ng: Counts, batch_n: Tensor, label_n: Tensor | None = None, *, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
         terms = self.model(x_ng, batch_n, self.noise, label_n)
-        parts = _parts(terms)
-        loss = parts["reconstruction"] + parts["kl_library"] + self.schedule.term(terms.kl_z_n, epoch)
-        if self.penalty:
-            penalty_loss, penalty_parts = self.penalty.term(terms.z_nd, batch_n)
-            loss, parts = loss + penalty_loss, parts | penalty_parts
-        row = _finite({name: part.item() for name, part in (parts | {"loss": loss}).items()}, epoch)
+        loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch_n)
+        row = finite({name: part.item() for name, part in parts.items()}, epoch)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         self.optimiser.step()
@@ -174,14 +185,43 @@ def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Stre
     model.eval()
     noise = Noise(streams.torch("evaluation"))
     terms = ((len(x), model(x, batch_n, noise, label_n)) for x, batch_n, label_n in chunks(cells, rows))
-    parts = ((n, _parts(found)) for n, found in terms)
+    parts = ((n, mean_parts(found)) for n, found in terms)
     return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
 
 
-def _parts(terms: Terms) -> dict[str, Tensor]:
-    """Mean of each part of the loss over the cells of a minibatch."""
+class Term(Protocol):
+    """What a penalty is to a step: its critic learns, then it gives its loss and terms for the history."""
+
+    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `bie.training.critic.PenaltyTrainer.term`."""
+
+
+def total(
+    terms: Terms, kl: Tensor, penalty: Term | None, batch_n: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a minibatch, and what the history says of it, ``loss`` included.
+
+    Parameters
+    ----------
+    terms
+        Of the model.
+    kl
+        KL term of the loss, nats per cell.
+    penalty, batch_n
+        Asked for its part, with the latent vectors of `terms` and these batch codes.
+    """
+    parts = mean_parts(terms)
+    loss = parts["reconstruction"] + parts["kl_library"] + kl
+    if penalty:
+        penalty_loss, penalty_parts = penalty.term(terms.z_nd, batch_n)
+        loss, parts = loss + penalty_loss, parts | penalty_parts
+    return loss, parts | {"loss": loss}
+
+
+def mean_parts(terms: Terms) -> dict[str, Tensor]:
+    """Mean of each part of the loss over the cells of a minibatch, ``(...)``."""
     reconstruction, kl_z, kl_library = (
-        part_n.mean() for part_n in (terms.reconstruction_n, terms.kl_z_n, terms.kl_library_n)
+        part_n.mean(-1) for part_n in (terms.reconstruction_n, terms.kl_z_n, terms.kl_library_n)
     )
     elbo = reconstruction + kl_z + kl_library
     return {"reconstruction": reconstruction, "kl_z": kl_z, "kl_library": kl_library, "elbo": elbo}
@@ -197,7 +237,7 @@ def _mean(rows: Iterable[tuple[int, Row]]) -> Row:
     return {name: total / n_cells for name, total in totals.items()}
 
 
-def _finite(row: Row, epoch: int) -> Row:
+def finite(row: Row, epoch: int) -> Row:
     """Hand the row on if all its numbers are finite, else end the run."""
     for name, value in row.items():
         if not math.isfinite(value):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -41,6 +41,45 @@ def adam(parameters: Iterable[Tensor], lr: float, eps: float = 1e-8, weight_deca
     if kernels.is_active() and all(fits(tensor) and tensor.is_contiguous() for tensor in tensors):
         return CompiledAdam(tensors, lr, eps, weight_decay)
     return torch.optim.Adam(tensors, lr=lr, eps=eps, weight_decay=weight_decay, fused=True)
+
+
+class Moments(NamedTuple):
+    """State of an `adam`: moments of the gradient of all parameters, one after the other, ``(p,)``."""
+
+    mean: Tensor
+    square: Tensor
+    n_steps: int
+
+
+def moments(optimiser: Optimiser, parameters: Iterable[Tensor]) -> Moments:
+    """State of an `adam` of these parameters."""
+    state = optimiser.state_dict()
+    if "mean" in state:
+        return Moments(state["mean"], state["square"], state["n_steps"])
+    tensors, states = list(parameters), state["state"]
+    if not states:
+        zeros = torch.cat([torch.zeros(0), *(torch.zeros_like(tensor).flatten() for tensor in tensors)])
+        return Moments(zeros, zeros, 0)
+    mean, square = (
+        torch.cat([states[i][name].flatten() for i in range(len(tensors))])
+        for name in ("exp_avg", "exp_avg_sq")
+    )
+    return Moments(mean, square, int(states[0]["step"]))
+
+
+def set_moments(optimiser: Optimiser, parameters: Iterable[Tensor], state: Moments) -> None:
+    """Let an `adam` of these parameters go on from there."""
+    known = optimiser.state_dict()
+    if "mean" in known:
+        optimiser.load_state_dict(state._asdict())
+        return
+    tensors = list(parameters)
+    parts = [torch.split(part, [t.numel() for t in tensors]) for part in (state.mean, state.square)]
+    states = {
+        i: {"step": torch.tensor(float(state.n_steps)), "exp_avg": m.view_as(t), "exp_avg_sq": s.view_as(t)}
+        for i, (t, m, s) in enumerate(zip(tensors, *parts, strict=True))
+    }
+    optimiser.load_state_dict({**known, "state": states if state.n_steps else {}})
 
 
 class CompiledAdam:

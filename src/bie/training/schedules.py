@@ -34,11 +34,15 @@ class KlSchedule:
         }
         return factors[self.settings.mode]
 
+    def capacity(self, epoch: int) -> float:
+        """Capacity in the epoch counted from 0, nats."""
+        return self._ramp(epoch) * self.settings.capacity
+
     def term(self, kl_z_n: Tensor, epoch: int) -> Tensor:
         """Term of the loss for the KL of each cell ``(..., n)``, nats."""
         kl = kl_z_n.mean(-1)
         if self.settings.mode == "capacity":
-            kl = (kl - self._ramp(epoch) * self.settings.capacity).abs()
+            kl = (kl - self.capacity(epoch)).abs()
         return self.weight(epoch) * kl
 
     def _ramp(self, epoch: int) -> float:

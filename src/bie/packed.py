@@ -1,0 +1,85 @@
+"""The method for a pack of experiments: their models train together, the rest is `bie.experiment`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from bie.config import Model, RunConfig
+from bie.data.cells import Cells
+from bie.embedders.trained import Trained
+from bie.experiment import Clock, Result, scored, split
+from bie.seeds import Streams
+from bie.training.checkpoint import Keeper
+from bie.training.pack import Fitted, Member, fit_pack
+
+MATRICES = 40
+"""Matrices of cells x genes that a minibatch of one run is reckoned to need at most, gradients included."""
+COPIES = 8
+"""Copies of a run's parameters: gradient, moments, what a step needs beside them."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One experiment of a pack: what `bie.experiment.experiment` is told of one alone."""
+
+    config: RunConfig
+    on_epoch: Callable[[dict[str, float]], None]
+    keeper: Keeper
+
+
+def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Callable[[], Result]]:
+    """Train the models of several experiments together; each is the same as by `experiment`.
+
+    Parameters
+    ----------
+    runs
+        Experiments that go together; see `bie.sweep.packs`.
+    cells
+        Theirs.
+    device
+        Where to train. Latent vectors and scores are made on the CPU.
+
+    Returns
+    -------
+    list of functions
+        One of each run, to be called once: it scores the run and gives its result, or raises what
+        `experiment` would have raised. Of the seconds of the training each run gets an equal share.
+    """
+    clock = Clock()
+    embedders = [_embedder(run) for run in runs]
+    members = [_member(run, embedder, cells) for run, embedder in zip(runs, embedders, strict=True)]
+    fitted = fit_pack(members, cells, device)
+    clock.lap("fit")
+    seconds = clock.seconds["fit"] / len(runs)
+    each = zip(runs, embedders, fitted, strict=True)
+    return [partial(_finished, run, cells, embedder, found, seconds) for run, embedder, found in each]
+
+
+def room(run: Packed, cells: Cells, free: float) -> int:
+    """How many such runs fit into so many bytes of a device, 1 at least, by a generous estimate."""
+    member = _member(run, _embedder(run), cells)
+    modules = (member.model, member.penalty) if member.penalty else (member.model,)
+    n_parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    activations = MATRICES * max(member.settings.batch_size, 128) * cells.n_genes
+    size = torch.finfo(torch.float32).bits // 8
+    left = free - size * cells.n_cells * cells.n_genes  # all the counts, once
+    return max(1, int(left // (size * (COPIES * n_parameters + activations))))
+
+
+def _embedder(run: Packed) -> Trained:
+    assert isinstance(run.config.model, Model)  # controls are not packed
+    return Trained(run.config.model, run.config.penalty, run.config.train, run.keeper)
+
+
+def _member(run: Packed, embedder: Trained, cells: Cells) -> Member:
+    parts, streams = split(run.config, cells), Streams(run.config.seed)
+    return embedder.member(cells, parts["train"], parts["test"], streams, run.on_epoch)
+
+
+def _finished(run: Packed, cells: Cells, embedder: Trained, fitted: Fitted, seconds: float) -> Result:
+    if fitted.error is not None:
+        raise fitted.error
+    run.keeper.epoch_ended(fitted.snapshot)  # while others were scored, somebody may have said stop
+    return scored(run.config, cells, embedder, fitted.history, Clock({"fit": seconds}))

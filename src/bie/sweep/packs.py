@@ -1,0 +1,110 @@
+"""Which runs train together.
+
+A pack is made of runs on the same cells whose tensors have the same shapes at every step: their
+configurations are equal but for the seed and the keys in `FREE`. What cannot be stacked runs alone, by
+`packable`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bie import devices
+from bie.config import Model, RunConfig, Settings
+from bie.store.identity import canonical
+from bie.sweep.task import Task
+
+Pack = tuple[Task, ...]
+
+FREE = {
+    "": ("seed", "dataset", "metrics", "save"),
+    "train": ("lr", "adam_eps", "weight_decay", "kl"),
+    "mine": ("scale", "lr", "ema"),
+    "mmd": ("scale",),
+    "adversarial": ("scale", "lr"),
+}
+"""Keys, by section, in which runs of a pack may differ. Cells are compared by content."""
+
+
+def packable(config: RunConfig) -> bool:
+    """Whether a run can share a pack.
+
+    Not so controls, which train nothing here; the critic of the 2019 study that is drawn anew for every
+    minibatch; and MMD in linear time, where the cells of each batch are counted before shapes are known.
+    """
+    untrained = config.mine is not None and config.mine.critic_training == "none"
+    counts = config.mmd is not None and config.mmd.estimator == "fast"
+    return isinstance(config.model, Model) and not (untrained or counts)
+
+
+def kind(task: Task) -> str:
+    """Equal for runs that can share a pack."""
+    plain = task.config.model_dump(mode="json")
+    common: dict[str, Any] = {
+        section: _without(FREE.get(section, ()), values)
+        for section, values in plain.items()
+        if section not in FREE[""]
+    }
+    return canonical({**common, "cells": task.shelf.name})
+
+
+def _without(free: Sequence[str], values: Any) -> Any:
+    return {k: v for k, v in values.items() if k not in free} if isinstance(values, dict) else values
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How runs are packed and where they train.
+
+    Attributes
+    ----------
+    size
+        Runs that train together; None: as many as the memory of a GPU holds, on a CPU one.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    n_workers
+        Processes that share the machine and its GPU.
+    """
+
+    size: int | None = 1
+    device: str = "cpu"
+    n_workers: int = 1
+
+    @classmethod
+    def of(cls, settings: Settings, n_workers: int) -> "Packing":
+        """As the settings of a launch have it."""
+        return cls(None if settings.pack == "auto" else settings.pack, settings.device, n_workers)
+
+    def packs(self, tasks: Iterable[Task]) -> list[Pack]:
+        """Cut tasks into packs, which come in the order of their first tasks.
+
+        Where the size is left to a GPU's memory, a worker gets its share of the runs that go together and
+        cuts it further (`bie.sweep.worker`).
+        """
+        known = list(tasks)
+        kinds = self._kinds(known)
+        names = [kinds.get(task.config_id) or str(task.folder) for task in known]
+        n_of = Counter(names)
+        open_packs: dict[str, list[Task]] = {}
+        found: list[list[Task]] = []
+        for name, task in zip(names, known, strict=True):
+            if len(open_packs.get(name, ())) in (0, self._most(n_of[name])):
+                open_packs[name] = []
+                found.append(open_packs[name])
+            open_packs[name].append(task)
+        return [tuple(pack) for pack in found]
+
+    def _kinds(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """`kind` by grid point, whose seeds do not matter to it; of those whose runs can share a pack."""
+        if self._most(len(tasks)) == 1:
+            return {}
+        points = {task.config_id: task for task in tasks}
+        return {point: kind(task) for point, task in points.items() if packable(task.config)}
+
+    def _most(self, n_alike: int) -> int:
+        """Runs of a pack, where so many could share one."""
+        if self.size is not None:
+            return self.size
+        on_gpu = self.device != "cpu" and devices.has_cuda()
+        return -(-n_alike // self.n_workers) if on_gpu else 1

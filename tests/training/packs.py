@@ -1,0 +1,66 @@
+"""Runs for packs, from what a user would type."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bie.config import Model, RunConfig
+from bie.data.cells import Cells
+from bie.data.load import load
+from bie.data.split import monte_carlo_split
+from bie.models.scvi import Scvi
+from bie.penalties import build_penalty
+from bie.seeds import Streams
+from bie.sweep.compose import Configurations
+from bie.sweep.expand import expand
+from bie.training.checkpoint import Keeper
+from bie.training.fit import History, Row, fit
+from bie.training.pack import Member
+
+TINY = (
+    "dataset.size=smoke",
+    "dataset.n_cells=200",
+    "train=smoke",
+    "train.epochs=3",
+    "train.batch_size=50",
+    "model.n_hidden=16",
+)
+"""120 training cells: minibatches of 50, 50 and 20."""
+
+
+def configs(configurations: Configurations, *typed: str) -> list[RunConfig]:
+    penalties = [f"{name}.n_hidden=16" for name in ("mine", "adversarial")]
+    found = expand((*TINY, *penalties, *typed), configurations).combinations
+    return [each.config.model_copy(update={"seed": seed}) for each in found for seed in each.seeds]
+
+
+def cells_of(config: RunConfig) -> Cells:
+    """In double precision, where a difference of formula cannot hide behind rounding."""
+    cells = load(config.dataset)
+    return replace(cells, counts=cells.counts.astype(np.float64))
+
+
+def member(
+    config: RunConfig,
+    cells: Cells,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+    keeper: Keeper | None = None,
+) -> Member:
+    streams = Streams(config.seed)
+    rows = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
+    mean, variance = map(torch.from_numpy, cells.library_moments())
+    assert isinstance(config.model, Model)
+    init, sizes = streams.torch("init"), (cells.n_genes, cells.n_batches)
+    model = Scvi(*sizes, config.model, mean, variance, init, cells.n_labels)
+    penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
+    if cells.counts.dtype == np.float64:
+        model.double()
+        penalty = penalty.double() if penalty else None
+    return Member(model, penalty, *rows, config.train, streams, on_epoch, keeper or Keeper())
+
+
+def alone(run: Member, cells: Cells) -> History:
+    rows = run.train_rows, run.test_rows
+    return fit(run.model, run.penalty, cells, *rows, run.settings, run.streams, run.on_epoch, run.keeper)
