@@ -37,8 +37,8 @@ _NUMBER = ctypes.c_float
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
     "donsker_varadhan": [_SIZE] + [_ADDRESS] * 7,
-    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 15,
-    "matmul": [_SIZE] * 5 + [_ADDRESS] * 3,
+    "head_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 8,
+    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 18,
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
@@ -172,7 +172,7 @@ def _sources() -> list[Path]:
 
 def _flags() -> list[str]:
     arm = platform.machine() in ("arm64", "aarch64")
-    return [*FLAGS, "-mcpu=native" if arm else "-march=native"]
+    return [*FLAGS, *(["-mcpu=native"] if arm else ["-march=native", "-mprefer-vector-width=512"])]
 
 
 def _processor() -> str:
