@@ -11,6 +11,7 @@
 #include "matmul.h"
 #include "zinb.h"
 
+#define LINE 64 /* bytes of a line of a cache */
 #define LEAST -1e30f /* bias of the genes that fill up the last panel: mu = 0, and hence no likelihood */
 
 typedef struct { /* non-zero counts in the order of their panels, those of panel j from start[j] on */
@@ -21,16 +22,19 @@ typedef struct { /* non-zero counts in the order of their panels, those of panel
 static void *piece(char **memory, size_t size)
 {
     char *begin = *memory;
-    *memory += (size + 63) / 64 * 64;
+    *memory += (size + LINE - 1) / LINE * LINE;
     return begin;
 }
+
+/* For pieces of so many bytes in all, up to 24 of them. */
+static char *memory_for(size_t size) { return aligned_alloc(LINE, (size + 25 * LINE) / LINE * LINE); }
 
 static int64_t n_panels_of(int64_t g) { return (g + PANEL - 1) / PANEL; }
 
 static size_t memory_of_genes(int64_t g)
 {
     return (size_t)(n_panels_of(g) * PANEL) * (2 * sizeof(float) + 2 * sizeof(double))
-        + N_FACTORIALS * sizeof(double) + 5 * 64;
+        + N_FACTORIALS * sizeof(double);
 }
 
 static Genes prepare(int64_t g, const float *given_theta, char **memory)
@@ -58,7 +62,7 @@ static Genes prepare(int64_t g, const float *given_theta, char **memory)
 
 static size_t memory_of_sorted(int64_t g, int64_t n_counts)
 {
-    return (size_t)(n_panels_of(g) + 2 + 3 * n_counts) * sizeof(int32_t) + 5 * 64;
+    return (size_t)(n_panels_of(g) + 2 + 3 * n_counts) * sizeof(int32_t);
 }
 
 static Sorted sort(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices, const float *counts,
@@ -84,37 +88,40 @@ static Sorted sort(int64_t n, int64_t g, const int32_t *indptr, const int32_t *i
     return sorted;
 }
 
-/* `width` columns of a matrix from `first` on as k x PANEL, filled up with zeros. */
-static void pack_panel(int64_t k, const float *matrix, int64_t stride, int64_t width, float *packed)
+/* rows x columns to columns x rows, rows of which are `stride` apart. */
+static void transpose(int64_t rows, int64_t columns, const float *from, float *to, int64_t stride)
 {
-    if (width < PANEL)
-        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
-    for (int64_t p = 0; p < k; p++, matrix += stride, packed += PANEL)
-        if (width == PANEL)
-            memcpy(packed, matrix, PANEL * sizeof(float)); /* of known length, hence a few instructions */
-        else
-            memcpy(packed, matrix, (size_t)width * sizeof(float));
+    typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+    typedef int32_t Index __attribute__((vector_size(16)));
+    const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (int64_t i = 0; i < whole_rows; i += 4)
+        for (int64_t j = 0; j < whole_columns; j += 4) {
+            const float *at = from + i * columns + j;
+            const Four a = *(const Four *)at, b = *(const Four *)(at + columns);
+            const Four c = *(const Four *)(at + 2 * columns), d = *(const Four *)(at + 3 * columns);
+            const Index low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, left = {0, 1, 4, 5}, right = {2, 3, 6, 7};
+            const Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
+            const Four ba = __builtin_shuffle(a, b, high), dc = __builtin_shuffle(c, d, high);
+            float *out = to + j * stride + i;
+            *(Four *)out = __builtin_shuffle(ab, cd, left);
+            *(Four *)(out + stride) = __builtin_shuffle(ab, cd, right);
+            *(Four *)(out + 2 * stride) = __builtin_shuffle(ba, dc, left);
+            *(Four *)(out + 3 * stride) = __builtin_shuffle(ba, dc, right);
+        }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            to[j * stride + i] = from[i * columns + j];
 }
 
-/* Ask for rows `first` to `last` of a panel, so that they are there when it is packed. */
-static void fetch(int64_t first, int64_t last, const float *matrix, int64_t stride)
-{
-    for (int64_t p = first; p < last; p++)
-        for (int64_t j = 0; j <= PANEL; j += 16)
-            __builtin_prefetch(matrix + p * stride + j, 0, 2);
-}
-
-/* Panel j of h @ weight, n x PANEL, from the bands of h; the next panel of the weight is asked for meanwhile. */
+/* Panel j of h @ weight, n x PANEL, from the bands of h. */
 static void head(int64_t n, int64_t g, int64_t k, int64_t j, const float *bands, const float *weight, float *packed,
                  float *out)
 {
-    const int64_t first = j * PANEL, per_band = (k * ROWS + n - 1) / n;
-    pack_panel(k, weight + first, g, smaller(PANEL, g - first), packed);
-    for (int64_t i = 0, p = 0; i < n; i += ROWS, p += per_band) {
-        if (first + 2 * PANEL < g)
-            fetch(p, smaller(p + per_band, k), weight + first + PANEL, g);
-        band(PANEL, k, bands + i * k, 1, ROWS, packed, PANEL, 0, out + i * PANEL, PANEL);
-    }
+    const int64_t width = smaller(PANEL, g - j * PANEL);
+    if (width < PANEL)
+        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
+    transpose(width, k, weight + j * PANEL * k, packed, PANEL);
+    block((n + ROWS - 1) / ROWS, PANEL, k, bands, k * ROWS, 1, ROWS, packed, PANEL, 0, out, PANEL);
 }
 
 /* From logits without bias to exponentials relative to the largest of each cell; that, and their sum. Beyond `width` there
@@ -173,7 +180,7 @@ static void add_bias(int64_t n, const float *restrict bias, float *restrict out)
  * log_library, weight                n
  * theta, bias_rho, bias_pi           g
  * h                                  n x k
- * rho, pi                            k x g; NULL for pi: no extra zeros
+ * rho, pi                            g x k; NULL for pi: no extra zeros
  * value, by_log_library              n; the latter is the derivative
  * by_theta                           g, derivative
  * exponential, by_log_mu, by_pi      panels x cells x PANEL, cells a multiple of ROWS; the latter two, of which nothing is
@@ -190,8 +197,8 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t 
 {
     const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
     const size_t n_floats = (size_t)(k * (n_rows + PANEL) + size + n_panels * n + 3 * n + 2 * n_panels * PANEL);
-    char *const memory = malloc(memory_of_genes(g) + memory_of_sorted(g, indptr[n])
-                                + n_floats * sizeof(float) + (size_t)(3 * n) * sizeof(double) + 16 * 64);
+    char *const memory = memory_for(memory_of_genes(g) + memory_of_sorted(g, indptr[n])
+                                    + n_floats * sizeof(float) + (size_t)(3 * n) * sizeof(double));
     if (memory == NULL)
         return 1;
     char *next = memory;
@@ -253,32 +260,6 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t 
     return 0;
 }
 
-/* rows x PANEL of a matrix, `width` columns of which are there, to PANEL x stride. */
-static void transpose(int64_t rows, int64_t width, const float *from, int64_t from_stride, float *to,
-                      int64_t to_stride)
-{
-    typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-    typedef int32_t Index __attribute__((vector_size(16)));
-    int64_t i = 0;
-    for (; width == PANEL && i + 4 <= rows; i += 4)
-        for (int64_t j = 0; j < PANEL; j += 4) {
-            const float *block = from + i * from_stride + j;
-            const Four a = *(const Four *)block, b = *(const Four *)(block + from_stride);
-            const Four c = *(const Four *)(block + 2 * from_stride), d = *(const Four *)(block + 3 * from_stride);
-            const Index low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, left = {0, 1, 4, 5}, right = {2, 3, 6, 7};
-            const Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-            const Four ba = __builtin_shuffle(a, b, high), dc = __builtin_shuffle(c, d, high);
-            float *out = to + j * to_stride + i;
-            *(Four *)out = __builtin_shuffle(ab, cd, left);
-            *(Four *)(out + to_stride) = __builtin_shuffle(ab, cd, right);
-            *(Four *)(out + 2 * to_stride) = __builtin_shuffle(ba, dc, left);
-            *(Four *)(out + 3 * to_stride) = __builtin_shuffle(ba, dc, right);
-        }
-    for (; i < rows; i++)
-        for (int64_t j = 0; j < PANEL; j++)
-            to[j * to_stride + i] = j < width ? from[i * from_stride + j] : 0.0f;
-}
-
 /* Derivatives by the logits of a panel, factor * (by - exponential * share), and their sums over the cells; without
  * `exponential` factor * by. */
 static void finish(int64_t n, float factor, const float *restrict by, const float *restrict exponential,
@@ -300,11 +281,20 @@ static void finish(int64_t n, float factor, const float *restrict by, const floa
     }
 }
 
-/* Backward pass of one head: derivatives by h (n x k), which are added, by its weight (k x g) and bias (g).
+/* rows x k to rows x n_units, filled up with zeros. */
+static void widen(int64_t rows, int64_t k, const float *from, int64_t n_units, float *to)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
+        memset(to + i * n_units + k, 0, (size_t)(n_units - k) * sizeof(float));
+    }
+}
+
+/* Backward pass of one head: derivatives by h (n x k), which are added, by its weight (g x k) and bias (g).
  *
  * by, exponential, share             by_log_mu and the others of `log_likelihood`, or by_pi, NULL, NULL
  * factor                             of all derivatives
- * weight                             k x g
+ * h, weight                          n x k, g x k
  *
  * Returns 0, or 1 if there is no memory. */
 int head_backward(int64_t n, int64_t g, int64_t k, float factor, const float *h, const float *weight,
@@ -312,48 +302,37 @@ int head_backward(int64_t n, int64_t g, int64_t k, float factor, const float *h,
                   float *by_bias)
 {
     const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
-    const int64_t n_units = rounded_up(k, LANES), unit_rows = rounded_up(k, ROWS);
-    const size_t n_floats = (size_t)(unit_rows * n + PANEL * n_units + size + n_rows * n_units + ROWS * PANEL);
-    char *const memory = malloc(n_floats * sizeof(float) + 8 * 64);
+    const int64_t n_units = rounded_up(k, LANES);
+    const size_t n_floats = (size_t)(size + (2 * n_rows + 2 * PANEL) * n_units);
+    char *const memory = memory_for(n_floats * sizeof(float));
     if (memory == NULL)
         return 1;
     char *next = memory;
-    float *bands = piece(&next, (size_t)(unit_rows * n) * sizeof(float));
-    float *transposed = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
     float *by_logits = piece(&next, (size_t)size * sizeof(float));
-    float *sum = piece(&next, (size_t)(n_rows * n_units) * sizeof(float));
-    float *part = piece(&next, (size_t)(ROWS * PANEL) * sizeof(float)), bias[PANEL];
-    const int64_t per_band = (k * ROWS + n_rows - 1) / n_rows;
+    float *wide_h = piece(&next, (size_t)(n * n_units) * sizeof(float));
+    float *wide_weight = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
+    float *part = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
+    float *sum = piece(&next, (size_t)(n_rows * n_units) * sizeof(float)), bias[PANEL];
 
-    pack_bands(k, n, h, 1, k, bands); /* of h transposed */
-    memset(transposed, 0, (size_t)(PANEL * n_units) * sizeof(float));
+    widen(n, k, h, n_units, wide_h);
     memset(by_logits, 0, (size_t)size * sizeof(float));
     memset(sum, 0, (size_t)(n_rows * n_units) * sizeof(float));
     for (int64_t j = 0; j < n_panels; j++) {
         const int64_t first = j * PANEL, width = smaller(PANEL, g - first);
-        finish(n, factor, by + j * size, exponential ? exponential + j * size : NULL, exponential ? share + j * n : NULL,
-               by_logits, bias);
+        const float *panel = weight + first * k;
+        finish(n, factor, by + j * size, exponential ? exponential + j * size : NULL,
+               exponential ? share + j * n : NULL, by_logits, bias);
         memcpy(by_bias + first, bias, (size_t)width * sizeof(float));
-        transpose(k, width, weight + first, g, transposed, n_units);
-        for (int64_t i = 0, p = 0; i < n; i += ROWS, p += per_band) {
-            if (first + 2 * PANEL < g)
-                fetch(p, smaller(p + per_band, k), weight + first + PANEL, g);
-            band(n_units, PANEL, by_logits + i * PANEL, PANEL, 1, transposed, n_units, 1, sum + i * n_units, n_units);
+        if (k < n_units) {
+            widen(width, k, panel, n_units, wide_weight);
+            panel = wide_weight;
         }
-        for (int64_t i = 0; i < k; i += ROWS) {
-            const int64_t height = smaller(ROWS, k - i);
-            float *out = by_weight + i * g + first;
-            for (int64_t r = ROWS; r < 2 * ROWS && i + r < k; r++)
-                for (int64_t c = 0; c <= PANEL; c += 16)
-                    __builtin_prefetch(out + r * g + c, 1);
-            if (width == PANEL && height == ROWS) {
-                band(PANEL, n, bands + i * n, 1, ROWS, by_logits, PANEL, 0, out, g);
-                continue;
-            }
-            band(PANEL, n, bands + i * n, 1, ROWS, by_logits, PANEL, 0, part, PANEL);
-            for (int64_t r = 0; r < height; r++)
-                memcpy(out + r * g, part + r * PANEL, (size_t)width * sizeof(float));
-        }
+        block(n_rows / ROWS, n_units, width, by_logits, ROWS * PANEL, PANEL, 1, panel, n_units, 1, sum, n_units);
+        const int direct = width == PANEL && k == n_units;
+        float *out = direct ? by_weight + first * k : part;
+        block(PANEL / ROWS, n_units, n, by_logits, ROWS, 1, PANEL, wide_h, n_units, 0, out, n_units);
+        for (int64_t i = 0; i < width && !direct; i++)
+            memcpy(by_weight + (first + i) * k, part + i * n_units, (size_t)k * sizeof(float));
     }
     for (int64_t i = 0; i < n; i++)
         for (int64_t p = 0; p < k; p++)

@@ -22,7 +22,7 @@ class Head(Protocol):
 
     @property
     def weight(self) -> Tensor:
-        """Shape ``(h, g)``."""
+        """Shape ``(h, g)``; best gene by gene in memory, since that is how the kernel reads it."""
 
     @property
     def bias(self) -> Tensor:
@@ -51,7 +51,7 @@ def log_likelihood(
     Tensor
         ``(n,)``, nats, with gradient into everything but the counts.
     """
-    heads = [part for head in (rho, pi) if head is not None for part in (head.weight, head.bias)]
+    heads = [part for head in (rho, pi) if head is not None for part in (head.weight.mT, head.bias)]
     inputs = (tensor.contiguous() for tensor in (h, log_library_n1, theta_1g, *heads))
     gradient = torch.is_grad_enabled()
     value: Tensor = _LogLikelihood.apply(gradient, x_ng, *inputs)  # type: ignore[no-untyped-call]

@@ -50,17 +50,26 @@ static inline __attribute__((always_inline)) void tile(int vectors, int64_t k, c
             ((Vector *)(out + i * out_stride))[v] = sum[i][v];
 }
 
-/* ROWS rows of a product, `width` columns, a multiple of LANES. */
-static inline __attribute__((always_inline)) void band(int64_t width, int64_t k, const float *left,
-                                                       int64_t by_row, int64_t by_column, const float *right,
-                                                       int64_t right_stride, int add, float *out,
-                                                       int64_t out_stride)
+/* `bands` times ROWS rows of a product, `width` columns, a multiple of LANES. Rows of left in a band as for `tile`, the first
+ * of the next band at left + by_band. */
+static inline __attribute__((always_inline)) void block(int64_t bands, int64_t width, int64_t k, const float *left,
+                                                        int64_t by_band, int64_t by_row, int64_t by_column,
+                                                        const float *right, int64_t right_stride, int add,
+                                                        float *out, int64_t out_stride)
 {
-    int64_t j = 0;
-    for (; j + WIDE * LANES <= width; j += WIDE * LANES)
-        tile(WIDE, k, left, by_row, by_column, right + j, right_stride, add, out + j, out_stride);
-    for (; j < width; j += LANES)
-        tile(1, k, left, by_row, by_column, right + j, right_stride, add, out + j, out_stride);
+    for (int64_t j = 0, vectors = width / LANES, taken; vectors > 0; vectors -= taken, j += taken * LANES) {
+        taken = vectors == 4 ? 2 : smaller(vectors, WIDE); /* a single one would keep half of the processor busy */
+        for (int64_t i = 0; i < bands; i++) {
+            const float *rows = left + i * by_band, *columns = right + j;
+            float *to = out + i * ROWS * out_stride + j;
+            if (taken == WIDE)
+                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+            else if (taken == 2)
+                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+            else
+                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+        }
+    }
 }
 
 /* A matrix of m rows and k columns, element (i, p) at data[i * by_row + p * by_column], in bands of ROWS rows: each
