@@ -65,9 +65,18 @@ Counts = Tensor | SparseCounts
 
 def rows_of(matrix: csr_matrix, rows: NDArray[np.int64]) -> SparseCounts:
     """Some rows of a float32 matrix, in the order asked for."""
-    part = matrix[rows]
-    indptr, indices = (torch.from_numpy(a.astype(np.int32, copy=False)) for a in (part.indptr, part.indices))
-    return SparseCounts(indptr, indices, torch.from_numpy(part.data), matrix.shape[1])
+    arrays = matrix.indptr, matrix.indices, matrix.data
+    if any(array.itemsize != 4 for array in arrays):  # int64, where there are 2^31 counts or more
+        part = matrix[rows]
+        arrays = part.indptr.astype(np.int32), part.indices.astype(np.int32), part.data
+        return SparseCounts(*map(torch.from_numpy, arrays), matrix.shape[1])
+    narrow = rows.astype(np.int32)
+    indptr = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(matrix.indptr[rows + 1] - matrix.indptr[rows], out=indptr[1:])
+    indices, values = torch.empty(int(indptr[-1]), dtype=torch.int32), torch.empty(int(indptr[-1]))
+    given = [torch.from_numpy(array) for array in (narrow, *arrays, indptr)]
+    call("take_rows", len(rows), *given, indices, values)
+    return SparseCounts(given[-1], indices, values, matrix.shape[1])
 
 
 class _Product(Function):

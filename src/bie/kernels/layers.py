@@ -100,7 +100,7 @@ class _Hidden(Function):
     def backward(ctx: Any, by_h: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, scale, normal, inverse_sd, h = ctx.saved_tensors
         by_normal = by_h.clone(memory_format=torch.contiguous_format)
-        by_units = torch.empty(3, 1, h.shape[1])
+        by_units = [torch.empty_like(scale) for _ in range(3)]
         saved = normal, scale, inverse_sd, h
         call("hidden_backward", *h.shape, ctx.training, *saved, ctx.factor, by_normal, *by_units)
         by_weight, first = torch.empty_like(weight), 0
@@ -179,7 +179,7 @@ class _Draw(Function):
     def forward(
         ctx: Any, floor: float, noise_nd: Tensor, mean: Tensor, variance: Tensor, h: Tensor, *layers: Tensor
     ) -> tuple[Tensor, Tensor]:
-        posterior, kl_n = torch.empty(3, *noise_nd.shape), torch.empty(len(h))
+        *posterior, kl_n = *(torch.empty_like(noise_nd) for _ in range(3)), torch.empty(len(h))
         ctx.shape, ctx.floor = (*h.shape, noise_nd.shape[1]), floor
         call("normal_forward", *ctx.shape, floor, h, *layers, noise_nd, mean, variance, *posterior, kl_n)
         ctx.save_for_backward(h, *layers, noise_nd, mean, variance, *posterior[:2])

@@ -112,7 +112,7 @@ def _run(
         torch.empty_like(log_library_n1),
         torch.empty_like(theta_1g),
     )
-    exponential, by_log_mu, by_pi = torch.empty(3, n_panels, n_rows, PANEL)
+    exponential, by_log_mu, by_pi = (torch.empty(n_panels, n_rows, PANEL) for _ in range(3))
     share = torch.empty(n_panels, n)
     absent = [None] * (4 - len(heads))
     inputs = (*x_ng.csr(), log_library_n1, weight_n, theta_1g, h, *heads, *absent)
