@@ -1,7 +1,7 @@
 """Layers of the encoders and the decoder, forward and backward in a few calls each.
 
-Defined by `bie.models.layers` and `bie.models.gaussian`. The operations of torch in them are so small that they take
-longer to be called than to be done.
+Defined by `bie.models.layers` and `bie.models.gaussian`, where the operations of torch are so small that they
+take longer to be called than to be done.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from bie.kernels.native import call, fits, is_active
 
 
 class Affine(NamedTuple):
-    """Weight ``(inputs, outputs)`` and bias ``(1, outputs)`` of a linear layer, or of a batch norm both ``(1, units)``."""
+    """Weight ``(inputs, outputs)`` and bias ``(1, outputs)``; of a norm both ``(1, units)``."""
 
     weight: Tensor
     bias: Tensor

@@ -80,7 +80,8 @@ class _LogLikelihood(Function):
         if not (weight_n == factor).all():
             _, by = _run(ctx.x_ng, weight_n.contiguous(), True, h, *parameters)
             factor = 1.0
-        shape, by_h, by_heads = (len(h), ctx.x_ng.shape[1], h.shape[1]), torch.zeros_like(h), []
+        shape, by_h = (len(h), ctx.x_ng.shape[1], h.shape[1]), torch.zeros_like(h)
+        by_heads: list[Tensor] = []
         for weight, bias, by_output in zip(parameters[2::2], parameters[3::2], by.outputs, strict=True):
             of_head = torch.empty_like(weight), torch.empty_like(bias)
             call("head_backward", *shape, factor, h, weight, *by_output, by_h, *of_head)

@@ -90,11 +90,11 @@ class Encoder(nn.Module):
         mean: Tensor | float = 0.0,
         variance: Tensor | float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Sample of each cell's distribution, and its divergence from a prior: `Gaussian.sample` and `Gaussian.kl`."""
+        """`Gaussian.sample` of each cell's distribution, and its `Gaussian.kl` to a prior."""
         h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
         if kernels.takes(h, self.mean.weight):
             of_mean, of_log_variance = (
-                kernels.Affine(l.weight, l.bias) for l in (self.mean, self.log_variance)
+                kernels.Affine(layer.weight, layer.bias) for layer in (self.mean, self.log_variance)
             )
             noise_nd = noise.normal((len(h), self.mean.weight.shape[1]))
             prior = torch.as_tensor(mean), torch.as_tensor(variance)

@@ -128,6 +128,8 @@ class HiddenLayers(nn.Module):
         """
         noise = noise if self.training and self.keep < 1 else None
         for layer, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
+            assert isinstance(linear, Linear)
+            assert isinstance(norm, BatchNorm)
             h = _hidden(linear, norm, h, covariates if self.deep or layer == 0 else None, noise, self.keep)
         return h
 
