@@ -28,16 +28,19 @@ class Case(NamedTuple):
     inputs: tuple[Tensor, ...]  # h, log library, theta, weight and bias of rho, of pi
 
 
-def case(n: int, g: int, spread: float = 1.0, seed: int = 0) -> Case:
+def case(n: int, g: int, spread: float = 1.0, seed: int = 0, n_hidden: int = H) -> Case:
     random = np.random.default_rng(seed)
     x = random.negative_binomial(0.5, 0.05, size=(n, g)) * (random.random((n, g)) < 0.3)
     x[0] = 0
     x[-1, -1] = 20_000
     draws = [
-        random.normal(size=(n, H)),
+        random.normal(size=(n, n_hidden)),
         random.normal(6, 1, size=(n, 1)),
         random.lognormal(0, 2, size=(1, g)),
-        *(random.normal(size=shape) * spread * H**-0.5 for shape in ((H, g), (1, g), (H, g), (1, g))),
+        *(
+            random.normal(size=shape) * spread * n_hidden**-0.5
+            for shape in ((n_hidden, g), (1, g), (n_hidden, g), (1, g))
+        ),
     ]
     inputs = tuple(torch.tensor(draw, dtype=torch.float32, requires_grad=True) for draw in draws)
     counts = sp.csr_matrix(x.astype(np.float32))
@@ -145,11 +148,30 @@ def test_what_is_not_finite_is_not_hidden(bad: float, where: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (8, 48, 4), (9, 49, 5), (128, 131, 128), (3, 700, 257)])
-@pytest.mark.parametrize("transposed", [False, True])
-def test_matmul_is_torchs(shape: tuple[int, int, int], transposed: bool) -> None:
-    m, n, k = shape
-    random = torch.Generator().manual_seed(0)
-    left = torch.randn(k, m, generator=random).mT if transposed else torch.randn(m, k, generator=random)
-    right = torch.randn(k, n, generator=random)
-    product = likelihood._product(left, right)
-    torch.testing.assert_close(product, left @ right, rtol=1e-5, atol=1e-5 * k**0.5)
+def test_any_number_of_cells_genes_and_units(shape: tuple[int, int, int]) -> None:
+    n, g, h = shape
+    sparse, dense, inputs = case(n, g, n_hidden=h)
+    exact, value = doubled(inputs), fast(sparse, inputs)
+    expected, plain = defined(dense, exact), defined(dense.float(), inputs)
+    assert off(value, expected) < max(1e-6, 4 * off(plain, expected))
+    by, by_fast, by_plain = (
+        torch.autograd.grad(v.sum(), i) for v, i in ((expected, exact), (value, inputs), (plain, inputs))
+    )
+    for right, one, other in zip(by, by_fast, by_plain, strict=True):
+        assert (one - right).norm() <= max(1e-5 * right.norm(), 4 * (other - right).norm())
+
+
+def test_counts_of_any_size() -> None:
+    """Those with gamma functions in a table, those beyond, and those beyond the table of factorials."""
+    x = torch.arange(1.0, 601.0).view(2, 300)
+    sparse = rows_of(sp.csr_matrix(x.numpy()), np.arange(2))
+    _, _, inputs = case(2, 300)
+    for theta in (1e-3, 1.0, 1e4):
+        tensors = (*inputs[:2], torch.full((1, 300), theta, requires_grad=True), *inputs[3:])
+        exact, value = doubled(tensors), fast(sparse, tensors)
+        expected = defined(x.double(), exact)
+        assert off(value, expected) < 1e-6
+        (right,), (one,) = (
+            torch.autograd.grad(v.sum(), i[2]) for v, i in ((expected, exact), (value, tensors))
+        )
+        assert off(one, right) < 1e-5

@@ -72,6 +72,11 @@ def build(**changed: Any) -> Scvi:
     return Scvi(G, B, settings, mean_b, var_b, Streams(0).torch("init"), CELLS.n_labels)
 
 
+def vector(module: torch.nn.Module) -> torch.Tensor:
+    """All its parameters."""
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+
+
 def test_minibatches_are_sparse_and_call_for_the_kernels() -> None:
     x_ng, batch_n, _ = minibatch(CELLS, np.arange(5, 9))
     assert isinstance(x_ng, SparseCounts)
@@ -105,11 +110,11 @@ def test_terms_and_gradients_are_those_of_dense_tensors(changed: dict[str, Any],
         gradients.append(torch.autograd.grad(loss, list(model.parameters()), allow_unused=True))
     for fast, plain in zip(*terms, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+    largest = max(plain.norm() for plain in gradients[1] if plain is not None)
     for fast, plain in zip(*gradients, strict=True):
         assert (fast is None) == (plain is None)
-        assert (
-            fast is None or (fast - plain).norm() <= 1e-4 * plain.norm() + 1e-5
-        )  # a bias before batch norm has none
+        rounding = 1e-7 * largest  # all there is of the gradient by a bias before batch norm
+        assert fast is None or (fast - plain).norm() <= 1e-4 * plain.norm() + rounding
 
 
 def test_embeddings_are_those_of_dense_tensors() -> None:
@@ -128,8 +133,8 @@ def test_trajectories_are_equal_over_twenty_steps(changed: dict[str, Any]) -> No
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
         assert len(rows) == 20
         histories.append([trainer.step(*form(CELLS, part), epoch=0)["loss"] for part in rows])
-        ends.append(torch.nn.utils.parameters_to_vector(model.parameters()))
-    first = torch.nn.utils.parameters_to_vector(start.parameters())
+        ends.append(vector(model))
+    first = vector(start)
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)
     assert (ends[0] - ends[1]).norm() < 1e-4 * (ends[0] - first).norm()
 
@@ -172,12 +177,12 @@ def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
         monkeypatch.setattr(native, "kernels", lambda library=library: library)
         model, penalty, streams = build(), build_penalty(section, 4, B, Streams(0)), Streams(0)
         assert penalty is not None
-        starts.append(torch.nn.utils.parameters_to_vector(penalty.parameters()))
+        starts.append(vector(penalty))
         trainer, order = Trainer(model, penalty, TRAIN, streams), streams.numpy("minibatch")
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
         steps = [trainer.step(*minibatch(CELLS, part), epoch=0) for part in rows]
         histories.append([value for row in steps for value in row.values()])
-        ends.append(torch.nn.utils.parameters_to_vector(penalty.parameters()))
+        ends.append(vector(penalty))
     assert torch.equal(*starts)
     assert histories[0] == pytest.approx(histories[1], rel=1e-4, abs=1e-5)
     assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - starts[0]).norm()

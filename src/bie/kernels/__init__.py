@@ -5,6 +5,7 @@ fast                 what it does                    defined by
 ===================  ==============================  ==========================================
 `likelihood`         log-likelihood and gradient     `bie.models.likelihoods`
 `counts`             products with sparse counts     dense tensors: ``x @ weight``
+`layers`             hidden layers, latent space     `bie.models.layers` and `gaussian`
 `mlp`                small networks                  `bie.kernels.mlp.plain`
 `donsker_varadhan`   bound, gradient of its critic   `bie.mutual_information.estimators`
 ===================  ==============================  ==========================================

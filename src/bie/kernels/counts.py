@@ -65,9 +65,25 @@ Counts = Tensor | SparseCounts
 
 def rows_of(matrix: csr_matrix, rows: NDArray[np.int64]) -> SparseCounts:
     """Some rows of a float32 matrix, in the order asked for."""
-    part = matrix[rows]
-    indptr, indices = (torch.from_numpy(a.astype(np.int32, copy=False)) for a in (part.indptr, part.indices))
-    return SparseCounts(indptr, indices, torch.from_numpy(part.data), matrix.shape[1])
+    arrays = matrix.indptr, matrix.indices, matrix.data
+    if any(array.itemsize != 4 for array in arrays):  # int64, where there are 2^31 counts or more
+        part = matrix[rows]
+        narrowed = part.indptr.astype(np.int32), part.indices.astype(np.int32)
+        indptr, indices, values = map(torch.from_numpy, (*narrowed, part.data))
+        return SparseCounts(indptr, indices, values, matrix.shape[1])
+    return _rows_of(arrays, rows, matrix.shape[1])
+
+
+def _rows_of(arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64], n_columns: int) -> SparseCounts:
+    """The same from row starts, columns and values, of four bytes each."""
+    starts = arrays[0]
+    indptr = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(starts[rows + 1] - starts[rows], out=indptr[1:])
+    n_values = int(indptr[-1])
+    indices, values = torch.empty(n_values, dtype=torch.int32), torch.empty(n_values)
+    given = [torch.from_numpy(array) for array in (rows.astype(np.int32), *arrays, indptr)]
+    call("take_rows", len(rows), *given, indices, values)
+    return SparseCounts(given[-1], indices, values, n_columns)
 
 
 class _Product(Function):

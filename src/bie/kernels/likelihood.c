@@ -1,249 +1,58 @@
-/* Log-likelihood of cells under the decoder of scVI, and its gradient, cell by cell.
+/* The decoder's heads and the log-likelihood of a minibatch under them, with the gradient.
  *
- * The definition is bie.models.likelihoods; here, for one gene of one cell,
+ *     mu = exp(log_library) softmax(h rho + bias_rho),  pi = h pi + bias_pi
  *
- *     mu = exp(log_library) softmax(logits),  u = mu / (theta + EPS),  w = 1 + u
- *     log NB(0) = -theta ln w,  log_odds = log NB(0) - pi     (counted zero : technical zero)
- *     log ZINB(0) = softplus(log_odds) + logsigmoid(pi)
- *
- * Every count is charged as a zero, which vectorises; then the non-zero ones, which are few, pay the ratio
- * of their probability to that of a zero. Loops are many and short: a processor overlaps their turns.
+ * The genes are taken PANEL at a time, so that outputs of the heads are used while they are in the nearest caches.
+ * What has to outlive a panel is kept panel by panel, n cells x PANEL each, their number rounded up to whole bands of the
+ * products. The exponentials of a panel are relative to the largest logit of the cell within it.
  */
-#include <math.h>
 #include <stdlib.h>
 
-#include "elementary.h"
+#include "matmul.h"
+#include "zinb.h"
 
-#define EPS 1e-8f
-#define BLOCK 256
-#define N_FACTORIALS 256
+#define LINE 64 /* bytes of a line of a cache */
+#define LEAST -1e30f /* bias of the genes that fill up the last panel: mu = 0, and hence no likelihood */
 
-typedef struct { /* of each gene */
-    int64_t n;
-    const float *theta;
-    float *inverse;              /* 1 / (theta + EPS) */
-    double *log_gamma, *digamma; /* at theta */
-    double *log_factorial;       /* of 0 to N_FACTORIALS - 1 */
-} Genes;
+typedef struct { /* non-zero counts in the order of their panels, those of panel j from start[j] on */
+    int32_t *start, *cell, *at; /* at: cell * PANEL + gene within the panel */
+    float *count;
+} Sorted;
 
-typedef struct { /* one cell: mu = exponential * scale, and where its derivatives go, or are added to */
-    const float *exponential, *pi;
-    float scale, weight;
-    float *by_log_mu, *by_pi, *add_by_theta, *add_by_pi;
-    double total; /* sum of by_log_mu */
-} Cell;
-
-typedef struct { /* zeros of up to BLOCK genes */
-    float log_nb[BLOCK], one_over_w[BLOCK];
-    float by_log_mu[BLOCK], by_theta[BLOCK]; /* derivatives of log_nb */
-    float log_odds[BLOCK], a[BLOCK], b[BLOCK]; /* a = e^-|log_odds|, b = e^-|pi| */
-    float counted[BLOCK], uncounted[BLOCK], technical[BLOCK]; /* sigmoid of log_odds, -log_odds, pi */
-    float factor[BLOCK]; /* (1 + a) / (1 + b) */
-} Zeros;
-
-INLINE float positive(float x) { return x > 0.0f ? x : 0.0f; }
-INLINE float negative(float x) { return x < 0.0f ? x : 0.0f; }
-
-INLINE void negative_binomial(int n, const float *restrict exponential, float scale,
-                              const float *restrict theta, const float *restrict inverse, Zeros *restrict z)
+static void *piece(char **memory, size_t size)
 {
+    char *begin = *memory;
+    *memory += (size + LINE - 1) / LINE * LINE;
+    return begin;
+}
+
+/* For pieces of so many bytes in all, up to 24 of them. */
+static char *memory_for(size_t size) { return aligned_alloc(LINE, (size + 25 * LINE) / LINE * LINE); }
+
+static int64_t n_panels_of(int64_t g) { return (g + PANEL - 1) / PANEL; }
+
+static size_t memory_of_genes(int64_t g)
+{
+    return (size_t)(n_panels_of(g) * PANEL) * (2 * sizeof(float) + 2 * sizeof(double))
+        + N_FACTORIALS * sizeof(double);
+}
+
+static Genes prepare(int64_t g, const float *given_theta, char **memory)
+{
+    const int64_t n = n_panels_of(g) * PANEL;
+    Genes genes;
+    genes.theta = piece(memory, (size_t)n * sizeof(float));
+    genes.inverse = piece(memory, (size_t)n * sizeof(float));
+    genes.log_gamma = piece(memory, (size_t)n * sizeof(double));
+    genes.digamma = piece(memory, (size_t)n * sizeof(double));
+    genes.log_factorial = piece(memory, N_FACTORIALS * sizeof(double));
+    float *theta = genes.theta, *inverse = genes.inverse;
+    for (int64_t j = 0; j < n; j++)
+        theta[j] = j < g ? given_theta[j] : 1.0f;
 #pragma omp simd
-    for (int g = 0; g < n; g++) {
-        const float u = exponential[g] * scale * inverse[g], w = 1.0f + u, one_over_w = 1.0f / w;
-        const float log_w = log_positive(w) + (u - (w - 1.0f)) * one_over_w; /* with what w has lost of u */
-        z->one_over_w[g] = one_over_w;
-        z->log_nb[g] = -theta[g] * log_w;
-        z->by_log_mu[g] = -theta[g] * u * one_over_w;
-        z->by_theta[g] = theta[g] * u * one_over_w * inverse[g] - log_w;
-    }
-}
-
-INLINE void inflate(int n, const float *restrict pi, Zeros *restrict z)
-{
-#pragma omp simd
-    for (int g = 0; g < n; g++) {
-        z->log_odds[g] = z->log_nb[g] - pi[g];
-        z->a[g] = exp_negative(-fabsf(z->log_odds[g]));
-        z->b[g] = exp_negative(-fabsf(pi[g]));
-    }
-#pragma omp simd
-    for (int g = 0; g < n; g++) {
-        const float one_plus_a = 1.0f + z->a[g], one_plus_b = 1.0f + z->b[g];
-        const float both = 1.0f / (one_plus_a * one_plus_b);
-        const float larger = both * one_plus_b, smaller = z->a[g] * larger;
-        z->counted[g] = z->log_odds[g] > 0.0f ? larger : smaller;
-        z->uncounted[g] = z->log_odds[g] > 0.0f ? smaller : larger;
-        z->technical[g] = (pi[g] > 0.0f ? 1.0f : z->b[g]) * both * one_plus_a;
-        z->factor[g] = one_plus_a * one_plus_a * both;
-    }
-}
-
-/* Sum of the logarithms of n numbers within 1/2 to 2. */
-INLINE double sum_of_logs(int n, float *factor)
-{
-    double product = 1.0;
-    for (int g = n; g < BLOCK; g++)
-        factor[g] = 1.0f;
-#pragma omp simd reduction(* : product)
-    for (int g = 0; g < BLOCK / 2; g++)
-        product *= (double)(factor[g] * factor[g + BLOCK / 2]);
-    return log(product);
-}
-
-/* Charge n genes from `first` on as zeros: sum of their log-probabilities. */
-INLINE double charge(const Genes *genes, Cell *cell, int64_t first, int n, int inflated, int gradient)
-{
-    Zeros z;
-    float sum = 0.0f, total = 0.0f;
-    const float *theta = genes->theta + first, *inverse = genes->inverse + first;
-    negative_binomial(n, cell->exponential + first, cell->scale, theta, inverse, &z);
-    if (inflated)
-        inflate(n, cell->pi + first, &z);
-    const float weight = cell->weight, *restrict pi = inflated ? cell->pi + first : NULL;
-    float *restrict by_log_mu = cell->by_log_mu + first, *restrict add_by_theta = cell->add_by_theta + first;
-    float *restrict by_pi = inflated ? cell->by_pi + first : NULL;
-    float *restrict add_by_pi = inflated ? cell->add_by_pi + first : NULL;
-#pragma omp simd reduction(+ : sum, total)
-    for (int g = 0; g < n; g++) {
-        sum += inflated ? positive(z.log_odds[g]) + negative(pi[g]) : z.log_nb[g];
-        if (gradient) {
-            const float counted = inflated ? weight * z.counted[g] : weight;
-            by_log_mu[g] = counted * z.by_log_mu[g];
-            total += by_log_mu[g];
-            add_by_theta[g] += counted * z.by_theta[g];
-        }
-        if (gradient && inflated) {
-            by_pi[g] = weight * (z.uncounted[g] - z.technical[g]);
-            add_by_pi[g] += by_pi[g];
-        }
-    }
-    cell->total += total;
-    return (double)sum + (inflated ? sum_of_logs(n, z.factor) : 0.0);
-}
-
-static double log_factorial(const Genes *genes, float x)
-{
-    double value, unused;
-    if (x < N_FACTORIALS)
-        return genes->log_factorial[(int)x];
-    log_gamma((double)x + 1.0, &value, &unused);
-    return value;
-}
-
-/* Let n non-zero counts, at most BLOCK, pay their ratio; `at` are their genes. */
-INLINE double pay(const Genes *genes, Cell *cell, const int32_t *at, const float *counts, int n, int inflated,
-                  int gradient)
-{
-    Zeros z;
-    float exponential[BLOCK], theta[BLOCK], inverse[BLOCK], pi[BLOCK];
-    float by_log_mu[BLOCK], by_theta[BLOCK];
-    double log_gammas[BLOCK], digammas[BLOCK], sum = 0.0;
-    for (int k = 0; k < n; k++) {
-        const int32_t g = at[k];
-        exponential[k] = cell->exponential[g];
-        theta[k] = genes->theta[g];
-        inverse[k] = genes->inverse[g];
-        pi[k] = inflated ? cell->pi[g] : 0.0f;
-        log_gammas[k] = genes->log_gamma[g] + log_factorial(genes, counts[k]);
-        digammas[k] = genes->digamma[g];
-    }
-    negative_binomial(n, exponential, cell->scale, theta, inverse, &z);
-    if (inflated)
-        inflate(n, pi, &z);
-#pragma omp simd reduction(+ : sum)
-    for (int k = 0; k < n; k++) { /* Gamma(x + theta) / (Gamma(theta) x!), in double: large numbers cancel */
-        double log_gamma_sum, digamma_sum;
-        log_gamma((double)counts[k] + theta[k], &log_gamma_sum, &digamma_sum);
-        sum += log_gamma_sum - log_gammas[k];
-        digammas[k] = digamma_sum - digammas[k];
-    }
-#pragma omp simd reduction(+ : sum)
-    for (int k = 0; k < n; k++) {
-        const float mu = exponential[k] * cell->scale + EPS;
-        sum += counts[k] * log_positive(mu * inverse[k] * z.one_over_w[k]);
-        by_log_mu[k] = counts[k] * ((mu - EPS) / mu - (1.0f - z.one_over_w[k]));
-        by_theta[k] = (float)digammas[k] - counts[k] * inverse[k] * z.one_over_w[k];
-        if (inflated) {
-            sum += negative(z.log_odds[k]) - log_positive(1.0f + z.a[k]);
-            by_log_mu[k] += z.uncounted[k] * z.by_log_mu[k];
-            by_theta[k] += z.uncounted[k] * z.by_theta[k];
-        }
-    }
-    for (int k = 0; gradient && k < n; k++) {
-        cell->total += cell->weight * by_log_mu[k];
-        cell->by_log_mu[at[k]] += cell->weight * by_log_mu[k];
-        cell->add_by_theta[at[k]] += cell->weight * by_theta[k];
-        if (inflated) {
-            cell->by_pi[at[k]] -= cell->weight * z.uncounted[k];
-            cell->add_by_pi[at[k]] -= cell->weight * z.uncounted[k];
-        }
-    }
-    return sum;
-}
-
-/* Log-likelihood of one cell. */
-INLINE double one_cell(const Genes *genes, Cell *cell, int64_t n_counts, const int32_t *at,
-                       const float *counts, int inflated, int gradient)
-{
-    double value = 0.0;
-    for (int64_t first = 0; first < genes->n; first += BLOCK) {
-        const int64_t n = genes->n - first < BLOCK ? genes->n - first : BLOCK;
-        value += charge(genes, cell, first, (int)n, inflated, gradient);
-    }
-    for (int64_t first = 0; first < n_counts; first += BLOCK) {
-        const int64_t n = n_counts - first < BLOCK ? n_counts - first : BLOCK;
-        value += pay(genes, cell, at + first, counts + first, (int)n, inflated, gradient);
-    }
-    return value;
-}
-
-/* row + bias; its maximum. */
-static float shifted(const float *restrict row, const float *restrict bias, int64_t n, float *restrict out)
-{
-    float top = row[0] + bias[0];
-#pragma omp simd reduction(max : top)
-    for (int64_t g = 0; g < n; g++) {
-        out[g] = row[g] + bias[g];
-        top = out[g] > top ? out[g] : top;
-    }
-    return top;
-}
-
-/* Replace numbers by the exponentials of what they exceed `top` by; their sum. */
-static double exponentials(float *restrict row, int64_t n, float top)
-{
-    double sum = 0.0;
-    for (int64_t first = 0; first < n; first += BLOCK) {
-        const int64_t last = first + BLOCK < n ? first + BLOCK : n;
-        float part = 0.0f;
-#pragma omp simd reduction(+ : part)
-        for (int64_t g = first; g < last; g++) {
-            row[g] = exp_negative(row[g] - top);
-            part += row[g];
-        }
-        sum += part;
-    }
-    return sum;
-}
-
-/* From derivatives by log mu to those by the logits of the softmax, whose sums are added to `add`. */
-static void through_softmax(const float *restrict exponential, float share, int64_t n, float *restrict by,
-                            float *restrict add)
-{
-#pragma omp simd
-    for (int64_t g = 0; g < n; g++) {
-        by[g] -= exponential[g] * share;
-        add[g] += by[g];
-    }
-}
-
-static Genes prepare(int64_t n, const float *theta, double *memory)
-{
-    Genes genes = {n, theta, (float *)(memory + 2 * n + N_FACTORIALS), memory, memory + n, memory + 2 * n};
-#pragma omp simd
-    for (int64_t g = 0; g < n; g++) {
-        genes.inverse[g] = 1.0f / (theta[g] + EPS);
-        log_gamma(theta[g], &genes.log_gamma[g], &genes.digamma[g]);
+    for (int64_t j = 0; j < n; j++) {
+        inverse[j] = 1.0f / (theta[j] + EPS);
+        log_gamma(theta[j], &genes.log_gamma[j], &genes.digamma[j]);
     }
     genes.log_factorial[0] = 0.0;
     for (int x = 1; x < N_FACTORIALS; x++)
@@ -251,50 +60,283 @@ static Genes prepare(int64_t n, const float *theta, double *memory)
     return genes;
 }
 
-/* Log-likelihood of n cells with g genes; with `gradient` its derivatives too, each cell times its weight.
+static size_t memory_of_sorted(int64_t g, int64_t n_counts)
+{
+    return (size_t)(n_panels_of(g) + 2 + 3 * n_counts) * sizeof(int32_t);
+}
+
+static Sorted sort(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices, const float *counts,
+                   char **memory)
+{
+    const int64_t n_panels = n_panels_of(g);
+    const size_t size = (size_t)indptr[n] * sizeof(int32_t);
+    Sorted sorted = {piece(memory, (size_t)(n_panels + 2) * sizeof(int32_t)), piece(memory, size),
+                     piece(memory, size), piece(memory, size)};
+    int32_t *place = sorted.start + 1; /* of the next count of each panel; in the end start is as it should be */
+    memset(sorted.start, 0, (size_t)(n_panels + 2) * sizeof(int32_t));
+    for (int32_t k = 0; k < indptr[n]; k++)
+        sorted.start[indices[k] / PANEL + 2]++;
+    for (int64_t j = 0; j < n_panels; j++)
+        sorted.start[j + 2] += sorted.start[j + 1];
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t k = indptr[i]; k < indptr[i + 1]; k++) {
+            const int32_t panel = indices[k] / PANEL, to = place[panel]++;
+            sorted.cell[to] = i;
+            sorted.at[to] = i * PANEL + indices[k] - panel * PANEL;
+            sorted.count[to] = counts[k];
+        }
+    return sorted;
+}
+
+/* rows x columns to columns x rows, rows of which are `stride` apart. */
+static void transpose(int64_t rows, int64_t columns, const float *from, float *to, int64_t stride)
+{
+    typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+    typedef int32_t Index __attribute__((vector_size(16)));
+    const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (int64_t i = 0; i < whole_rows; i += 4)
+        for (int64_t j = 0; j < whole_columns; j += 4) {
+            const float *at = from + i * columns + j;
+            const Four a = *(const Four *)at, b = *(const Four *)(at + columns);
+            const Four c = *(const Four *)(at + 2 * columns), d = *(const Four *)(at + 3 * columns);
+            const Index low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, left = {0, 1, 4, 5}, right = {2, 3, 6, 7};
+            const Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
+            const Four ba = __builtin_shuffle(a, b, high), dc = __builtin_shuffle(c, d, high);
+            float *out = to + j * stride + i;
+            *(Four *)out = __builtin_shuffle(ab, cd, left);
+            *(Four *)(out + stride) = __builtin_shuffle(ab, cd, right);
+            *(Four *)(out + 2 * stride) = __builtin_shuffle(ba, dc, left);
+            *(Four *)(out + 3 * stride) = __builtin_shuffle(ba, dc, right);
+        }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            to[j * stride + i] = from[i * columns + j];
+}
+
+/* Panel j of h @ weight, n x PANEL, from the bands of h. */
+static void head(int64_t n, int64_t g, int64_t k, int64_t j, const float *bands, const float *weight, float *packed,
+                 float *out)
+{
+    const int64_t width = smaller(PANEL, g - j * PANEL);
+    if (width < PANEL)
+        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
+    transpose(width, k, weight + j * PANEL * k, packed, PANEL);
+    block((n + ROWS - 1) / ROWS, PANEL, k, bands, k * ROWS, 1, ROWS, packed, PANEL, 0, out, PANEL);
+}
+
+/* From logits without bias to exponentials relative to the largest of each cell; that, and their sum. Beyond `width` there
+ * are no genes. */
+static void exponentials(int64_t n, int64_t width, const float *restrict bias, float *restrict logits,
+                         float *restrict top, float *restrict sum)
+{
+    for (int64_t i = 0; i < n; i++, logits += PANEL) {
+        float largest = logits[0] + bias[0], total = 0.0f;
+#pragma omp simd reduction(max : largest)
+        for (int g = 0; g < PANEL; g++) {
+            logits[g] += bias[g];
+            largest = logits[g] > largest ? logits[g] : largest;
+        }
+#pragma omp simd reduction(+ : total)
+        for (int g = 0; g < PANEL; g++) {
+            logits[g] = exp_negative(logits[g] - largest);
+            total += logits[g];
+        }
+        memset(logits + width, 0, (size_t)(PANEL - width) * sizeof(float));
+        top[i] = largest, sum[i] = total;
+    }
+}
+
+/* From the largest logit of each cell in each panel to the factor that makes exponentials relative to the largest of all;
+ * sum of these for each cell. */
+static void normalise(int64_t n, int64_t n_panels, float *top, const float *part, float *largest, double *sum)
+{
+    memcpy(largest, top, (size_t)n * sizeof(float));
+    for (int64_t j = 1; j < n_panels; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            largest[i] = top[j * n + i] > largest[i] ? top[j * n + i] : largest[i];
+    memset(sum, 0, (size_t)n * sizeof(double));
+    for (int64_t j = 0; j < n_panels; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            top[j * n + i] = exp_negative(top[j * n + i] - largest[i]);
+            sum[i] += (double)top[j * n + i] * part[j * n + i];
+        }
+}
+
+static void add_bias(int64_t n, const float *restrict bias, float *restrict out)
+{
+    for (int64_t i = 0; i < n; i++, out += PANEL)
+#pragma omp simd
+        for (int g = 0; g < PANEL; g++)
+            out[g] += bias[g];
+}
+
+/* Log-likelihood of n cells with g genes; with `gradient` also what its backward pass needs, each cell times its
+ * weight.
  *
+ * k                                  hidden units
  * indptr (n + 1), indices, counts    CSR
  * log_library, weight                n
  * theta, bias_rho, bias_pi           g
- * rho, pi                            n x g, outputs of the decoder's heads without their biases; with
- *                                    `gradient` the derivatives by them replace them. NULL for pi: no
- *                                    extra zeros
- * value, by_log_library              n
- * by_theta, by_bias_rho, by_bias_pi  g, added to what is there
+ * h                                  n x k
+ * rho, pi                            g x k; NULL for pi: no extra zeros
+ * value, by_log_library              n; the latter is the derivative
+ * by_theta                           g, derivative
+ * exponential, by_log_mu, by_pi      panels x cells x PANEL, cells a multiple of ROWS; the latter two, of which nothing is
+ *                                    to be read without `gradient`, are the derivatives
+ * share                              panels x n: exponential * share is softmax * sum of by_log_mu
  *
  * Returns 0, or 1 if there is no memory.
  */
-int log_likelihood(int64_t n, int64_t g, int gradient, const int32_t *indptr, const int32_t *indices,
+int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t *indptr, const int32_t *indices,
                    const float *counts, const float *log_library, const float *weight, const float *theta,
-                   float *rho, float *pi, const float *bias_rho, const float *bias_pi, float *value,
-                   float *by_log_library, float *by_theta, float *by_bias_rho, float *by_bias_pi)
+                   const float *h, const float *rho, const float *bias_rho, const float *pi, const float *bias_pi,
+                   float *value, float *by_log_library, float *by_theta, float *exponential, float *by_log_mu,
+                   float *by_pi, float *share)
 {
-    const size_t size = (size_t)(2 * g + N_FACTORIALS) * sizeof(double) + (size_t)(3 * g) * sizeof(float);
-    double *memory = malloc(size);
+    const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
+    const size_t n_floats = (size_t)(k * (n_rows + PANEL) + size + n_panels * n + 3 * n + 2 * n_panels * PANEL);
+    char *const memory = memory_for(memory_of_genes(g) + memory_of_sorted(g, indptr[n])
+                                    + n_floats * sizeof(float) + (size_t)(3 * n) * sizeof(double));
     if (memory == NULL)
         return 1;
-    const Genes genes = prepare(g, theta, memory);
-    float *exponential = genes.inverse + g, *logits = exponential + g;
-    for (int64_t i = 0; i < n; i++) {
-        const float top = shifted(rho + i * g, bias_rho, g, exponential);
-        const double sum = exponentials(exponential, g, top);
-        const float scale = (float)(exp((double)log_library[i]) / sum);
-        if (pi)
-            shifted(pi + i * g, bias_pi, g, logits);
-        const int64_t n_counts = indptr[i + 1] - indptr[i];
-        const int32_t *at = indices + indptr[i];
-        const float *x = counts + indptr[i];
-        float *by_pi = pi ? pi + i * g : NULL;
-        Cell cell = {exponential, logits, scale, weight[i], rho + i * g, by_pi, by_theta, by_bias_pi, 0.0};
-        value[i] = (float)(pi && gradient ? one_cell(&genes, &cell, n_counts, at, x, 1, 1)
-                           : pi           ? one_cell(&genes, &cell, n_counts, at, x, 1, 0)
-                           : gradient     ? one_cell(&genes, &cell, n_counts, at, x, 0, 1)
-                                          : one_cell(&genes, &cell, n_counts, at, x, 0, 0));
-        if (gradient) {
-            through_softmax(exponential, (float)(cell.total / sum), g, rho + i * g, by_bias_rho);
-            by_log_library[i] = (float)cell.total;
-        }
+    char *next = memory;
+    const Genes genes = prepare(g, theta, &next);
+    const Sorted sorted = sort(n, g, indptr, indices, counts, &next);
+    double *sum = piece(&next, (size_t)n * sizeof(double)), *values = piece(&next, (size_t)n * sizeof(double));
+    double *total = piece(&next, (size_t)n * sizeof(double));
+    float *bands = piece(&next, (size_t)(n_rows * k) * sizeof(float));
+    float *packed = piece(&next, (size_t)(k * PANEL) * sizeof(float));
+    float *logits = piece(&next, (size_t)size * sizeof(float));
+    float *part = piece(&next, (size_t)(n_panels * n) * sizeof(float));
+    float *scale = piece(&next, (size_t)n * sizeof(float)), *product = piece(&next, (size_t)n * sizeof(float));
+    float *largest = piece(&next, (size_t)n * sizeof(float));
+    float bias[PANEL], add_by_theta[PANEL];
+
+    pack_bands(n, k, h, k, 1, bands);
+    for (int64_t j = 0; j < n_panels; j++) {
+        for (int64_t c = 0; c < PANEL; c++)
+            bias[c] = j * PANEL + c < g ? bias_rho[j * PANEL + c] : LEAST;
+        head(n, g, k, j, bands, rho, packed, exponential + j * size);
+        exponentials(n, smaller(PANEL, g - j * PANEL), bias, exponential + j * size, share + j * n, part + j * n);
     }
+    normalise(n, n_panels, share, part, largest, sum);
+    memset(values, 0, (size_t)n * sizeof(double));
+    memset(total, 0, (size_t)n * sizeof(double));
+    for (int64_t j = 0; j < n_panels; j++) {
+        const int64_t first = j * PANEL, begin = sorted.start[j], n_counts = sorted.start[j + 1] - begin;
+        const int32_t *cell = sorted.cell + begin, *at = sorted.at + begin;
+        const float *count = sorted.count + begin;
+        for (int64_t i = 0; i < n; i++)
+            scale[i] = (float)(exp((double)log_library[i]) / sum[i] * share[j * n + i]);
+        Panel panel = {exponential + j * size, scale, logits, weight, by_log_mu + j * size, by_pi + j * size,
+                       add_by_theta, values, total};
+        if (pi) {
+            for (int64_t c = 0; c < PANEL; c++)
+                bias[c] = first + c < g ? bias_pi[first + c] : 0.0f;
+            head(n, g, k, j, bands, pi, packed, logits);
+            add_bias(n, bias, logits);
+        }
+        memset(add_by_theta, 0, sizeof add_by_theta);
+        if (pi && gradient)
+            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 1, 1);
+        else if (pi)
+            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 1, 0);
+        else if (gradient)
+            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 0, 1);
+        else
+            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 0, 0);
+        if (gradient)
+            memcpy(by_theta + first, add_by_theta, (size_t)smaller(PANEL, g - first) * sizeof(float));
+    }
+    for (int64_t i = 0; i < n; i++) {
+        value[i] = (float)values[i];
+        by_log_library[i] = (float)total[i];
+        for (int64_t j = 0; j < n_panels; j++)
+            share[j * n + i] *= (float)(total[i] / sum[i]);
+    }
+    free(memory);
+    return 0;
+}
+
+/* Derivatives by the logits of a panel, factor * (by - exponential * share), and their sums over the cells; without
+ * `exponential` factor * by. */
+static void finish(int64_t n, float factor, const float *restrict by, const float *restrict exponential,
+                   const float *restrict share, float *restrict out, float *restrict by_bias)
+{
+    memset(by_bias, 0, PANEL * sizeof(float));
+    for (int64_t i = 0; i < n; i++, by += PANEL, out += PANEL) {
+        if (exponential)
+#pragma omp simd
+            for (int g = 0; g < PANEL; g++)
+                out[g] = factor * (by[g] - exponential[i * PANEL + g] * share[i]);
+        else
+#pragma omp simd
+            for (int g = 0; g < PANEL; g++)
+                out[g] = factor * by[g];
+#pragma omp simd
+        for (int g = 0; g < PANEL; g++)
+            by_bias[g] += out[g];
+    }
+}
+
+/* rows x k to rows x n_units, filled up with zeros. */
+static void widen(int64_t rows, int64_t k, const float *from, int64_t n_units, float *to)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
+        memset(to + i * n_units + k, 0, (size_t)(n_units - k) * sizeof(float));
+    }
+}
+
+/* Backward pass of one head: derivatives by h (n x k), which are added, by its weight (g x k) and bias (g).
+ *
+ * by, exponential, share             by_log_mu and the others of `log_likelihood`, or by_pi, NULL, NULL
+ * factor                             of all derivatives
+ * h, weight                          n x k, g x k
+ *
+ * Returns 0, or 1 if there is no memory. */
+int head_backward(int64_t n, int64_t g, int64_t k, float factor, const float *h, const float *weight,
+                  const float *by, const float *exponential, const float *share, float *by_h, float *by_weight,
+                  float *by_bias)
+{
+    const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
+    const int64_t n_units = rounded_up(k, LANES);
+    const size_t n_floats = (size_t)(size + (2 * n_rows + 2 * PANEL) * n_units);
+    char *const memory = memory_for(n_floats * sizeof(float));
+    if (memory == NULL)
+        return 1;
+    char *next = memory;
+    float *by_logits = piece(&next, (size_t)size * sizeof(float));
+    float *wide_h = piece(&next, (size_t)(n * n_units) * sizeof(float));
+    float *wide_weight = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
+    float *part = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
+    float *sum = piece(&next, (size_t)(n_rows * n_units) * sizeof(float)), bias[PANEL];
+
+    widen(n, k, h, n_units, wide_h);
+    memset(by_logits, 0, (size_t)size * sizeof(float));
+    memset(sum, 0, (size_t)(n_rows * n_units) * sizeof(float));
+    for (int64_t j = 0; j < n_panels; j++) {
+        const int64_t first = j * PANEL, width = smaller(PANEL, g - first);
+        const float *panel = weight + first * k;
+        finish(n, factor, by + j * size, exponential ? exponential + j * size : NULL,
+               exponential ? share + j * n : NULL, by_logits, bias);
+        memcpy(by_bias + first, bias, (size_t)width * sizeof(float));
+        if (k < n_units) {
+            widen(width, k, panel, n_units, wide_weight);
+            panel = wide_weight;
+        }
+        block(n_rows / ROWS, n_units, width, by_logits, ROWS * PANEL, PANEL, 1, panel, n_units, 1, sum, n_units);
+        const int direct = width == PANEL && k == n_units;
+        float *out = direct ? by_weight + first * k : part;
+        block(PANEL / ROWS, n_units, n, by_logits, ROWS, 1, PANEL, wide_h, n_units, 0, out, n_units);
+        for (int64_t i = 0; i < width && !direct; i++)
+            memcpy(by_weight + (first + i) * k, part + i * n_units, (size_t)k * sizeof(float));
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t p = 0; p < k; p++)
+            by_h[i * k + p] += sum[i * n_units + p];
     free(memory);
     return 0;
 }

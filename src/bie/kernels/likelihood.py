@@ -13,13 +13,16 @@ from torch.autograd.function import once_differentiable
 from bie.kernels.counts import SparseCounts
 from bie.kernels.native import call
 
+PANEL, ROWS = 48, 8
+"""Genes of a panel, and what the number of cells in it is a multiple of; see likelihood.c."""
+
 
 class Head(Protocol):
     """A linear layer."""
 
     @property
     def weight(self) -> Tensor:
-        """Shape ``(h, g)``."""
+        """Shape ``(h, g)``; best gene by gene in memory, since that is how the kernel reads it."""
 
     @property
     def bias(self) -> Tensor:
@@ -48,7 +51,7 @@ def log_likelihood(
     Tensor
         ``(n,)``, nats, with gradient into everything but the counts.
     """
-    heads = [part for head in (rho, pi) if head is not None for part in (head.weight, head.bias)]
+    heads = [part for head in (rho, pi) if head is not None for part in (head.weight.mT, head.bias)]
     inputs = (tensor.contiguous() for tensor in (h, log_library_n1, theta_1g, *heads))
     gradient = torch.is_grad_enabled()
     value: Tensor = _LogLikelihood.apply(gradient, x_ng, *inputs)  # type: ignore[no-untyped-call]
@@ -56,10 +59,10 @@ def log_likelihood(
 
 
 class _LogLikelihood(Function):
-    """The forward pass makes the derivatives as well, with a weight of 1 for each cell.
+    """The forward pass makes derivatives as well, with a weight of 1 for each cell.
 
-    Where all cells weigh the same in the end, as in a mean, these are right up to a factor, which then goes
-    into the small matrices. For other weights they are made again.
+    Where all cells weigh the same in the end, as in a mean, these are right up to a factor. For other weights
+    they are made again.
     """
 
     @staticmethod
@@ -73,25 +76,25 @@ class _LogLikelihood(Function):
     @once_differentiable
     def backward(ctx: Any, weight_n: Tensor) -> tuple[Tensor | None, ...]:
         h, *parameters = ctx.saved_tensors
-        by, factor = ctx.derivatives, weight_n[0]
-        if not torch.equal(weight_n, factor.expand_as(weight_n)):
+        by, factor = ctx.derivatives, weight_n[0].item()
+        if not (weight_n == factor).all():
             _, by = _run(ctx.x_ng, weight_n.contiguous(), True, h, *parameters)
-            factor = torch.ones(())
-        scaled_h, by_h, by_heads = h * factor, torch.zeros_like(h), []
-        for weight, by_logits, by_bias in zip(parameters[2::2], by.logits, by.biases, strict=True):
-            by_h.addmm_(by_logits, weight.mT)
-            by_heads += [_product(scaled_h.mT, by_logits), by_bias * factor]
-        by_others = by_h * factor, by.log_library_n1 * factor, by.theta_1g * factor
-        return None, None, *by_others, *by_heads
+            factor = 1.0
+        shape, by_h = (len(h), ctx.x_ng.shape[1], h.shape[1]), torch.zeros_like(h)
+        by_heads: list[Tensor] = []
+        for weight, bias, by_output in zip(parameters[2::2], parameters[3::2], by.outputs, strict=True):
+            of_head = torch.empty_like(weight), torch.empty_like(bias)
+            call("head_backward", *shape, factor, h, weight, *by_output, by_h, *of_head)
+            by_heads += of_head
+        return None, None, by_h, by.log_library_n1 * factor, by.theta_1g * factor, *by_heads
 
 
 class _Derivatives(NamedTuple):
-    """Of the weighted sum over the cells; those by the outputs and the biases for each head."""
+    """Of the weighted sum over the cells; those by the outputs of each head as `head_backward` takes them."""
 
     log_library_n1: Tensor
     theta_1g: Tensor
-    logits: list[Tensor]
-    biases: list[Tensor]
+    outputs: list[tuple[Tensor | None, ...]]
 
 
 def _run(
@@ -104,19 +107,17 @@ def _run(
     *heads: Tensor,
 ) -> tuple[Tensor, _Derivatives]:
     """Log-likelihood of each cell; its derivatives, without meaning unless `gradient` is asked for."""
-    weights, biases = heads[::2], heads[1::2]
-    value_n, by_log_library_n1 = torch.empty(len(x_ng)), torch.empty_like(log_library_n1)
-    by_theta_1g, *by_biases = (torch.zeros_like(t) for t in (theta_1g, *biases))
-    logits = [_product(h, weight) for weight in weights]  # derivatives replace them
-    absent = [None] * (2 - len(weights))
-    inputs = (log_library_n1, weight_n, theta_1g, *logits, *absent, *biases, *absent)
-    outputs = (value_n, by_log_library_n1, by_theta_1g, *by_biases, *absent)
-    call("log_likelihood", *x_ng.shape, gradient, *x_ng.csr(), *inputs, *outputs)
-    return value_n, _Derivatives(by_log_library_n1, by_theta_1g, logits, by_biases)
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """``left @ right``, for a wide, contiguous `right`; see matmul.c."""
-    product = torch.empty(left.shape[0], right.shape[1])
-    call("matmul", *product.shape, left.shape[1], *left.stride(), left, right, product)
-    return product
+    (n, g), (n_panels, n_rows) = x_ng.shape, (-(-x_ng.shape[1] // PANEL), -(-len(x_ng) // ROWS) * ROWS)
+    value_n, by_log_library_n1, by_theta_1g = (
+        torch.empty(n),
+        torch.empty_like(log_library_n1),
+        torch.empty_like(theta_1g),
+    )
+    exponential, by_log_mu, by_pi = (torch.empty(n_panels, n_rows, PANEL) for _ in range(3))
+    share = torch.empty(n_panels, n)
+    absent = [None] * (4 - len(heads))
+    inputs = (*x_ng.csr(), log_library_n1, weight_n, theta_1g, h, *heads, *absent)
+    outputs = (value_n, by_log_library_n1, by_theta_1g, exponential, by_log_mu, by_pi, share)
+    call("log_likelihood", n, g, gradient, h.shape[1], *inputs, *outputs)
+    by_outputs: list[tuple[Tensor | None, ...]] = [(by_log_mu, exponential, share), (by_pi, None, None)]
+    return value_n, _Derivatives(by_log_library_n1, by_theta_1g, by_outputs[: len(heads) // 2])

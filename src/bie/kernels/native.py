@@ -34,13 +34,25 @@ FLAGS = (
 _PATIENCE = 120  # seconds for a compiler that should need one
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _NUMBER = ctypes.c_float
+_NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
     "donsker_varadhan": [_SIZE] + [_ADDRESS] * 7,
-    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 15,
-    "matmul": [_SIZE] * 5 + [_ADDRESS] * 3,
+    "head_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 8,
+    "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
+    "hidden_forward": [_SIZE] * 2
+    + [ctypes.c_int]
+    + [_NUMBER] * 2
+    + [_ADDRESS] * 7
+    + [_NUMBER]
+    + [_ADDRESS] * 2,
+    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 18,
+    "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
+    "take_rows": [_SIZE] + [_ADDRESS] * 7,
+    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 15,
+    "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply_transposed": [_SIZE] * 3 + [_ADDRESS] * 5,
 }
@@ -73,7 +85,7 @@ def call(name: str, *arguments: Any) -> None:
     MemoryError
         The kernel found no memory to work in.
     """
-    plain = [_plain(argument) for argument in arguments]
+    plain = [a if a is None or a.__class__ in _NUMBERS else _plain(a) for a in arguments]
     if getattr(kernels().library, name)(*plain):
         raise MemoryError(f"kernel {name}")
 
@@ -91,14 +103,15 @@ def sizes(numbers: Sequence[int]) -> Any:
 def _plain(argument: Any) -> Any:
     if isinstance(argument, list):
         return (_ADDRESS * len(argument))(*map(_address, argument))
-    return _address(argument) if hasattr(argument, "data_ptr") else argument
+    return argument if isinstance(argument, ctypes.Array) else _address(argument)
 
 
 def _address(tensor: Any) -> int:
     if tensor.itemsize != 4 or not tensor.is_cpu:
         found = f"{tensor.dtype} on {tensor.device}"
         raise TypeError(f"a compiled kernel takes single precision on the CPU, not {found}; see BIE_KERNELS")
-    return int(tensor.data_ptr())
+    address: int = tensor.data_ptr()
+    return address
 
 
 @functools.cache
@@ -172,7 +185,7 @@ def _sources() -> list[Path]:
 
 def _flags() -> list[str]:
     arm = platform.machine() in ("arm64", "aarch64")
-    return [*FLAGS, "-mcpu=native" if arm else "-march=native"]
+    return [*FLAGS, *(["-mcpu=native"] if arm else ["-march=native", "-mprefer-vector-width=512"])]
 
 
 def _processor() -> str:

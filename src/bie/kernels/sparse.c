@@ -76,3 +76,16 @@ int multiply_transposed(int64_t n, int64_t g, int64_t h, const int32_t *indptr, 
     free(start);
     return 0;
 }
+
+/* Some rows of a CSR matrix, in the order asked for, as one. The result has room for `out_indptr`, n + 1, as the caller made
+ * it from the lengths of these rows. Returns 0. */
+int take_rows(int64_t n, const int32_t *rows, const int32_t *indptr, const int32_t *indices, const float *values,
+              const int32_t *out_indptr, int32_t *out_indices, float *out_values)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t from = indptr[rows[i]], to = out_indptr[i], length = out_indptr[i + 1] - to;
+        memcpy(out_indices + to, indices + from, (size_t)length * sizeof(int32_t));
+        memcpy(out_values + to, values + from, (size_t)length * sizeof(float));
+    }
+    return 0;
+}

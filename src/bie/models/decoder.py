@@ -60,8 +60,10 @@ class Decoder(nn.Module):
             n_batches if self.sees_batch else 0,
             deep=settings.deeply_inject_covariates,
         )
-        self.log_proportion = Linear(width, n_genes, init)
-        self.zero_logit = Linear(width, n_genes, init) if settings.likelihood == "zinb" else None
+        self.log_proportion = Linear(width, n_genes, init, by_output=True)
+        self.zero_logit = (
+            Linear(width, n_genes, init, by_output=True) if settings.likelihood == "zinb" else None
+        )
         self.log_theta = _log_theta(n_genes, n_batches, n_labels, settings, init) if has_theta else None
 
     def forward(

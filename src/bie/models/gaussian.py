@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bie.config import Model
+from bie.kernels import layers as kernels
 from bie.kernels.counts import Counts
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.noise import Noise
@@ -79,5 +80,27 @@ class Encoder(nn.Module):
 
         `batch_nb`, the one-hot batch, is read where the encoder sees it (``model.encode_covariates``).
         """
+        return self._of(self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise))
+
+    def draw(
+        self,
+        log_x_ng: Counts,
+        batch_nb: Tensor,
+        noise: Noise,
+        mean: Tensor | float = 0.0,
+        variance: Tensor | float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """`Gaussian.sample` of each cell's distribution, and its `Gaussian.kl` to a prior."""
         h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
+        if kernels.takes(h, self.mean.weight):
+            of_mean, of_log_variance = (
+                kernels.Affine(layer.weight, layer.bias) for layer in (self.mean, self.log_variance)
+            )
+            noise_nd = noise.normal((len(h), self.mean.weight.shape[1]))
+            prior = torch.as_tensor(mean), torch.as_tensor(variance)
+            return kernels.draw(h, of_mean, of_log_variance, self.variance_floor, noise_nd, prior)
+        posterior = self._of(h)
+        return posterior.sample(noise), posterior.kl(mean, variance)
+
+    def _of(self, h: Tensor) -> Gaussian:
         return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from bie.kernels import layers as kernels
 from bie.kernels.counts import Counts
 from bie.models.noise import Noise
 
@@ -22,12 +23,15 @@ class Linear(nn.Module):
         Numbers of inputs and outputs.
     init
         Stream of the initial weights.
+    by_output
+        Whether the weights lie output by output in memory, which for genes is how kernels read them.
     """
 
-    def __init__(self, n_in: int, n_out: int, init: torch.Generator) -> None:
+    def __init__(self, n_in: int, n_out: int, init: torch.Generator, by_output: bool = False) -> None:
         super().__init__()
         bound = n_in**-0.5
-        self.weight = nn.Parameter(torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init))
+        weight = torch.empty(n_in, n_out).uniform_(-bound, bound, generator=init)
+        self.weight = nn.Parameter(weight.mT.contiguous().mT if by_output else weight)
         self.bias = nn.Parameter(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
 
     def forward(self, x: Counts, covariates: Tensor | None = None) -> Tensor:
@@ -122,8 +126,24 @@ class HiddenLayers(nn.Module):
         noise
             Stream of the dropout masks; without it nothing is dropped.
         """
+        noise = noise if self.training and self.keep < 1 else None
         for layer, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
-            h = norm(linear(h, covariates if self.deep or layer == 0 else None)).relu()
-            if self.training and noise and self.keep < 1:
-                h = h * noise.keep(h.shape, self.keep) / self.keep
+            assert isinstance(linear, Linear)
+            assert isinstance(norm, BatchNorm)
+            h = _hidden(linear, norm, h, covariates if self.deep or layer == 0 else None, noise, self.keep)
         return h
+
+
+def _hidden(
+    linear: Linear, norm: BatchNorm, x: Counts, covariates: Tensor | None, noise: Noise | None, share: float
+) -> Tensor:
+    """One layer, of which a share of the units is kept, all without noise."""
+    if kernels.takes(x, linear.weight):
+        keep, factor = (
+            (noise.keep((len(x), linear.weight.shape[1]), share), 1 / share) if noise else (None, 1.0)
+        )
+        layers = kernels.Affine(linear.weight, linear.bias), kernels.Affine(norm.weight, norm.bias)
+        moments = norm.training, norm.running_mean, norm.running_variance, norm.momentum, norm.eps
+        return kernels.hidden(x, covariates, *layers, kernels.Norm(*moments), keep, factor)
+    h: Tensor = norm(linear(x, covariates)).relu()
+    return h * noise.keep(h.shape, share) / share if noise else h

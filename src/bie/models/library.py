@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from bie.config import Model
 from bie.errors import BadInput
-from bie.models.gaussian import Encoder, Gaussian
+from bie.models.gaussian import Encoder
 from bie.models.noise import Noise
 
 
@@ -61,6 +61,6 @@ class ModelledLibrary(nn.Module):
         self, x_ng: Tensor, log_x_ng: Tensor, batch_nb: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """Sampled log library size ``(..., n, 1)`` and its divergence from the prior ``(..., n)``, nats."""
-        posterior: Gaussian = self.encoder(log_x_ng, batch_nb, noise)
-        kl_n = posterior.kl(batch_nb @ self.mean_b1, batch_nb @ self.variance_b1)
-        return posterior.sample(noise), kl_n
+        return self.encoder.draw(
+            log_x_ng, batch_nb, noise, batch_nb @ self.mean_b1, batch_nb @ self.variance_b1
+        )

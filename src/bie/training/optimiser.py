@@ -38,7 +38,7 @@ def adam(parameters: Iterable[Tensor], lr: float, eps: float = 1e-8, weight_deca
         Step size, what is added to the denominator, and the factor of the parameters in their gradient.
     """
     tensors = list(parameters)
-    if kernels.is_active() and all(fits(tensor) and tensor.is_contiguous() for tensor in tensors):
+    if kernels.is_active() and all(fits(t) and _in_memory(t).is_contiguous() for t in tensors):
         return CompiledAdam(tensors, lr, eps, weight_decay)
     return torch.optim.Adam(tensors, lr=lr, eps=eps, weight_decay=weight_decay, fused=True)
 
@@ -107,7 +107,7 @@ class CompiledAdam:
     def step(self) -> None:
         """Change the parameters by their gradients."""
         self.n_steps += 1
-        gradients = [p.grad.contiguous() for p in self.parameters if p.grad is not None]
+        gradients = [_alike(p.grad, p) for p in self.parameters if p.grad is not None]
         assert len(gradients) == len(self.parameters)
         rate = self.lr / (1 - self.beta1**self.n_steps)
         correction = math.sqrt(1 - self.beta2**self.n_steps)
@@ -124,3 +124,17 @@ class CompiledAdam:
         self.mean.copy_(state_dict["mean"])
         self.square.copy_(state_dict["square"])
         self.n_steps = state_dict["n_steps"]
+
+
+def _in_memory(parameter: Tensor) -> Tensor:
+    """The parameter, or its transpose if it lies in memory as that."""
+    return parameter if parameter.is_contiguous() or parameter.ndim < 2 else parameter.mT
+
+
+def _alike(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in the memory layout of its parameter."""
+    return (
+        gradient
+        if gradient.stride() == parameter.stride()
+        else gradient.new_empty_strided(parameter.shape, parameter.stride()).copy_(gradient)
+    )

@@ -1,0 +1,228 @@
+/* Layers of the encoders and the decoder; defined by bie.models.layers and bie.models.gaussian. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "elementary.h"
+#include "matmul.h"
+
+typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
+    const float *data;
+    int64_t by_row, by_column;
+} Matrix;
+
+static int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * rounded_up(n, LANES) + k * ROWS; }
+
+/* out (m x n, rows `stride` apart) = left (m x k) @ right (k x n), on top of what is there if asked. */
+static void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, int add, float *out, int64_t stride,
+                    float *memory)
+{
+    const int64_t width = rounded_up(n, LANES);
+    float *columns = memory, *rows = columns + k * width, *part = rows + k * ROWS;
+    if (width > n)
+        memset(columns, 0, (size_t)(k * width) * sizeof(float));
+    for (int64_t p = 0; p < k; p++)
+        if (right.by_column == 1)
+            memcpy(columns + p * width, right.data + p * right.by_row, (size_t)n * sizeof(float));
+        else
+            for (int64_t j = 0; j < n; j++)
+                columns[p * width + j] = right.data[p * right.by_row + j * right.by_column];
+    for (int64_t i = 0; i < m; i += ROWS) {
+        const int64_t height = smaller(ROWS, m - i);
+        pack_bands(height, k, left.data + i * left.by_row, left.by_row, left.by_column, rows);
+        if (width == n && height == ROWS) {
+            block(1, width, k, rows, 0, 1, ROWS, columns, width, add, out + i * stride, stride);
+            continue;
+        }
+        block(1, width, k, rows, 0, 1, ROWS, columns, width, 0, part, width);
+        for (int64_t r = 0; r < height; r++)
+            for (int64_t j = 0; j < n; j++)
+                out[(i + r) * stride + j] = part[r * width + j] + (add ? out[(i + r) * stride + j] : 0.0f);
+    }
+}
+
+/* out (m x n) = left (m x k) @ right (k x n), where element (i, p) of left is at left[i * left_row + p * left_column],
+ * likewise of right; on top of what is there if asked. Returns 0, or 1 if there is no memory. */
+int matmul(int64_t m, int64_t n, int64_t k, const float *left, int64_t left_row, int64_t left_column,
+           const float *right, int64_t right_row, int64_t right_column, int add, float *out)
+{
+    float *memory = malloc((size_t)memory_of_product(n, k) * sizeof(float));
+    if (memory == NULL)
+        return 1;
+    product(m, n, k, (Matrix){left, left_row, left_column}, (Matrix){right, right_row, right_column}, add, out, n,
+            memory);
+    free(memory);
+    return 0;
+}
+
+/* Mean and variance of each of h units over n cells. */
+static void moments(int64_t n, int64_t h, const float *restrict x, double *restrict mean, double *restrict variance)
+{
+    memset(mean, 0, (size_t)h * sizeof(double));
+    memset(variance, 0, (size_t)h * sizeof(double));
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++)
+            mean[j] += x[i * h + j];
+#pragma omp simd
+    for (int64_t j = 0; j < h; j++)
+        mean[j] /= (double)n;
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++) {
+            const double difference = x[i * h + j] - mean[j];
+            variance[j] += difference * difference;
+        }
+#pragma omp simd
+    for (int64_t j = 0; j < h; j++)
+        variance[j] /= (double)n;
+}
+
+/* Batch norm, ReLU and dropout of n cells x h units.
+ *
+ * training                 whether by the moments of the cells, which move the running ones, or by these
+ * momentum, eps            of the batch norm
+ * x                        n x h: what comes in, replaced by its normalised form
+ * bias                     h, added to x before anything else
+ * weight, shift            h, of the batch norm
+ * mean, variance           h, running
+ * keep, factor             n x h ones and zeros, or NULL; of the units that are kept
+ * inverse_sd, out          h; n x h
+ *
+ * Returns 0, or 1 if there is no memory. */
+int hidden_forward(int64_t n, int64_t h, int training, float momentum, float eps, float *x, const float *bias,
+                   const float *weight, const float *shift, float *mean, float *variance, const float *keep,
+                   float factor, float *inverse_sd, float *out)
+{
+    double *memory = malloc((size_t)(2 * h) * sizeof(double));
+    if (memory == NULL)
+        return 1;
+    double *centre = memory, *spread = memory + h;
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++)
+            x[i * h + j] += bias[j];
+    if (training)
+        moments(n, h, x, centre, spread);
+    for (int64_t j = 0; j < h; j++)
+        if (training) {
+            mean[j] += momentum * ((float)centre[j] - mean[j]);
+            variance[j] += momentum * ((float)(spread[j] * (double)n / (double)(n - 1)) - variance[j]);
+        } else {
+            centre[j] = mean[j], spread[j] = variance[j];
+        }
+    for (int64_t j = 0; j < h; j++)
+        inverse_sd[j] = (float)(1.0 / sqrt(spread[j] + (double)eps));
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++) {
+            const float normal = (x[i * h + j] - (float)centre[j]) * inverse_sd[j], y = normal * weight[j] + shift[j];
+            x[i * h + j] = normal;
+            out[i * h + j] = (y < 0.0f ? 0.0f : y) * factor; /* NaN stays */
+        }
+    if (keep)
+#pragma omp simd
+        for (int64_t k = 0; k < n * h; k++)
+            out[k] *= keep[k];
+    free(memory);
+    return 0;
+}
+
+/* Backward pass. `normal`, `inverse_sd` and `out` as the forward pass left them; `by_out` is replaced by the derivatives by x,
+ * and those by bias, weight and shift are written. Returns 0. */
+int hidden_backward(int64_t n, int64_t h, int training, const float *normal, const float *weight,
+                    const float *inverse_sd, const float *out, float factor, float *by_out, float *by_bias,
+                    float *by_weight, float *by_shift)
+{
+    memset(by_bias, 0, (size_t)h * sizeof(float));
+    memset(by_weight, 0, (size_t)h * sizeof(float));
+    memset(by_shift, 0, (size_t)h * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++) {
+            const float by = out[i * h + j] > 0.0f ? by_out[i * h + j] * factor : 0.0f;
+            by_out[i * h + j] = by;
+            by_shift[j] += by;
+            by_weight[j] += by * normal[i * h + j];
+        }
+    const float share = training ? 1.0f / (float)n : 0.0f;
+    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < h; j++) {
+            const float through_moments = share * (by_shift[j] + normal[i * h + j] * by_weight[j]);
+            by_out[i * h + j] = weight[j] * inverse_sd[j] * (by_out[i * h + j] - through_moments);
+            by_bias[j] += by_out[i * h + j];
+        }
+    return 0;
+}
+
+/* Normal distributions of n cells in d dimensions from h (n x k), a sample of each, and its divergence from the prior.
+ *
+ *     mean = h weight_m + bias_m,  variance = e^(h weight_v + bias_v) + floor
+ *     z = mean + sqrt(variance) noise
+ *     kl = sum of ((variance + (mean - prior_mean)^2) / prior_variance - 1 - ln(variance / prior_variance)) / 2
+ *
+ * noise            n x d, standard normal
+ * prior_mean,      n x d
+ * prior_variance
+ * mean, variance,  n x d
+ * z
+ * kl               n
+ *
+ * Returns 0, or 1 if there is no memory. */
+int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
+                   const float *bias_m, const float *weight_v, const float *bias_v, const float *noise,
+                   const float *prior_mean, const float *prior_variance, float *mean, float *variance, float *z,
+                   float *kl)
+{
+    float *memory = malloc((size_t)memory_of_product(d, k) * sizeof(float));
+    if (memory == NULL)
+        return 1;
+    product(n, d, k, (Matrix){h, k, 1}, (Matrix){weight_m, d, 1}, 0, mean, d, memory);
+    product(n, d, k, (Matrix){h, k, 1}, (Matrix){weight_v, d, 1}, 0, variance, d, memory);
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (int64_t j = 0; j < d; j++) {
+            const int64_t at = i * d + j;
+            mean[at] += bias_m[j];
+            variance[at] = expf(variance[at] + bias_v[j]) + floor;
+            z[at] = mean[at] + sqrtf(variance[at]) * noise[at];
+            const float ratio = variance[at] / prior_variance[at], distance = mean[at] - prior_mean[at];
+            sum += (ratio + distance * distance / prior_variance[at] - 1.0f - logf(ratio)) / 2.0f;
+        }
+        kl[i] = (float)sum;
+    }
+    free(memory);
+    return 0;
+}
+
+/* Backward pass from the derivatives by z (n x d) and by kl (n): those by h, the weights and the biases. Returns 0, or 1 if
+ * there is no memory. */
+int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
+                    const float *weight_v, const float *noise, const float *prior_mean, const float *prior_variance,
+                    const float *mean, const float *variance, const float *by_z, const float *by_kl, float *by_h,
+                    float *by_weight_m, float *by_bias_m, float *by_weight_v, float *by_bias_v)
+{
+    const int64_t work = memory_of_product(k > d ? k : d, n > d ? n : d);
+    float *by_mean = malloc((size_t)(2 * n * d + work) * sizeof(float));
+    if (by_mean == NULL)
+        return 1;
+    float *by_log = by_mean + n * d, *memory = by_log + n * d; /* by_log: by what the exponential is of */
+    memset(by_bias_m, 0, (size_t)d * sizeof(float));
+    memset(by_bias_v, 0, (size_t)d * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j++) {
+            const int64_t at = i * d + j;
+            const float by_ratio = by_kl[i] * (1.0f / prior_variance[at] - 1.0f / variance[at]) / 2.0f;
+            const float by_variance = by_z[at] * noise[at] / (2.0f * sqrtf(variance[at])) + by_ratio;
+            by_mean[at] = by_z[at] + by_kl[i] * (mean[at] - prior_mean[at]) / prior_variance[at];
+            by_log[at] = by_variance * (variance[at] - floor);
+            by_bias_m[j] += by_mean[at];
+            by_bias_v[j] += by_log[at];
+        }
+    product(n, k, d, (Matrix){by_mean, d, 1}, (Matrix){weight_m, 1, d}, 0, by_h, k, memory);
+    product(n, k, d, (Matrix){by_log, d, 1}, (Matrix){weight_v, 1, d}, 1, by_h, k, memory);
+    product(k, d, n, (Matrix){h, 1, k}, (Matrix){by_mean, d, 1}, 0, by_weight_m, d, memory);
+    product(k, d, n, (Matrix){h, 1, k}, (Matrix){by_log, d, 1}, 0, by_weight_v, d, memory);
+    free(by_mean);
+    return 0;
+}

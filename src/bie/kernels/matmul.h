@@ -1,0 +1,88 @@
+/* Products of matrices that lie in the nearest caches: a tile of the product is summed in registers (Goto and
+ * van de Geijn 2008, ACM Trans. Math. Softw. 34:12). How operands get there is left to the caller, who knows
+ * what else is done with them on the way.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define ROWS 8
+#elif defined(__AVX__)
+#define LANES 8
+#define ROWS 4
+#else
+#define LANES 4
+#define ROWS 4
+#endif
+#define WIDE 3 /* vectors: ROWS * WIDE sums, WIDE inputs and a factor fit into the registers */
+
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* ROWS x (vectors LANES) numbers of a product of depth k, on top of what is in `out` if asked. Element (i, p) of
+ * `left` is at left[i * by_row + p * by_column]. */
+static inline __attribute__((always_inline)) void tile(int vectors, int64_t k, const float *restrict left,
+                                                       int64_t by_row, int64_t by_column,
+                                                       const float *restrict right, int64_t right_stride,
+                                                       int add, float *restrict out, int64_t out_stride)
+{
+    Vector sum[ROWS][WIDE];
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = add ? ((const Vector *)(out + i * out_stride))[v] : (Vector){0};
+    for (int64_t p = 0; p < k; p++, left += by_column, right += right_stride) {
+        const Vector *row = (const Vector *)right;
+#pragma GCC unroll 8 /* else the sums would live in memory */
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] += left[i * by_row] * row[v];
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; v++)
+            ((Vector *)(out + i * out_stride))[v] = sum[i][v];
+}
+
+/* `bands` times ROWS rows of a product, `width` columns, a multiple of LANES. Rows of left in a band as for `tile`, the first
+ * of the next band at left + by_band. */
+static inline __attribute__((always_inline)) void block(int64_t bands, int64_t width, int64_t k, const float *left,
+                                                        int64_t by_band, int64_t by_row, int64_t by_column,
+                                                        const float *right, int64_t right_stride, int add,
+                                                        float *out, int64_t out_stride)
+{
+    for (int64_t j = 0, vectors = width / LANES, taken; vectors > 0; vectors -= taken, j += taken * LANES) {
+        taken = vectors == 4 ? 2 : smaller(vectors, WIDE); /* a single one would keep half of the processor busy */
+        for (int64_t i = 0; i < bands; i++) {
+            const float *rows = left + i * by_band, *columns = right + j;
+            float *to = out + i * ROWS * out_stride + j;
+            if (taken == WIDE)
+                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+            else if (taken == 2)
+                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+            else
+                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride);
+        }
+    }
+}
+
+/* A matrix of m rows and k columns, element (i, p) at data[i * by_row + p * by_column], in bands of ROWS rows: each
+ * as k x ROWS; rows beyond the last are zeros. */
+static inline void pack_bands(int64_t m, int64_t k, const float *data, int64_t by_row, int64_t by_column,
+                              float *packed)
+{
+    for (int64_t first = 0; first < m; first += ROWS, packed += k * ROWS) {
+        const int64_t height = smaller(ROWS, m - first);
+        if (height < ROWS)
+            memset(packed, 0, (size_t)(k * ROWS) * sizeof(float));
+        for (int64_t i = 0; i < height; i++)
+            for (int64_t p = 0; p < k; p++)
+                packed[p * ROWS + i] = data[(first + i) * by_row + p * by_column];
+    }
+}
