@@ -93,7 +93,7 @@ def test_other_precision_stays_dense() -> None:
 
 
 def test_without_kernels_minibatches_are_dense(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "is_active", lambda: False)
+    monkeypatch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
     assert isinstance(minibatch(CELLS, np.arange(4))[0], torch.Tensor)
 
 

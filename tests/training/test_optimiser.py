@@ -49,6 +49,25 @@ def test_strided_gradients() -> None:
     assert torch.equal(*steps)
 
 
+@pytest.mark.skipif(not kernels.is_active(), reason="no compiled kernels")
+def test_the_state_does_not_depend_on_the_memory_layout() -> None:
+    states = []
+    for transposed in (False, True):
+        values = tensors()
+        if transposed:
+            values[0] = values[0].detach().mT.contiguous().mT.requires_grad_()
+        optimiser = adam(values, 1e-2)
+        for parameter, gradient in zip(values, gradients(0), strict=True):
+            parameter.grad = gradient
+        optimiser.step()
+        states.append(optimiser.state_dict())
+        again = adam(values, 1e-2)
+        again.load_state_dict(optimiser.state_dict())
+        assert torch.equal(again.state_dict()["mean"], states[-1]["mean"])
+    assert torch.equal(states[0]["mean"], states[1]["mean"])
+    assert torch.equal(states[0]["square"], states[1]["square"])
+
+
 def test_forgets_the_gradients() -> None:
     parameters = tensors()
     optimiser = adam(parameters, 1e-2)

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bie.config import Mine
-from bie.kernels import donsker_varadhan, is_active
-from bie.kernels.native import fits
+from bie.kernels import donsker_varadhan
+from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import Mlp, MlpCritic

@@ -76,10 +76,15 @@ def set_moments(optimiser: Optimiser, parameters: Iterable[Tensor], state: Momen
     tensors = list(parameters)
     parts = [torch.split(part, [t.numel() for t in tensors]) for part in (state.mean, state.square)]
     states = {
-        i: {"step": torch.tensor(float(state.n_steps)), "exp_avg": m.view_as(t), "exp_avg_sq": s.view_as(t)}
+        i: {"step": torch.tensor(float(state.n_steps)), "exp_avg": _like(t, m), "exp_avg_sq": _like(t, s)}
         for i, (t, m, s) in enumerate(zip(tensors, *parts, strict=True))
     }
     optimiser.load_state_dict({**known, "state": states if state.n_steps else {}})
+
+
+def _like(parameter: Tensor, entries: Tensor) -> Tensor:
+    """Entries in the shape and the memory layout of a parameter, which the fused Adam relies on."""
+    return torch.empty_like(parameter).copy_(entries.view(parameter.shape))
 
 
 class CompiledAdam:
@@ -116,14 +121,23 @@ class CompiledAdam:
         call("adam", len(gradients), self.sizes, *tensors, *numbers)
 
     def state_dict(self) -> dict[str, Any]:
-        """Moments and number of steps."""
-        return {"mean": self.mean, "square": self.square, "n_steps": self.n_steps}
+        """Moments, in the order of the parameters' entries whatever their memory layout; number of steps."""
+        mean, square = (
+            torch.cat([part.flatten() for part in self._parts(whole)]) for whole in (self.mean, self.square)
+        )
+        return {"mean": mean, "square": square, "n_steps": self.n_steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        self.mean.copy_(state_dict["mean"])
-        self.square.copy_(state_dict["square"])
+        for whole, stored in ((self.mean, state_dict["mean"]), (self.square, state_dict["square"])):
+            for part, entries in zip(self._parts(whole), stored.split(list(self.sizes)), strict=True):
+                part.copy_(entries.view(part.shape))
         self.n_steps = state_dict["n_steps"]
+
+    def _parts(self, whole: Tensor) -> list[Tensor]:
+        """What belongs to each parameter, seen as that parameter is."""
+        pairs = zip(self.parameters, whole.split(list(self.sizes)), strict=True)
+        return [part.as_strided(p.shape, p.stride(), part.storage_offset()) for p, part in pairs]
 
 
 def _in_memory(parameter: Tensor) -> Tensor:

@@ -1,0 +1,114 @@
+"""A step of a pack on a device that is not the CPU: one that computes nothing and forgives nothing.
+
+A tensor of another device is an error there, and so is what has to wait for a number or has a shape that
+depends on one. As there is no such device to draw from, the noise is a stand-in. Run by `test_pack_device.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils import backend_registration
+
+from bie.data.load import load
+from bie.models.noise import Noise
+from bie.seeds import Streams
+from bie.sweep.compose import Configurations
+from bie.training import pack_steps
+from bie.training.batches import Resident
+from bie.training.fit import Trainer
+from bie.training.pack_steps import PackTrainer
+from tests.training.packs import configs, member
+
+DEVICE = "npy"
+pytestmark = pytest.mark.skipif(
+    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="this torch has no stand-in for a device",
+)
+CASES = {
+    "zinb": ("model=scvi", "seed=0,1"),
+    "deep, theta for each batch": ("model.n_layers=2", "model.dispersion=gene-batch", "seed=0,1"),
+    "observed library, theta for each type": (
+        "model.library=observed",
+        "model.dispersion=gene-label",
+        "seed=0,1",
+    ),
+    "nb, theta for each cell": (
+        "model.likelihood=nb",
+        "model.dispersion=gene-cell",
+        "train.weight_decay=0,0.1",
+    ),
+    "poisson": ("model.likelihood=poisson", "train.kl.mode=warmup,capacity"),
+    "gaussian": ("model.likelihood=gaussian", "model.encode_covariates=true", "seed=0,1"),
+    "mine": ("model=scvi_mine", "mine.ema=0.01,0.1"),
+    "mine, infonce": ("model=scvi_mine", "mine.estimator=infonce", "mine.ema=0.01,0.1"),
+    "mine_net": ("model=scvi_mine", "mine.critic=mine_net", "mine.ema=0.01,0.1"),
+    "mmd": ("model=scvi_mmd", "seed=0,1"),
+    "reversal": ("model=adversarial", "adversarial.dropout=0.1", "seed=0,1"),
+    "wrong class": ("model=adversarial", "adversarial.objective=wrong_class", "seed=0,1"),
+}
+
+
+class OnDevice(Noise):
+    """Draws of the right shapes on the device."""
+
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self._n_runs = len(generators)
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        return torch.randn(tuple(shape), device=DEVICE)
+
+    def keep(self, shape: Sequence[int], share: float) -> Tensor:
+        return torch.ones(tuple(shape), device=DEVICE)
+
+    def permutation(self, n: int) -> Tensor:
+        return torch.stack([torch.randperm(n, device=DEVICE) for _ in range(self._n_runs)])
+
+
+@pytest.fixture(scope="module")
+def device() -> None:
+    backend_registration._setup_privateuseone_for_python_backend(DEVICE)
+
+
+@pytest.fixture
+def fake(device: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    drawn = Streams.torch
+    monkeypatch.setattr(pack_steps, "StackedNoise", OnDevice)
+    monkeypatch.setattr(Streams, "torch", lambda self, name, device="cpu": drawn(self, name))
+    # fake tensors have no values to compare; of the constants here the single numbers differ
+    monkeypatch.setattr(torch, "equal", lambda one, other: one.numel() > 1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_epoch_stays_on_its_device_and_never_waits(
+    case: str, configurations: Configurations, request: pytest.FixtureRequest
+) -> None:
+    found = configs(configurations, *CASES[case])
+    cells = load(found[0].dataset)
+    runs = [member(config, cells) for config in found]
+    trainers = [Trainer(run.model, run.penalty, run.settings, run.streams) for run in runs]
+    request.getfixturevalue("fake")
+    data = Resident.of(cells, DEVICE)
+    pack = PackTrainer(trainers, data)
+    steps = pack.epoch(data.rows([run.train_rows for run in runs]), [50, 50, 20], epoch=1)
+    steps += pack.evaluate(data.rows([run.test_rows for run in runs]))
+    places = {(tensor.device.type, tensor.shape) for step in steps for tensor in step.values()}
+    assert places == {(DEVICE, (2,))}
+
+
+def test_the_device_forgives_nothing(fake: None) -> None:
+    """Or else the tests above say nothing."""
+    x = torch.ones(3, device=DEVICE)
+    for forbidden in (
+        lambda: x + torch.ones(3),
+        x.nonzero,
+        lambda: float(x.sum()),
+        lambda: bool((x > 0).any()),
+    ):
+        with pytest.raises(Exception, match=r"device|item|_local_scalar_dense|nonzero|is_nonzero"):
+            forbidden()
