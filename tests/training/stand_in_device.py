@@ -1,7 +1,8 @@
 """A step of a pack on a device that is not the CPU: one that computes nothing and forgives nothing.
 
 A tensor of another device is an error there, and so is what has to wait for a number or has a shape that
-depends on one. As there is no such device to draw from, the noise is a stand-in. Run by `test_pack_device.py`.
+depends on one. As there is no such device to draw from, the noise is a stand-in. `test_pack_device.py`
+runs this.
 """
 
 from collections.abc import Iterator, Sequence

@@ -111,10 +111,11 @@ def test_terms_and_gradients_are_those_of_dense_tensors(changed: dict[str, Any],
     for fast, plain in zip(*terms, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
     largest = max(plain.norm() for plain in gradients[1] if plain is not None)
-    for fast, plain in zip(*gradients, strict=True):
+    for (name, _), fast, plain in zip(model.named_parameters(), *gradients, strict=True):
         assert (fast is None) == (plain is None)
-        rounding = 1e-7 * largest  # all there is of the gradient by a bias before batch norm
-        assert fast is None or (fast - plain).norm() <= 1e-4 * plain.norm() + rounding
+        # rounding is all there is of the gradient by what batch norm takes away again
+        vanishes = name.endswith(("linears.0.bias", "linears.1.bias", "encoder.mean.bias"))
+        assert fast is None or (fast - plain).norm() <= 1e-4 * plain.norm() + 1e-7 * largest * vanishes, name
 
 
 def test_embeddings_are_those_of_dense_tensors() -> None:

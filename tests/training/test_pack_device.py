@@ -1,4 +1,4 @@
-"""Runs `stand_in_device.py`: a device has to be known before torch first differentiates, so in a new process."""
+"""Runs `stand_in_device.py`: a device has to be known before torch first differentiates, so anew."""
 
 import subprocess
 import sys
