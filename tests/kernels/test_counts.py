@@ -72,3 +72,12 @@ def test_the_same_bits_each_time() -> None:
     sparse, _ = pair(40, 300)
     weight = torch.randn(300, 128, generator=torch.Generator().manual_seed(1))
     assert torch.equal(sparse @ weight, sparse @ weight)
+
+
+def test_rows_of_a_matrix_that_nobody_may_write_to() -> None:
+    """As cells are that lie in a file; what torch says about such an array is an error in these tests."""
+    counts = sp.csr_matrix(np.eye(5, 4, dtype=np.float32))
+    for array in (counts.data, counts.indices, counts.indptr):
+        array.flags.writeable = False
+    taken = rows_of(counts, np.array([3, 1]))
+    np.testing.assert_array_equal(taken.dense().numpy(), counts[[3, 1]].toarray())

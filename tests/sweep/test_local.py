@@ -138,7 +138,7 @@ def test_a_sweep_in_packs_is_the_sweep(bie: Command):
             )
             assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
         together.append(record["provenance"]["device"].get("pack", 0))
-    assert sorted(together) == [0] * 3 + [3] * 3 + [2] * 2 + [4] * 4  # controls, scvi, two scales of mine
+    assert sorted(together) == [0] * 3 + [2] * 2 + [3] * 3 + [4] * 4  # noise alone, six of mine in two, scvi
 
 
 @pytest.mark.skipif(devices.has_cuda(), reason="there is a GPU")

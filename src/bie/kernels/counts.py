@@ -81,9 +81,10 @@ def _rows_of(arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64], n_column
     np.cumsum(starts[rows + 1] - starts[rows], out=indptr[1:])
     n_values = int(indptr[-1])
     indices, values = torch.empty(n_values, dtype=torch.int32), torch.empty(n_values)
-    given = [torch.from_numpy(array) for array in (rows.astype(np.int32), *arrays, indptr)]
-    call("take_rows", len(rows), *given, indices, values)
-    return SparseCounts(given[-1], indices, values, n_columns)
+    given = rows.astype(np.int32), *arrays, indptr
+    addresses = [array.ctypes.data for array in given]  # of arrays that may be mapped from a file, read-only
+    call("take_rows", len(rows), *addresses, indices, values)
+    return SparseCounts(torch.from_numpy(indptr), indices, values, n_columns)
 
 
 class _Product(Function):

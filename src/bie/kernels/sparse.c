@@ -77,8 +77,8 @@ int multiply_transposed(int64_t n, int64_t g, int64_t h, const int32_t *indptr, 
     return 0;
 }
 
-/* Some rows of a CSR matrix, in the order asked for, as one. The result has room for `out_indptr`, n + 1, as the caller made
- * it from the lengths of these rows. Returns 0. */
+/* Some rows of a CSR matrix, in the order asked for, as one; the caller has made `out_indptr`, n + 1, from
+ * the lengths of these rows, and room for the others. Returns 0. */
 int take_rows(int64_t n, const int32_t *rows, const int32_t *indptr, const int32_t *indices, const float *values,
               const int32_t *out_indptr, int32_t *out_indices, float *out_values)
 {
