@@ -130,13 +130,13 @@ class CompiledAdam:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         for whole, stored in ((self.mean, state_dict["mean"]), (self.square, state_dict["square"])):
-            for part, entries in zip(self._parts(whole), stored.split(list(self.sizes)), strict=True):
+            for part, entries in zip(self._parts(whole), torch.split(stored, list(self.sizes)), strict=True):
                 part.copy_(entries.view(part.shape))
         self.n_steps = state_dict["n_steps"]
 
     def _parts(self, whole: Tensor) -> list[Tensor]:
         """What belongs to each parameter, seen as that parameter is."""
-        pairs = zip(self.parameters, whole.split(list(self.sizes)), strict=True)
+        pairs = zip(self.parameters, torch.split(whole, list(self.sizes)), strict=True)
         return [part.as_strided(p.shape, p.stride(), part.storage_offset()) for p, part in pairs]
 
 
