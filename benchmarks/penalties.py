@@ -42,11 +42,12 @@ def main() -> None:
     )
     parser.add_argument("trees", type=Path, nargs="+")
     parser.add_argument("--write", type=Path, help="page whose marked part the table replaces")
+    parser.add_argument("--part", default="benchmarks.penalties", help="name of the marks of that part")
     arguments = parser.parse_args()
     text = "\n".join(line for tree in arguments.trees for line in tables(read(tree)))
     print(text)
     if arguments.write:
-        put(arguments.write, "benchmarks.penalties", text)
+        put(arguments.write, arguments.part, text)
 
 
 def read(tree: Path) -> Runs:
@@ -82,7 +83,7 @@ def cell(found: Seeds, baseline: Seeds, name: str) -> str:
         return "–"
     text = mean_sd(mean(values.values()), stdev(values.values()) if len(values) > 1 else nan)
     pairs = [values[seed] - plain[seed] for seed in values.keys() & plain.keys()]
-    if not pairs:
+    if len(pairs) < 2:
         return text
     train_fraction = next(iter(found.values()))["config"]["split"]["train_fraction"]
     gap = corrected_difference(pairs, train_fraction)
