@@ -34,10 +34,15 @@ def mlp(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
         Outputs of the last layer, ``(..., n, widths[-1])``; compiled for one network and a matrix of inputs
         in single precision on the CPU.
     """
-    if is_active() and x.ndim == 2 and parameters.ndim == 1 and fits(x) and fits(parameters):
+    if takes(x, parameters):
         output: Tensor = _Mlp.apply(x, parameters, widths)  # type: ignore[no-untyped-call]
         return output
     return plain(x, parameters, widths)
+
+
+def takes(x: Tensor, parameters: Tensor) -> bool:
+    """Whether there are kernels for these inputs and this network."""
+    return is_active() and x.ndim == 2 and parameters.ndim == 1 and fits(x) and fits(parameters)
 
 
 def plain(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:

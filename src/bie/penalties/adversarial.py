@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
+from bie.kernels import mlp
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -96,6 +97,20 @@ class AdversarialPenalty(Penalty):
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
         return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
+
+    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+        """By hand where there is a kernel: for so small a network autograd costs as much as the gradient."""
+        network = self.classifier.network
+        if self.classifier.keep < 1 or not mlp.takes(z_nd, network.vector):
+            super().critic_backward(z_nd, batch_n, noise)
+            return
+        z_nd, vector = z_nd.contiguous(), network.vector.detach()
+        logit_nb, hidden, shape = mlp.forward_pass(z_nd, vector, network.widths)
+        size_b = batch_sizes(batch_n, self.n_batches)
+        excess_nb = logit_nb.softmax(-1) - one_hot(batch_n, self.n_batches)
+        by_logit_nb = excess_nb / (size_b * size_b.count_nonzero())[batch_n].unsqueeze(-1)
+        gradients = mlp.backward_pass(z_nd, vector, hidden, shape, by_logit_nb, (False, True))
+        network.vector.grad = gradients[1]
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.
