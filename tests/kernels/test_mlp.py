@@ -129,3 +129,9 @@ def test_the_same_bits_each_time() -> None:
         for _ in range(2)
     ]
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+def test_inputs_of_another_width_are_refused() -> None:
+    x, parameters = network((4, 8, 1))
+    with pytest.raises(ValueError, match="3 columns for a network of 4 inputs"):
+        mlp.mlp(x[:, :3], parameters, (4, 8, 1))

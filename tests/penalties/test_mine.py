@@ -36,6 +36,7 @@ def settings(**changes: Any) -> Mine:
         "n_hidden": 64,
         "n_layers": 2,
         "batch_input": "onehot",
+        "latent": "mean",
         "critic_training": "adam",
         "estimator": "dv",
         "lr": 1e-3,
@@ -251,6 +252,22 @@ def test_the_encoder_feels_nothing_before_the_warm_start_is_over() -> None:
 # Which settings act
 
 
+def test_it_sees_samples_or_standardised_means() -> None:
+    """Of means the scale says nothing, and a dimension that hardly varies is not blown up."""
+    z_nd, batch_n = minibatch()
+    mean_nd = z_nd.detach().clone().requires_grad_()
+    assert build(3, 2, latent="sample").sees(z_nd, mean_nd) is z_nd
+    penalty = build(3, 2, latent="mean")
+    seen = penalty.sees(z_nd, mean_nd)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(seen.shape[1]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.var(0, correction=0), torch.ones(seen.shape[1]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(penalty.sees(z_nd, 100 * mean_nd - 3), seen, atol=1e-3, rtol=1e-3)
+    assert penalty.sees(z_nd, 1e-5 * mean_nd).abs().max() < 0.1
+    loss, _ = penalty.encoder_loss(seen, batch_n, FixedOrder())
+    (gradient,) = torch.autograd.grad(loss, mean_nd)
+    torch.testing.assert_close(gradient.sum(0), torch.zeros(seen.shape[1]), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("changes", "silent"),
     [
@@ -259,7 +276,7 @@ def test_the_encoder_feels_nothing_before_the_warm_start_is_over() -> None:
         ({"critic": "mine_net3"}, {"n_layers"}),
         ({"critic": "mine_net4", "estimator": "nwj"}, {"n_hidden", "n_layers", "ema"}),
         ({"estimator": "infonce"}, {"ema"}),
-        ({"critic_training": "none"}, {"estimator", "lr", "steps", "ema", "warm_start"}),
+        ({"critic_training": "none"}, {"latent", "estimator", "lr", "steps", "ema", "warm_start"}),
     ],
 )
 def test_settings_without_effect_are_named(changes: dict[str, Any], silent: set[str]) -> None:

@@ -19,6 +19,7 @@ SETTINGS = {
     "n_hidden": 10,
     "n_layers": 3,
     "batch_input": "raw",
+    "latent": "mean",
     "critic_training": "none",
     "estimator": "dv",
     "lr": 1e-3,

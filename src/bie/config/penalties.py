@@ -20,6 +20,7 @@ class Mine(PenaltySection):
     n_hidden: Count
     n_layers: Count
     batch_input: Literal["onehot", "raw"]
+    latent: Literal["mean", "sample"]
     critic_training: Literal["adam", "none"]
     estimator: Literal["dv", "nwj", "infonce"]
     lr: Positive
@@ -32,7 +33,7 @@ class Mine(PenaltySection):
         fixed = {"mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}.get(self.critic, [])
         silent = dict.fromkeys(fixed, f"critic={self.critic}")
         if self.critic_training == "none":
-            training = ["estimator", "lr", "steps", "ema", "warm_start"]
+            training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
             return silent | dict.fromkeys(training, "critic_training=none")
         return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
 

@@ -7,6 +7,7 @@
 int adam(int64_t n, const int64_t *sizes, float *const *parameters, const float *const *gradients, float *mean,
          float *square, float step_size, float correction, float beta1, float beta2, float eps, float decay)
 {
+    const float step = step_size * correction, least = eps * correction;
     for (int64_t t = 0; t < n; t++) {
         float *restrict x = parameters[t], *restrict m = mean, *restrict v = square;
         const float *restrict gradient = gradients[t];
@@ -15,7 +16,7 @@ int adam(int64_t n, const int64_t *sizes, float *const *parameters, const float 
             const float g = gradient[i] + decay * x[i];
             m[i] += (1.0f - beta1) * (g - m[i]);
             v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
-            x[i] -= step_size * m[i] / (sqrtf(v[i]) / correction + eps);
+            x[i] -= step * m[i] / (sqrtf(v[i]) + least); /* step_size m / (sqrt(v) / correction + eps) */
         }
         mean += sizes[t], square += sizes[t];
     }

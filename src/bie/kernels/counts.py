@@ -1,6 +1,7 @@
 """Counts of a minibatch as the sparse rows that they are; to the encoders they look like a dense tensor."""
 
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,23 +13,36 @@ from torch.autograd import Function
 from bie.kernels.native import call
 
 
+class Csc(NamedTuple):
+    """Columns of a sparse matrix: where each begins ``(g + 1,)``, and rows and values, ``(n_values,)``."""
+
+    start: Tensor
+    row: Tensor
+    values: Tensor
+
+
 class SparseCounts:
     """Rows of a CSR matrix on the CPU, with the few operations that scVI asks of its counts.
 
     Parameters
     ----------
     indptr, indices
-        int32, (n + 1,) and (n_values,): where each row begins, and the columns.
+        int32, (n + 1,) and (n_values,): where each row begins, and the columns, ascending within a row.
     values
         float32, (n_values,).
     n_columns
         Genes, g.
+    columns
+        The same by columns, where they are known.
     """
 
-    def __init__(self, indptr: Tensor, indices: Tensor, values: Tensor, n_columns: int) -> None:
+    def __init__(
+        self, indptr: Tensor, indices: Tensor, values: Tensor, n_columns: int, columns: Csc | None = None
+    ) -> None:
         self.indptr, self.indices, self.values = indptr, indices, values
         self.shape = (len(indptr) - 1, n_columns)
         self.dtype = values.dtype
+        self._columns = columns
 
     def __len__(self) -> int:
         """Number of cells."""
@@ -36,12 +50,12 @@ class SparseCounts:
 
     def log1p(self) -> "SparseCounts":
         """``log(1 + x)`` of each count."""
-        return SparseCounts(self.indptr, self.indices, self.values.log1p(), self.shape[1])
+        return self._described.logs
 
     def sum(self, axis: int) -> Tensor:
         """Total of each cell, ``(n,)``; the axis is that of the genes, -1."""
         assert axis == -1
-        return torch.segment_reduce(self.values, "sum", offsets=self.indptr.long())
+        return self._described.total_n
 
     def __matmul__(self, weight: Tensor) -> Tensor:
         """Product with a dense ``(g, h)``: ``(n, h)``, with gradient into `weight`."""
@@ -57,6 +71,32 @@ class SparseCounts:
     def csr(self) -> tuple[Tensor, Tensor, Tensor]:
         """The three arrays, as the kernels take them."""
         return self.indptr, self.indices, self.values
+
+    def csc(self) -> Csc:
+        """The same by columns."""
+        return self._columns or self._described.columns
+
+    @cached_property
+    def _described(self) -> "_Described":
+        values, n_genes = self.values, self.shape[1]
+        logs, columns, column_logs = (torch.empty_like(values) for _ in range(3))
+        total_n, start = values.new_empty(len(self)), self.indptr.new_empty(n_genes + 1)
+        row = torch.empty_like(self.indices)
+        call("describe", *self.shape, *self.csr(), logs, total_n, start, row, columns, column_logs)
+        by_column = Csc(start, row, column_logs)
+        return _Described(
+            SparseCounts(self.indptr, self.indices, logs, n_genes, by_column),
+            total_n,
+            Csc(start, row, columns),
+        )
+
+
+class _Described(NamedTuple):
+    """What is made of counts in one pass over them."""
+
+    logs: SparseCounts
+    total_n: Tensor
+    columns: Csc
 
 
 Counts = Tensor | SparseCounts
@@ -101,5 +141,5 @@ class _Product(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         counts, h = ctx.counts, gradient.shape[1]
         by_weight = gradient.new_empty(counts.shape[1], h)
-        call("multiply_transposed", *counts.shape, h, *counts.csr(), gradient.contiguous(), by_weight)
+        call("multiply_transposed", counts.shape[1], h, *counts.csc(), gradient.contiguous(), by_weight)
         return by_weight, None

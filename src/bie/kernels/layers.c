@@ -195,11 +195,12 @@ int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h,
     return 0;
 }
 
-/* Backward pass from the derivatives by z (n x d) and by kl (n): those by h, the weights and the biases. Returns 0, or 1 if
+/* Backward pass from the derivatives by z and by the means (n x d) and by kl (n): those by h, the weights and the biases. Returns 0, or 1 if
  * there is no memory. */
 int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
                     const float *weight_v, const float *noise, const float *prior_mean, const float *prior_variance,
-                    const float *mean, const float *variance, const float *by_z, const float *by_kl, float *by_h,
+                    const float *mean, const float *variance, const float *by_z, const float *by_given_mean,
+                    const float *by_kl, float *by_h,
                     float *by_weight_m, float *by_bias_m, float *by_weight_v, float *by_bias_v)
 {
     const int64_t work = memory_of_product(k > d ? k : d, n > d ? n : d);
@@ -214,7 +215,7 @@ int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h
             const int64_t at = i * d + j;
             const float by_ratio = by_kl[i] * (1.0f / prior_variance[at] - 1.0f / variance[at]) / 2.0f;
             const float by_variance = by_z[at] * noise[at] / (2.0f * sqrtf(variance[at])) + by_ratio;
-            by_mean[at] = by_z[at] + by_kl[i] * (mean[at] - prior_mean[at]) / prior_variance[at];
+            by_mean[at] = by_z[at] + by_given_mean[at] + by_kl[i] * (mean[at] - prior_mean[at]) / prior_variance[at];
             by_log[at] = by_variance * (variance[at] - floor);
             by_bias_m[j] += by_mean[at];
             by_bias_v[j] += by_log[at];

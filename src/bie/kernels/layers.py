@@ -140,7 +140,7 @@ def _multiply(x: Counts, weight: Tensor, product: Tensor, add: bool) -> None:
 def _multiply_transposed(x: Counts, by_product: Tensor, by_weight: Tensor) -> None:
     """``x.T @ by_product``."""
     if isinstance(x, SparseCounts):
-        call("multiply_transposed", *x.shape, by_product.shape[1], *x.csr(), by_product, by_weight)
+        call("multiply_transposed", *by_weight.shape, *x.csc(), by_product, by_weight)
     else:
         shape = *by_weight.shape, len(x)
         strides = x.stride()[::-1]
@@ -154,8 +154,8 @@ def draw(
     floor: float,
     noise_nd: Tensor,
     prior: tuple[Tensor, Tensor],
-) -> tuple[Tensor, Tensor]:
-    """Sample ``(n, d)`` of a normal distribution of each cell, and its divergence from the prior ``(n,)``.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample and mean of a normal distribution of each cell, ``(n, d)``, and its divergence from the prior.
 
     Parameters
     ----------
@@ -170,26 +170,26 @@ def draw(
     """
     layers = (tensor.contiguous() for tensor in (h, *mean, *log_variance))
     prior_nd = (moment.expand_as(noise_nd).contiguous() for moment in prior)
-    z_nd, kl_n = _Draw.apply(floor, noise_nd, *prior_nd, *layers)  # type: ignore[no-untyped-call]
-    return z_nd, kl_n
+    z_nd, mean_nd, kl_n = _Draw.apply(floor, noise_nd, *prior_nd, *layers)  # type: ignore[no-untyped-call]
+    return z_nd, mean_nd, kl_n
 
 
 class _Draw(Function):
     @staticmethod
     def forward(
         ctx: Any, floor: float, noise_nd: Tensor, mean: Tensor, variance: Tensor, h: Tensor, *layers: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         *posterior, kl_n = *(torch.empty_like(noise_nd) for _ in range(3)), torch.empty(len(h))
         ctx.shape, ctx.floor = (*h.shape, noise_nd.shape[1]), floor
         call("normal_forward", *ctx.shape, floor, h, *layers, noise_nd, mean, variance, *posterior, kl_n)
         ctx.save_for_backward(h, *layers, noise_nd, mean, variance, *posterior[:2])
-        return posterior[2], kl_n
+        return posterior[2], posterior[0], kl_n
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_z: Tensor, by_kl: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Tensor | None, ...]:
         h, *layers = ctx.saved_tensors[:5]
         by = [torch.empty_like(tensor) for tensor in (h, *layers)]
-        saved = h, *layers[::2], *ctx.saved_tensors[5:], by_z.contiguous(), by_kl.contiguous()
+        saved = h, *layers[::2], *ctx.saved_tensors[5:], *(by_output.contiguous() for by_output in by_outputs)
         call("normal_backward", *ctx.shape, ctx.floor, *saved, *by)
         return None, None, None, None, *by

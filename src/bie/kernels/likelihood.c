@@ -2,9 +2,9 @@
  *
  *     mu = exp(log_library) softmax(h rho + bias_rho),  pi = h pi + bias_pi
  *
- * The genes are taken PANEL at a time, so that outputs of the heads are used while they are in the nearest caches.
- * What has to outlive a panel is kept panel by panel, n cells x PANEL each, their number rounded up to whole bands of the
- * products. The exponentials of a panel are relative to the largest logit of the cell within it.
+ * The genes are taken PANEL at a time, so that outputs of the heads are used while they are in the nearest caches; all that
+ * belongs to a panel lies gene by gene, the cells of each side by side, their number rounded up to whole chunks by cells of
+ * no weight. The exponentials of a panel are relative to the largest logit of the cell within it.
  */
 #include <stdlib.h>
 
@@ -12,12 +12,32 @@
 #include "zinb.h"
 
 #define LINE 64 /* bytes of a line of a cache */
-#define LEAST -1e30f /* bias of the genes that fill up the last panel: mu = 0, and hence no likelihood */
+#define AHEAD 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
 
-typedef struct { /* non-zero counts in the order of their panels, those of panel j from start[j] on */
-    int32_t *start, *cell, *at; /* at: cell * PANEL + gene within the panel */
-    float *count;
-} Sorted;
+typedef struct { /* last hidden layer of n cells with k units, both also rounded up, and the derivatives by it */
+    int64_t n, n_cells, k, n_units;
+    float *columns, *rows, *by; /* n_units x n_cells, the two others n_cells x n_units */
+    float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
+} Hidden;
+
+typedef struct { /* a linear layer, its weights gene by gene, and where the derivatives go */
+    const float *weight, *bias;
+    float *by_weight, *by_bias;
+} Head;
+
+typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for each panel the factors of the cells that make
+                  * them relative to the largest of all panels; sum of these over the genes */
+    float *exponential, *factor;
+    double *sum;
+} Softmax;
+
+typedef struct { /* a minibatch, and room for the counts of AHEAD genes */
+    int64_t n_cells, g;
+    Genes genes;
+    Columns columns;
+    Sums sums;
+    Counts room[AHEAD];
+} Minibatch;
 
 static void *piece(char **memory, size_t size)
 {
@@ -26,26 +46,38 @@ static void *piece(char **memory, size_t size)
     return begin;
 }
 
-/* For pieces of so many bytes in all, up to 24 of them. */
-static char *memory_for(size_t size) { return aligned_alloc(LINE, (size + 25 * LINE) / LINE * LINE); }
+static int64_t panels(int64_t g) { return (g + PANEL - 1) / PANEL; }
 
-static int64_t n_panels_of(int64_t g) { return (g + PANEL - 1) / PANEL; }
+static int64_t width_of(int64_t panel, int64_t g) { return smaller(PANEL, g - panel * PANEL); }
 
-static size_t memory_of_genes(int64_t g)
+static float *floats(char **memory, int64_t n) { return piece(memory, (size_t)n * sizeof(float)); }
+
+static double *doubles(char **memory, int64_t n) { return piece(memory, (size_t)n * sizeof(double)); }
+
+/* For pieces of so many bytes in all, up to 32 of them. It is kept for the next call: fresh memory would be cleared by the
+ * system page by page. */
+static char *memory_for(size_t size)
 {
-    return (size_t)(n_panels_of(g) * PANEL) * (2 * sizeof(float) + 2 * sizeof(double))
-        + N_FACTORIALS * sizeof(double);
+    static _Thread_local char *memory;
+    static _Thread_local size_t room;
+    if (room < size) {
+        free(memory);
+        memory = aligned_alloc(LINE, (size + 33 * LINE) / LINE * LINE);
+        room = memory ? size : 0;
+    }
+    return memory;
 }
 
-static Genes prepare(int64_t g, const float *given_theta, char **memory)
+static size_t memory_of_genes(int64_t n)
 {
-    const int64_t n = n_panels_of(g) * PANEL;
-    Genes genes;
-    genes.theta = piece(memory, (size_t)n * sizeof(float));
-    genes.inverse = piece(memory, (size_t)n * sizeof(float));
-    genes.log_gamma = piece(memory, (size_t)n * sizeof(double));
-    genes.digamma = piece(memory, (size_t)n * sizeof(double));
-    genes.log_factorial = piece(memory, N_FACTORIALS * sizeof(double));
+    return (size_t)n * (2 * sizeof(float) + 2 * sizeof(double)) + N_FACTORIALS * sizeof(double);
+}
+
+/* Of g genes, rounded up to n. */
+static Genes prepare(int64_t g, int64_t n, const float *given_theta, char **memory)
+{
+    Genes genes = {floats(memory, n), floats(memory, n), doubles(memory, n), doubles(memory, n),
+                   doubles(memory, N_FACTORIALS)};
     float *theta = genes.theta, *inverse = genes.inverse;
     for (int64_t j = 0; j < n; j++)
         theta[j] = j < g ? given_theta[j] : 1.0f;
@@ -60,96 +92,95 @@ static Genes prepare(int64_t g, const float *given_theta, char **memory)
     return genes;
 }
 
-static size_t memory_of_sorted(int64_t g, int64_t n_counts)
+static size_t memory_of_hidden(int64_t n_cells, int64_t n_units)
 {
-    return (size_t)(n_panels_of(g) + 2 + 3 * n_counts) * sizeof(int32_t);
+    return (size_t)((3 * n_cells + 2 * PANEL) * n_units) * sizeof(float);
 }
 
-static Sorted sort(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices, const float *counts,
-                   char **memory)
+/* rows x k to n_rows x n_units, filled up with zeros. */
+static void widen(int64_t rows, int64_t k, const float *from, int64_t n_rows, int64_t n_units, float *to)
 {
-    const int64_t n_panels = n_panels_of(g);
-    const size_t size = (size_t)indptr[n] * sizeof(int32_t);
-    Sorted sorted = {piece(memory, (size_t)(n_panels + 2) * sizeof(int32_t)), piece(memory, size),
-                     piece(memory, size), piece(memory, size)};
-    int32_t *place = sorted.start + 1; /* of the next count of each panel; in the end start is as it should be */
-    memset(sorted.start, 0, (size_t)(n_panels + 2) * sizeof(int32_t));
-    for (int32_t k = 0; k < indptr[n]; k++)
-        sorted.start[indices[k] / PANEL + 2]++;
-    for (int64_t j = 0; j < n_panels; j++)
-        sorted.start[j + 2] += sorted.start[j + 1];
-    for (int32_t i = 0; i < n; i++)
-        for (int32_t k = indptr[i]; k < indptr[i + 1]; k++) {
-            const int32_t panel = indices[k] / PANEL, to = place[panel]++;
-            sorted.cell[to] = i;
-            sorted.at[to] = i * PANEL + indices[k] - panel * PANEL;
-            sorted.count[to] = counts[k];
-        }
-    return sorted;
-}
-
-/* rows x columns to columns x rows, rows of which are `stride` apart. */
-static void transpose(int64_t rows, int64_t columns, const float *from, float *to, int64_t stride)
-{
-    typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-    typedef int32_t Index __attribute__((vector_size(16)));
-    const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
-    for (int64_t i = 0; i < whole_rows; i += 4)
-        for (int64_t j = 0; j < whole_columns; j += 4) {
-            const float *at = from + i * columns + j;
-            const Four a = *(const Four *)at, b = *(const Four *)(at + columns);
-            const Four c = *(const Four *)(at + 2 * columns), d = *(const Four *)(at + 3 * columns);
-            const Index low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, left = {0, 1, 4, 5}, right = {2, 3, 6, 7};
-            const Four ab = __builtin_shuffle(a, b, low), cd = __builtin_shuffle(c, d, low);
-            const Four ba = __builtin_shuffle(a, b, high), dc = __builtin_shuffle(c, d, high);
-            float *out = to + j * stride + i;
-            *(Four *)out = __builtin_shuffle(ab, cd, left);
-            *(Four *)(out + stride) = __builtin_shuffle(ab, cd, right);
-            *(Four *)(out + 2 * stride) = __builtin_shuffle(ba, dc, left);
-            *(Four *)(out + 3 * stride) = __builtin_shuffle(ba, dc, right);
-        }
+    memset(to, 0, (size_t)(n_rows * n_units) * sizeof(float));
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
-            to[j * stride + i] = from[i * columns + j];
+        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
 }
 
-/* Panel j of h @ weight, n x PANEL, from the bands of h. */
-static void head(int64_t n, int64_t g, int64_t k, int64_t j, const float *bands, const float *weight, float *packed,
-                 float *out)
+static Hidden hidden_of(int64_t n, int64_t k, const float *h, char **memory)
 {
-    const int64_t width = smaller(PANEL, g - j * PANEL);
-    if (width < PANEL)
-        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
-    transpose(width, k, weight + j * PANEL * k, packed, PANEL);
-    block((n + ROWS - 1) / ROWS, PANEL, k, bands, k * ROWS, 1, ROWS, packed, PANEL, 0, out, PANEL);
+    const int64_t n_cells = rounded_up(n, CHUNK), n_units = rounded_up(k, LANES);
+    Hidden hidden = {n, n_cells, k, n_units, floats(memory, n_units * n_cells), floats(memory, n_cells * n_units),
+                     floats(memory, n_cells * n_units), floats(memory, PANEL * n_units), floats(memory, PANEL * n_units)};
+    widen(n, k, h, n_cells, n_units, hidden.rows);
+    for (int64_t p = 0; p < n_units; p++)
+        for (int64_t i = 0; i < n_cells; i++)
+            hidden.columns[p * n_cells + i] = hidden.rows[i * n_units + p];
+    memset(hidden.by, 0, (size_t)(n_cells * n_units) * sizeof(float));
+    return hidden;
 }
 
-/* From logits without bias to exponentials relative to the largest of each cell; that, and their sum. Beyond `width` there
- * are no genes. */
-static void exponentials(int64_t n, int64_t width, const float *restrict bias, float *restrict logits,
-                         float *restrict top, float *restrict sum)
+/* Weights of the panel of `width` genes from `first` on, PANEL x n_units: where they are, or rounded up. */
+static const float *weights(const Hidden *hidden, const Head *head, int64_t first, int64_t width)
 {
-    for (int64_t i = 0; i < n; i++, logits += PANEL) {
-        float largest = logits[0] + bias[0], total = 0.0f;
-#pragma omp simd reduction(max : largest)
-        for (int g = 0; g < PANEL; g++) {
-            logits[g] += bias[g];
-            largest = logits[g] > largest ? logits[g] : largest;
-        }
-#pragma omp simd reduction(+ : total)
-        for (int g = 0; g < PANEL; g++) {
-            logits[g] = exp_negative(logits[g] - largest);
-            total += logits[g];
-        }
-        memset(logits + width, 0, (size_t)(PANEL - width) * sizeof(float));
-        top[i] = largest, sum[i] = total;
+    const float *weight = head->weight + first * hidden->k;
+    if (width == PANEL && hidden->k == hidden->n_units)
+        return weight;
+    widen(width, hidden->k, weight, PANEL, hidden->n_units, hidden->panel);
+    return hidden->panel;
+}
+
+/* Logits of a panel, PANEL x n_cells. */
+static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out)
+{
+    const int64_t k = hidden->n_units, n = hidden->n_cells;
+    block(PANEL / ROWS, n, k, weights(hidden, head, first, width), ROWS * k, k, 1, hidden->columns, n, 0, out, n);
+    for (int64_t j = 0; j < width; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            out[j * n + i] += head->bias[first + j];
+}
+
+/* Derivatives by weights and bias of a panel, and by the hidden layer, to which they are added, from those by its logits. */
+static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by)
+{
+    const int64_t k = hidden->n_units, n = hidden->n_cells, direct = width == PANEL && hidden->k == k;
+    float *by_weight = head->by_weight + first * hidden->k, *out = direct ? by_weight : hidden->by_panel;
+    memset(by + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
+    for (int64_t j = 0; j < width; j++) {
+        float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < n; i++)
+            sum += by[j * n + i];
+        head->by_bias[first + j] = sum;
     }
+    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, k, 0, out, k);
+    for (int64_t j = 0; j < width && !direct; j++)
+        memcpy(by_weight + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
 }
 
-/* From the largest logit of each cell in each panel to the factor that makes exponentials relative to the largest of all;
- * sum of these for each cell. */
-static void normalise(int64_t n, int64_t n_panels, float *top, const float *part, float *largest, double *sum)
+/* From the logits of a panel to exponentials relative to the largest of each cell; that, and their sum. */
+static void exponentials(int64_t n, int64_t width, float *restrict logits, float *restrict top, float *restrict sum)
 {
+    memcpy(top, logits, (size_t)n * sizeof(float));
+    for (int64_t j = 1; j < width; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            top[i] = logits[j * n + i] > top[i] ? logits[j * n + i] : top[i];
+    memset(sum, 0, (size_t)n * sizeof(float));
+    for (int64_t j = 0; j < width; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            const float exponential = exp_negative(logits[j * n + i] - top[i]);
+            logits[j * n + i] = exponential;
+            sum[i] += exponential;
+        }
+}
+
+/* From the largest logit of each cell in each panel to its factor, and the sum over all genes. */
+static void normalise(int64_t n, int64_t n_panels, const float *part, float *largest, Softmax *softmax)
+{
+    float *top = softmax->factor;
+    double *sum = softmax->sum;
     memcpy(largest, top, (size_t)n * sizeof(float));
     for (int64_t j = 1; j < n_panels; j++)
 #pragma omp simd
@@ -164,179 +195,173 @@ static void normalise(int64_t n, int64_t n_panels, float *top, const float *part
         }
 }
 
-static void add_bias(int64_t n, const float *restrict bias, float *restrict out)
+static size_t memory_of_softmax(int64_t n_panels, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++, out += PANEL)
-#pragma omp simd
-        for (int g = 0; g < PANEL; g++)
-            out[g] += bias[g];
+    return (size_t)((PANEL + 2) * n_panels * n + n) * sizeof(float) + (size_t)n * sizeof(double);
 }
 
-/* Log-likelihood of n cells with g genes; with `gradient` also what its backward pass needs, each cell times its
- * weight.
+static Softmax softmax_of(const Hidden *hidden, const Head *head, int64_t g, char **memory)
+{
+    const int64_t n_panels = panels(g), n = hidden->n_cells, size = PANEL * n;
+    Softmax softmax = {floats(memory, n_panels * size), floats(memory, n_panels * n), doubles(memory, n)};
+    float *part = floats(memory, n_panels * n), *largest = floats(memory, n);
+    for (int64_t j = 0; j < n_panels; j++) {
+        float *const of_panel = softmax.exponential + j * size;
+        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel);
+        exponentials(n, width_of(j, g), of_panel, softmax.factor + j * n, part + j * n);
+    }
+    normalise(n, n_panels, part, largest, &softmax);
+    return softmax;
+}
+
+/* From derivatives by log mu of a panel to those by its logits; `total` is the sum of the former over all genes. */
+static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width, int64_t n, const double *total,
+                            float *restrict by)
+{
+    const float *restrict exponential = softmax->exponential + panel * PANEL * n;
+    float *restrict share = softmax->factor + panel * n; /* no longer needed as it was */
+    for (int64_t i = 0; i < n; i++)
+        share[i] *= (float)(total[i] / softmax->sum[i]);
+    for (int64_t j = 0; j < width; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            by[j * n + i] -= exponential[j * n + i] * share[i];
+}
+
+static size_t memory_of_minibatch(int64_t g, int64_t n)
+{
+    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * AHEAD) * n) * sizeof(float)
+        + (size_t)n * sizeof(double) + (size_t)(AHEAD * n / CHUNK);
+}
+
+static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *theta, const float *weight,
+                              char **memory)
+{
+    const int64_t n = hidden->n_cells;
+    Minibatch m = {n, g, prepare(g, panels(g) * PANEL, theta, memory), columns, {0}, {{0}}};
+    float *const weights_n = floats(memory, n);
+    m.sums = (Sums){weights_n, floats(memory, n), floats(memory, n), floats(memory, n), floats(memory, n), doubles(memory, n)};
+    for (int64_t i = 0; i < n; i++)
+        weights_n[i] = i < hidden->n ? weight[i] : 0.0f;
+    memset(m.sums.value, 0, (size_t)n * sizeof(double));
+    float *const room = floats(memory, 3 * AHEAD * n);
+    uint8_t *const any = piece(memory, (size_t)(AHEAD * n / CHUNK));
+    memset(room, 0, (size_t)(3 * AHEAD * n) * sizeof(float));
+    memset(any, 0, (size_t)(AHEAD * n / CHUNK));
+    for (int64_t j = 0; j < AHEAD; j++) {
+        float *const begin = room + 3 * j * n;
+        m.room[j] = (Counts){begin, begin + n, begin + 2 * n, any + j * n / CHUNK};
+    }
+    return m;
+}
+
+/* Likelihood of the genes from `first` on, up to AHEAD of them; see `panel`. */
+INLINE void few(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
+                const float *exponential, float *pi, float *by_log_mu, float *by_theta, int inflated, int gradient)
+{
+    const int64_t n = m->n_cells;
+    double of_large[AHEAD];
+    for (int64_t j = 0; j < number; j++)
+        of_large[j] = spread(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
+    for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
+        const Counts *x = &m->room[j];
+        const float theta = m->genes.theta[first + j], inverse = m->genes.inverse[first + j];
+        float by[CHUNK] = {0}, sum = 0.0f;
+        for (int64_t at = 0; at < n; at += CHUNK)
+            if (x->any[at / CHUNK])
+                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 0, inflated, gradient);
+            else
+                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 1, inflated, gradient);
+        for (int c = 0; c < CHUNK; c++)
+            sum += by[c];
+        if (gradient)
+            by_theta[j] = sum + (float)of_large[j];
+        memset(x->count, 0, (size_t)(3 * n) * sizeof(float)); /* value and slope as well */
+        memset(x->any, 0, (size_t)(n / CHUNK));
+    }
+}
+
+/* Likelihood of a panel, from its exponentials and the logits of technical zeros, which their derivatives replace; derivatives
+ * by log mu, PANEL x n_cells, and by theta. */
+INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, float *by_log_mu, float *by_theta,
+                  int inflated, int gradient)
+{
+    const int64_t first = j * PANEL, width = width_of(j, m->g), n = m->n_cells;
+    const Gammas gammas = gammas_of(m->genes.theta + first);
+    for (int64_t i = 0; i < n; i++)
+        m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
+    for (int64_t c = 0; c < width; c += AHEAD)
+        few(m, first + c, c, smaller(AHEAD, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
+            by_log_mu + c * n, by_theta + c, inflated, gradient);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        m->sums.value[i] += m->sums.sum[i] + log_positive(m->sums.product[i]);
+}
+
+/* Log-likelihood of n cells with g genes; with `gradient` also the derivatives of its weighted sum.
  *
  * k                                  hidden units
- * indptr (n + 1), indices, counts    CSR
+ * start (g + 1), cell, count         CSC, n x g
  * log_library, weight                n
- * theta, bias_rho, bias_pi           g
+ * theta                              g
  * h                                  n x k
- * rho, pi                            g x k; NULL for pi: no extra zeros
- * value, by_log_library              n; the latter is the derivative
- * by_theta                           g, derivative
- * exponential, by_log_mu, by_pi      panels x cells x PANEL, cells a multiple of ROWS; the latter two, of which nothing is
- *                                    to be read without `gradient`, are the derivatives
- * share                              panels x n: exponential * share is softmax * sum of by_log_mu
+ * rho, bias_rho, pi, bias_pi         g x k, g; NULL for the latter two: no extra zeros
+ * value                              n
+ * by_...                             derivatives, without meaning without `gradient`
  *
  * Returns 0, or 1 if there is no memory.
  */
-int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t *indptr, const int32_t *indices,
-                   const float *counts, const float *log_library, const float *weight, const float *theta,
-                   const float *h, const float *rho, const float *bias_rho, const float *pi, const float *bias_pi,
-                   float *value, float *by_log_library, float *by_theta, float *exponential, float *by_log_mu,
-                   float *by_pi, float *share)
+int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t *start, const int32_t *cell,
+                   const float *count, const float *log_library, const float *weight, const float *theta, const float *h,
+                   const float *rho, const float *bias_rho, const float *pi, const float *bias_pi, float *value,
+                   float *by_log_library, float *by_theta, float *by_h, float *by_rho, float *by_bias_rho, float *by_pi,
+                   float *by_bias_pi)
 {
-    const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
-    const size_t n_floats = (size_t)(k * (n_rows + PANEL) + size + n_panels * n + 3 * n + 2 * n_panels * PANEL);
-    char *const memory = memory_for(memory_of_genes(g) + memory_of_sorted(g, indptr[n])
-                                    + n_floats * sizeof(float) + (size_t)(3 * n) * sizeof(double));
-    if (memory == NULL)
+    const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
+    char *next = memory_for(memory_of_hidden(n_cells, rounded_up(k, LANES)) + memory_of_softmax(n_panels, n_cells)
+                            + memory_of_minibatch(g, n_cells) + (size_t)((n_panels + 1) * size) * sizeof(float)
+                            + (size_t)(2 * n_cells) * sizeof(double));
+    if (next == NULL)
         return 1;
-    char *next = memory;
-    const Genes genes = prepare(g, theta, &next);
-    const Sorted sorted = sort(n, g, indptr, indices, counts, &next);
-    double *sum = piece(&next, (size_t)n * sizeof(double)), *values = piece(&next, (size_t)n * sizeof(double));
-    double *total = piece(&next, (size_t)n * sizeof(double));
-    float *bands = piece(&next, (size_t)(n_rows * k) * sizeof(float));
-    float *packed = piece(&next, (size_t)(k * PANEL) * sizeof(float));
-    float *logits = piece(&next, (size_t)size * sizeof(float));
-    float *part = piece(&next, (size_t)(n_panels * n) * sizeof(float));
-    float *scale = piece(&next, (size_t)n * sizeof(float)), *product = piece(&next, (size_t)n * sizeof(float));
-    float *largest = piece(&next, (size_t)n * sizeof(float));
-    float bias[PANEL], add_by_theta[PANEL];
+    const Head proportions = {rho, bias_rho, by_rho, by_bias_rho}, zeros = {pi, bias_pi, by_pi, by_bias_pi};
+    const Hidden hidden = hidden_of(n, k, h, &next);
+    const Softmax softmax = softmax_of(&hidden, &proportions, g, &next);
+    Minibatch m = minibatch_of(&hidden, g, (Columns){start, cell, count}, theta, weight, &next);
+    float *const by_log_mu = floats(&next, n_panels * size), *const logits = floats(&next, size);
+    double *const total = doubles(&next, n_cells), *const library = doubles(&next, n_cells);
 
-    pack_bands(n, k, h, k, 1, bands);
+    for (int64_t i = 0; i < n_cells; i++)
+        library[i] = i < n ? exp((double)log_library[i]) / softmax.sum[i] : 0.0, total[i] = 0.0;
     for (int64_t j = 0; j < n_panels; j++) {
-        for (int64_t c = 0; c < PANEL; c++)
-            bias[c] = j * PANEL + c < g ? bias_rho[j * PANEL + c] : LEAST;
-        head(n, g, k, j, bands, rho, packed, exponential + j * size);
-        exponentials(n, smaller(PANEL, g - j * PANEL), bias, exponential + j * size, share + j * n, part + j * n);
-    }
-    normalise(n, n_panels, share, part, largest, sum);
-    memset(values, 0, (size_t)n * sizeof(double));
-    memset(total, 0, (size_t)n * sizeof(double));
-    for (int64_t j = 0; j < n_panels; j++) {
-        const int64_t first = j * PANEL, begin = sorted.start[j], n_counts = sorted.start[j + 1] - begin;
-        const int32_t *cell = sorted.cell + begin, *at = sorted.at + begin;
-        const float *count = sorted.count + begin;
-        for (int64_t i = 0; i < n; i++)
-            scale[i] = (float)(exp((double)log_library[i]) / sum[i] * share[j * n + i]);
-        Panel panel = {exponential + j * size, scale, logits, weight, by_log_mu + j * size, by_pi + j * size,
-                       add_by_theta, values, total};
-        if (pi) {
-            for (int64_t c = 0; c < PANEL; c++)
-                bias[c] = first + c < g ? bias_pi[first + c] : 0.0f;
-            head(n, g, k, j, bands, pi, packed, logits);
-            add_bias(n, bias, logits);
-        }
-        memset(add_by_theta, 0, sizeof add_by_theta);
+        const float *exponential = softmax.exponential + j * size;
+        float *const by = by_log_mu + j * size, *const by_theta_j = gradient ? by_theta + j * PANEL : NULL;
+        for (int64_t i = 0; i < n_cells; i++)
+            m.sums.scale[i] = (float)(library[i] * softmax.factor[j * n_cells + i]);
+        if (pi)
+            logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits);
         if (pi && gradient)
-            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 1, 1);
+            panel(&m, j, exponential, logits, by, by_theta_j, 1, 1);
         else if (pi)
-            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 1, 0);
+            panel(&m, j, exponential, logits, by, by_theta_j, 1, 0);
         else if (gradient)
-            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 0, 1);
+            panel(&m, j, exponential, NULL, by, by_theta_j, 0, 1);
         else
-            charge_and_pay(&genes, first, n, &panel, n_counts, cell, at, count, product, 0, 0);
-        if (gradient)
-            memcpy(by_theta + first, add_by_theta, (size_t)smaller(PANEL, g - first) * sizeof(float));
+            panel(&m, j, exponential, NULL, by, by_theta_j, 0, 0);
+        for (int64_t i = 0; i < n_cells; i++)
+            total[i] += m.sums.total[i];
+        if (gradient && pi)
+            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits);
+    }
+    for (int64_t j = 0; j < n_panels && gradient; j++) {
+        through_softmax(&softmax, j, width_of(j, g), n_cells, total, by_log_mu + j * size);
+        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size);
     }
     for (int64_t i = 0; i < n; i++) {
-        value[i] = (float)values[i];
+        value[i] = (float)m.sums.value[i];
+        if (!gradient)
+            continue;
         by_log_library[i] = (float)total[i];
-        for (int64_t j = 0; j < n_panels; j++)
-            share[j * n + i] *= (float)(total[i] / sum[i]);
+        memcpy(by_h + i * k, hidden.by + i * hidden.n_units, (size_t)k * sizeof(float));
     }
-    free(memory);
-    return 0;
-}
-
-/* Derivatives by the logits of a panel, factor * (by - exponential * share), and their sums over the cells; without
- * `exponential` factor * by. */
-static void finish(int64_t n, float factor, const float *restrict by, const float *restrict exponential,
-                   const float *restrict share, float *restrict out, float *restrict by_bias)
-{
-    memset(by_bias, 0, PANEL * sizeof(float));
-    for (int64_t i = 0; i < n; i++, by += PANEL, out += PANEL) {
-        if (exponential)
-#pragma omp simd
-            for (int g = 0; g < PANEL; g++)
-                out[g] = factor * (by[g] - exponential[i * PANEL + g] * share[i]);
-        else
-#pragma omp simd
-            for (int g = 0; g < PANEL; g++)
-                out[g] = factor * by[g];
-#pragma omp simd
-        for (int g = 0; g < PANEL; g++)
-            by_bias[g] += out[g];
-    }
-}
-
-/* rows x k to rows x n_units, filled up with zeros. */
-static void widen(int64_t rows, int64_t k, const float *from, int64_t n_units, float *to)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
-        memset(to + i * n_units + k, 0, (size_t)(n_units - k) * sizeof(float));
-    }
-}
-
-/* Backward pass of one head: derivatives by h (n x k), which are added, by its weight (g x k) and bias (g).
- *
- * by, exponential, share             by_log_mu and the others of `log_likelihood`, or by_pi, NULL, NULL
- * factor                             of all derivatives
- * h, weight                          n x k, g x k
- *
- * Returns 0, or 1 if there is no memory. */
-int head_backward(int64_t n, int64_t g, int64_t k, float factor, const float *h, const float *weight,
-                  const float *by, const float *exponential, const float *share, float *by_h, float *by_weight,
-                  float *by_bias)
-{
-    const int64_t n_panels = n_panels_of(g), n_rows = rounded_up(n, ROWS), size = n_rows * PANEL;
-    const int64_t n_units = rounded_up(k, LANES);
-    const size_t n_floats = (size_t)(size + (2 * n_rows + 2 * PANEL) * n_units);
-    char *const memory = memory_for(n_floats * sizeof(float));
-    if (memory == NULL)
-        return 1;
-    char *next = memory;
-    float *by_logits = piece(&next, (size_t)size * sizeof(float));
-    float *wide_h = piece(&next, (size_t)(n * n_units) * sizeof(float));
-    float *wide_weight = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
-    float *part = piece(&next, (size_t)(PANEL * n_units) * sizeof(float));
-    float *sum = piece(&next, (size_t)(n_rows * n_units) * sizeof(float)), bias[PANEL];
-
-    widen(n, k, h, n_units, wide_h);
-    memset(by_logits, 0, (size_t)size * sizeof(float));
-    memset(sum, 0, (size_t)(n_rows * n_units) * sizeof(float));
-    for (int64_t j = 0; j < n_panels; j++) {
-        const int64_t first = j * PANEL, width = smaller(PANEL, g - first);
-        const float *panel = weight + first * k;
-        finish(n, factor, by + j * size, exponential ? exponential + j * size : NULL,
-               exponential ? share + j * n : NULL, by_logits, bias);
-        memcpy(by_bias + first, bias, (size_t)width * sizeof(float));
-        if (k < n_units) {
-            widen(width, k, panel, n_units, wide_weight);
-            panel = wide_weight;
-        }
-        block(n_rows / ROWS, n_units, width, by_logits, ROWS * PANEL, PANEL, 1, panel, n_units, 1, sum, n_units);
-        const int direct = width == PANEL && k == n_units;
-        float *out = direct ? by_weight + first * k : part;
-        block(PANEL / ROWS, n_units, n, by_logits, ROWS, 1, PANEL, wide_h, n_units, 0, out, n_units);
-        for (int64_t i = 0; i < width && !direct; i++)
-            memcpy(by_weight + (first + i) * k, part + i * n_units, (size_t)k * sizeof(float));
-    }
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t p = 0; p < k; p++)
-            by_h[i * k + p] += sum[i * n_units + p];
-    free(memory);
     return 0;
 }

@@ -3,7 +3,7 @@
 Defined by `bie.models.decoder` and `bie.models.likelihoods`.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,10 +12,6 @@ from torch.autograd.function import once_differentiable
 
 from bie.kernels.counts import SparseCounts
 from bie.kernels.native import call
-
-PANEL, ROWS = 48, 8
-"""Genes of a panel, and what the number of cells in it is a multiple of; see likelihood.c."""
-
 
 class Head(Protocol):
     """A linear layer."""
@@ -59,65 +55,36 @@ def log_likelihood(
 
 
 class _LogLikelihood(Function):
-    """The forward pass makes derivatives as well, with a weight of 1 for each cell.
+    """The forward pass makes the derivatives as well: those of minus the mean over the cells.
 
-    Where all cells weigh the same in the end, as in a mean, these are right up to a factor. For other weights
-    they are made again.
+    That is what training minimises. For other weights of the cells they are made again.
     """
 
     @staticmethod
-    def forward(ctx: Any, gradient: bool, x_ng: SparseCounts, h: Tensor, *parameters: Tensor) -> Tensor:
-        value_n, derivatives = _run(x_ng, torch.ones(len(x_ng)), gradient, h, *parameters)
-        ctx.x_ng, ctx.derivatives = x_ng, derivatives
-        ctx.save_for_backward(h, *parameters)
+    def forward(ctx: Any, gradient: bool, x_ng: SparseCounts, *inputs: Tensor) -> Tensor:
+        ctx.x_ng, ctx.weight_n = x_ng, -torch.ones(len(x_ng)) / len(x_ng)
+        value_n, ctx.by = _run(x_ng, ctx.weight_n, gradient, *inputs)
+        ctx.save_for_backward(*inputs)
         return value_n
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, weight_n: Tensor) -> tuple[Tensor | None, ...]:
-        h, *parameters = ctx.saved_tensors
-        by, factor = ctx.derivatives, weight_n[0].item()
-        if not (weight_n == factor).all():
-            _, by = _run(ctx.x_ng, weight_n.contiguous(), True, h, *parameters)
-            factor = 1.0
-        shape, by_h = (len(h), ctx.x_ng.shape[1], h.shape[1]), torch.zeros_like(h)
-        by_heads: list[Tensor] = []
-        for weight, bias, by_output in zip(parameters[2::2], parameters[3::2], by.outputs, strict=True):
-            of_head = torch.empty_like(weight), torch.empty_like(bias)
-            call("head_backward", *shape, factor, h, weight, *by_output, by_h, *of_head)
-            by_heads += of_head
-        return None, None, by_h, by.log_library_n1 * factor, by.theta_1g * factor, *by_heads
-
-
-class _Derivatives(NamedTuple):
-    """Of the weighted sum over the cells; those by the outputs of each head as `head_backward` takes them."""
-
-    log_library_n1: Tensor
-    theta_1g: Tensor
-    outputs: list[tuple[Tensor | None, ...]]
+        if not torch.equal(weight_n, ctx.weight_n):
+            ctx.weight_n = weight_n.clone(memory_format=torch.contiguous_format)
+            _, ctx.by = _run(ctx.x_ng, ctx.weight_n, True, *ctx.saved_tensors)
+        return None, None, *ctx.by
 
 
 def _run(
-    x_ng: SparseCounts,
-    weight_n: Tensor,
-    gradient: bool,
-    h: Tensor,
-    log_library_n1: Tensor,
-    theta_1g: Tensor,
-    *heads: Tensor,
-) -> tuple[Tensor, _Derivatives]:
-    """Log-likelihood of each cell; its derivatives, without meaning unless `gradient` is asked for."""
-    (n, g), (n_panels, n_rows) = x_ng.shape, (-(-x_ng.shape[1] // PANEL), -(-len(x_ng) // ROWS) * ROWS)
-    value_n, by_log_library_n1, by_theta_1g = (
-        torch.empty(n),
-        torch.empty_like(log_library_n1),
-        torch.empty_like(theta_1g),
-    )
-    exponential, by_log_mu, by_pi = (torch.empty(n_panels, n_rows, PANEL) for _ in range(3))
-    share = torch.empty(n_panels, n)
-    absent = [None] * (4 - len(heads))
-    inputs = (*x_ng.csr(), log_library_n1, weight_n, theta_1g, h, *heads, *absent)
-    outputs = (value_n, by_log_library_n1, by_theta_1g, exponential, by_log_mu, by_pi, share)
-    call("log_likelihood", n, g, gradient, h.shape[1], *inputs, *outputs)
-    by_outputs: list[tuple[Tensor | None, ...]] = [(by_log_mu, exponential, share), (by_pi, None, None)]
-    return value_n, _Derivatives(by_log_library_n1, by_theta_1g, by_outputs[: len(heads) // 2])
+    x_ng: SparseCounts, weight_n: Tensor, gradient: bool, *inputs: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Log-likelihood of each cell; derivatives of the weighted sum by all inputs, if they are asked for."""
+    h, log_library_n1, theta_1g, *heads = inputs
+    value_n, absent = h.new_empty(len(h)), [None] * (4 - len(heads))
+    by = [torch.empty_like(tensor) for tensor in inputs] if gradient else []
+    by_h, by_log_library_n1, by_theta_1g, *by_heads = by or [None] * len(inputs)
+    outputs = by_log_library_n1, by_theta_1g, by_h, *by_heads, *absent
+    given = *x_ng.csc(), log_library_n1, weight_n, theta_1g, h, *heads, *absent
+    call("log_likelihood", *x_ng.shape, gradient, h.shape[1], *given, value_n, *outputs)
+    return value_n, by

@@ -70,8 +70,16 @@ Sizes = tuple[int, int, Any]
 
 
 def forward_pass(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> tuple[Tensor, Tensor, Sizes]:
-    """Output, hidden units and sizes, for `backward_pass`; of a contiguous matrix and vector."""
+    """Output, hidden units and sizes, for `backward_pass`; of a contiguous matrix and vector.
+
+    Raises
+    ------
+    ValueError
+        The matrix has another number of columns than the network has inputs; a kernel would read beyond it.
+    """
     n = len(x)
+    if x.shape[1] != widths[0]:
+        raise ValueError(f"{x.shape[1]} columns for a network of {widths[0]} inputs")
     output, hidden = x.new_empty(n, widths[-1]), x.new_empty(n * sum(widths[1:-1]))
     shape = n, len(widths) - 1, sizes(widths)
     call("mlp_forward", *shape, parameters, x, hidden, output)

@@ -37,8 +37,8 @@ _NUMBER = ctypes.c_float
 _NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
+    "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
     "donsker_varadhan": [_SIZE] + [_ADDRESS] * 7,
-    "head_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 8,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
     + [ctypes.c_int]
@@ -46,15 +46,15 @@ _SIGNATURES = {
     + [_ADDRESS] * 7
     + [_NUMBER]
     + [_ADDRESS] * 2,
-    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 18,
+    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
     "take_rows": [_SIZE] + [_ADDRESS] * 7,
-    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 15,
+    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
     "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
-    "multiply_transposed": [_SIZE] * 3 + [_ADDRESS] * 5,
+    "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 5,
 }
 
 

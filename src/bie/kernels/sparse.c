@@ -6,14 +6,16 @@
 
 #define LANES 16
 #define TILE (4 * LANES)
+#define NEAR 131072 /* bytes */
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* out[j] = sum over k of values[k] rows[at[k] * h + j], for the TILE columns from j = 0. */
-INLINE void sum_tile(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h,
-                     float *out)
+/* out[j] = sum over k of values[k] rows[at[k] * h + j], on top of what is there if asked, for the TILE columns from j = 0. */
+INLINE void sum_tile(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
-    Lanes a = {0}, b = {0}, c = {0}, d = {0};
+    Lanes *tile = (Lanes *)out, a = {0}, b = {0}, c = {0}, d = {0};
+    if (add)
+        a = tile[0], b = tile[1], c = tile[2], d = tile[3];
     for (int64_t k = 0; k < n; k++) {
         const Lanes *row = (const Lanes *)(rows + at[k] * h);
         a += values[k] * row[0];
@@ -21,18 +23,17 @@ INLINE void sum_tile(int64_t n, const int32_t *at, const float *values, const fl
         c += values[k] * row[2];
         d += values[k] * row[3];
     }
-    Lanes *tile = (Lanes *)out;
     tile[0] = a, tile[1] = b, tile[2] = c, tile[3] = d;
 }
 
-/* out = sum over k of values[k] rows[at[k]], rows and out with h columns. */
-static void sum_rows(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h,
-                     float *out)
+/* out = sum over k of values[k] rows[at[k]], rows and out with h columns; on top of what is there if asked. */
+INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
     int64_t j = 0;
     for (; j + TILE <= h; j += TILE)
-        sum_tile(n, at, values, rows + j, h, out + j);
-    memset(out + j, 0, (size_t)(h - j) * sizeof(float));
+        sum_tile(n, at, values, rows + j, h, add, out + j);
+    if (!add)
+        memset(out + j, 0, (size_t)(h - j) * sizeof(float));
     for (int64_t k = 0; k < n && j < h; k++) {
         const float *row = rows + at[k] * h;
 #pragma omp simd
@@ -41,39 +42,65 @@ static void sum_rows(int64_t n, const int32_t *at, const float *values, const fl
     }
 }
 
-/* out (n x h) = CSR (n x g) @ weight (g x h). Returns 0. */
+/* out (n x h) = CSR (n x g), columns ascending within each row, @ weight (g x h). Rows of the weight are taken a few at a
+ * time, for all cells: as many as a cache near to the processor keeps. Returns 0, or 1 if there is no memory. */
 int multiply(int64_t n, int64_t h, const int32_t *indptr, const int32_t *indices, const float *values,
              const float *weight, float *out)
 {
-    for (int64_t i = 0; i < n; i++)
-        sum_rows(indptr[i + 1] - indptr[i], indices + indptr[i], values + indptr[i], weight, h, out + i * h);
+    const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1;
+    int32_t *next = malloc((size_t)(n + 1) * sizeof *next);
+    if (next == NULL)
+        return 1;
+    memcpy(next, indptr, (size_t)n * sizeof *next);
+    memset(out, 0, (size_t)(n * h) * sizeof(float));
+    for (int64_t last = step, left = indptr[n] - indptr[0]; left > 0; last += step)
+        for (int64_t i = 0; i < n; i++) {
+            const int32_t begin = next[i], end = indptr[i + 1];
+            int32_t k = begin;
+            while (k < end && indices[k] < last)
+                k++;
+            sum_rows(k - begin, indices + begin, values + begin, weight, h, 1, out + i * h);
+            next[i] = k, left -= k - begin;
+        }
+    free(next);
     return 0;
 }
 
-/* out (g x h) = CSR (n x g) transposed @ other (n x h). The entries are brought into the order of the columns
- * first, so that each row of the result is written once. Returns 0, or 1 if there is no memory. */
-int multiply_transposed(int64_t n, int64_t g, int64_t h, const int32_t *indptr, const int32_t *indices,
-                        const float *values, const float *other, float *out)
+/* What a minibatch is asked for, from its CSR (n x g): logs, ln(1 + count), in the same order; totals (n); and its CSC, rows
+ * ascending within each column, with counts and their logs. Returns 0. */
+int describe(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices, const float *counts, float *logs,
+             float *totals, int32_t *start, int32_t *row, float *column_counts, float *column_logs)
 {
-    const int64_t n_values = indptr[n];
-    int32_t *start = calloc((size_t)g + 1 + 2 * (size_t)n_values, sizeof *start);
-    if (start == NULL)
-        return 1;
-    int32_t *row = start + g + 1;
-    float *value = (float *)(row + n_values);
-    for (int64_t k = 0; k < n_values; k++)
+    memset(start, 0, (size_t)(g + 1) * sizeof *start);
+    for (int32_t k = 0; k < indptr[n]; k++)
         start[indices[k] + 1]++;
     for (int64_t j = 0; j < g; j++)
         start[j + 1] += start[j];
-    for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+    for (int32_t k = 0; k < indptr[n]; k++)
+        logs[k] = log_positive(1.0f + counts[k]);
+    for (int64_t i = 0; i < n; i++) {
+        float total = 0.0f;
         for (int32_t k = indptr[i]; k < indptr[i + 1]; k++) {
             const int32_t place = start[indices[k]]++; /* afterwards start[j] is where column j ends */
             row[place] = (int32_t)i;
-            value[place] = values[k];
+            column_counts[place] = counts[k];
+            column_logs[place] = logs[k];
+            total += counts[k];
         }
-    for (int64_t j = 0, first = 0; j < g; first = start[j++])
-        sum_rows(start[j] - first, row + first, value + first, other, h, out + j * h);
-    free(start);
+        totals[i] = total;
+    }
+    memmove(start + 1, start, (size_t)g * sizeof *start);
+    start[0] = 0;
+    return 0;
+}
+
+/* out (g x h) = transpose of CSC (n x g) @ other (n x h). Returns 0. */
+int multiply_transposed(int64_t g, int64_t h, const int32_t *start, const int32_t *row, const float *values,
+                        const float *other, float *out)
+{
+    for (int64_t j = 0; j < g; j++)
+        sum_rows(start[j + 1] - start[j], row + start[j], values + start[j], other, h, 0, out + j * h);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Log-likelihood of the counts of some cells and a panel of genes, and its derivatives.
+/* Log-likelihood of the counts of one gene in the cells of a minibatch, and its derivatives.
  *
  * The definition is bie.models.likelihoods; here, for one gene of one cell,
  *
@@ -6,112 +6,150 @@
  *     log NB(0) = -theta ln w,  log_odds = log NB(0) - pi     (counted zero : technical zero)
  *     log ZINB(0) = softplus(log_odds) + logsigmoid(pi)
  *
- * Every count is charged as a zero, which vectorises; then the non-zero ones, which are few, pay the ratio
- * of their probability to that of a zero. Loops are many and short: a processor overlaps their turns.
+ * A non-zero count x has the log-probability logsigmoid(-pi) + log NB(0) plus what it pays, the ratio of NB(x) to NB(0):
+ * x ln(mu / (theta w)) + ln(Gamma(x + theta) / (Gamma(theta) x!)). Cells are taken CHUNK at a time, which vectorises; where
+ * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns.
  */
 #include <math.h>
 
 #include "elementary.h"
 
 #define EPS 1e-8f
-#define PANEL 48 /* genes; whole vectors of any width */
-#define BLOCK 256
+#define PANEL 48 /* genes whose outputs of the heads are used while they are in a near cache; whole bands of a product */
+#define CHUNK 32 /* cells; whole vectors of any width */
+#define BLOCK 256 /* large counts that are taken together */
 #define N_FACTORIALS 256
-#define SMALL 8 /* counts up to here are most of all, and have their gamma functions in a table */
+#define SMALL 16 /* counts up to here are most of all, and have their gamma functions in a table */
 
-typedef struct { /* of each gene of all panels; log_factorial of 0 to N_FACTORIALS - 1 */
+typedef struct { /* of each gene, up to whole panels; log_factorial of 0 to N_FACTORIALS - 1 */
     float *theta, *inverse; /* inverse: 1 / (theta + EPS) */
     double *log_gamma, *digamma, *log_factorial; /* the first two at theta */
 } Genes;
 
-typedef struct { /* n cells x PANEL: mu = exponential * scale of the cell, and where derivatives go, or are added */
-    const float *exponential, *scale, *pi, *weight;
-    float *by_log_mu, *by_pi, *add_by_theta;
-    double *value, *total; /* of each cell, added to: log-likelihood, by_log_mu */
-} Panel;
+typedef struct { /* non-zero counts in the order of the genes, those of gene j from start[j] on */
+    const int32_t *start, *cell;
+    const float *count;
+} Columns;
 
-typedef struct { /* zeros of up to BLOCK genes */
-    float log_nb[BLOCK], one_over_w[BLOCK];
-    float by_log_mu[BLOCK], by_theta[BLOCK]; /* derivatives of log_nb */
-    float log_odds[BLOCK], a[BLOCK], b[BLOCK]; /* a = e^-|log_odds|, b = e^-|pi| */
-    float counted[BLOCK], uncounted[BLOCK], technical[BLOCK]; /* sigmoid of log_odds, -log_odds, pi */
-    float factor[BLOCK]; /* (1 + a) / (1 + b) */
-} Zeros;
+typedef struct { /* of each cell. mu = exponential * scale; sum, product and total are those of a panel */
+    const float *weight;
+    float *scale, *sum, *product, *total; /* log-likelihood without and with ln product, derivative by log mu */
+    double *value; /* log-likelihood of large counts */
+} Sums;
 
 typedef struct { /* ln of Gamma(x + theta) / (Gamma(theta) x!) at row x - 1, and its derivative by theta */
     float value[SMALL][PANEL], slope[SMALL][PANEL];
 } Gammas;
 
+typedef struct { /* counts of one gene; value and slope of their gamma functions, 0 where they are large or zero */
+    float *count, *value, *slope;
+    uint8_t *any; /* of each chunk: whether there is a count that is not zero */
+} Counts;
+
+typedef struct { /* of zeros, and what non-zero counts pay */
+    float mu[CHUNK], log_nb[CHUNK], one_over_w[CHUNK];
+    float by_log_mu[CHUNK], by_theta[CHUNK]; /* derivatives of log_nb */
+    float log_odds[CHUNK], a[CHUNK], b[CHUNK]; /* a = e^-|log_odds|, b = e^-|pi| */
+    float counted[CHUNK], uncounted[CHUNK], technical[CHUNK]; /* sigmoid of log_odds, -log_odds, pi */
+    float factor[CHUNK]; /* (1 + a) / (1 + b), without the numerator where the count is not zero */
+    float paid[CHUNK], paid_by_log_mu[CHUNK], paid_by_theta[CHUNK];
+} Terms;
+
 INLINE float positive(float x) { return x > 0.0f ? x : 0.0f; }
 INLINE float negative(float x) { return x < 0.0f ? x : 0.0f; }
 
-INLINE void negative_binomial(int n, const float *restrict mu, const float *restrict theta,
-                              const float *restrict inverse, Zeros *restrict z)
+INLINE void negative_binomial(const float *restrict exponential, const float *restrict scale, float theta, float inverse,
+                              Terms *restrict t)
 {
 #pragma omp simd
-    for (int g = 0; g < n; g++) {
-        const float u = mu[g] * inverse[g], w = 1.0f + u, one_over_w = 1.0f / w;
+    for (int c = 0; c < CHUNK; c++) {
+        const float mu = exponential[c] * scale[c], u = mu * inverse, w = 1.0f + u, one_over_w = 1.0f / w;
         const float log_w = log_positive(w) + (u - (w - 1.0f)) * one_over_w; /* with what w has lost of u */
-        z->one_over_w[g] = one_over_w;
-        z->log_nb[g] = -theta[g] * log_w;
-        z->by_log_mu[g] = -theta[g] * u * one_over_w;
-        z->by_theta[g] = theta[g] * u * one_over_w * inverse[g] - log_w;
+        t->mu[c] = mu;
+        t->one_over_w[c] = one_over_w;
+        t->log_nb[c] = -theta * log_w;
+        t->by_log_mu[c] = -theta * u * one_over_w;
+        t->by_theta[c] = theta * u * one_over_w * inverse - log_w;
     }
 }
 
-INLINE void inflate(int n, const float *restrict pi, Zeros *restrict z)
+INLINE void inflate(const float *restrict pi, const float *restrict count, Terms *restrict t)
 {
 #pragma omp simd
-    for (int g = 0; g < n; g++) {
-        z->log_odds[g] = z->log_nb[g] - pi[g];
-        z->a[g] = exp_negative(-fabsf(z->log_odds[g]));
-        z->b[g] = exp_negative(-fabsf(pi[g]));
+    for (int c = 0; c < CHUNK; c++) {
+        t->log_odds[c] = t->log_nb[c] - pi[c];
+        t->a[c] = exp_negative(-fabsf(t->log_odds[c]));
+        t->b[c] = exp_negative(-fabsf(pi[c]));
     }
 #pragma omp simd
-    for (int g = 0; g < n; g++) {
-        const float one_plus_a = 1.0f + z->a[g], one_plus_b = 1.0f + z->b[g];
-        const float both = 1.0f / (one_plus_a * one_plus_b);
-        const float larger = both * one_plus_b, smaller = z->a[g] * larger;
-        z->counted[g] = z->log_odds[g] > 0.0f ? larger : smaller;
-        z->uncounted[g] = z->log_odds[g] > 0.0f ? smaller : larger;
-        z->technical[g] = (pi[g] > 0.0f ? 1.0f : z->b[g]) * both * one_plus_a;
-        z->factor[g] = one_plus_a * one_plus_a * both;
+    for (int c = 0; c < CHUNK; c++) {
+        const float one_plus_a = 1.0f + t->a[c], one_plus_b = 1.0f + t->b[c];
+        const float both = 1.0f / (one_plus_a * one_plus_b), inverse_b = both * one_plus_a;
+        const float larger = both * one_plus_b, smaller = t->a[c] * larger;
+        const float counted = t->log_odds[c] > 0.0f ? larger : smaller;
+        const float uncounted = t->log_odds[c] > 0.0f ? smaller : larger;
+        t->counted[c] = count[c] > 0.0f ? 1.0f : counted;
+        t->uncounted[c] = count[c] > 0.0f ? 0.0f : uncounted;
+        t->technical[c] = (pi[c] > 0.0f ? 1.0f : t->b[c]) * inverse_b;
+        t->factor[c] = count[c] > 0.0f ? inverse_b : one_plus_a * inverse_b;
     }
 }
 
-/* Charge the PANEL genes of cell i as zeros. Of the sum over the genes of ln factor, what is returned is the
- * exponential: up to 2^PANEL, at least its inverse. */
-INLINE float charge(const float *theta, const float *inverse, Panel *panel, int64_t i, int inflated, int gradient)
+/* What non-zero counts pay, and zeros do not. */
+INLINE void pay(const float *restrict count, const float *restrict value, const float *restrict slope, float inverse,
+                Terms *restrict t)
 {
-    Zeros z;
-    float mu[PANEL], sum = 0.0f, total = 0.0f, product = 1.0f;
-    const float weight = panel->weight[i], scale = panel->scale[i];
-    const float *restrict exponential = panel->exponential + i * PANEL;
-    const float *restrict pi = inflated ? panel->pi + i * PANEL : NULL;
-    float *restrict by_log_mu = panel->by_log_mu + i * PANEL, *restrict add_by_theta = panel->add_by_theta;
-    float *restrict by_pi = inflated ? panel->by_pi + i * PANEL : NULL;
 #pragma omp simd
-    for (int g = 0; g < PANEL; g++)
-        mu[g] = exponential[g] * scale;
-    negative_binomial(PANEL, mu, theta, inverse, &z);
+    for (int c = 0; c < CHUNK; c++) {
+        const float mean = t->mu[c] + EPS, odds = inverse * t->one_over_w[c];
+        const float ratio = count[c] * log_positive(mean * odds) + value[c];
+        const float by_log_mu = count[c] * (t->mu[c] / mean - (1.0f - t->one_over_w[c]));
+        t->paid[c] = count[c] > 0.0f ? ratio : 0.0f;
+        t->paid_by_log_mu[c] = count[c] > 0.0f ? by_log_mu : 0.0f;
+        t->paid_by_theta[c] = count[c] > 0.0f ? slope[c] - count[c] * odds : 0.0f;
+    }
+}
+
+/* The counts of a gene in CHUNK cells from `at` on. Derivatives, each cell times its weight, go where pi and the exponentials
+ * are, that by theta is added up for each of the CHUNK cells. The product is that of `factor`: of PANEL genes up to 2^PANEL,
+ * at least its inverse. */
+INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const float *exponential, float *pi,
+                  float *restrict by_log_mu, float *restrict by_theta, const Sums *cells, int only_zeros, int inflated,
+                  int gradient)
+{
+    Terms t;
+    const float *restrict count = x->count + at, *restrict weight = cells->weight + at;
+    float *restrict sum = cells->sum + at, *restrict product = cells->product + at, *restrict total = cells->total + at;
+    float *restrict logit = inflated ? pi + at : NULL, *restrict by = by_log_mu + at;
+    negative_binomial(exponential + at, cells->scale + at, theta, inverse, &t);
     if (inflated)
-        inflate(PANEL, pi, &z);
-#pragma omp simd reduction(+ : sum, total) reduction(* : product)
-    for (int g = 0; g < PANEL; g++) {
-        sum += inflated ? positive(z.log_odds[g]) + negative(pi[g]) : z.log_nb[g];
-        product *= inflated ? z.factor[g] : 1.0f;
-        if (gradient) {
-            const float counted = inflated ? weight * z.counted[g] : weight;
-            by_log_mu[g] = counted * z.by_log_mu[g];
-            total += by_log_mu[g];
-            add_by_theta[g] += counted * z.by_theta[g];
+        inflate(logit, count, &t);
+    if (!only_zeros)
+        pay(count, x->value + at, x->slope + at, inverse, &t);
+#pragma omp simd
+    for (int c = 0; c < CHUNK; c++) {
+        if (inflated) {
+            sum[c] += (count[c] > 0.0f ? t.log_odds[c] : positive(t.log_odds[c])) + negative(logit[c]);
+            product[c] *= t.factor[c];
+        } else {
+            sum[c] += t.log_nb[c];
         }
-        if (gradient && inflated)
-            by_pi[g] = weight * (z.uncounted[g] - z.technical[g]);
+        if (!only_zeros)
+            sum[c] += t.paid[c];
     }
-    panel->value[i] += sum;
-    panel->total[i] += total;
-    return product;
+    if (!gradient)
+        return;
+#pragma omp simd
+    for (int c = 0; c < CHUNK; c++) {
+        const float counted = inflated ? t.counted[c] : 1.0f;
+        const float slope = counted * t.by_theta[c] + (only_zeros ? 0.0f : t.paid_by_theta[c]);
+        const float by_mu = counted * t.by_log_mu[c] + (only_zeros ? 0.0f : t.paid_by_log_mu[c]);
+        by[c] = weight[c] * by_mu;
+        total[c] += by[c];
+        by_theta[c] += weight[c] * slope;
+        if (inflated)
+            logit[c] = weight[c] * (t.uncounted[c] - t.technical[c]);
+    }
 }
 
 static Gammas gammas_of(const float *theta)
@@ -136,96 +174,42 @@ static double log_factorial(const Genes *genes, float x)
     return value;
 }
 
-/* The same as a table of `Gammas` has it, for n counts of whatever size; in double, since large numbers cancel. `which` says
- * where in `value` and `slope` it goes. */
-INLINE void large_gammas(const Genes *genes, int n, const int64_t *gene, const float *counts, const int *which,
-                         float *value, float *slope)
+/* Gamma functions of n large counts of a gene; in double, since large numbers cancel. Returns the derivative by theta. */
+static double pay_large(const Genes *genes, int64_t gene, int n, const int32_t *cell, const float *count, const Sums *cells)
 {
-    double sum[BLOCK], log_gammas[BLOCK], digammas[BLOCK];
-    for (int k = 0; k < n; k++) {
-        sum[k] = (double)counts[which[k]] + genes->theta[gene[which[k]]];
-        log_gammas[k] = genes->log_gamma[gene[which[k]]] + log_factorial(genes, counts[which[k]]);
-        digammas[k] = genes->digamma[gene[which[k]]];
-    }
+    double value[BLOCK], slope[BLOCK], by_theta = 0.0;
 #pragma omp simd
+    for (int k = 0; k < n; k++)
+        log_gamma((double)count[k] + (double)genes->theta[gene], &value[k], &slope[k]);
     for (int k = 0; k < n; k++) {
-        double log_gamma_sum, digamma_sum;
-        log_gamma(sum[k], &log_gamma_sum, &digamma_sum);
-        log_gammas[k] = log_gamma_sum - log_gammas[k];
-        digammas[k] = digamma_sum - digammas[k];
+        cells->value[cell[k]] += value[k] - genes->log_gamma[gene] - log_factorial(genes, count[k]);
+        by_theta += (double)cells->weight[cell[k]] * (slope[k] - genes->digamma[gene]);
     }
-    for (int k = 0; k < n; k++) {
-        value[which[k]] = (float)log_gammas[k];
-        slope[which[k]] = (float)digammas[k];
-    }
+    return by_theta;
 }
 
-/* Let n non-zero counts, at most BLOCK, pay their ratio; `cells` and `at`, cell * PANEL + gene, say where in the
- * panel they are, `first` is its first gene. */
-INLINE void pay(const Genes *genes, const Gammas *gammas, int64_t first, Panel *panel, const int32_t *cells,
-                const int32_t *at, const float *counts, int n, int inflated, int gradient)
+/* Write the counts of a gene, the one at `column` of `gammas`, where there are zeros only; the large ones are paid for at once.
+ * Returns the derivative by theta of these. */
+INLINE double spread(const Genes *genes, int64_t gene, int64_t column, const Columns *columns, const Gammas *gammas,
+                     const Counts *x, const Sums *cells)
 {
-    Zeros z;
-    float mu[BLOCK], theta[BLOCK], inverse[BLOCK], pi[BLOCK];
-    float by_log_mu[BLOCK], by_theta[BLOCK], value[BLOCK];
-    int64_t gene[BLOCK];
-    int large[BLOCK], n_large = 0;
-    for (int k = 0; k < n; k++) {
-        const int64_t in_panel = at[k] - cells[k] * PANEL;
-        gene[k] = first + in_panel;
-        mu[k] = panel->exponential[at[k]] * panel->scale[cells[k]];
-        theta[k] = genes->theta[gene[k]];
-        inverse[k] = genes->inverse[gene[k]];
-        pi[k] = inflated ? panel->pi[at[k]] : 0.0f;
-        const int row = counts[k] > SMALL ? 0 : (int)counts[k] - 1;
-        value[k] = gammas->value[row][in_panel];
-        by_theta[k] = gammas->slope[row][in_panel];
-        large[n_large] = k;
-        n_large += counts[k] > SMALL;
-    }
-    large_gammas(genes, n_large, gene, counts, large, value, by_theta);
-    negative_binomial(n, mu, theta, inverse, &z);
-    if (inflated)
-        inflate(n, pi, &z);
-#pragma omp simd
-    for (int k = 0; k < n; k++) {
-        const float mean = mu[k] + EPS;
-        value[k] += counts[k] * log_positive(mean * inverse[k] * z.one_over_w[k]);
-        by_log_mu[k] = counts[k] * ((mean - EPS) / mean - (1.0f - z.one_over_w[k]));
-        by_theta[k] -= counts[k] * inverse[k] * z.one_over_w[k];
-        if (inflated) {
-            value[k] += negative(z.log_odds[k]) - log_positive(1.0f + z.a[k]);
-            by_log_mu[k] += z.uncounted[k] * z.by_log_mu[k];
-            by_theta[k] += z.uncounted[k] * z.by_theta[k];
+    int32_t cell[BLOCK];
+    float large[BLOCK];
+    int n_large = 0;
+    double by_theta = 0.0;
+    for (int32_t k = columns->start[gene]; k < columns->start[gene + 1]; k++) {
+        const int32_t i = columns->cell[k];
+        const float count = columns->count[k];
+        x->count[i] = count;
+        x->any[i / CHUNK] = 1;
+        if (count > SMALL) {
+            cell[n_large] = i, large[n_large++] = count;
+            if (n_large == BLOCK)
+                by_theta += pay_large(genes, gene, n_large, cell, large, cells), n_large = 0;
+        } else {
+            x->value[i] = gammas->value[(int)count - 1][column];
+            x->slope[i] = gammas->slope[(int)count - 1][column];
         }
     }
-    for (int k = 0; k < n; k++) {
-        panel->value[cells[k]] += value[k];
-        if (!gradient)
-            continue;
-        const float weight = panel->weight[cells[k]];
-        panel->total[cells[k]] += weight * by_log_mu[k];
-        panel->by_log_mu[at[k]] += weight * by_log_mu[k];
-        panel->add_by_theta[gene[k] - first] += weight * by_theta[k];
-        if (inflated)
-            panel->by_pi[at[k]] -= weight * z.uncounted[k];
-    }
-}
-
-/* Log-likelihood of the panel that begins with gene `first`, with n_counts non-zero counts. */
-INLINE void charge_and_pay(const Genes *genes, int64_t first, int64_t n, Panel *panel, int64_t n_counts,
-                           const int32_t *cells, const int32_t *at, const float *counts, float *product,
-                           int inflated, int gradient)
-{
-    for (int64_t i = 0; i < n; i++)
-        product[i] = charge(genes->theta + first, genes->inverse + first, panel, i, inflated, gradient);
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        product[i] = log_positive(product[i]);
-    for (int64_t i = 0; i < n; i++)
-        panel->value[i] += product[i];
-    const Gammas gammas = gammas_of(genes->theta + first);
-    for (int64_t k = 0; k < n_counts; k += BLOCK)
-        pay(genes, &gammas, first, panel, cells + k, at + k, counts + k,
-            (int)(n_counts - k < BLOCK ? n_counts - k : BLOCK), inflated, gradient);
+    return n_large ? by_theta + pay_large(genes, gene, n_large, cell, large, cells) : by_theta;
 }

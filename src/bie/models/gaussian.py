@@ -35,6 +35,15 @@ class Gaussian(NamedTuple):
         return ((ratio + (self.mean - mean).square() / variance - 1 - ratio.log()) / 2).sum(-1)
 
 
+class Draw(NamedTuple):
+    """Of the distribution of each cell: a sample and the mean, ``(..., n, d)``, and its divergence from a
+    prior, ``(..., n)``, nats."""
+
+    sample: Tensor
+    mean: Tensor
+    kl: Tensor
+
+
 class Encoder(nn.Module):
     """Network from log counts to a `Gaussian` for each cell (Lopez et al. 2018).
 
@@ -89,8 +98,8 @@ class Encoder(nn.Module):
         noise: Noise,
         mean: Tensor | float = 0.0,
         variance: Tensor | float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
-        """`Gaussian.sample` of each cell's distribution, and its `Gaussian.kl` to a prior."""
+    ) -> Draw:
+        """`Gaussian.sample` of each cell's distribution, its mean, and its `Gaussian.kl` to a prior."""
         h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
         if kernels.takes(h, self.mean.weight):
             of_mean, of_log_variance = (
@@ -98,9 +107,9 @@ class Encoder(nn.Module):
             )
             noise_nd = noise.normal((len(h), self.mean.weight.shape[1]))
             prior = torch.as_tensor(mean), torch.as_tensor(variance)
-            return kernels.draw(h, of_mean, of_log_variance, self.variance_floor, noise_nd, prior)
+            return Draw(*kernels.draw(h, of_mean, of_log_variance, self.variance_floor, noise_nd, prior))
         posterior = self._of(h)
-        return posterior.sample(noise), posterior.kl(mean, variance)
+        return Draw(posterior.sample(noise), posterior.mean, posterior.kl(mean, variance))
 
     def _of(self, h: Tensor) -> Gaussian:
         return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

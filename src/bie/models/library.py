@@ -61,6 +61,6 @@ class ModelledLibrary(nn.Module):
         self, x_ng: Tensor, log_x_ng: Tensor, batch_nb: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """Sampled log library size ``(..., n, 1)`` and its divergence from the prior ``(..., n)``, nats."""
-        return self.encoder.draw(
-            log_x_ng, batch_nb, noise, batch_nb @ self.mean_b1, batch_nb @ self.variance_b1
-        )
+        prior = batch_nb @ self.mean_b1, batch_nb @ self.variance_b1
+        draw = self.encoder.draw(log_x_ng, batch_nb, noise, *prior)
+        return draw.sample, draw.kl

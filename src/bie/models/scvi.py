@@ -26,9 +26,10 @@ from bie.models.noise import Noise
 
 
 class Terms(NamedTuple):
-    """What one pass gives for each cell: the sampled latent vector and the parts of the loss, in nats."""
+    """What one pass gives for each cell: latent vector, sampled and mean, and the parts of the loss, in nats."""
 
     z_nd: Tensor
+    mean_nd: Tensor
     reconstruction_n: Tensor
     kl_z_n: Tensor
     kl_library_n: Tensor
@@ -90,10 +91,10 @@ class Scvi(nn.Module):
         label_nl = None
         if self.decoder.sees_labels and label_n is not None:
             label_nl = one_hot(label_n, self.n_labels).to(x_ng.dtype)
-        z_nd, kl_z_n = self.encoder.draw(log_x_ng, batch_nb, noise)
+        z_nd, mean_nd, kl_z_n = self.encoder.draw(log_x_ng, batch_nb, noise)
         log_library_n1, kl_library_n = self.library(x_ng, log_x_ng, batch_nb, noise)
         log_likelihood_n = self.decoder(x_ng, z_nd, log_library_n1, batch_nb, label_nl)
-        return Terms(z_nd, -log_likelihood_n, kl_z_n, kl_library_n)
+        return Terms(z_nd, mean_nd, -log_likelihood_n, kl_z_n, kl_library_n)
 
     def posterior_mean(self, x_ng: Counts, batch_n: Tensor | None = None) -> Tensor:
         """Embedding of each cell, ``(..., n, d)``: the mean of its latent distribution.

@@ -35,6 +35,16 @@ class Penalty(nn.Module, ABC):
     epoch: int = 0
     progress: float = 0.0
 
+    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
+        """Latent vectors of a minibatch as this penalty judges them: as they were sampled.
+
+        Parameters
+        ----------
+        z_nd, mean_nd
+            Samples and means of the cells' latent distributions.
+        """
+        return z_nd
+
     @abstractmethod
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Loss that the critic minimises.
@@ -42,7 +52,7 @@ class Penalty(nn.Module, ABC):
         Parameters
         ----------
         z_nd
-            Latent vectors of a minibatch, detached from the model.
+            Latent vectors of a minibatch, from `sees`, detached from the model.
         batch_n
             Their batch codes, int64.
         noise

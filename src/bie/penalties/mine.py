@@ -27,11 +27,19 @@ from bie.penalties.base import Penalty
 from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
 
+LEAST_VARIANCE = 1e-5
+"""Of a dimension of the latent vector that says anything; what is less is not blown up to noise."""
+
 BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
 
 
 class MinePenalty(Penalty):
     """``scale * max(0, bound on I(z; batch))``, and nothing in the first `warm_start` epochs.
+
+    What carries the batch to those who use an embedding are the posterior means (``latent=mean``), and they
+    can tell more of it than a sample (``latent=sample``), which hides a shift that is small beside its noise.
+    Nor is there noise that would give their scale a meaning, so that the critic gets them standardised: the
+    mutual information is that of any scale, and dimensions of small variance are seen as well as the others.
 
     Pairs that belong together are the cells of a minibatch. Independent pairs are the same latent vectors
     with the batches in random order, for ``infonce`` each latent vector with the batches of all cells
@@ -54,11 +62,16 @@ class MinePenalty(Penalty):
     def __init__(self, settings: Mine, n_latent: int, n_batches: int, init: torch.Generator) -> None:
         super().__init__()
         self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
+        self.of_means = settings.latent == "mean"
         self.warm_start, self.bound = settings.warm_start, BOUNDS[settings.estimator]
         self.register_buffer("input_bc", batch_inputs(n_batches, settings.batch_input), persistent=False)
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
+
+    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
+        """Samples, or the means standardised over the cells of the minibatch."""
+        return standardised(mean_nd) if self.of_means else z_nd
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Minus the bound; for ``dv`` by the gradient that minibatches do not bias."""
@@ -110,6 +123,12 @@ class MinePenalty(Penalty):
 
     def _shuffled(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         return shuffled(z_nd, batch_n, self.input_bc, noise.permutation(batch_n.shape[-1]))
+
+
+def standardised(x_nd: Tensor) -> Tensor:
+    """Each dimension with mean 0 and variance 1 over the cells, nearly 0 if it hardly varies; ``(..., n, d)``."""
+    variance, mean = torch.var_mean(x_nd, dim=-2, correction=0, keepdim=True)
+    return (x_nd - mean) * (variance + LEAST_VARIANCE).rsqrt()
 
 
 def build(settings: Mine, n_latent: int, n_batches: int, streams: Streams) -> Penalty:

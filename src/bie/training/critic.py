@@ -46,6 +46,10 @@ class PenaltyTrainer:
         """Tell the penalty how far the training is."""
         self.penalty.epoch, self.penalty.progress = epoch, epoch / self.epochs
 
+    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
+        """See `bie.penalties.base.Penalty.sees`."""
+        return self.penalty.sees(z_nd, mean_nd)
+
     def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Train the critic on the detached latent vectors of a minibatch, then ask for the encoder's loss.
 
