@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, typed: list[str]) -> int:
+    from bie import devices
     from bie.sweep.server import single_threaded, warm_up
 
     single_threaded()
@@ -36,6 +37,8 @@ def _run(options: argparse.Namespace, typed: list[str]) -> int:
         return _print_config(expansion)
     if expansion.swept and not options.multirun:
         raise BadInput("this is a sweep, more than one run: add -m (python -m bie.run -m ...)")
+    if expansion.settings.hydra.launcher.kind == "local":
+        devices.check(expansion.settings.device)  # before the cells are read
     if not needs_workers(expansion.settings):
         context = None
     elif context is None:

@@ -147,7 +147,7 @@ def test_a_gpu_that_is_not_there_starts_nothing(bie: Command):
     assert code == 2
     assert "device=cuda: " in output
     assert "device=cpu" in output
-    assert not list(Path("outputs").rglob("runs"))
+    assert not Path("outputs").exists()  # nor has a cell been simulated
 
 
 def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(bie: Command):

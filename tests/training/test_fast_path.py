@@ -170,7 +170,7 @@ ADVERSARIAL = {
     ("section", "seed"),
     [
         (("mine", Mine.model_validate(MINE)), 0),
-        (("mine", Mine.model_validate(MINE | {"latent": "mean"})), 1),  # at 0 a gradient is 0 but for rounding
+        (("mine", Mine.model_validate(MINE | {"latent": "mean"})), 1),  # 0: a gradient is all rounding
         (("adversarial", Adversarial.model_validate(ADVERSARIAL)), 0),
     ],
     ids=["mine, samples", "mine, means", "adversarial"],

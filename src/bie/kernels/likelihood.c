@@ -314,7 +314,7 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
 int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t *start, const int32_t *cell,
                    const float *count, const float *log_library, const float *weight, const float *theta, const float *h,
                    const float *rho, const float *bias_rho, const float *pi, const float *bias_pi, float *value,
-                   float *by_log_library, float *by_theta, float *by_h, float *by_rho, float *by_bias_rho, float *by_pi,
+                   float *by_h, float *by_log_library, float *by_theta, float *by_rho, float *by_bias_rho, float *by_pi,
                    float *by_bias_pi)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from bie.kernels.counts import SparseCounts
 from bie.kernels.native import call
 
+
 class Head(Protocol):
     """A linear layer."""
 
@@ -81,10 +82,10 @@ def _run(
 ) -> tuple[Tensor, list[Tensor]]:
     """Log-likelihood of each cell; derivatives of the weighted sum by all inputs, if they are asked for."""
     h, log_library_n1, theta_1g, *heads = inputs
-    value_n, absent = h.new_empty(len(h)), [None] * (4 - len(heads))
+    value_n = h.new_empty(len(h))
+    absent: list[Tensor | None] = [None] * (4 - len(heads))
     by = [torch.empty_like(tensor) for tensor in inputs] if gradient else []
-    by_h, by_log_library_n1, by_theta_1g, *by_heads = by or [None] * len(inputs)
-    outputs = by_log_library_n1, by_theta_1g, by_h, *by_heads, *absent
     given = *x_ng.csc(), log_library_n1, weight_n, theta_1g, h, *heads, *absent
-    call("log_likelihood", *x_ng.shape, gradient, h.shape[1], *given, value_n, *outputs)
+    outputs: list[Tensor | None] = [*by] if gradient else [None] * len(inputs)
+    call("log_likelihood", *x_ng.shape, gradient, h.shape[1], *given, value_n, *outputs, *absent)
     return value_n, by

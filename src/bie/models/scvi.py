@@ -26,7 +26,7 @@ from bie.models.noise import Noise
 
 
 class Terms(NamedTuple):
-    """What one pass gives for each cell: latent vector, sampled and mean, and the parts of the loss, in nats."""
+    """What one pass gives for each cell: latent vector, as sampled and its mean; parts of the loss, nats."""
 
     z_nd: Tensor
     mean_nd: Tensor

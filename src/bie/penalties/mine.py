@@ -126,7 +126,7 @@ class MinePenalty(Penalty):
 
 
 def standardised(x_nd: Tensor) -> Tensor:
-    """Each dimension with mean 0 and variance 1 over the cells, nearly 0 if it hardly varies; ``(..., n, d)``."""
+    """Each dimension ``(..., n, d)`` with mean 0 and variance 1 over the cells, if it varies at all."""
     variance, mean = torch.var_mean(x_nd, dim=-2, correction=0, keepdim=True)
     return (x_nd - mean) * (variance + LEAST_VARIANCE).rsqrt()
 
