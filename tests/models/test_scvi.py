@@ -87,8 +87,8 @@ def test_runs_stacked_on_a_leading_axis_are_the_runs_alone(changed: dict[str, An
 
 def test_terms_are_per_cell_and_divergences_not_negative() -> None:
     terms = build()(*cells(), Noise(generator()))
-    assert terms.z_nd.shape == (N, 3)
-    for part in terms[1:]:
+    assert terms.z_nd.shape == terms.mean_nd.shape == (N, 3)
+    for part in terms[2:]:
         assert part.shape == (N,)
         assert (part >= 0).all()
 

@@ -112,7 +112,8 @@ def test_same_terms_and_gradients(case: str, mode: str) -> None:
     kl_weight = float(case.split(",")[-1])
     loss = (terms.reconstruction_n + terms.kl_library_n + kl_weight * terms.kl_z_n).mean()
     torch.autograd.backward(loss)
-    for name, value in zip(("z", "reconstruction", "kl_z", "kl_library"), terms, strict=True):
+    values = terms.z_nd, terms.reconstruction_n, terms.kl_z_n, terms.kl_library_n
+    for name, value in zip(("z", "reconstruction", "kl_z", "kl_library"), values, strict=True):
         np.testing.assert_allclose(value.detach(), expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
     assert loss.item() == pytest.approx(expected["loss"].item(), rel=1e-6)
     # A Poisson gradient is that of counts minus means: the difference of large numbers, in single precision.
