@@ -48,6 +48,7 @@ _SIGNATURES = {
     + [_ADDRESS] * 2,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
+    "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
     "take_rows": [_SIZE] + [_ADDRESS] * 7,

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from bie.config import Mmd
+from bie.kernels import mmd as kernel
 from bie.models.noise import Noise
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
@@ -49,7 +50,7 @@ class MmdPenalty(Penalty):
     def __init__(self, settings: Mmd, n_batches: int) -> None:
         super().__init__()
         self.scale, self.bandwidth, self.n_batches = settings.scale, settings.bandwidth, n_batches
-        self.fast, self.consecutive = settings.estimator == "fast", settings.pairs == "consecutive"
+        self.fast, self.pairs = settings.estimator == "fast", settings.pairs
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """0: a kernel has nothing to learn."""
@@ -64,6 +65,8 @@ class MmdPenalty(Penalty):
         """
         if self.fast:
             mmd = linear_statistics(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
+        elif kernel.takes(z_nd):
+            mmd = kernel.v_statistic(z_nd, batch_n, self.n_batches, self.pairs, self.bandwidth)
         else:
             mmd_bb = v_statistics(z_nd, batch_n, self.n_batches, self.bandwidth)
             mmd = torch.where(self._is_pair(batch_n), mmd_bb, 0).sum((-2, -1))
@@ -72,7 +75,7 @@ class MmdPenalty(Penalty):
 
     def _pairs(self, batch_n: Tensor) -> Pairs:
         present = batch_n.bincount().nonzero().flatten().tolist()
-        return list(pairwise(present) if self.consecutive else combinations(present, 2))
+        return list(pairwise(present) if self.pairs == "consecutive" else combinations(present, 2))
 
     def _is_pair(self, batch_n: Tensor) -> Tensor:
         """`_pairs` as a mask ``(..., b, b)``, whose shape does not depend on what is in the minibatch."""
@@ -80,7 +83,7 @@ class MmdPenalty(Penalty):
         rank_b = present_b.cumsum(-1)
         ahead_bb = rank_b.unsqueeze(-2) - rank_b.unsqueeze(-1)
         both_bb = present_b.unsqueeze(-2) & present_b.unsqueeze(-1)
-        return both_bb & (ahead_bb == 1 if self.consecutive else ahead_bb >= 1)
+        return both_bb & (ahead_bb == 1 if self.pairs == "consecutive" else ahead_bb >= 1)
 
 
 def v_statistics(z_nd: Tensor, batch_n: Tensor, n_batches: int, bandwidth: str) -> Tensor:
