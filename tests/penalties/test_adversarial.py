@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from bie.config import Adversarial
-from bie.kernels import is_active
 from bie.models.layers import Linear
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
@@ -161,21 +160,6 @@ def test_critic_loss_equals_the_explicit_formula_and_trains_every_weight() -> No
     torch.testing.assert_close(loss, explicit(penalty, z_nd, batch_n, "true"))
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in penalty.parameters())
-
-
-@pytest.mark.skipif(not is_active(), reason="no compiled kernels")
-@pytest.mark.parametrize(
-    "batches", [[0, 1] * 30, [0] * 50 + [2] * 9 + [3]], ids=["two", "one absent, one cell"]
-)
-def test_the_classifiers_gradient_by_hand_is_that_of_its_loss(batches: list[int]) -> None:
-    z_nd, batch_n = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)), torch.tensor(batches)
-    by_hand, defined = (build(max(batches) + 1, n_latent=5) for _ in range(2))
-    by_hand.critic_backward(z_nd, batch_n, noise())
-    vector, exact = by_hand.classifier.network.vector, defined.double().classifier.network.vector
-    torch.autograd.backward(defined.critic_loss(z_nd.double(), batch_n, noise()))
-    assert vector.grad is not None
-    assert exact.grad is not None
-    assert (vector.grad - exact.grad).norm() < 1e-5 * exact.grad.norm()
 
 
 def test_settings_reach_the_training_loop() -> None:

@@ -95,19 +95,6 @@ def test_critic_gradient_equals_the_explicit_formula() -> None:
     torch.testing.assert_close(weight.grad, expected)
 
 
-def test_kernels_give_the_gradient_of_the_critics_loss() -> None:
-    """Over three minibatches; without kernels both are the same."""
-    fast, plain, (z_nd, batch_n) = build(3, 2), build(3, 2), minibatch()
-    for factor in (1.0, 3.0, 0.3):
-        z_nd = factor * z_nd.detach()
-        for penalty in (fast, plain):
-            penalty.zero_grad()
-        fast.critic_backward(z_nd, batch_n, FixedOrder())
-        plain.critic_loss(z_nd, batch_n, FixedOrder()).backward()  # type: ignore[no-untyped-call]
-        torch.testing.assert_close(mlp(fast).network.vector.grad, mlp(plain).network.vector.grad)
-        torch.testing.assert_close(fast.average.state(), plain.average.state())
-
-
 def test_critic_gradient_uses_the_average_over_minibatches() -> None:
     penalty, (z_nd, batch_n) = build(3, 2, ema=0.25), minibatch()
     with torch.no_grad():

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from bie import kernels
-from bie.training.optimiser import CompiledAdam, adam
+from bie.kernels.adam import CompiledAdam
+from bie.training.optimiser import adam
 
 
 def tensors(dtype: torch.dtype = torch.float32) -> list[Tensor]:

@@ -7,12 +7,15 @@ fast                 what it does                    defined by
 `counts`             products with sparse counts     dense tensors: ``x @ weight``
 `layers`             hidden layers, latent space     `bie.models.layers` and `gaussian`
 `mlp`                small networks                  `bie.kernels.mlp.plain`
-`donsker_varadhan`   bound, gradient of its critic   `bie.mutual_information.estimators`
+`donsker_varadhan`   bound with gradient             `bie.mutual_information.estimators`
+`critics`            all steps on a minibatch        `bie.penalties.base.Penalty.learn`
+`mmd`                statistic with gradient         `bie.penalties.mmd`
+`adam`               a step of all parameters        `torch.optim.Adam`
 ===================  ==============================  ==========================================
 
 The first two take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
-where `is_active`; the others, and the Adam of `bie.training.optimiser`, where `is_active` and all is in
-single precision on the CPU. Nothing here holds state besides the loaded library.
+where `is_active`; the others where `is_active` and all is in single precision on the CPU. Nothing here holds
+state besides the loaded library.
 """
 
 from bie.kernels.native import is_active, status

@@ -1,7 +1,4 @@
-"""The Donsker-Varadhan bound with its gradient, and that of the critic's objective, in one pass.
-
-Defined by `bie.mutual_information.estimators`; derivatives there are torch's.
-"""
+"""The Donsker-Varadhan bound with its gradient; defined by `bie.mutual_information.estimators`."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +7,6 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from bie.kernels import mlp
 from bie.kernels.native import call, fits, is_active
 
 
@@ -34,29 +30,12 @@ def bound(score_2n: Tensor) -> Tensor:
     return value
 
 
-def critic_gradient(x: Tensor, parameters: Tensor, widths: tuple[int, ...], average: Average) -> Tensor:
-    """Gradient of ``critic_objective`` by the parameters of a network, after an update of the average.
-
-    Parameters
-    ----------
-    x
-        Inputs of the network for n pairs that belong together, then for n independent ones, contiguous.
-    parameters, widths
-        Of the network, as for `bie.kernels.mlp.mlp`.
-    average
-        Updated by the scores.
-    """
-    score_2n1, hidden, shape = mlp.forward_pass(x, parameters, widths)
-    _, gradient = _run(score_2n1, list(average))
-    _, by_parameters = mlp.backward_pass(x, parameters, hidden, shape, gradient, (False, True))
-    assert by_parameters is not None
-    return by_parameters
-
-
 class _Bound(Function):
     @staticmethod
     def forward(ctx: Any, score_2n: Tensor) -> Tensor:
-        value, ctx.gradient = _run(score_2n, [None] * 4)
+        value, ctx.gradient = score_2n.new_empty(()), torch.empty_like(score_2n)
+        no_average = [None] * 4
+        call("donsker_varadhan", len(score_2n) // 2, score_2n.contiguous(), *no_average, value, ctx.gradient)
         return value
 
     @staticmethod
@@ -64,10 +43,3 @@ class _Bound(Function):
     def backward(ctx: Any, by_value: Tensor) -> Tensor:
         by_score_2n: Tensor = ctx.gradient * -by_value
         return by_score_2n
-
-
-def _run(score_2n: Tensor, average: list[Tensor | None]) -> tuple[Tensor, Tensor]:
-    """Bound, and gradient of the objective, which without an average is that of minus the bound."""
-    value, gradient = score_2n.new_empty(()), torch.empty_like(score_2n)
-    call("donsker_varadhan", len(score_2n) // 2, score_2n.contiguous(), *average, value, gradient)
-    return value, gradient

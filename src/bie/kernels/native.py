@@ -46,6 +46,8 @@ _SIGNATURES = {
     + [_ADDRESS] * 7
     + [_NUMBER]
     + [_ADDRESS] * 2,
+    "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 9 + [_NUMBER] * 4 + [_ADDRESS] * 4,
+    "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7 + [_NUMBER] * 4,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
     "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,

@@ -12,10 +12,12 @@ from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
 from bie.kernels import mlp
+from bie.kernels.adam import CompiledAdam
+from bie.kernels.critics import Learner, learn_classes
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
-from bie.penalties.base import Penalty
+from bie.penalties.base import Penalty, Steps
 from bie.seeds import Streams
 
 
@@ -98,19 +100,15 @@ class AdversarialPenalty(Penalty):
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
         return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
 
-    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
-        """By hand where there is a kernel: for so small a network autograd costs as much as the gradient."""
+    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
+        """In one call where there is a kernel."""
         network = self.classifier.network
-        if self.classifier.keep < 1 or not mlp.takes(z_nd, network.vector):
-            super().critic_backward(z_nd, batch_n, noise)
+        has_kernel = self.classifier.keep == 1 and mlp.takes(z_nd, network.vector)
+        if not (has_kernel and isinstance(optimiser, CompiledAdam)):
+            super().learn(z_nd, batch_n, noise, optimiser)
             return
-        z_nd, vector = z_nd.contiguous(), network.vector.detach()
-        logit_nb, hidden, shape = mlp.forward_pass(z_nd, vector, network.widths)
-        size_b = batch_sizes(batch_n, self.n_batches)
-        excess_nb = logit_nb.softmax(-1) - one_hot(batch_n, self.n_batches)
-        by_logit_nb = excess_nb / (size_b * size_b.count_nonzero())[batch_n].unsqueeze(-1)
-        gradients = mlp.backward_pass(z_nd, vector, hidden, shape, by_logit_nb, (False, True))
-        network.vector.grad = gradients[1]
+        learner = Learner(network.vector, network.widths, optimiser)
+        learn_classes(learner, z_nd, batch_n, self.critic_steps)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.

@@ -1,11 +1,22 @@
 """What a penalty is to the training loop."""
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bie.models.noise import Noise
+
+
+class Steps(Protocol):
+    """What an optimiser is to a critic."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+
+    def step(self) -> object:
+        """Change the parameters by their gradients."""
 
 
 class Penalty(nn.Module, ABC):
@@ -59,9 +70,12 @@ class Penalty(nn.Module, ABC):
             Stream of the penalty's own draws.
         """
 
-    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
-        """Give the critic's parameters, which have none, the gradient of `critic_loss`."""
-        torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
+    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
+        """Take the critic's steps on a minibatch, each by the gradient of `critic_loss`."""
+        for _ in range(self.critic_steps):
+            optimiser.zero_grad()
+            torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
+            optimiser.step()
 
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

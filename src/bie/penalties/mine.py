@@ -10,6 +10,8 @@ from torch.func import functional_call
 
 from bie.config import Mine
 from bie.kernels import donsker_varadhan
+from bie.kernels.adam import CompiledAdam
+from bie.kernels.critics import Learner, learn_bound
 from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
@@ -23,7 +25,7 @@ from bie.mutual_information.estimators import (
     nwj_bound,
 )
 from bie.mutual_information.pairs import Critic, batch_inputs, contrasted, shuffled
-from bie.penalties.base import Penalty
+from bie.penalties.base import Penalty, Steps
 from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
 
@@ -81,15 +83,15 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal.detach()))
         return critic_objective(joint_n, marginal, log_average)
 
-    def critic_backward(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
-        """By hand where there is a kernel: for so small a network autograd costs as much as the gradient."""
+    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
+        """In one call where there is a kernel."""
         network = self._compiled(z_nd)
-        if network is None:
-            super().critic_backward(z_nd, batch_n, noise)
+        if network is None or not isinstance(optimiser, CompiledAdam):
+            super().learn(z_nd, batch_n, noise, optimiser)
             return
-        pairs = torch.cat(self._shuffled(z_nd, batch_n, noise), -1)
-        vector, state = network.vector.detach(), self.average.state()
-        network.vector.grad = donsker_varadhan.critic_gradient(pairs, vector, network.widths, state)
+        orders = [noise.permutation(len(batch_n)) for _ in range(self.critic_steps)]
+        learner = Learner(network.vector, network.widths, optimiser)
+        learn_bound(learner, z_nd, batch_n, self.input_bc, orders, self.average.state())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""

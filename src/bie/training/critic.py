@@ -61,7 +61,7 @@ class PenaltyTrainer:
         if not self.penalty.critic_steps:
             return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
         before = [tensor.detach().clone() for tensor in self._tensors]
-        self._train_critic(z_nd.detach(), batch_n)
+        self.penalty.learn(z_nd.detach(), batch_n, self.noise, self.optimiser)
         noise = Replay(self.noise)
         loss, terms = self.penalty.encoder_loss(z_nd, batch_n, noise)
         healthy = _finite(loss, *terms.values()) or not _finite(z_nd.square().sum())  # then it is the model
@@ -85,12 +85,6 @@ class PenaltyTrainer:
         self.slow_down(state["halvings"])
         if self.penalty.critic_steps:
             self.optimiser.load_state_dict(state["optimiser"])
-
-    def _train_critic(self, z_nd: Tensor, batch_n: Tensor) -> None:
-        for _ in range(self.penalty.critic_steps):
-            self.optimiser.zero_grad()
-            self.penalty.critic_backward(z_nd, batch_n, self.noise)
-            self.optimiser.step()
 
     def _go_back(self, before: list[Tensor]) -> None:
         if self.halvings == MOST_HALVINGS:

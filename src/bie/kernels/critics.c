@@ -1,0 +1,120 @@
+/* All steps that a critic takes on one minibatch, in one call: a step by itself takes longer to be called than to be done. */
+#include <stdlib.h>
+
+#include "critics.h"
+#include "elementary.h"
+
+typedef struct { /* a network, and room for its hidden units and gradient */
+    int64_t n_layers, n_parameters, n_outputs;
+    const int64_t *widths;
+    float *parameters, *hidden, *out, *by_out, *gradient;
+} Network;
+
+typedef struct { /* step size and correction of each step, one row each; moments; see adam.c */
+    const float *rates;
+    float *mean, *square, beta1, beta2, eps, decay;
+} Adam;
+
+/* With room for n rows; `memory` is what is to be freed, NULL if there was none. */
+static Network network_of(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, float **memory)
+{
+    Network network = {.n_layers = n_layers, .widths = widths, .parameters = parameters, .n_outputs = n * widths[n_layers]};
+    int64_t n_units = 0;
+    for (int64_t l = 0; l < n_layers; l++) {
+        network.n_parameters += (widths[l] + 1) * widths[l + 1];
+        n_units += widths[l + 1];
+    }
+    *memory = malloc((size_t)(n * n_units + 2 * network.n_outputs + network.n_parameters) * sizeof(float));
+    network.hidden = *memory;
+    network.out = network.hidden + n * n_units;
+    network.by_out = network.out + network.n_outputs;
+    network.gradient = network.by_out + network.n_outputs;
+    return network;
+}
+
+/* Step number t by the gradient of the outputs. Returns 0, or 1 if there is no memory. */
+static int step(int64_t t, int64_t n_steps, int64_t n, Network *network, const float *x, const Adam *by)
+{
+    if (mlp_backward(n, network->n_layers, network->widths, network->parameters, x, network->hidden, network->by_out, NULL,
+                     network->gradient))
+        return 1;
+    const float *gradient = network->gradient;
+    return adam(1, &network->n_parameters, &network->parameters, &gradient, by->mean, by->square, by->rates[t],
+                by->rates[n_steps + t], by->beta1, by->beta2, by->eps, by->decay);
+}
+
+/* Steps of a critic on the gradient of its Donsker-Varadhan objective.
+ *
+ * n, d, c               cells, latent dimensions, columns of a batch as the critic sees it
+ * z (n x d), batch (n)  latent vectors, codes
+ * inputs (batches x c)  what the critic sees of each batch
+ * order (steps x n)     whose batch a cell gets in the independent pairs
+ * parameters, rates, .. the network and its optimiser, both changed
+ * log_rate, ...         of the moving average; see donsker_varadhan.c
+ *
+ * Returns 0, or 1 if there is no memory. */
+int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, const float *z,
+                const int32_t *batch, const float *inputs, const int32_t *order, float *parameters, const float *rates,
+                float *mean, float *square, float beta1, float beta2, float eps, float decay, const float *log_rate,
+                const float *log_decay, int32_t *n_updates, float *log_sum)
+{
+    const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
+    const int64_t width = d + c;
+    float *memory, value, *x = malloc((size_t)(2 * n * width) * sizeof(float));
+    Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
+    int failed = x == NULL || memory == NULL;
+    for (int64_t i = 0; i < 2 * n && !failed; i++) {
+        memcpy(x + i * width, z + i % n * d, (size_t)d * sizeof(float));
+        memcpy(x + i * width + d, inputs + batch[i % n] * c, (size_t)c * sizeof(float));
+    }
+    for (int64_t t = 0; t < n_steps && !failed; t++, order += n) {
+        for (int64_t i = 0; i < n; i++)
+            memcpy(x + (n + i) * width + d, inputs + batch[order[i]] * c, (size_t)c * sizeof(float));
+        failed = mlp_forward(2 * n, n_layers, widths, parameters, x, network.hidden, network.out)
+            || donsker_varadhan(n, network.out, log_rate, log_decay, n_updates, log_sum, &value, network.by_out)
+            || step(t, n_steps, 2 * n, &network, x, &by);
+    }
+    free(memory), free(x);
+    return failed;
+}
+
+/* From logits (n x n_classes) to the gradient of the cross-entropy to the true classes, each class that is present with the same
+ * weight: softmax minus truth, divided by the cells of the class and the number of classes. */
+static void by_logits(int64_t n, int64_t n_classes, const int32_t *class, const double *size, double n_present,
+                      const float *logits, float *by)
+{
+    for (int64_t i = 0; i < n; i++, logits += n_classes, by += n_classes) {
+        float top = logits[0], sum = 0.0f;
+        for (int64_t k = 1; k < n_classes; k++)
+            top = logits[k] > top ? logits[k] : top;
+        for (int64_t k = 0; k < n_classes; k++)
+            sum += by[k] = exp_negative(logits[k] - top);
+        const float weight = (float)(1.0 / (size[class[i]] * n_present));
+        for (int64_t k = 0; k < n_classes; k++)
+            by[k] = weight * (by[k] / sum - (k == class[i] ? 1.0f : 0.0f));
+    }
+}
+
+/* Steps of a classifier of n cells, by their latent vectors z (n x first width), into as many classes as it has outputs. Returns
+ * 0, or 1 if there is no memory. */
+int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int32_t *class,
+                  float *parameters, const float *rates, float *mean, float *square, float beta1, float beta2, float eps,
+                  float decay)
+{
+    const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
+    const int64_t n_classes = widths[n_layers];
+    float *memory;
+    double *size = calloc((size_t)n_classes, sizeof(double)), n_present = 0.0;
+    Network network = network_of(n, n_layers, widths, parameters, &memory);
+    int failed = size == NULL || memory == NULL;
+    for (int64_t i = 0; i < n && !failed; i++)
+        n_present += size[class[i]]++ == 0.0;
+    for (int64_t t = 0; t < n_steps && !failed; t++) {
+        failed = mlp_forward(n, n_layers, widths, parameters, z, network.hidden, network.out);
+        if (!failed)
+            by_logits(n, n_classes, class, size, n_present, network.out, network.by_out);
+        failed = failed || step(t, n_steps, n, &network, z, &by);
+    }
+    free(memory), free(size);
+    return failed;
+}
