@@ -8,15 +8,14 @@
  *
  * A non-zero count x has the log-probability logsigmoid(-pi) + log NB(0) plus what it pays, the ratio of NB(x) to NB(0):
  * x ln(mu / (theta w)) + ln(Gamma(x + theta) / (Gamma(theta) x!)). Cells are taken CHUNK at a time, which vectorises; where
- * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns.
+ * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns. PANEL and CHUNK are
+ * those of heads.h.
  */
 #include <math.h>
 
 #include "elementary.h"
 
 #define EPS 1e-8f
-#define PANEL 48 /* genes whose outputs of the heads are used while they are in a near cache; whole bands of a product */
-#define CHUNK 32 /* cells; whole vectors of any width */
 #define BLOCK 256 /* large counts that are taken together */
 #define N_FACTORIALS 256
 #define SMALL 16 /* counts up to here are most of all, and have their gamma functions in a table */

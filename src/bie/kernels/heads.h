@@ -1,0 +1,116 @@
+/* The two linear layers at the end of the decoder, PANEL genes at a time, forward and backward; and pieces of a memory that is
+ * kept between calls.
+ */
+#include <stdlib.h>
+
+#include "matmul.h"
+
+#define LINE 64 /* bytes of a line of a cache */
+#define PANEL 48 /* genes whose outputs are used while they are in a near cache; whole bands of a product */
+#define CHUNK 32 /* cells; whole vectors of any width */
+
+typedef struct { /* last hidden layer of n cells with k units, both also rounded up, and the derivatives by it */
+    int64_t n, n_cells, k, n_units;
+    float *columns, *rows, *by; /* n_units x n_cells, the two others n_cells x n_units */
+    float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
+} Hidden;
+
+typedef struct { /* a linear layer, its weights gene by gene, and where the derivatives go */
+    const float *weight, *bias;
+    float *by_weight, *by_bias;
+} Head;
+
+static void *piece(char **memory, size_t size)
+{
+    char *begin = *memory;
+    *memory += (size + LINE - 1) / LINE * LINE;
+    return begin;
+}
+
+static int64_t panels(int64_t g) { return (g + PANEL - 1) / PANEL; }
+
+static int64_t width_of(int64_t panel, int64_t g) { return smaller(PANEL, g - panel * PANEL); }
+
+static float *floats(char **memory, int64_t n) { return piece(memory, (size_t)n * sizeof(float)); }
+
+static double *doubles(char **memory, int64_t n) { return piece(memory, (size_t)n * sizeof(double)); }
+
+/* For pieces of so many bytes in all, up to 32 of them. It is kept for the next call: fresh memory would be cleared by the
+ * system page by page. */
+static char *memory_for(size_t size)
+{
+    static _Thread_local char *memory;
+    static _Thread_local size_t room;
+    if (room < size) {
+        free(memory);
+        memory = aligned_alloc(LINE, (size + 33 * LINE) / LINE * LINE);
+        room = memory ? size : 0;
+    }
+    return memory;
+}
+
+static size_t memory_of_hidden(int64_t n_cells, int64_t n_units)
+{
+    return (size_t)((3 * n_cells + 2 * PANEL) * n_units) * sizeof(float);
+}
+
+/* rows x k to n_rows x n_units, filled up with zeros. */
+static void widen(int64_t rows, int64_t k, const float *from, int64_t n_rows, int64_t n_units, float *to)
+{
+    memset(to, 0, (size_t)(n_rows * n_units) * sizeof(float));
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
+}
+
+static Hidden hidden_of(int64_t n, int64_t k, const float *h, char **memory)
+{
+    const int64_t n_cells = rounded_up(n, CHUNK), n_units = rounded_up(k, LANES);
+    Hidden hidden = {n, n_cells, k, n_units, floats(memory, n_units * n_cells), floats(memory, n_cells * n_units),
+                     floats(memory, n_cells * n_units), floats(memory, PANEL * n_units), floats(memory, PANEL * n_units)};
+    widen(n, k, h, n_cells, n_units, hidden.rows);
+    for (int64_t p = 0; p < n_units; p++)
+        for (int64_t i = 0; i < n_cells; i++)
+            hidden.columns[p * n_cells + i] = hidden.rows[i * n_units + p];
+    memset(hidden.by, 0, (size_t)(n_cells * n_units) * sizeof(float));
+    return hidden;
+}
+
+/* Weights of the panel of `width` genes from `first` on, PANEL x n_units: where they are, or rounded up. */
+static const float *weights(const Hidden *hidden, const Head *head, int64_t first, int64_t width)
+{
+    const float *weight = head->weight + first * hidden->k;
+    if (width == PANEL && hidden->k == hidden->n_units)
+        return weight;
+    widen(width, hidden->k, weight, PANEL, hidden->n_units, hidden->panel);
+    return hidden->panel;
+}
+
+/* Logits of a panel, PANEL x n_cells. */
+static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out)
+{
+    const int64_t k = hidden->n_units, n = hidden->n_cells;
+    block(PANEL / ROWS, n, k, weights(hidden, head, first, width), ROWS * k, k, 1, hidden->columns, n, 0, out, n);
+    for (int64_t j = 0; j < width; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            out[j * n + i] += head->bias[first + j];
+}
+
+/* Derivatives by weights and bias of a panel, and by the hidden layer, to which they are added, from those by its logits. */
+static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by)
+{
+    const int64_t k = hidden->n_units, n = hidden->n_cells, direct = width == PANEL && hidden->k == k;
+    float *by_weight = head->by_weight + first * hidden->k, *out = direct ? by_weight : hidden->by_panel;
+    memset(by + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
+    for (int64_t j = 0; j < width; j++) {
+        float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < n; i++)
+            sum += by[j * n + i];
+        head->by_bias[first + j] = sum;
+    }
+    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, k, 0, out, k);
+    for (int64_t j = 0; j < width && !direct; j++)
+        memcpy(by_weight + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
+}
