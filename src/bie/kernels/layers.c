@@ -5,41 +5,6 @@
 #include "elementary.h"
 #include "matmul.h"
 
-typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
-    const float *data;
-    int64_t by_row, by_column;
-} Matrix;
-
-static int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * rounded_up(n, LANES) + k * ROWS; }
-
-/* out (m x n, rows `stride` apart) = left (m x k) @ right (k x n), on top of what is there if asked. */
-static void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, int add, float *out, int64_t stride,
-                    float *memory)
-{
-    const int64_t width = rounded_up(n, LANES);
-    float *columns = memory, *rows = columns + k * width, *part = rows + k * ROWS;
-    if (width > n)
-        memset(columns, 0, (size_t)(k * width) * sizeof(float));
-    for (int64_t p = 0; p < k; p++)
-        if (right.by_column == 1)
-            memcpy(columns + p * width, right.data + p * right.by_row, (size_t)n * sizeof(float));
-        else
-            for (int64_t j = 0; j < n; j++)
-                columns[p * width + j] = right.data[p * right.by_row + j * right.by_column];
-    for (int64_t i = 0; i < m; i += ROWS) {
-        const int64_t height = smaller(ROWS, m - i);
-        pack_bands(height, k, left.data + i * left.by_row, left.by_row, left.by_column, rows);
-        if (width == n && height == ROWS) {
-            block(1, width, k, rows, 0, 1, ROWS, columns, width, add, out + i * stride, stride);
-            continue;
-        }
-        block(1, width, k, rows, 0, 1, ROWS, columns, width, 0, part, width);
-        for (int64_t r = 0; r < height; r++)
-            for (int64_t j = 0; j < n; j++)
-                out[(i + r) * stride + j] = part[r * width + j] + (add ? out[(i + r) * stride + j] : 0.0f);
-    }
-}
-
 /* out (m x n) = left (m x k) @ right (k x n), where element (i, p) of left is at left[i * left_row + p * left_column],
  * likewise of right; on top of what is there if asked. Returns 0, or 1 if there is no memory. */
 int matmul(int64_t m, int64_t n, int64_t k, const float *left, int64_t left_row, int64_t left_column,

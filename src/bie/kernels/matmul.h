@@ -86,3 +86,47 @@ static inline void pack_bands(int64_t m, int64_t k, const float *data, int64_t b
                 packed[p * ROWS + i] = data[(first + i) * by_row + p * by_column];
     }
 }
+
+typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
+    const float *data;
+    int64_t by_row, by_column;
+} Matrix;
+
+static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * rounded_up(n, LANES) + k * ROWS; }
+
+/* n columns of a matrix with k rows, as k x width, filled up with zeros. */
+static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t width, float *packed)
+{
+    if (width > n)
+        memset(packed, 0, (size_t)(k * width) * sizeof(float));
+    for (int64_t p = 0; p < k; p++)
+        if (from.by_column == 1)
+            memcpy(packed + p * width, from.data + p * from.by_row, (size_t)n * sizeof(float));
+        else
+            for (int64_t j = 0; j < n; j++)
+                packed[p * width + j] = from.data[p * from.by_row + j * from.by_column];
+}
+
+/* out (m x n, rows `stride` apart) = left (m x k) @ right (k x n), on top of what is there if asked. Operands are copied where
+ * they are not as `tile` wants them only: into `memory`, memory_of_product(n, k) floats. */
+static inline void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, int add, float *out, int64_t stride,
+                           float *memory)
+{
+    const int64_t width = rounded_up(n, LANES), whole = width == n ? m / ROWS : 0;
+    float *rows = memory + k * width, *part = rows + k * ROWS;
+    const float *columns = memory;
+    int64_t columns_stride = width;
+    if (right.by_column == 1 && width == n)
+        columns = right.data, columns_stride = right.by_row;
+    else
+        pack_columns(n, k, right, width, memory);
+    block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride);
+    for (int64_t i = whole * ROWS; i < m; i += ROWS) {
+        const int64_t height = smaller(ROWS, m - i);
+        pack_bands(height, k, left.data + i * left.by_row, left.by_row, left.by_column, rows);
+        block(1, width, k, rows, 0, 1, ROWS, columns, columns_stride, 0, part, width);
+        for (int64_t r = 0; r < height; r++)
+            for (int64_t j = 0; j < n; j++)
+                out[(i + r) * stride + j] = part[r * width + j] + (add ? out[(i + r) * stride + j] : 0.0f);
+    }
+}

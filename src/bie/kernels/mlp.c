@@ -2,36 +2,15 @@
  *
  * n rows; layer l has widths[l] inputs and widths[l + 1] outputs. `parameters` has its weight, inputs x outputs,
  * and its bias, then those of the next layer; `hidden` the outputs of all layers but the last, one after the
- * other. At the sizes of critics all stays in the second cache, so that no more is copied than one panel of the
- * right-hand matrix.
+ * other.
  */
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "elementary.h"
+#include "matmul.h"
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define ROWS 8
-#elif defined(__AVX__)
-#define LANES 8
-#define ROWS 6
-#else
-#define LANES 4
-#define ROWS 8
-#endif
-#define PANEL (2 * LANES) /* ROWS * 2 sums, 2 inputs and a factor fit into the registers */
-#define NARROW 4          /* up to so many outputs of a layer, a panel would hold nothing but zeros */
+#define NARROW 4 /* up to so many outputs of a layer, a tile would hold nothing but zeros */
 
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
-    const float *data;
-    int64_t by_row, by_column;
-} Matrix;
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t widest(int64_t n_layers, const int64_t *widths)
@@ -40,72 +19,6 @@ static int64_t widest(int64_t n_layers, const int64_t *widths)
     for (int64_t l = 0; l <= n_layers; l++)
         width = larger(width, widths[l]);
     return width;
-}
-
-/* `width` columns of a matrix from `first` on, as k x PANEL filled up with zeros. */
-static void pack(Matrix right, int64_t k, int64_t first, int64_t width, float *packed)
-{
-    if (width < PANEL)
-        memset(packed, 0, (size_t)(k * PANEL) * sizeof(float));
-    const float *data = right.data + first * right.by_column;
-    if (right.by_column == 1)
-        for (int64_t p = 0; p < k; p++)
-            memcpy(packed + p * PANEL, data + p * right.by_row, (size_t)width * sizeof(float));
-    else
-        for (int64_t j = 0; j < width; j++)
-            for (int64_t p = 0; p < k; p++)
-                packed[p * PANEL + j] = data[p * right.by_row + j * right.by_column];
-}
-
-/* `height` rows of the product with a packed panel, on top of `start`; `width` columns are kept. */
-INLINE void tile(int64_t k, const float *left, int64_t by_row, int64_t by_column, int64_t height,
-                 const float *right, const float *start, int64_t width, float *out, int64_t stride)
-{
-    Vector sum[ROWS][2];
-    const float *row[ROWS];
-    const Vector *begin = (const Vector *)start;
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; i++) {
-        sum[i][0] = begin[0], sum[i][1] = begin[1];
-        row[i] = left + (i < height ? i : height - 1) * by_row;
-    }
-    for (int64_t p = 0; p < k; p++, right += PANEL) {
-        const Vector *panel = (const Vector *)right, a = panel[0], b = panel[1];
-#pragma GCC unroll 8 /* else the sums would live in memory */
-        for (int i = 0; i < ROWS; i++) {
-            const float factor = row[i][p * by_column];
-            sum[i][0] += factor * a;
-            sum[i][1] += factor * b;
-        }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; i++)
-        if (i < height && width == PANEL)
-            memcpy(out + i * stride, sum[i], PANEL * sizeof(float));
-        else if (i < height)
-            memcpy(out + i * stride, sum[i], (size_t)width * sizeof(float));
-}
-
-/* out (m x n) = left (m x k) @ right (k x n) + bias (n, or NULL); `memory` holds (k + 1) x PANEL. */
-static void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, const float *bias, float *out,
-                    float *memory)
-{
-    float *start = memory, *packed = memory + PANEL;
-    for (int64_t j = 0; j < n; j += PANEL) {
-        const int64_t width = smaller(PANEL, n - j);
-        memset(start, 0, PANEL * sizeof(float));
-        if (bias)
-            memcpy(start, bias + j, (size_t)width * sizeof(float));
-        pack(right, k, j, width, packed);
-        for (int64_t i = 0; i < m; i += ROWS) {
-            const float *first = left.data + i * left.by_row;
-            const int64_t height = smaller(ROWS, m - i);
-            if (left.by_column == 1)
-                tile(k, first, left.by_row, 1, height, packed, start, width, out + i * n + j, n);
-            else
-                tile(k, first, 1, left.by_column, height, packed, start, width, out + i * n + j, n);
-        }
-    }
 }
 
 /* rows x columns to columns x rows. */
@@ -137,7 +50,9 @@ static void linear(int64_t n, int64_t n_in, int64_t n_out, const float *x, const
                    const float *bias, float *out, float *memory)
 {
     if (n_out > NARROW) {
-        product(n, n_out, n_in, (Matrix){x, n_in, 1}, (Matrix){weight, n_out, 1}, bias, out, memory);
+        for (int64_t i = 0; i < n; i++)
+            memcpy(out + i * n_out, bias, (size_t)n_out * sizeof(float));
+        product(n, n_out, n_in, (Matrix){x, n_in, 1}, (Matrix){weight, n_out, 1}, 1, out, n_out, memory);
         return;
     }
     transpose(n_in, n_out, weight, memory);
@@ -154,7 +69,7 @@ static void by_parameters_of(int64_t n, int64_t n_in, int64_t n_out, const float
     for (int64_t i = 0; i < n; i++)
         add(n_out, 1.0f, by_out + i * n_out, by_bias);
     if (n_out > NARROW) {
-        product(n_in, n_out, n, (Matrix){x, 1, n_in}, (Matrix){by_out, n_out, 1}, NULL, by_weight, memory);
+        product(n_in, n_out, n, (Matrix){x, 1, n_in}, (Matrix){by_out, n_out, 1}, 0, by_weight, n_out, memory);
         return;
     }
     memset(memory, 0, (size_t)(n_in * n_out) * sizeof(float));
@@ -169,7 +84,7 @@ static void by_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *wei
                         float *by_x, float *memory)
 {
     if (n_out > NARROW) {
-        product(n, n_in, n_out, (Matrix){by_out, n_out, 1}, (Matrix){weight, 1, n_out}, NULL, by_x, memory);
+        product(n, n_in, n_out, (Matrix){by_out, n_out, 1}, (Matrix){weight, 1, n_out}, 0, by_x, n_in, memory);
         return;
     }
     transpose(n_in, n_out, weight, memory);
@@ -198,7 +113,8 @@ static void through_elu(int64_t n, const float *restrict h, float *restrict by)
 int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
                 float *hidden, float *out)
 {
-    float *memory = malloc((size_t)((widest(n_layers, widths) + 1) * PANEL) * sizeof(float));
+    const int64_t width = widest(n_layers, widths);
+    float *memory = malloc((size_t)memory_of_product(width, width) * sizeof(float));
     if (memory == NULL)
         return 1;
     for (int64_t l = 0; l < n_layers; l++) {
@@ -218,7 +134,7 @@ int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float 
 int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
                  const float *hidden, const float *by_out, float *by_x, float *by_parameters)
 {
-    const int64_t width = widest(n_layers, widths), packed = (larger(n, width) + 1) * PANEL;
+    const int64_t width = widest(n_layers, widths), packed = memory_of_product(width, larger(n, width));
     float *memory = malloc((size_t)(packed + 2 * n * width) * sizeof(float));
     if (memory == NULL)
         return 1;
