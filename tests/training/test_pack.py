@@ -94,7 +94,8 @@ def test_deep_networks(deep: str, configurations: Configurations) -> None:
 
 
 def test_critics_go_back_each_for_itself(configurations: Configurations) -> None:
-    typed = ("model=scvi_mine", "mine.estimator=nwj", "mine.lr=1e-3,3", "seed=0,1", "train.batch_size=128")
+    critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3"
+    typed = ("model=scvi_mine", *critic, "seed=0,1", "train.batch_size=128")
     (packed, cells), (solo, _) = members(configurations, *typed), members(configurations, *typed)
     halvings = []
     for one, fitted, other in zip(packed, fit_pack(packed, cells), solo, strict=True):
