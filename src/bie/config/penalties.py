@@ -20,7 +20,7 @@ class Mine(PenaltySection):
     n_hidden: Count
     n_layers: Count
     batch_input: Literal["onehot", "raw"]
-    latent: Literal["annealed", "mean", "sample"]
+    latent: Literal["mean", "sample"]
     critic_training: Literal["adam", "none"]
     estimator: Literal["dv", "nwj", "infonce"]
     lr: Positive

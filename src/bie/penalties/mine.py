@@ -38,13 +38,10 @@ BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
 class MinePenalty(Penalty):
     """``scale * max(0, bound on I(z; batch))``, and nothing in the first `warm_start` epochs.
 
-    What carries the batch to those who use an embedding are the posterior means, and they can tell more of it
-    than a sample, which hides a shift that is small beside its noise. But batches that the encoder has moved
-    apart overlap in the samples alone, and where they do not, the critic is always right and its bound flat.
-    Hence ``latent=annealed``: samples at first, means in the end, and between them samples with ever less of
-    their noise. The critic gets these standardised: the mutual information is that of any scale, and
-    dimensions of small variance are seen as well as the others. ``sample`` and ``mean`` are the two ends,
-    samples as they are and means standardised.
+    What carries the batch to those who use an embedding are the posterior means (``latent=mean``), and they
+    can tell more of it than a sample (``latent=sample``), which hides a shift that is small beside its noise.
+    Nor is there noise that would give their scale a meaning, so that the critic gets them standardised: the
+    mutual information is that of any scale, and dimensions of small variance are seen as well as the others.
 
     Pairs that belong together are the cells of a minibatch. Independent pairs are the same latent vectors
     with the batches in random order, for ``infonce`` each latent vector with the batches of all cells
@@ -67,7 +64,7 @@ class MinePenalty(Penalty):
     def __init__(self, settings: Mine, n_latent: int, n_batches: int, init: torch.Generator) -> None:
         super().__init__()
         self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
-        self.latent = settings.latent
+        self.of_means = settings.latent == "mean"
         self.warm_start, self.bound = settings.warm_start, BOUNDS[settings.estimator]
         self.register_buffer("input_bc", batch_inputs(n_batches, settings.batch_input), persistent=False)
         columns = n_latent, self.input_bc.shape[-1]
@@ -75,11 +72,8 @@ class MinePenalty(Penalty):
         self.average = LogMovingAverage(settings.ema)
 
     def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
-        """Samples, or what is between them and the means, standardised over the cells of the minibatch."""
-        if self.latent == "sample":
-            return z_nd
-        share = self.progress if self.latent == "annealed" else 1.0
-        return standardised(torch.lerp(z_nd, mean_nd, share))
+        """Samples, or the means standardised over the cells of the minibatch."""
+        return standardised(mean_nd) if self.of_means else z_nd
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Minus the bound; for ``dv`` by the gradient that minibatches do not bias."""
