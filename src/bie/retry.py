@@ -95,10 +95,11 @@ def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
 
 def _launch(order: "Order") -> int:
     from bie.cluster.launch import launch
-    from bie.sweep.request import needs_workers
+    from bie.sweep.request import check_device, needs_workers
     from bie.sweep.server import single_threaded, warm_up
 
     single_threaded()
+    check_device(order.settings)
     return launch(order, warm_up() if needs_workers(order.settings) else None)
 
 

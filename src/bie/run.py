@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie.errors import BadInput, guarded
-from bie.sweep.request import needs_workers, one_run_here, parser, tree_of, understand
+from bie.sweep.request import check_device, needs_workers, one_run_here, parser, tree_of, understand
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -27,7 +27,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie import devices
     from bie.sweep.server import single_threaded, warm_up
 
     single_threaded()
@@ -37,8 +36,7 @@ def _run(options: argparse.Namespace, typed: list[str]) -> int:
         return _print_config(expansion)
     if expansion.swept and not options.multirun:
         raise BadInput("this is a sweep, more than one run: add -m (python -m bie.run -m ...)")
-    if expansion.settings.hydra.launcher.kind == "local":
-        devices.check(expansion.settings.device)  # before the cells are read
+    check_device(expansion.settings)  # before the cells are read
     if not needs_workers(expansion.settings):
         context = None
     elif context is None:

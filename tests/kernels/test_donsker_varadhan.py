@@ -35,9 +35,3 @@ def test_what_is_not_finite_is_not_hidden(bad: float, where: int) -> None:
     score_2n = scores().detach()
     score_2n[where] = bad
     assert not donsker_varadhan.bound(score_2n).isfinite()
-
-
-def test_other_scores_take_the_plain_path() -> None:
-    assert donsker_varadhan.takes(scores())
-    assert not donsker_varadhan.takes(scores().double())
-    assert not donsker_varadhan.takes(scores().expand(2, -1))

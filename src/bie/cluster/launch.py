@@ -10,7 +10,6 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from bie import devices
 from bie.cluster.canary import n_canary_tasks
 from bie.cluster.cut import Cut, cut, mean_seconds
 from bie.cluster.follow import follow
@@ -74,7 +73,6 @@ def launch(order: Order, context: ForkServerContext | None) -> int:
     launcher = order.settings.hydra.launcher
     if not isinstance(launcher, Local):
         return _away(order)
-    devices.check(order.settings.device)
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     folder = _open(order, lambda _: 0)

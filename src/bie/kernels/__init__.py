@@ -14,8 +14,8 @@ fast                 what it does                    defined by
 ===================  ==============================  ==========================================
 
 The first two take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
-where `is_active`; the others where `is_active` and all is in single precision on the CPU. Nothing here holds
-state besides the loaded library.
+where `is_active`; the others where `is_active` and all is in single precision on the CPU. What is held is
+the loaded library and memory for the next call.
 """
 
 from bie.kernels.native import is_active, status

@@ -44,8 +44,8 @@ class CompiledAdam:
         """Step sizes and corrections of the second moment of the next steps, which count as taken."""
         steps = range(self.n_steps + 1, self.n_steps + n_steps + 1)
         self.n_steps += n_steps
-        sizes = [self.lr / (1 - self.beta1**step) for step in steps]
-        return sizes, [math.sqrt(1 - self.beta2**step) for step in steps]
+        step_sizes = [self.lr / (1 - self.beta1**step) for step in steps]
+        return step_sizes, [math.sqrt(1 - self.beta2**step) for step in steps]
 
     def state_dict(self) -> dict[str, Any]:
         """Moments, in the order of the parameters' entries whatever their memory layout; number of steps."""

@@ -29,7 +29,7 @@ class SparseCounts:
     indptr, indices
         int32, (n + 1,) and (n_values,): where each row begins, and the columns, ascending within a row.
     values
-        float32, (n_values,).
+        float32, (n_values,): counts, whole numbers from 1, or what is made of them.
     n_columns
         Genes, g.
     columns

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.donsker_varadhan import Average
+from bie.kernels.mlp import check_width
 from bie.kernels.native import call, sizes
 
 
@@ -41,7 +42,7 @@ def learn_bound(
         Updated by the scores of each step.
     """
     shape = len(orders), *z_nd.shape, input_bc.shape[1]
-    _check(learner, z_nd.shape[1] + input_bc.shape[1])
+    check_width(z_nd.shape[1] + input_bc.shape[1], learner.widths)
     order = torch.stack([*orders]).int()
     given = z_nd.contiguous(), batch_n.int(), input_bc, order
     call("learn_bound", *shape, *_network(learner), *given, *_optimiser(learner, len(orders)), *average)
@@ -49,14 +50,9 @@ def learn_bound(
 
 def learn_classes(learner: Learner, z_nd: Tensor, class_n: Tensor, n_steps: int) -> None:
     """Steps on the gradient of the cross-entropy to the true classes, all of which count equally."""
-    _check(learner, z_nd.shape[1])
+    check_width(z_nd.shape[1], learner.widths)
     given = z_nd.contiguous(), class_n.int()
     call("learn_classes", n_steps, len(z_nd), *_network(learner), *given, *_optimiser(learner, n_steps))
-
-
-def _check(learner: Learner, n_columns: int) -> None:
-    if n_columns != learner.widths[0]:
-        raise ValueError(f"{n_columns} columns for a network of {learner.widths[0]} inputs")
 
 
 def _network(learner: Learner) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from bie.kernels.native import call, fits, is_active
+from bie.kernels.native import call
 
 
 class Average(NamedTuple):
@@ -17,11 +17,6 @@ class Average(NamedTuple):
     log_decay: Tensor
     n_updates: Tensor
     log_sum: Tensor
-
-
-def takes(score_2n: Tensor) -> bool:
-    """Whether the kernel is there and made for these scores."""
-    return is_active() and score_2n.ndim == 1 and fits(score_2n)
 
 
 def bound(score_2n: Tensor) -> Tensor:

@@ -49,14 +49,20 @@ static Genes prepare(int64_t g, int64_t n, const float *given_theta, char **memo
     return genes;
 }
 
+/* largest (n) of `rows` rows of n numbers. */
+static void largest_of(int64_t n, int64_t rows, const float *restrict x, float *restrict largest)
+{
+    memcpy(largest, x, (size_t)n * sizeof(float));
+    for (int64_t j = 1; j < rows; j++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            largest[i] = x[j * n + i] > largest[i] ? x[j * n + i] : largest[i];
+}
+
 /* From the logits of a panel to exponentials relative to the largest of each cell; that, and their sum. */
 static void exponentials(int64_t n, int64_t width, float *restrict logits, float *restrict top, float *restrict sum)
 {
-    memcpy(top, logits, (size_t)n * sizeof(float));
-    for (int64_t j = 1; j < width; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            top[i] = logits[j * n + i] > top[i] ? logits[j * n + i] : top[i];
+    largest_of(n, width, logits, top);
     memset(sum, 0, (size_t)n * sizeof(float));
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
@@ -72,11 +78,7 @@ static void normalise(int64_t n, int64_t n_panels, const float *part, float *lar
 {
     float *top = softmax->factor;
     double *sum = softmax->sum;
-    memcpy(largest, top, (size_t)n * sizeof(float));
-    for (int64_t j = 1; j < n_panels; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            largest[i] = top[j * n + i] > largest[i] ? top[j * n + i] : largest[i];
+    largest_of(n, n_panels, top, largest);
     memset(sum, 0, (size_t)n * sizeof(double));
     for (int64_t j = 0; j < n_panels; j++)
 #pragma omp simd

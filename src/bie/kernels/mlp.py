@@ -3,7 +3,6 @@
 A critic is so small that the dozens of operations of torch in a step cost more than the arithmetic in them.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -66,46 +65,31 @@ def layers(parameters: Tensor, widths: tuple[int, ...]) -> list[tuple[Tensor, Te
     return views
 
 
-Sizes = tuple[int, int, Any]
+def check_width(n_columns: int, widths: tuple[int, ...]) -> None:
+    """Raise `ValueError` if inputs have another number of columns than a network takes.
 
-
-def forward_pass(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> tuple[Tensor, Tensor, Sizes]:
-    """Output, hidden units and sizes, for `backward_pass`; of a contiguous matrix and vector.
-
-    Raises
-    ------
-    ValueError
-        The matrix has another number of columns than the network has inputs; a kernel would read beyond it.
+    A kernel would read beyond them.
     """
-    n = len(x)
-    if x.shape[1] != widths[0]:
-        raise ValueError(f"{x.shape[1]} columns for a network of {widths[0]} inputs")
-    output, hidden = x.new_empty(n, widths[-1]), x.new_empty(n * sum(widths[1:-1]))
-    shape = n, len(widths) - 1, sizes(widths)
-    call("mlp_forward", *shape, parameters, x, hidden, output)
-    return output, hidden, shape
-
-
-def backward_pass(
-    x: Tensor, parameters: Tensor, hidden: Tensor, shape: Sizes, by_output: Tensor, wanted: Sequence[bool]
-) -> list[Tensor | None]:
-    """Gradients by `x` and by the parameters, None for one that is not wanted."""
-    by = [torch.empty_like(t) if want else None for t, want in zip((x, parameters), wanted, strict=True)]
-    call("mlp_backward", *shape, parameters, x, hidden, by_output, *by)
-    return by
+    if n_columns != widths[0]:
+        raise ValueError(f"{n_columns} columns for a network of {widths[0]} inputs")
 
 
 class _Mlp(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
-        x, parameters = x.contiguous(), parameters.contiguous()
-        output, hidden, ctx.shape = forward_pass(x, parameters, widths)
+        x, parameters, n = x.contiguous(), parameters.contiguous(), len(x)
+        check_width(x.shape[1], widths)
+        output, hidden = x.new_empty(n, widths[-1]), x.new_empty(n * sum(widths[1:-1]))
+        ctx.shape = n, len(widths) - 1, sizes(widths)
+        call("mlp_forward", *ctx.shape, parameters, x, hidden, output)
         ctx.save_for_backward(x, parameters, hidden)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[:2]
         x, parameters, hidden = ctx.saved_tensors
-        return *backward_pass(x, parameters, hidden, ctx.shape, by_output.contiguous(), wanted), None
+        wanted = zip((x, parameters), ctx.needs_input_grad, strict=False)
+        by = [torch.empty_like(tensor) if needed else None for tensor, needed in wanted]
+        call("mlp_backward", *ctx.shape, parameters, x, hidden, by_output.contiguous(), *by)
+        return *by, None

@@ -71,6 +71,14 @@ def tree_of(expansion: "Expansion") -> Tree:
     return Tree(settings.outputs / settings.version / settings.study.name)
 
 
+def check_device(settings: "Settings") -> None:
+    """Raise `BadInput` if the runs are to be on a GPU of this machine, and there is none."""
+    from bie import devices
+
+    if settings.hydra.launcher.kind == "local":
+        devices.check(settings.device)
+
+
 def needs_workers(settings: "Settings") -> bool:
     """Whether the command itself runs things, in worker processes."""
     launcher = settings.hydra.launcher

@@ -46,18 +46,20 @@ class PenaltyTrainer:
         """Tell the penalty how far the training is."""
         self.penalty.epoch, self.penalty.progress = epoch, epoch / self.epochs
 
-    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
-        """See `bie.penalties.base.Penalty.sees`."""
-        return self.penalty.sees(z_nd, mean_nd)
-
-    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Train the critic on the detached latent vectors of a minibatch, then ask for the encoder's loss.
+
+        Parameters
+        ----------
+        z_nd, mean_nd, batch_n
+            Samples and means of the cells' latent distributions, batch codes.
 
         Raises
         ------
         RunFailed
             Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
         """
+        z_nd = self.penalty.sees(z_nd, mean_nd)
         if not self.penalty.critic_steps:
             return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
         before = [tensor.detach().clone() for tensor in self._tensors]

@@ -192,10 +192,7 @@ def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Stre
 class Term(Protocol):
     """What a penalty is to a step: its critic learns, then it gives its loss and terms for the history."""
 
-    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
-        """See `bie.penalties.base.Penalty.sees`."""
-
-    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See `bie.training.critic.PenaltyTrainer.term`."""
 
 
@@ -216,7 +213,7 @@ def total(
     parts = mean_parts(terms)
     loss = parts["reconstruction"] + parts["kl_library"] + kl
     if penalty:
-        penalty_loss, penalty_parts = penalty.term(penalty.sees(terms.z_nd, terms.mean_nd), batch_n)
+        penalty_loss, penalty_parts = penalty.term(terms.z_nd, terms.mean_nd, batch_n)
         loss, parts = loss + penalty_loss, parts | penalty_parts
     return loss, parts | {"loss": loss}
 

@@ -9,16 +9,11 @@ from torch import Tensor
 from bie import kernels
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.native import fits
+from bie.penalties.base import Steps
 
 
-class Optimiser(Protocol):
+class Optimiser(Steps, Protocol):
     """What the training loop asks for."""
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-
-    def step(self) -> object:
-        """Change the parameters by their gradients."""
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and number of steps."""

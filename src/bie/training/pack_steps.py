@@ -186,12 +186,9 @@ class PackPenalty:
         penalty = self._penalty()
         penalty.epoch, penalty.progress = epoch, epoch / epochs
 
-    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
-        """See `bie.penalties.base.Penalty.sees`."""
-        return self._penalty().sees(z_nd, mean_nd)
-
-    def term(self, z_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Train the critics on the detached latent vectors of the minibatches; then the encoders' losses."""
+        z_nd = self._penalty().sees(z_nd, mean_nd)
         if not self.learns:
             return self._penalty().encoder_loss(z_nd, batch_n, self.noise)
         before, still = self.critics.copy(), z_nd.detach()
