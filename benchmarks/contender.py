@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
@@ -73,11 +74,25 @@ def scvi_tools(path: str) -> None:
 
 def bie(path: str, overrides: list[str]) -> None:
     import torch
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
 
     import bie
     from bie import kernels
+
+    torch.set_num_threads(1)
+    watch, train = Stopwatch(), training(path, overrides)
+    version = f"bie {bie.__version__}, torch {torch.__version__}, kernels: {kernels.status()}"
+    for epoch in range(10_000):
+        watch.wait()
+        train(epoch)
+        watch.tell(version=version)
+
+
+def training(path: str, overrides: list[str]) -> Callable[[int], int]:
+    """Trains an epoch of bie's model, counted from 0, and says how many steps it had."""
+    import torch
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
     from bie.config import RunConfig
     from bie.data.load import load
     from bie.data.split import monte_carlo_split
@@ -87,8 +102,6 @@ def bie(path: str, overrides: list[str]) -> None:
     from bie.training.batches import minibatch, minibatches
     from bie.training.fit import Trainer
 
-    torch.set_num_threads(1)
-    watch = Stopwatch()
     fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
     with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
         values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
@@ -99,12 +112,13 @@ def bie(path: str, overrides: list[str]) -> None:
     model = Scvi(cells.n_genes, cells.n_batches, config.model, *moments, streams.torch("init"))
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
     trainer, order = Trainer(model, penalty, config.train, streams), streams.numpy("minibatch")
-    version = f"bie {bie.__version__}, torch {torch.__version__}, kernels: {kernels.status()}"
-    for epoch in range(10_000):
-        watch.wait()
-        rows = minibatches(train, config.train.batch_size, order)
-        trainer.epoch((minibatch(cells, part) for part in rows), epoch)
-        watch.tell(version=version)
+
+    def epoch(number: int) -> int:
+        rows = list(minibatches(train, config.train.batch_size, order))
+        trainer.epoch((minibatch(cells, part) for part in rows), number)
+        return len(rows)
+
+    return epoch
 
 
 if __name__ == "__main__":

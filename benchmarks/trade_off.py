@@ -1,7 +1,7 @@
 """The trade-off of a penalty as a curve: what its scale takes out of the batch, and what that costs.
 
     python -m bie.run -m study=trade_off dataset=...
-    python -m benchmarks.trade_off outputs/v1/trade_off --figure docs/trade_off.svg
+    python -m benchmarks.trade_off outputs/v1/trade_off --figure docs/trade_off.svg [--dataset NAME]
 
 A panel for each metric of test cells against the probe's F1; a line for each model, along its scales, through
 the means over the seeds, which are the small dots. Reconstruction is what it is above that of plain scVI on
@@ -34,8 +34,13 @@ def main() -> None:
     )
     parser.add_argument("tree", type=Path)
     parser.add_argument("--figure", type=Path, required=True)
+    parser.add_argument("--dataset", help="of several in the tree")
     arguments = parser.parse_args()
     runs = read(arguments.tree)
+    if len(names := {name for name, _, _ in runs}) > 1 or arguments.dataset:
+        if arguments.dataset not in names:
+            parser.error(f"--dataset: one of {', '.join(sorted(names))}")
+        runs = {key: records for key, records in runs.items() if key[0] == arguments.dataset}
     figure, axes = panels(len(PANELS))
     for axis, metric in zip(axes, PANELS, strict=True):
         draw(axis, runs, metric)
