@@ -99,7 +99,7 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     from bie.models.scvi import Scvi
     from bie.penalties import build_penalty
     from bie.seeds import Streams
-    from bie.training.batches import minibatch, minibatches
+    from bie.training.batches import minibatches
     from bie.training.fit import Trainer
 
     fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
@@ -115,7 +115,7 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
 
     def epoch(number: int) -> int:
         rows = list(minibatches(train, config.train.batch_size, order))
-        trainer.epoch((minibatch(cells, part) for part in rows), number)
+        trainer.epoch((trainer.forward.take(cells, part) for part in rows), number)
         return len(rows)
 
     return epoch

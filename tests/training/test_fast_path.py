@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 
 from bie import kernels
 from bie.config import Adversarial, Mine, Model, Train
@@ -14,16 +15,18 @@ from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.counts import SparseCounts
 from bie.models.noise import Noise
-from bie.models.scvi import Scvi
+from bie.models.scvi import Scvi, Terms
 from bie.penalties import build_penalty
 from bie.schema import Section
 from bie.seeds import Streams
-from bie.training.batches import dense, minibatch, minibatches
+from bie.training.batches import minibatches
 from bie.training.fit import Trainer
+from bie.training.forward import Forward
 
 pytestmark = pytest.mark.skipif(not kernels.is_active(), reason="no compiled kernels")
 
 N, G, B = 320, 90, 3
+ROWS = np.arange(40)
 MODEL = {
     "name": "scvi",
     "n_latent": 4,
@@ -46,13 +49,18 @@ TRAIN = Train.model_validate(
 
 CHOICES: list[dict[str, Any]] = [
     *({"likelihood": name, "library": lib} for name in ("zinb", "nb") for lib in ("modelled", "observed")),
-    *({"likelihood": name} for name in ("poisson", "gaussian")),
-    *({"dispersion": name} for name in ("gene-batch", "gene-label", "gene-cell")),
-    {"likelihood": "nb", "dispersion": "gene-label", "library": "observed"},
+    {"n_layers": 1, "library": "observed", "batch_covariate": False},
+    {"n_layers": 3, "dropout": 0.0},
     {"encode_covariates": True},
     {"encode_covariates": True, "deeply_inject_covariates": False},
 ]
-"""Settings with and without kernels of their own."""
+"""Settings with kernels."""
+
+PLAIN: list[dict[str, Any]] = [
+    *({"likelihood": name} for name in ("poisson", "gaussian")),
+    *({"dispersion": name} for name in ("gene-batch", "gene-label", "gene-cell")),
+]
+"""Settings without."""
 
 
 def cells() -> Cells:
@@ -77,63 +85,138 @@ def vector(module: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
-def test_minibatches_are_sparse_and_call_for_the_kernels() -> None:
-    x_ng, batch_n, _ = minibatch(CELLS, np.arange(5, 9))
-    assert isinstance(x_ng, SparseCounts)
-    assert batch_n.tolist() == CELLS.batch[5:9].tolist()
-    terms = build()(x_ng, batch_n, Noise(Streams(0).torch("noise")))
-    (negation,) = [terms.reconstruction_n.grad_fn]
-    assert "LogLikelihood" in negation.next_functions[0][0].name()
+def forward(model: Scvi, compiled: bool) -> Forward:
+    """The model as it is called where there are kernels and where there are none."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
+        return Forward(model)
+
+
+def terms(model: Scvi, compiled: bool, rows: NDArray[np.int64] = ROWS, seed: int = 0) -> Terms:
+    calls = forward(model, compiled)
+    return calls.terms(calls.take(CELLS, rows), Noise(Streams(seed).torch("noise")))
+
+
+@pytest.mark.parametrize("changed", CHOICES, ids=str)
+def test_the_fast_path_is_taken(changed: dict[str, Any]) -> None:
+    calls = Forward(build(**changed))
+    batch = calls.take(CELLS, np.arange(5, 9))
+    assert isinstance(batch.x_ng, SparseCounts)
+    assert batch.batch_n.tolist() == CELLS.batch[5:9].tolist()
+    found = calls.terms(batch, Noise(Streams(0).torch("noise")))
+    assert found.reconstruction_n.grad_fn is not None
+    assert "_Passes" in found.reconstruction_n.grad_fn.name()
+
+
+@pytest.mark.parametrize("changed", PLAIN, ids=str)
+def test_what_has_no_kernels_stays_dense(changed: dict[str, Any]) -> None:
+    assert isinstance(Forward(build(**changed)).take(CELLS, ROWS).x_ng, torch.Tensor)
 
 
 def test_other_precision_stays_dense() -> None:
-    counts = CELLS.counts.astype(np.float64)
-    double = Cells(counts, CELLS.batch, CELLS.batches, None, (), CELLS.cell_names, CELLS.gene_names)
-    assert isinstance(minibatch(double, np.arange(4))[0], torch.Tensor)
+    assert isinstance(Forward(build().double()).take(CELLS, ROWS).x_ng, torch.Tensor)
 
 
-def test_without_kernels_minibatches_are_dense(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
-    assert isinstance(minibatch(CELLS, np.arange(4))[0], torch.Tensor)
+def test_without_kernels_minibatches_are_dense() -> None:
+    assert isinstance(forward(build(), compiled=False).take(CELLS, ROWS).x_ng, torch.Tensor)
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)
 @pytest.mark.parametrize("training", [True, False])
 def test_terms_and_gradients_are_those_of_dense_tensors(changed: dict[str, Any], training: bool) -> None:
     """Both in single precision; tests/kernels has the comparison with double precision."""
-    rows, gradients, terms = np.arange(40), [], []
-    for form in (minibatch, dense):
-        model = build(**changed).train(training)
-        x, batch, label = form(CELLS, rows)
-        terms.append(model(x, batch, Noise(Streams(0).torch("noise")), label))
-        loss = terms[-1].reconstruction_n.mean()
-        gradients.append(torch.autograd.grad(loss, list(model.parameters()), allow_unused=True))
-    for fast, plain in zip(*terms, strict=True):
+    models = [build(**changed).train(training) for _ in range(2)]
+    found = [terms(model, compiled) for model, compiled in zip(models, (True, False), strict=True)]
+    for fast, plain in zip(*found, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+    if not training:
+        assert not found[0].reconstruction_n.requires_grad
+        return
+    for part in found:
+        torch.autograd.backward(a_loss(part))
+    gradients = [[parameter.grad for parameter in model.parameters()] for model in models]
     largest = max(plain.norm() for plain in gradients[1] if plain is not None)
-    for (name, _), fast, plain in zip(model.named_parameters(), *gradients, strict=True):
-        assert (fast is None) == (plain is None)
+    for (name, _), fast, plain in zip(models[0].named_parameters(), *gradients, strict=True):
+        assert fast is not None
+        assert plain is not None
         # rounding is all there is of the gradient by what batch norm takes away again
-        vanishes = name.endswith(("linears.0.bias", "linears.1.bias", "encoder.mean.bias"))
-        assert fast is None or (fast - plain).norm() <= 1e-4 * plain.norm() + 1e-7 * largest * vanishes, name
+        vanishes = "linears" in name and name.endswith("bias")
+        rounding = 2 * torch.finfo(torch.float32).eps * largest * vanishes
+        assert (fast - plain).norm() <= 1e-4 * plain.norm() + rounding, name
+
+
+def a_loss(found: Terms) -> torch.Tensor:
+    """With a gradient by each of the terms."""
+    weight_nd = torch.linspace(-1, 1, found.z_nd.numel()).view(found.z_nd.shape)
+    of_latent = (weight_nd * found.z_nd.sin()).sum() + (weight_nd * found.mean_nd.cos()).sum()
+    weight_n = torch.linspace(0, 2, len(weight_nd))
+    divergences = (weight_n * (found.kl_z_n + found.kl_library_n)).mean()
+    return found.reconstruction_n.mean() + divergences + 3 * of_latent
+
+
+def test_gradients_are_made_anew_at_each_call() -> None:
+    """By numbers of cells that come and go, and with evaluations in between."""
+    model, alone = build(), build()
+    calls = forward(model, compiled=True)
+    for rows in (ROWS, ROWS[:7], ROWS[3:]):
+        for part in (model, alone):
+            part.load_state_dict(build().state_dict())
+            part.zero_grad()
+        found = calls.terms(calls.take(CELLS, rows), Noise(Streams(1).torch("noise")))
+        torch.autograd.backward(a_loss(found))
+        with torch.inference_mode():
+            calls.terms(calls.take(CELLS, ROWS[:7]), Noise(Streams(2).torch("noise")))
+        torch.autograd.backward(a_loss(terms(alone, True, rows, seed=1)))
+        for one, other in zip(model.parameters(), alone.parameters(), strict=True):
+            assert one.grad is not None
+            assert other.grad is not None
+            assert torch.equal(one.grad, other.grad)
+
+
+def test_terms_are_in_memory_of_their_own() -> None:
+    calls = forward(build(), compiled=True)
+    found = calls.terms(calls.take(CELLS, ROWS), Noise(Streams(0).torch("noise")))
+    before = [part.detach().clone() for part in found]
+    means = calls.posterior_mean(calls.take(CELLS, ROWS)), calls.posterior_mean(calls.take(CELLS, ROWS + 1))
+    calls.terms(calls.take(CELLS, ROWS + 1), Noise(Streams(1).torch("noise")))
+    assert all(torch.equal(one, other) for one, other in zip(found, before, strict=True))
+    assert not torch.equal(*means)
+
+
+def test_an_earlier_call_cannot_be_followed_back() -> None:
+    calls = forward(build(), compiled=True)
+    first, _ = (calls.terms(calls.take(CELLS, ROWS + i), Noise(Streams(i).torch("noise"))) for i in (0, 1))
+    with pytest.raises(RuntimeError, match="other cells"):
+        torch.autograd.backward(a_loss(first))
+
+
+def test_another_loss_than_a_mean_is_refused() -> None:
+    with pytest.raises(ValueError, match="mean of the reconstruction"):
+        torch.autograd.backward(terms(build(), compiled=True).reconstruction_n.sum())
 
 
 def test_embeddings_are_those_of_dense_tensors() -> None:
     for changed in ({}, {"encode_covariates": True}):
-        model, rows = build(**changed).eval(), np.arange(40)
-        fast, plain = (model.posterior_mean(*form(CELLS, rows)[:2]) for form in (minibatch, dense))
+        model = build(**changed).eval()
+        fast, plain = (
+            calls.posterior_mean(calls.take(CELLS, ROWS))
+            for calls in (forward(model, compiled) for compiled in (True, False))
+        )
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)
 def test_trajectories_are_equal_over_twenty_steps(changed: dict[str, Any]) -> None:
     start, ends, histories = build(**changed), [], []
-    for form in (minibatch, dense):
+    for compiled in (True, False):
         model, streams = copy.deepcopy(start), Streams(0)
         trainer, order = Trainer(model, None, TRAIN, streams), streams.numpy("minibatch")
+        trainer.forward = forward(model, compiled)
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
         assert len(rows) == 20
-        histories.append([trainer.step(*form(CELLS, part), epoch=0)["loss"] for part in rows])
+        batches = (trainer.forward.take(CELLS, part) for part in rows)
+        histories.append([trainer.step(batch, epoch=0)["loss"] for batch in batches])
         ends.append(vector(model))
     first = vector(start)
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)
@@ -187,7 +270,7 @@ def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
         starts.append(vector(penalty))
         trainer, order = Trainer(model, penalty, TRAIN, streams), streams.numpy("minibatch")
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
-        steps = [trainer.step(*minibatch(CELLS, part), epoch=0) for part in rows]
+        steps = [trainer.step(trainer.forward.take(CELLS, part), epoch=0) for part in rows]
         histories.append([value for row in steps for value in row.values()])
         ends.append(vector(penalty))
     assert torch.equal(*starts)

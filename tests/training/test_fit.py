@@ -17,8 +17,9 @@ from bie.models.noise import Noise
 from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
-from bie.training.batches import Minibatch, minibatch
+from bie.training.batches import Minibatch
 from bie.training.fit import History, Row, Trainer, embed, fit, loss_terms
+from bie.training.forward import Forward
 
 MODEL = {
     "name": "scvi",
@@ -132,14 +133,14 @@ def test_each_row_is_handed_on_as_it_is_made() -> None:
 
 def test_averages_are_weighted_by_the_size_of_the_minibatch() -> None:
     def batches() -> list[Minibatch]:
-        return [minibatch(CELLS, np.arange(*span)) for span in ((0, 50), (50, 60))]
+        return [Forward(build()).take(CELLS, np.arange(*span)) for span in ((0, 50), (50, 60))]
 
     def trainer() -> Trainer:
         return Trainer(build(dropout=0.0), None, settings(), Streams(0))
 
     single = trainer()
     single.model.train()
-    steps = [single.step(*batch, epoch=1)["reconstruction"] for batch in batches()]
+    steps = [single.step(batch, epoch=1)["reconstruction"] for batch in batches()]
     expected = (50 * steps[0] + 10 * steps[1]) / 60
     assert trainer().epoch(batches(), epoch=1)["reconstruction"] == pytest.approx(expected)
 

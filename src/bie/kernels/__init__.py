@@ -3,9 +3,9 @@
 ===================  ==============================  ==========================================
 fast                 what it does                    defined by
 ===================  ==============================  ==========================================
-`likelihood`         log-likelihood and gradient     `bie.models.likelihoods`
-`counts`             products with sparse counts     dense tensors: ``x @ weight``
+`counts`             sparse minibatches              dense tensors
 `layers`             hidden layers, latent space     `bie.models.layers` and `gaussian`
+`likelihood`         heads, log-likelihood           `bie.models.decoder` and `likelihoods`
 `mlp`                small networks                  `bie.kernels.mlp.plain`
 `donsker_varadhan`   bound with gradient             `bie.mutual_information.estimators`
 `critics`            all steps on a minibatch        `bie.penalties.base.Penalty.learn`
@@ -13,9 +13,9 @@ fast                 what it does                    defined by
 `adam`               a step of all parameters        `torch.optim.Adam`
 ===================  ==============================  ==========================================
 
-The first two take part where the minibatches are `counts.SparseCounts`, which `bie.training.batches` makes
-where `is_active`; the others where `is_active` and all is in single precision on the CPU. What is held is
-the loaded library and memory for the next call.
+The first three make up `bie.models.compiled`, on memory that stays where it is; the others take tensors as they
+come. All act where `is_active` and in single precision on the CPU. What is held is the loaded library and
+memory for the next call.
 """
 
 from bie.kernels.native import is_active, status

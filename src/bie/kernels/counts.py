@@ -1,4 +1,4 @@
-"""Counts of a minibatch as the sparse rows that they are; to the encoders they look like a dense tensor."""
+"""Counts of a minibatch as the sparse rows that they are."""
 
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
-from torch.autograd import Function
 
 from bie.kernels.native import call
 
@@ -22,7 +21,7 @@ class Csc(NamedTuple):
 
 
 class SparseCounts:
-    """Rows of a CSR matrix on the CPU, with the few operations that scVI asks of its counts.
+    """Rows of a CSR matrix on the CPU, and what scVI asks of its counts.
 
     Parameters
     ----------
@@ -41,7 +40,6 @@ class SparseCounts:
     ) -> None:
         self.indptr, self.indices, self.values = indptr, indices, values
         self.shape = (len(indptr) - 1, n_columns)
-        self.dtype = values.dtype
         self._columns = columns
 
     def __len__(self) -> int:
@@ -56,11 +54,6 @@ class SparseCounts:
         """Total of each cell, ``(n,)``; the axis is that of the genes, -1."""
         assert axis == -1
         return self._described.total_n
-
-    def __matmul__(self, weight: Tensor) -> Tensor:
-        """Product with a dense ``(g, h)``: ``(n, h)``, with gradient into `weight`."""
-        product: Tensor = _Product.apply(weight, self)  # type: ignore[no-untyped-call]
-        return product
 
     def dense(self) -> Tensor:
         """The same counts with all their zeros, ``(n, g)``."""
@@ -99,10 +92,6 @@ class _Described(NamedTuple):
     columns: Csc
 
 
-Counts = Tensor | SparseCounts
-"""Counts ``x_ng`` of a minibatch."""
-
-
 def rows_of(matrix: csr_matrix, rows: NDArray[np.int64]) -> SparseCounts:
     """Some rows of a float32 matrix, in the order asked for."""
     arrays = matrix.indptr, matrix.indices, matrix.data
@@ -125,21 +114,3 @@ def _rows_of(arrays: tuple[NDArray[Any], ...], rows: NDArray[np.int64], n_column
     addresses = [array.ctypes.data for array in given]  # of arrays that may be mapped from a file, read-only
     call("take_rows", len(rows), *addresses, indices, values)
     return SparseCounts(torch.from_numpy(indptr), indices, values, n_columns)
-
-
-class _Product(Function):
-    """``counts @ weight``, whose gradient is ``counts.T @ gradient``."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, counts: SparseCounts) -> Tensor:
-        ctx.counts = counts
-        product = weight.new_empty(len(counts), weight.shape[1])
-        call("multiply", *product.shape, *counts.csr(), weight.contiguous(), product)
-        return product
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        counts, h = ctx.counts, gradient.shape[1]
-        by_weight = gradient.new_empty(counts.shape[1], h)
-        call("multiply_transposed", counts.shape[1], h, *counts.csc(), gradient.contiguous(), by_weight)
-        return by_weight, None

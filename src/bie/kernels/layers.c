@@ -50,13 +50,14 @@ static void moments(int64_t n, int64_t h, const float *restrict x, double *restr
  * bias                     h, added to x before anything else
  * weight, shift            h, of the batch norm
  * mean, variance           h, running
- * keep, factor             n x h ones and zeros, or NULL; of the units that are kept
+ * factor                   of the units that are kept
  * inverse_sd, out          h; n x h
+ * keep                     n x h ones and zeros, or NULL
  *
  * Returns 0, or 1 if there is no memory. */
 int hidden_forward(int64_t n, int64_t h, int training, float momentum, float eps, float *x, const float *bias,
-                   const float *weight, const float *shift, float *mean, float *variance, const float *keep,
-                   float factor, float *inverse_sd, float *out)
+                   const float *weight, const float *shift, float *mean, float *variance, float factor,
+                   float *inverse_sd, float *out, const float *keep)
 {
     double *memory = malloc((size_t)(2 * h) * sizeof(double));
     if (memory == NULL)
@@ -126,18 +127,17 @@ int hidden_backward(int64_t n, int64_t h, int training, const float *normal, con
  *     z = mean + sqrt(variance) noise
  *     kl = sum of ((variance + (mean - prior_mean)^2) / prior_variance - 1 - ln(variance / prior_variance)) / 2
  *
- * noise            n x d, standard normal
  * prior_mean,      n x d
  * prior_variance
  * mean, variance,  n x d
  * z
  * kl               n
+ * noise            n x d, standard normal
  *
  * Returns 0, or 1 if there is no memory. */
 int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
-                   const float *bias_m, const float *weight_v, const float *bias_v, const float *noise,
-                   const float *prior_mean, const float *prior_variance, float *mean, float *variance, float *z,
-                   float *kl)
+                   const float *bias_m, const float *weight_v, const float *bias_v, const float *prior_mean,
+                   const float *prior_variance, float *mean, float *variance, float *z, float *kl, const float *noise)
 {
     float *memory = malloc((size_t)memory_of_product(d, k) * sizeof(float));
     if (memory == NULL)
@@ -163,10 +163,10 @@ int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h,
 /* Backward pass from the derivatives by z and by the means (n x d) and by kl (n): those by h, the weights and the biases. Returns 0, or 1 if
  * there is no memory. */
 int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
-                    const float *weight_v, const float *noise, const float *prior_mean, const float *prior_variance,
-                    const float *mean, const float *variance, const float *by_z, const float *by_given_mean,
-                    const float *by_kl, float *by_h,
-                    float *by_weight_m, float *by_bias_m, float *by_weight_v, float *by_bias_v)
+                    const float *weight_v, const float *prior_mean, const float *prior_variance, const float *mean,
+                    const float *variance, const float *by_z, const float *by_given_mean, const float *by_kl,
+                    float *by_h, float *by_weight_m, float *by_bias_m, float *by_weight_v, float *by_bias_v,
+                    const float *noise)
 {
     const int64_t work = memory_of_product(k > d ? k : d, n > d ? n : d);
     float *by_mean = malloc((size_t)(2 * n * d + work) * sizeof(float));

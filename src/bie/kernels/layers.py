@@ -1,195 +1,199 @@
-"""Layers of the encoders and the decoder, forward and backward in a few calls each.
+"""Layers of the encoders and the decoder, both passes, on memory that stays where it is.
 
-Defined by `bie.models.layers` and `bie.models.gaussian`, where the operations of torch are so small that they
-take longer to be called than to be done.
+Defined by `bie.models.layers` and `bie.models.gaussian`, whose operations are so small that torch takes
+longer to be called than to do them. A layer here is bound once to the memory of its inputs, its parameters
+and their gradients: ``parameter.grad``, which must be there when the backward pass is first taken, and is
+overwritten. `ValueError` where the entries of a weight are not in order there.
 """
 
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
-from bie.kernels.counts import Counts, SparseCounts
-from bie.kernels.native import call, fits, is_active
+from bie.kernels.counts import SparseCounts
+from bie.kernels.native import Bound, bind, in_order
 
 
-class Affine(NamedTuple):
+class Affine(Protocol):
     """Weight ``(inputs, outputs)`` and bias ``(1, outputs)``; of a norm both ``(1, units)``."""
 
     weight: Tensor
     bias: Tensor
 
 
-class Norm(NamedTuple):
-    """Batch norm: whether by the moments of the minibatch, which move the running ones ``(1, units)``."""
+class Norm(Affine, Protocol):
+    """Batch norm, with its running moments ``(1, units)``."""
 
-    training: bool
-    mean: Tensor
-    variance: Tensor
+    running_mean: Tensor
+    running_variance: Tensor
     momentum: float
     eps: float
 
 
-def takes(x: Counts, weight: Tensor) -> bool:
-    """Whether the kernels are there and made for these inputs of a layer."""
-    matrix = isinstance(x, SparseCounts) or (x.ndim == 2 and fits(x))
-    return is_active() and matrix and weight.ndim == 2 and fits(weight)
+class Inputs(NamedTuple):
+    """What comes into a layer, and the gradient by it: to be made there, in the same shape."""
+
+    x: Tensor
+    by_x: Tensor
 
 
-def hidden(
-    x: Counts,
-    covariates: Tensor | None,
-    linear: Affine,
-    scale: Affine,
-    norm: Norm,
-    keep_nh: Tensor | None,
-    factor: float,
-) -> Tensor:
-    """Linear layer, batch norm, ReLU, dropout.
+class Hidden:
+    """Linear layer, batch norm, ReLU, dropout of n cells.
 
     Parameters
     ----------
-    x, covariates
-        Inputs of the layer, ``(n, ...)``; covariates, which get no gradient, are the last of them.
-    linear, scale, norm
-        Linear layer; weight and bias of the batch norm, and its moments.
-    keep_nh, factor
-        Ones and zeros for the units, or None for no dropout; by what those that are kept are multiplied.
+    n
+        Cells.
+    linear, norm
+        The layers.
+    share
+        Of the units that dropout keeps in training.
+    inputs, covariates
+        What comes in, ``(n, k)``, None where it is counts; covariates ``(n, c)`` are the last of the inputs
+        and get no gradient.
 
-    Returns
-    -------
-    Tensor
-        Hidden units, ``(n, units)``.
+    Attributes
+    ----------
+    outputs
+        Hidden units, ``(n, units)``; `backward` spoils the gradient by them, which the next layer makes.
     """
-    dense, counts = (None, x) if isinstance(x, SparseCounts) else (x.contiguous(), None)
-    tensors = (dense, *linear, *scale)
-    h: Tensor = _Hidden.apply(counts, covariates, norm, keep_nh, factor, *tensors)  # type: ignore[no-untyped-call]
-    return h
 
-
-class _Hidden(Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        counts: SparseCounts | None,
-        covariates: Tensor | None,
+    def __init__(
+        self,
+        n: int,
+        linear: Affine,
         norm: Norm,
-        keep_nh: Tensor | None,
-        factor: float,
-        x: Tensor | None,
-        weight: Tensor,
-        *units: Tensor,
-    ) -> Tensor:
-        parts = _parts(counts, x, covariates, weight)
-        normal = weight.new_empty(len(parts[0][0]), weight.shape[1])
-        for number, (part, rows) in enumerate(parts):
-            _multiply(part, rows, normal, add=number > 0)
-        bias, scale, shift = units
-        inverse_sd, h = torch.empty_like(bias), torch.empty_like(normal)
-        numbers = norm.training, norm.momentum, norm.eps
-        tensors = normal, bias, scale, shift, norm.mean, norm.variance, keep_nh
-        call("hidden_forward", *normal.shape, *numbers, *tensors, factor, inverse_sd, h)
-        ctx.counts, ctx.covariates, ctx.training, ctx.factor = counts, covariates, norm.training, factor
-        ctx.save_for_backward(x, weight, scale, normal, inverse_sd, h)
-        return h
+        share: float,
+        inputs: Inputs | None,
+        covariates: Tensor | None,
+    ) -> None:
+        self.linear, self.norm, self.share = linear, norm, share
+        self.inputs, self.covariates = inputs, covariates
+        self.shape = n, linear.weight.shape[1]
+        h, by_h, self._normal = torch.empty(3, *self.shape)
+        self.outputs = Inputs(h, by_h)
+        self._inverse_sd = torch.empty(self.shape[1])
+        self._n_inputs = len(linear.weight) - (0 if covariates is None else covariates.shape[1])
+        weight = in_order(linear.weight)[: self._n_inputs]
+        self._multiply = (
+            bind("multiply", *self.shape, weight, self._normal)
+            if inputs is None
+            else _product(inputs.x, weight, self._normal)
+        )
+        others = linear.weight[self._n_inputs :]
+        self._add = None if covariates is None else _product(covariates, others, self._normal, add=True)
+        self._units = {training: self._forward(training) for training in (True, False)}
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, by_h: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, scale, normal, inverse_sd, h = ctx.saved_tensors
-        by_normal = by_h.clone(memory_format=torch.contiguous_format)
-        by_units = [torch.empty_like(scale) for _ in range(3)]
-        saved = normal, scale, inverse_sd, h
-        call("hidden_backward", *h.shape, ctx.training, *saved, ctx.factor, by_normal, *by_units)
-        by_weight, first = torch.empty_like(weight), 0
-        for part, rows in _parts(ctx.counts, x, ctx.covariates, weight):
-            _multiply_transposed(part, by_normal, by_weight[first : first + len(rows)])
-            first += len(rows)
-        by_x = None
-        if x is not None and ctx.needs_input_grad[5]:
-            by_x = torch.empty_like(x)
-            shape = *x.shape, h.shape[1]
-            call(
-                "matmul", *shape, by_normal, *by_normal.stride(), weight, *weight.stride()[::-1], False, by_x
-            )
-        return None, None, None, None, None, by_x, by_weight, *by_units
+    def forward(
+        self, training: bool, keep_nh: Tensor | None = None, counts: SparseCounts | None = None
+    ) -> None:
+        """Make the hidden units; `keep_nh` are ones and zeros for the units, None for no dropout."""
+        self._multiply(*(() if counts is None else counts.csr()))
+        if self._add:
+            self._add()
+        self._units[training](keep_nh)
 
+    def backward(self, counts: SparseCounts | None = None) -> None:
+        """Make the gradients by parameters and inputs, after `forward` in training."""
+        self._through_units()
+        by_weight, *others = self._by
+        by_weight(*(() if counts is None else counts.csc()))
+        for other in others:
+            other()
 
-def _parts(
-    counts: SparseCounts | None, x: Tensor | None, covariates: Tensor | None, weight: Tensor
-) -> list[tuple[Counts, Tensor]]:
-    """The inputs of a layer, each with its rows of the weight."""
-    first = x if counts is None else counts
-    assert first is not None
-    if covariates is None:
-        return [(first, weight)]
-    return [(first, weight[: first.shape[1]]), (covariates, weight[first.shape[1] :])]
+    def _forward(self, training: bool) -> Bound:
+        norm = self.norm
+        parameters = self.linear.bias, norm.weight, norm.bias, norm.running_mean, norm.running_variance
+        factor = 1 / self.share if training else 1.0
+        numbers = training, norm.momentum, norm.eps
+        made = self._inverse_sd, self.outputs.x
+        return bind("hidden_forward", *self.shape, *numbers, self._normal, *parameters, factor, *made)
 
+    @cached_property
+    def _through_units(self) -> Bound:
+        h, by_h = self.outputs
+        saved = self._normal, self.norm.weight, self._inverse_sd, h
+        by = by_h, self.linear.bias.grad, self.norm.weight.grad, self.norm.bias.grad
+        return bind("hidden_backward", *self.shape, True, *saved, 1 / self.share, *by)
 
-def _multiply(x: Counts, weight: Tensor, product: Tensor, add: bool) -> None:
-    """``x @ weight``, or to be added to what is there for a dense `x`."""
-    if isinstance(x, SparseCounts):
-        call("multiply", *product.shape, *x.csr(), weight, product)
-    else:
-        shape = *product.shape, x.shape[1]
-        call("matmul", *shape, x, *x.stride(), weight, *weight.stride(), add, product)
-
-
-def _multiply_transposed(x: Counts, by_product: Tensor, by_weight: Tensor) -> None:
-    """``x.T @ by_product``."""
-    if isinstance(x, SparseCounts):
-        call("multiply_transposed", *by_weight.shape, *x.csc(), by_product, by_weight)
-    else:
-        shape = *by_weight.shape, len(x)
-        strides = x.stride()[::-1]
-        call("matmul", *shape, x, *strides, by_product, *by_product.stride(), False, by_weight)
+    @cached_property
+    def _by(self) -> list[Bound]:
+        """What makes the gradients by the weights and by the inputs."""
+        gradient = self.linear.weight.grad
+        assert gradient is not None
+        n_inputs, by_h = self._n_inputs, self.outputs.by_x
+        of_inputs, of_covariates = gradient[:n_inputs], gradient[n_inputs:]
+        covariates = [] if self.covariates is None else [_product(self.covariates.mT, by_h, of_covariates)]
+        if self.inputs is None:
+            return [bind("multiply_transposed", n_inputs, self.shape[1], by_h, of_inputs), *covariates]
+        by_inputs = _product(by_h, self.linear.weight[:n_inputs].mT, self.inputs.by_x)
+        return [_product(self.inputs.x.mT, by_h, of_inputs), *covariates, by_inputs]
 
 
-def draw(
-    h: Tensor,
-    mean: Affine,
-    log_variance: Affine,
-    floor: float,
-    noise_nd: Tensor,
-    prior: tuple[Tensor, Tensor],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample and mean of a normal distribution of each cell, ``(n, d)``, and its divergence from the prior.
+def _product(left: Tensor, right: Tensor, product: Tensor, add: bool = False) -> Bound:
+    """``left @ right``, or to be added to what is there."""
+    shape = *product.shape, left.shape[1]
+    return bind("matmul", *shape, left, *left.stride(), right, *right.stride(), add, product)
+
+
+class Normal:
+    """Normal distributions of n cells, a sample of each, and its divergence from a prior.
 
     Parameters
     ----------
-    h
-        Last hidden layer.
+    hidden
+        Units of the last hidden layer, ``(n, k)``.
     mean, log_variance
         Linear layers; `floor` is added to the variances.
-    noise_nd
-        Standard normal numbers.
-    prior
-        Mean and variance, broadcast to the sample, without gradient.
+
+    Attributes
+    ----------
+    z, mean
+        Samples and means, ``(n, d)``.
+    kl
+        Kullback-Leibler divergence from the prior, ``(n,)``, nats.
+    prior_mean, prior_variance
+        Of the prior, ``(n, d)``: standard normal until something else is written there.
+    by_z, by_mean, by_kl
+        Gradients that `backward` finds there.
     """
-    layers = (tensor.contiguous() for tensor in (h, *mean, *log_variance))
-    prior_nd = (moment.expand_as(noise_nd).contiguous() for moment in prior)
-    z_nd, mean_nd, kl_n = _Draw.apply(floor, noise_nd, *prior_nd, *layers)  # type: ignore[no-untyped-call]
-    return z_nd, mean_nd, kl_n
 
+    def __init__(self, hidden: Inputs, mean: Affine, log_variance: Affine, floor: float) -> None:
+        n, k = hidden.x.shape
+        d = mean.weight.shape[1]
+        self.hidden, self.layers = hidden, (mean, log_variance)
+        self.z, self.mean, self.by_z, self.by_mean, self._variance = torch.empty(5, n, d)
+        self.kl, self.by_kl = torch.empty(2, n)
+        self.prior_mean, self.prior_variance = torch.zeros(n, d), torch.ones(n, d)
+        self._numbers = n, k, d, floor
+        parameters = in_order(mean.weight), mean.bias, in_order(log_variance.weight), log_variance.bias
+        outputs = self.mean, self._variance, self.z, self.kl
+        self._forward = bind("normal_forward", *self._numbers, hidden.x, *parameters, *self._prior, *outputs)
 
-class _Draw(Function):
-    @staticmethod
-    def forward(
-        ctx: Any, floor: float, noise_nd: Tensor, mean: Tensor, variance: Tensor, h: Tensor, *layers: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        *posterior, kl_n = *(torch.empty_like(noise_nd) for _ in range(3)), torch.empty(len(h))
-        ctx.shape, ctx.floor = (*h.shape, noise_nd.shape[1]), floor
-        call("normal_forward", *ctx.shape, floor, h, *layers, noise_nd, mean, variance, *posterior, kl_n)
-        ctx.save_for_backward(h, *layers, noise_nd, mean, variance, *posterior[:2])
-        return posterior[2], posterior[0], kl_n
+    def forward(self, noise_nd: Tensor) -> None:
+        """Make `z`, `mean` and `kl`, with these standard normal numbers."""
+        self._noise_nd = noise_nd
+        self._forward(noise_nd)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        h, *layers = ctx.saved_tensors[:5]
-        by = [torch.empty_like(tensor) for tensor in (h, *layers)]
-        saved = h, *layers[::2], *ctx.saved_tensors[5:], *(by_output.contiguous() for by_output in by_outputs)
-        call("normal_backward", *ctx.shape, ctx.floor, *saved, *by)
-        return None, None, None, None, *by
+    def backward(self) -> None:
+        """Make the gradients by the parameters and by the hidden layer."""
+        self._backward(self._noise_nd)
+
+    @property
+    def _prior(self) -> tuple[Tensor, Tensor]:
+        return self.prior_mean, self.prior_variance
+
+    @cached_property
+    def _backward(self) -> Bound:
+        saved = (
+            self.hidden.x,
+            *(layer.weight for layer in self.layers),
+            *self._prior,
+            self.mean,
+            self._variance,
+        )
+        by_parameters = [part.grad for layer in self.layers for part in (layer.weight, layer.bias)]
+        by = self.by_z, self.by_mean, self.by_kl, self.hidden.by_x, *by_parameters
+        return bind("normal_backward", *self._numbers, *saved, *by)

@@ -194,21 +194,21 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
 /* Log-likelihood of n cells with g genes; with `gradient` also the derivatives of its weighted sum.
  *
  * k                                  hidden units
- * start (g + 1), cell, count         CSC, n x g
  * log_library, weight                n
  * theta                              g
  * h                                  n x k
  * rho, bias_rho, pi, bias_pi         g x k, g; NULL for the latter two: no extra zeros
  * value                              n
  * by_...                             derivatives, without meaning without `gradient`
+ * start (g + 1), cell, count         CSC, n x g
  *
  * Returns 0, or 1 if there is no memory.
  */
-int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const int32_t *start, const int32_t *cell,
-                   const float *count, const float *log_library, const float *weight, const float *theta, const float *h,
-                   const float *rho, const float *bias_rho, const float *pi, const float *bias_pi, float *value,
-                   float *by_h, float *by_log_library, float *by_theta, float *by_rho, float *by_bias_rho, float *by_pi,
-                   float *by_bias_pi)
+int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *log_library, const float *weight,
+                   const float *theta, const float *h, const float *rho, const float *bias_rho, const float *pi,
+                   const float *bias_pi, float *value, float *by_h, float *by_log_library, float *by_theta,
+                   float *by_rho, float *by_bias_rho, float *by_pi, float *by_bias_pi, const int32_t *start,
+                   const int32_t *cell, const float *count)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
     char *next = memory_for(memory_of_hidden(n_cells, rounded_up(k, LANES)) + memory_of_softmax(n_panels, n_cells)

@@ -3,89 +3,80 @@
 Defined by `bie.models.decoder` and `bie.models.likelihoods`.
 """
 
-from typing import Any, Protocol
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from bie.kernels.counts import SparseCounts
-from bie.kernels.native import call
+from bie.kernels.layers import Affine, Inputs
+from bie.kernels.native import Bound, bind, in_order
 
 
-class Head(Protocol):
-    """A linear layer."""
+class Likelihood:
+    """Log-likelihood of the counts of n cells, with means ``exp(log_library) softmax(rho(h))``.
 
-    @property
-    def weight(self) -> Tensor:
-        """Shape ``(h, g)``; best gene by gene in memory, since that is how the kernel reads it."""
-
-    @property
-    def bias(self) -> Tensor:
-        """Shape ``(1, g)``."""
-
-
-def log_likelihood(
-    x_ng: SparseCounts, h: Tensor, log_library_n1: Tensor, theta_1g: Tensor, rho: Head, pi: Head | None
-) -> Tensor:
-    """Log-likelihood of each cell, with means ``exp(log_library) softmax(rho(h))``.
+    The gradient, that of a weighted sum over the cells, is made in the same pass: those by the parameters are
+    ``parameter.grad``, as in `bie.kernels.layers`.
 
     Parameters
     ----------
-    x_ng
-        Counts.
-    h
-        Last hidden layer, ``(n, h)``; float32, as all others.
-    log_library_n1, theta_1g
-        Log library size of each cell, inverse dispersion of each gene.
+    hidden, library
+        Units of the last hidden layer, ``(n, h)``; log library size of each cell, ``(n, 1)``.
+    log_theta_1g
+        Log inverse dispersion of each gene.
     rho, pi
-        Layers that give the logits of the proportions and of technical zeros. Without the latter the
-        distribution is negative binomial.
+        Layers that give the logits of the proportions and of technical zeros, their weights gene by gene in
+        memory. Without the latter the distribution is negative binomial.
+    weight_n
+        Of the cells in the sum.
 
-    Returns
-    -------
-    Tensor
-        ``(n,)``, nats, with gradient into everything but the counts.
-    """
-    heads = [part for head in (rho, pi) if head is not None for part in (head.weight.mT, head.bias)]
-    inputs = (tensor.contiguous() for tensor in (h, log_library_n1, theta_1g, *heads))
-    gradient = torch.is_grad_enabled()
-    value: Tensor = _LogLikelihood.apply(gradient, x_ng, *inputs)  # type: ignore[no-untyped-call]
-    return value
-
-
-class _LogLikelihood(Function):
-    """The forward pass makes the derivatives as well: those of minus the mean over the cells.
-
-    That is what training minimises. For other weights of the cells they are made again.
+    Attributes
+    ----------
+    value
+        Log-likelihood of each cell, ``(n,)``, nats.
     """
 
-    @staticmethod
-    def forward(ctx: Any, gradient: bool, x_ng: SparseCounts, *inputs: Tensor) -> Tensor:
-        ctx.x_ng, ctx.weight_n = x_ng, -torch.ones(len(x_ng)) / len(x_ng)
-        value_n, ctx.by = _run(x_ng, ctx.weight_n, gradient, *inputs)
-        ctx.save_for_backward(*inputs)
-        return value_n
+    def __init__(
+        self,
+        hidden: Inputs,
+        library: Inputs,
+        log_theta_1g: Tensor,
+        rho: Affine,
+        pi: Affine | None,
+        weight_n: Tensor,
+    ) -> None:
+        self.hidden, self.library = hidden, library
+        self.log_theta, self.weight_n = log_theta_1g, weight_n
+        self.heads = [rho] if pi is None else [rho, pi]
+        self.value = torch.empty(len(hidden.x))
+        self._theta, self._by_theta = torch.empty(2, *log_theta_1g.shape)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, weight_n: Tensor) -> tuple[Tensor | None, ...]:
-        if not torch.equal(weight_n, ctx.weight_n):
-            ctx.weight_n = weight_n.clone(memory_format=torch.contiguous_format)
-            _, ctx.by = _run(ctx.x_ng, ctx.weight_n, True, *ctx.saved_tensors)
-        return None, None, *ctx.by
+    def forward(self, counts: SparseCounts, gradient: bool) -> None:
+        """Make `value`, and the gradients if asked to."""
+        torch.exp(self.log_theta.detach(), out=self._theta)
+        (self._with_gradient if gradient else self._alone)(*counts.csc())
+        if gradient:
+            torch.mul(self._theta, self._by_theta, out=self.log_theta.grad)
 
+    @cached_property
+    def _alone(self) -> Bound:
+        return self._bound(False, [None] * 7)
 
-def _run(
-    x_ng: SparseCounts, weight_n: Tensor, gradient: bool, *inputs: Tensor
-) -> tuple[Tensor, list[Tensor]]:
-    """Log-likelihood of each cell; derivatives of the weighted sum by all inputs, if they are asked for."""
-    h, log_library_n1, theta_1g, *heads = inputs
-    value_n = h.new_empty(len(h))
-    absent: list[Tensor | None] = [None] * (4 - len(heads))
-    by = [torch.empty_like(tensor) for tensor in inputs] if gradient else []
-    given = *x_ng.csc(), log_library_n1, weight_n, theta_1g, h, *heads, *absent
-    outputs: list[Tensor | None] = [*by] if gradient else [None] * len(inputs)
-    call("log_likelihood", *x_ng.shape, gradient, h.shape[1], *given, value_n, *outputs, *absent)
-    return value_n, by
+    @cached_property
+    def _with_gradient(self) -> Bound:
+        by_heads = [by for head in self.heads for by in (head.weight.grad.mT, head.bias.grad)]  # type: ignore[union-attr]
+        by = [self.hidden.by_x, self.library.by_x, self._by_theta, *by_heads]
+        return self._bound(True, [*by, *self._absent])
+
+    @property
+    def _absent(self) -> list[None]:
+        """In place of a second head."""
+        return [None] * (4 - 2 * len(self.heads))
+
+    def _bound(self, gradient: bool, by: list[Tensor | None]) -> Bound:
+        n, k = self.hidden.x.shape
+        heads = [part for head in self.heads for part in (in_order(head.weight.mT), head.bias)]
+        given = self.library.x, self.weight_n, self._theta, self.hidden.x, *heads, *self._absent
+        sizes = n, self.log_theta.shape[1], gradient, k
+        return bind("log_likelihood", *sizes, *given, self.value, *by)

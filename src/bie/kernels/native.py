@@ -13,7 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,9 +43,9 @@ _SIGNATURES = {
     "hidden_forward": [_SIZE] * 2
     + [ctypes.c_int]
     + [_NUMBER] * 2
-    + [_ADDRESS] * 7
+    + [_ADDRESS] * 6
     + [_NUMBER]
-    + [_ADDRESS] * 2,
+    + [_ADDRESS] * 3,
     "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 9 + [_NUMBER] * 4 + [_ADDRESS] * 4,
     "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7 + [_NUMBER] * 4,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
@@ -59,6 +59,10 @@ _SIGNATURES = {
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 5,
 }
+
+
+Bound = Callable[..., None]
+"""A kernel with its first arguments; see `bind`."""
 
 
 class Kernels(NamedTuple):
@@ -88,9 +92,22 @@ def call(name: str, *arguments: Any) -> None:
     MemoryError
         The kernel found no memory to work in.
     """
-    plain = [a if a is None or a.__class__ in _NUMBERS else _plain(a) for a in arguments]
-    if getattr(kernels().library, name)(*plain):
+    if getattr(kernels().library, name)(*map(_converted, arguments)):
         raise MemoryError(f"kernel {name}")
+
+
+def bind(name: str, *first: Any) -> Bound:
+    """A kernel with its first arguments, converted once and for all; it is called with the rest as by `call`.
+
+    Tensors among the first must stay where they are in memory; they live as long as what is returned.
+    """
+    kernel = functools.partial(getattr(kernels().library, name), *map(_converted, first))
+
+    def bound(*rest: Any, of: tuple[Any, ...] = first) -> None:
+        if kernel(*map(_converted, rest)):
+            raise MemoryError(f"kernel {name}")
+
+    return bound
 
 
 def fits(tensor: Any) -> bool:
@@ -98,12 +115,21 @@ def fits(tensor: Any) -> bool:
     return bool(tensor.itemsize == 4 and tensor.is_cpu and tensor.is_floating_point())
 
 
+def in_order(tensor: Any) -> Any:
+    """Hand the tensor on if its entries lie one after the other, as kernels read them, else `ValueError`."""
+    if not tensor.is_contiguous():
+        raise ValueError(f"strides {tuple(tensor.stride())} of a tensor {tuple(tensor.shape)}")
+    return tensor
+
+
 def sizes(numbers: Sequence[int]) -> Any:
     """Array of int64 as an argument of `call`."""
     return (_SIZE * len(numbers))(*numbers)
 
 
-def _plain(argument: Any) -> Any:
+def _converted(argument: Any) -> Any:
+    if argument is None or argument.__class__ in _NUMBERS:
+        return argument
     if isinstance(argument, list):
         return (_ADDRESS * len(argument))(*map(_address, argument))
     return argument if isinstance(argument, ctypes.Array) else _address(argument)

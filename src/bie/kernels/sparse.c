@@ -44,8 +44,8 @@ INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const fl
 
 /* out (n x h) = CSR (n x g), columns ascending within each row, @ weight (g x h). Rows of the weight are taken a few at a
  * time, for all cells: as many as a cache near to the processor keeps. Returns 0, or 1 if there is no memory. */
-int multiply(int64_t n, int64_t h, const int32_t *indptr, const int32_t *indices, const float *values,
-             const float *weight, float *out)
+int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_t *indptr, const int32_t *indices,
+             const float *values)
 {
     const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1;
     int32_t *next = malloc((size_t)(n + 1) * sizeof *next);
@@ -96,8 +96,8 @@ int describe(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices
 }
 
 /* out (g x h) = transpose of CSC (n x g) @ other (n x h). Returns 0. */
-int multiply_transposed(int64_t g, int64_t h, const int32_t *start, const int32_t *row, const float *values,
-                        const float *other, float *out)
+int multiply_transposed(int64_t g, int64_t h, const float *other, float *out, const int32_t *start, const int32_t *row,
+                        const float *values)
 {
     for (int64_t j = 0; j < g; j++)
         sum_rows(start[j + 1] - start[j], row + start[j], values + start[j], other, h, 0, out + j * h);

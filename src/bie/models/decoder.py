@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 from bie.config import Model
 from bie.errors import BadInput
-from bie.kernels.counts import Counts, SparseCounts
-from bie.kernels.likelihood import log_likelihood
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.likelihoods import gaussian_of_cell, nb_of_cell, poisson_of_cell, zinb_of_cell
 
@@ -68,7 +66,7 @@ class Decoder(nn.Module):
 
     def forward(
         self,
-        x_ng: Counts,
+        x_ng: Tensor,
         z_nd: Tensor,
         log_library_n1: Tensor,
         batch_nb: Tensor,
@@ -76,11 +74,6 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Log-likelihood of each cell, ``(..., n)``, nats; the labels, one-hot, where theta wants them."""
         h = self.hidden(z_nd, batch_nb if self.sees_batch else None)
-        if isinstance(x_ng, SparseCounts):
-            if self.dispersion == "gene" and self.likelihood in ("zinb", "nb"):  # what follows, in one pass
-                theta_1g = self.theta(h, batch_nb, label_nl)
-                return log_likelihood(x_ng, h, log_library_n1, theta_1g, self.log_proportion, self.zero_logit)
-            x_ng = x_ng.dense()
         mu_ng = log_library_n1.exp() * self.log_proportion(h).softmax(-1)
         if self.likelihood == "poisson":
             return poisson_of_cell(x_ng, mu_ng)

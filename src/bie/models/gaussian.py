@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from bie.config import Model
-from bie.kernels import layers as kernels
-from bie.kernels.counts import Counts
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.noise import Noise
 
@@ -83,33 +81,23 @@ class Encoder(nn.Module):
         self.variance_floor = settings.variance_floor
 
     def forward(
-        self, log_x_ng: Counts, batch_nb: Tensor | None = None, noise: Noise | None = None
+        self, log_x_ng: Tensor, batch_nb: Tensor | None = None, noise: Noise | None = None
     ) -> Gaussian:
         """Distribution of each cell, from ``log(1 + counts)``; without noise nothing is dropped.
 
         `batch_nb`, the one-hot batch, is read where the encoder sees it (``model.encode_covariates``).
         """
-        return self._of(self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise))
+        h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
+        return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)
 
     def draw(
         self,
-        log_x_ng: Counts,
+        log_x_ng: Tensor,
         batch_nb: Tensor,
         noise: Noise,
         mean: Tensor | float = 0.0,
         variance: Tensor | float = 1.0,
     ) -> Draw:
         """`Gaussian.sample` of each cell's distribution, its mean, and its `Gaussian.kl` to a prior."""
-        h = self.hidden(log_x_ng, batch_nb if self.sees_batch else None, noise)
-        if kernels.takes(h, self.mean.weight):
-            of_mean, of_log_variance = (
-                kernels.Affine(layer.weight, layer.bias) for layer in (self.mean, self.log_variance)
-            )
-            noise_nd = noise.normal((len(h), self.mean.weight.shape[1]))
-            prior = torch.as_tensor(mean), torch.as_tensor(variance)
-            return Draw(*kernels.draw(h, of_mean, of_log_variance, self.variance_floor, noise_nd, prior))
-        posterior = self._of(h)
+        posterior = self(log_x_ng, batch_nb, noise)
         return Draw(posterior.sample(noise), posterior.mean, posterior.kl(mean, variance))
-
-    def _of(self, h: Tensor) -> Gaussian:
-        return Gaussian(self.mean(h), self.log_variance(h).exp() + self.variance_floor)

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from bie.kernels import layers as kernels
-from bie.kernels.counts import Counts
 from bie.models.noise import Noise
 
 
@@ -34,14 +32,11 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(weight.mT.contiguous().mT if by_output else weight)
         self.bias = nn.Parameter(torch.empty(1, n_out).uniform_(-bound, bound, generator=init))
 
-    def forward(self, x: Counts, covariates: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Map ``(..., n, n_in)`` to ``(..., n, n_out)``; covariates are the last of the inputs."""
         if covariates is None:
             return x @ self.weight + self.bias
-        if isinstance(x, Tensor):
-            return torch.cat((x, covariates), -1) @ self.weight + self.bias
-        n_columns = x.shape[1]  # counts are sparse and stay so
-        return x @ self.weight[:n_columns] + covariates @ self.weight[n_columns:] + self.bias
+        return torch.cat((x, covariates), -1) @ self.weight + self.bias
 
 
 class BatchNorm(nn.Module):
@@ -130,20 +125,6 @@ class HiddenLayers(nn.Module):
         for layer, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
             assert isinstance(linear, Linear)
             assert isinstance(norm, BatchNorm)
-            h = _hidden(linear, norm, h, covariates if self.deep or layer == 0 else None, noise, self.keep)
+            h = norm(linear(h, covariates if self.deep or layer == 0 else None)).relu()
+            h = h * noise.keep(h.shape, self.keep) / self.keep if noise else h
         return h
-
-
-def _hidden(
-    linear: Linear, norm: BatchNorm, x: Counts, covariates: Tensor | None, noise: Noise | None, share: float
-) -> Tensor:
-    """One layer, of which a share of the units is kept, all without noise."""
-    if kernels.takes(x, linear.weight):
-        keep, factor = (
-            (noise.keep((len(x), linear.weight.shape[1]), share), 1 / share) if noise else (None, 1.0)
-        )
-        layers = kernels.Affine(linear.weight, linear.bias), kernels.Affine(norm.weight, norm.bias)
-        moments = norm.training, norm.running_mean, norm.running_variance, norm.momentum, norm.eps
-        return kernels.hidden(x, covariates, *layers, kernels.Norm(*moments), keep, factor)
-    h: Tensor = norm(linear(x, covariates)).relu()
-    return h * noise.keep(h.shape, share) / share if noise else h

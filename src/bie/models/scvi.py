@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from bie.config import Model
-from bie.kernels.counts import Counts
 from bie.models.decoder import Decoder
 from bie.models.gaussian import Encoder, Gaussian
 from bie.models.library import ModelledLibrary, ObservedLibrary
@@ -72,7 +71,7 @@ class Scvi(nn.Module):
         )
         self.decoder = Decoder(n_genes, n_batches, n_labels, settings, init)
 
-    def forward(self, x_ng: Counts, batch_n: Tensor, noise: Noise, label_n: Tensor | None = None) -> Terms:
+    def forward(self, x_ng: Tensor, batch_n: Tensor, noise: Noise, label_n: Tensor | None = None) -> Terms:
         """Encode, sample, decode.
 
         Parameters
@@ -96,7 +95,7 @@ class Scvi(nn.Module):
         log_likelihood_n = self.decoder(x_ng, z_nd, log_library_n1, batch_nb, label_nl)
         return Terms(z_nd, mean_nd, -log_likelihood_n, kl_z_n, kl_library_n)
 
-    def posterior_mean(self, x_ng: Counts, batch_n: Tensor | None = None) -> Tensor:
+    def posterior_mean(self, x_ng: Tensor, batch_n: Tensor | None = None) -> Tensor:
         """Embedding of each cell, ``(..., n, d)``: the mean of its latent distribution.
 
         The batch codes are needed with ``model.encode_covariates`` only.

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bie import kernels
 from bie.data.cells import Cells
-from bie.kernels.counts import Counts, rows_of
+from bie.kernels.counts import SparseCounts, rows_of
 
 CHUNK = 128
 """Cells that are evaluated at a time; their noise is drawn so, and would be another in other chunks."""
@@ -20,7 +19,7 @@ CHUNK = 128
 class Minibatch(NamedTuple):
     """Some cells: counts ``x_ng``, batch codes ``batch_n`` (int64), label codes where there are labels."""
 
-    x_ng: Counts
+    x_ng: Tensor | SparseCounts
     batch_n: Tensor
     label_n: Tensor | None
 
@@ -35,8 +34,13 @@ class Resident(NamedTuple):
     @classmethod
     def of(cls, cells: Cells, device: str) -> "Resident":
         """Put the cells on a device."""
-        x_ng, batch_n, label_n = dense(cells, np.arange(cells.n_cells))
-        return cls(x_ng.to(device), batch_n.to(device), None if label_n is None else label_n.to(device))
+        rows = np.arange(cells.n_cells)
+        batch_n, label_n = _codes(cells, rows)
+        return cls(
+            _dense(cells, rows).to(device),
+            batch_n.to(device),
+            None if label_n is None else label_n.to(device),
+        )
 
     def rows(self, each: Sequence[NDArray[np.int64]]) -> Tensor:
         """Rows of each run, as many of one as of another: ``(r, n)``, beside the cells."""
@@ -69,16 +73,18 @@ def minibatches(
         yield shuffled[start:stop]
 
 
-def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """What a `Minibatch` holds, with the counts as a dense tensor (float32)."""
-    return torch.from_numpy(cells.counts[rows].toarray()), *_codes(cells, rows)
+def dense(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
+    """Some cells, with the counts as a dense tensor."""
+    return Minibatch(_dense(cells, rows), *_codes(cells, rows))
 
 
-def minibatch(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
-    """Some cells; where there are compiled kernels their counts stay sparse, which calls for these."""
-    if kernels.is_active() and cells.counts.dtype == np.float32:
-        return Minibatch(rows_of(cells.counts, rows), *_codes(cells, rows))
-    return Minibatch(*dense(cells, rows))
+def sparse(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
+    """Some cells, with the counts as sparse as they are, which is how compiled models take them."""
+    return Minibatch(rows_of(cells.counts, rows), *_codes(cells, rows))
+
+
+def _dense(cells: Cells, rows: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(cells.counts[rows].toarray())
 
 
 def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
@@ -86,7 +92,7 @@ def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None
     return torch.from_numpy(cells.batch[rows]), label_n
 
 
-def chunks(cells: Cells, rows: NDArray[np.int64], size: int = CHUNK) -> Iterator[Minibatch]:
+def chunks(rows: NDArray[np.int64], size: int = CHUNK) -> Iterator[NDArray[np.int64]]:
     """All rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
-        yield minibatch(cells, rows[start : start + size])
+        yield rows[start : start + size]

@@ -16,14 +16,14 @@ from torch import Tensor
 from bie.config import Train
 from bie.data.cells import Cells
 from bie.errors import RunFailed
-from bie.kernels.counts import Counts
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
-from bie.training.batches import Minibatch, chunks, minibatch, minibatches
+from bie.training.batches import Minibatch, chunks, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
 from bie.training.critic import PenaltyTrainer
+from bie.training.forward import Forward
 from bie.training.optimiser import adam
 from bie.training.schedules import KlSchedule
 
@@ -83,8 +83,8 @@ def fit(
     if state := keeper.start():
         snapshots.restore(state)
     for epoch in range(len(history), settings.epochs):
-        batches = (minibatch(cells, rows) for rows in minibatches(train_rows, settings.batch_size, order))
-        train = trainer.epoch(batches, epoch)
+        parts = minibatches(train_rows, settings.batch_size, order)
+        train = trainer.epoch((trainer.forward.take(cells, rows) for rows in parts), epoch)
         test = loss_terms(model, cells, test_rows, streams)
         row = trainer.row(epoch, train, test)
         history.append(finite(row, epoch))
@@ -114,6 +114,7 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.model, self.settings, self.streams = model, settings, streams
+        self.forward = Forward(model)
         self.schedule = KlSchedule(settings.kl)
         self.noise, penalty_noise = (Noise(streams.torch(name, device)) for name in ("noise", "penalty"))
         self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
@@ -143,12 +144,12 @@ class Trainer:
         self.model.train()
         if self.penalty:
             self.penalty.begin(epoch)
-        return _mean((len(batch[0]), self.step(*batch, epoch=epoch)) for batch in batches)
+        return _mean((len(batch.x_ng), self.step(batch, epoch)) for batch in batches)
 
-    def step(self, x_ng: Counts, batch_n: Tensor, label_n: Tensor | None = None, *, epoch: int) -> Row:
+    def step(self, batch: Minibatch, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
-        terms = self.model(x_ng, batch_n, self.noise, label_n)
-        loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch_n)
+        terms = self.forward.terms(batch, self.noise)
+        loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch.batch_n)
         row = finite({name: part.item() for name, part in parts.items()}, epoch)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -166,7 +167,8 @@ def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.floa
         ``z_nd``, float32, in the order of `rows`. The model is left in evaluation mode.
     """
     model.eval()
-    means = (model.posterior_mean(batch.x_ng, batch.batch_n).numpy() for batch in chunks(cells, rows))
+    forward = Forward(model)
+    means = (forward.posterior_mean(forward.take(cells, part)).numpy() for part in chunks(rows))
     return np.concatenate(list(means))
 
 
@@ -183,9 +185,9 @@ def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Stre
         cell, lower better. The model is left in evaluation mode.
     """
     model.eval()
-    noise = Noise(streams.torch("evaluation"))
-    terms = ((len(x), model(x, batch_n, noise, label_n)) for x, batch_n, label_n in chunks(cells, rows))
-    parts = ((n, mean_parts(found)) for n, found in terms)
+    noise, forward = Noise(streams.torch("evaluation")), Forward(model)
+    batches = (forward.take(cells, part) for part in chunks(rows))
+    parts = ((len(batch.x_ng), mean_parts(forward.terms(batch, noise))) for batch in batches)
     return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
 
 
