@@ -184,9 +184,10 @@ def test_terms_are_in_memory_of_their_own() -> None:
     assert not torch.equal(*means)
 
 
-def test_an_earlier_call_cannot_be_followed_back() -> None:
-    calls = forward(build(), compiled=True)
-    first, _ = (calls.terms(calls.take(CELLS, ROWS + i), Noise(Streams(i).torch("noise"))) for i in (0, 1))
+@pytest.mark.parametrize("since", [ROWS + 1, ROWS[:7]], ids=["as many", "fewer"])
+def test_an_earlier_call_cannot_be_followed_back(since: NDArray[np.int64]) -> None:
+    calls, noise = forward(build(), compiled=True), Noise(Streams(0).torch("noise"))
+    first, _ = (calls.terms(calls.take(CELLS, rows), noise) for rows in (ROWS, since))
     with pytest.raises(RuntimeError, match="other cells"):
         torch.autograd.backward(a_loss(first))
 

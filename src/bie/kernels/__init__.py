@@ -13,9 +13,9 @@ fast                 what it does                    defined by
 `adam`               a step of all parameters        `torch.optim.Adam`
 ===================  ==============================  ==========================================
 
-The first three make up `bie.models.compiled`, on memory that stays where it is; the others take tensors as they
-come. All act where `is_active` and in single precision on the CPU. What is held is the loaded library and
-memory for the next call.
+The first three make up `bie.models.compiled`, on memory that stays where it is; the others take tensors as
+they come. All act where `is_active` and in single precision on the CPU. What is held is the loaded library
+and memory for the next call.
 """
 
 from bie.kernels.native import is_active, status

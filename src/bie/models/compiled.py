@@ -53,12 +53,13 @@ class CompiledScvi:
         self._gradients: list[Tensor] = []
         self._passes: dict[int, Passes] = {}
         self._leaf = torch.empty(0, requires_grad=True)  # else autograd would see nothing to follow
+        self.latest: SparseCounts | None = None
 
     def __call__(
         self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, label_n: Tensor | None = None
     ) -> Terms:
         """As `Scvi.forward`."""
-        passes = self._of(len(x_ng))
+        passes = self._of(x_ng)
         if torch.is_grad_enabled() and self.model.training:
             return Terms(*_Passes.apply(self, passes, x_ng, batch_n, noise, self._leaf))  # type: ignore[no-untyped-call]
         passes.forward(x_ng, batch_n, noise, self.model.training, gradient=False)
@@ -66,7 +67,7 @@ class CompiledScvi:
 
     def posterior_mean(self, x_ng: SparseCounts, batch_n: Tensor) -> Tensor:
         """As `Scvi.posterior_mean`, in evaluation mode."""
-        passes = self._of(len(x_ng))
+        passes = self._of(x_ng)
         passes.see(batch_n)
         passes.encoder.forward(x_ng.log1p(), None, training=False)
         mean: Tensor = passes.encoder.normal.mean.clone()
@@ -78,7 +79,8 @@ class CompiledScvi:
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
 
-    def _of(self, n: int) -> "Passes":
+    def _of(self, x_ng: SparseCounts) -> "Passes":
+        self.latest, n = x_ng, len(x_ng)
         if n not in self._passes:
             with torch.inference_mode(False):  # memory made in that mode would be of no use to training
                 self._passes[n] = Passes(self.model, n)
@@ -104,7 +106,7 @@ class _Passes(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *by: Tensor) -> tuple[None, ...]:
-        if ctx.passes.x_ng is not ctx.x_ng:
+        if ctx.compiled.latest is not ctx.x_ng:
             raise RuntimeError("other cells went forward since")
         ctx.compiled.attach()
         ctx.passes.backward(Terms(*by))
