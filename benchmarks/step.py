@@ -33,7 +33,11 @@ PARTS = {
     "minibatch, sparse products": ("take_rows", "describe", "multiply", "multiply_transposed"),
     "hidden part": ("matmul", "hidden_forward", "hidden_backward", "normal_forward", "normal_backward"),
     "Adam": ("adam",),
-    "penalty": ("mmd", "learn_bound", "learn_classes", "mlp_forward", "mlp_backward", "donsker_varadhan"),
+    "penalty": (
+        "mmd",
+        *("learn_bound", "learn_classes", "judge_bound", "judge_classes"),
+        *("standardise", "standardise_backward"),
+    ),
 }
 REST = "Python and torch"
 

@@ -12,6 +12,7 @@ from bie.kernels.adam import CompiledAdam
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty
+from bie.penalties.mine import standardised
 from bie.seeds import Streams
 
 N, D = 50, 5
@@ -78,16 +79,22 @@ def vector(penalty: Penalty) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in penalty.parameters()])
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
-def test_steps_on_three_minibatches(name: str, batches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[str] = []
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the kernels that have been called."""
+    names: list[str] = []
 
     def listen(kernel: str, *arguments: Any) -> None:
-        called.append(kernel)
+        names.append(kernel)
         native.call(kernel, *arguments)
 
     monkeypatch.setattr("bie.kernels.critics.call", listen)
+    return names
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
+def test_steps_on_three_minibatches(name: str, batches: list[int], called: list[str]) -> None:
     cells = Cells(name, batches)
     start = vector(cells.fast)
     for seed in range(3):
@@ -116,6 +123,52 @@ def test_latent_vectors_of_another_width_are_refused(name: str) -> None:
     cells = Cells(name, BATCHES["two"])
     with pytest.raises(ValueError, match="columns for a network of"):
         cells.fast.learn(latent(0)[:, :3], cells.batch_n, Noise(torch.Generator()), cells.optimiser)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+def test_the_judgement_and_its_gradient(
+    name: str, batches: list[int], spread: float, called: list[str]
+) -> None:
+    """Of critics with small and with large outputs."""
+    cells, found = Cells(name, batches), []
+    for penalty in (cells.fast, cells.exact):
+        (parameters,) = penalty.parameters()
+        with torch.no_grad():
+            parameters[-33:] *= spread
+        z_nd = latent(0).to(parameters.dtype).requires_grad_()
+        noise = Noise(torch.Generator().manual_seed(2))
+        _, terms = penalty.encoder_loss(z_nd, cells.batch_n, noise)
+        loss, _ = penalty.encoder_loss(z_nd, cells.batch_n, Noise(torch.Generator().manual_seed(2)))
+        (by_z,) = torch.autograd.grad(3 * loss, z_nd)
+        assert parameters.grad is None
+        found.append((*terms.values(), by_z))
+    assert called == ["judge_bound" if name.startswith("mine") else "judge_classes"] * 2
+    (value, by_z), (right, by_right) = found
+    assert (value - right).abs() < 1e-6 * (1 + spread)
+    assert (by_z - by_right).norm() <= 1e-5 * by_right.norm()
+
+
+def test_standardised_with_gradient() -> None:
+    x_nd = 3 * latent(0) + 7
+    x_nd[:, 1] = 7.0  # does not vary
+    upstream, found = latent(1), []
+    for x in (x_nd.requires_grad_(), x_nd.detach().double().requires_grad_()):
+        y = standardised(x)
+        found.append((y, *torch.autograd.grad(y, x, upstream.to(x.dtype))))
+    (y, by_x), (right, by_right) = found
+    assert "_Standardised" in str(y.grad_fn)
+    torch.testing.assert_close(y.double(), right, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(by_x.double(), by_right, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mine", "adversarial"])
+def test_a_judgement_that_is_not_finite_is_not_hidden(name: str) -> None:
+    cells, z_nd = Cells(name, BATCHES["two"]), latent(0)
+    z_nd[7, 2] = torch.nan
+    loss, _ = cells.fast.encoder_loss(z_nd, cells.batch_n, Noise(torch.Generator()))
+    assert not loss.isfinite()
 
 
 @pytest.mark.parametrize("name", ["mine", "adversarial"])

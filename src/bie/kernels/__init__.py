@@ -7,8 +7,7 @@ fast                 what it does                    defined by
 `layers`             hidden layers, latent space     `bie.models.layers` and `gaussian`
 `likelihood`         heads, log-likelihood           `bie.models.decoder` and `likelihoods`
 `mlp`                small networks                  `bie.kernels.mlp.plain`
-`donsker_varadhan`   bound with gradient             `bie.mutual_information.estimators`
-`critics`            all steps on a minibatch        `bie.penalties.base.Penalty.learn`
+`critics`            all steps on a minibatch        `bie.penalties.base.Penalty`
 `mmd`                statistic with gradient         `bie.penalties.mmd`
 `adam`               a step of all parameters        `torch.optim.Adam`
 ===================  ==============================  ==========================================

@@ -1,4 +1,6 @@
-/* All steps that a critic takes on one minibatch, in one call: a step by itself takes longer to be called than to be done. */
+/* All steps that a critic takes on one minibatch, in one call, and its judgement after them in another: a step by itself takes
+ * longer to be called than to be done. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "critics.h"
@@ -43,6 +45,17 @@ static int step(int64_t t, int64_t n_steps, int64_t n, Network *network, const f
                 by->rates[n_steps + t], by->beta1, by->beta2, by->eps, by->decay);
 }
 
+/* What a critic sees of n cells: their latent vectors (n x d), and what it sees of a batch (c) after each; then the same once more,
+ * each with the batch of another cell. */
+static void pairs(int64_t n, int64_t d, int64_t c, const float *z, const int32_t *batch, const float *inputs, const int32_t *order,
+                  float *x)
+{
+    for (int64_t i = 0; i < 2 * n; i++, x += d + c) {
+        memcpy(x, z + i % n * d, (size_t)d * sizeof(float));
+        memcpy(x + d, inputs + batch[i < n ? i : order[i - n]] * c, (size_t)c * sizeof(float));
+    }
+}
+
 /* Steps of a critic on the gradient of its Donsker-Varadhan objective.
  *
  * n, d, c               cells, latent dimensions, columns of a batch as the critic sees it
@@ -59,17 +72,11 @@ int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_laye
                 const float *log_decay, int32_t *n_updates, float *log_sum)
 {
     const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
-    const int64_t width = d + c;
-    float *memory, value, *x = malloc((size_t)(2 * n * width) * sizeof(float));
+    float *memory, value, *x = malloc((size_t)(2 * n * (d + c)) * sizeof(float));
     Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
     int failed = x == NULL || memory == NULL;
-    for (int64_t i = 0; i < 2 * n && !failed; i++) {
-        memcpy(x + i * width, z + i % n * d, (size_t)d * sizeof(float));
-        memcpy(x + i * width + d, inputs + batch[i % n] * c, (size_t)c * sizeof(float));
-    }
     for (int64_t t = 0; t < n_steps && !failed; t++, order += n) {
-        for (int64_t i = 0; i < n; i++)
-            memcpy(x + (n + i) * width + d, inputs + batch[order[i]] * c, (size_t)c * sizeof(float));
+        pairs(n, d, c, z, batch, inputs, order, x);
         failed = mlp_forward(2 * n, n_layers, widths, parameters, x, network.hidden, network.out)
             || donsker_varadhan(n, network.out, log_rate, log_decay, n_updates, log_sum, &value, network.by_out)
             || step(t, n_steps, 2 * n, &network, x, &by);
@@ -78,11 +85,33 @@ int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_laye
     return failed;
 }
 
-/* From logits (n x n_classes) to the gradient of the cross-entropy to the true classes, each class that is present with the same
- * weight: softmax minus truth, divided by the cells of the class and the number of classes. */
-static void by_logits(int64_t n, int64_t n_classes, const int32_t *class, const double *size, double n_present,
-                      const float *logits, float *by)
+/* The bound itself by a critic as it is, and its gradient by the latent vectors (n x d). Returns 0, or 1 if there is no memory. */
+int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, float *parameters, const float *z,
+                const int32_t *batch, const float *inputs, const int32_t *order, float *value, float *by_z)
 {
+    const int64_t width = d + c;
+    float *memory, *x = malloc((size_t)(4 * n * width) * sizeof(float)), *by_x = x + 2 * n * width;
+    Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
+    int failed = x == NULL || memory == NULL;
+    if (!failed) {
+        pairs(n, d, c, z, batch, inputs, order, x);
+        failed = mlp_forward(2 * n, n_layers, widths, parameters, x, network.hidden, network.out)
+            || donsker_varadhan(n, network.out, NULL, NULL, NULL, NULL, value, network.by_out)
+            || mlp_backward(2 * n, n_layers, widths, parameters, x, network.hidden, network.by_out, by_x, NULL);
+    }
+    for (int64_t i = 0; i < n && !failed; i++)
+        for (int64_t k = 0; k < d; k++) /* that of donsker_varadhan is of minus the bound */
+            by_z[i * d + k] = -(by_x[i * width + k] + by_x[(n + i) * width + k]);
+    free(memory), free(x);
+    return failed;
+}
+
+/* From logits (n x n_classes) to the gradient of the cross-entropy to the true classes, each class that is present with the same
+ * weight: softmax minus truth, divided by the cells of the class and the number of classes. Returns the cross-entropy. */
+static double by_logits(int64_t n, int64_t n_classes, const int32_t *class, const double *size, double n_present,
+                        const float *logits, float *by)
+{
+    double cross_entropy = 0.0;
     for (int64_t i = 0; i < n; i++, logits += n_classes, by += n_classes) {
         float top = logits[0], sum = 0.0f;
         for (int64_t k = 1; k < n_classes; k++)
@@ -90,9 +119,21 @@ static void by_logits(int64_t n, int64_t n_classes, const int32_t *class, const 
         for (int64_t k = 0; k < n_classes; k++)
             sum += by[k] = exp_negative(logits[k] - top);
         const float weight = (float)(1.0 / (size[class[i]] * n_present));
+        cross_entropy += weight * (log(sum) + top - logits[class[i]]);
         for (int64_t k = 0; k < n_classes; k++)
             by[k] = weight * (by[k] / sum - (k == class[i] ? 1.0f : 0.0f));
     }
+    return cross_entropy;
+}
+
+/* Cells of each class, room for which the caller frees, and the number of classes that have any. NULL if there is no memory. */
+static double *sizes_of(int64_t n, int64_t n_classes, const int32_t *class, double *n_present)
+{
+    double *size = calloc((size_t)n_classes, sizeof(double));
+    *n_present = 0.0;
+    for (int64_t i = 0; i < n && size; i++)
+        *n_present += size[class[i]]++ == 0.0;
+    return size;
 }
 
 /* Steps of a classifier of n cells, by their latent vectors z (n x first width), into as many classes as it has outputs. Returns
@@ -104,16 +145,30 @@ int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *w
     const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
     const int64_t n_classes = widths[n_layers];
     float *memory;
-    double *size = calloc((size_t)n_classes, sizeof(double)), n_present = 0.0;
+    double n_present, *size = sizes_of(n, n_classes, class, &n_present);
     Network network = network_of(n, n_layers, widths, parameters, &memory);
     int failed = size == NULL || memory == NULL;
-    for (int64_t i = 0; i < n && !failed; i++)
-        n_present += size[class[i]]++ == 0.0;
     for (int64_t t = 0; t < n_steps && !failed; t++) {
         failed = mlp_forward(n, n_layers, widths, parameters, z, network.hidden, network.out);
         if (!failed)
             by_logits(n, n_classes, class, size, n_present, network.out, network.by_out);
         failed = failed || step(t, n_steps, n, &network, z, &by);
+    }
+    free(memory), free(size);
+    return failed;
+}
+
+/* The cross-entropy by a classifier as it is, and its gradient by the latent vectors. Returns 0, or 1 if there is no memory. */
+int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, const float *z, const int32_t *class,
+                  float *value, float *by_z)
+{
+    float *memory;
+    double n_present, *size = sizes_of(n, widths[n_layers], class, &n_present);
+    Network network = network_of(n, n_layers, widths, parameters, &memory);
+    int failed = size == NULL || memory == NULL || mlp_forward(n, n_layers, widths, parameters, z, network.hidden, network.out);
+    if (!failed) {
+        *value = (float)by_logits(n, widths[n_layers], class, size, n_present, network.out, network.by_out);
+        failed = mlp_backward(n, n_layers, widths, parameters, z, network.hidden, network.by_out, by_z, NULL);
     }
     free(memory), free(size);
     return failed;

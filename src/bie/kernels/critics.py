@@ -1,15 +1,29 @@
-"""All steps of a critic on one minibatch, in one call; defined by `bie.penalties.base.Penalty.learn`."""
+"""All steps of a critic on one minibatch in one call, and its judgement of the latent vectors in another.
+
+Defined by `Penalty.learn` and `Penalty.encoder_loss` (`bie.penalties.base`).
+"""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.donsker_varadhan import Average
+from bie.kernels.known import known
 from bie.kernels.mlp import check_width
 from bie.kernels.native import call, sizes
+
+
+class Average(NamedTuple):
+    """State of a `bie.mutual_information.estimators.LogMovingAverage`, numbers in single precision."""
+
+    log_rate: Tensor
+    log_decay: Tensor
+    n_updates: Tensor
+    log_sum: Tensor
 
 
 class Learner(NamedTuple):
@@ -53,6 +67,52 @@ def learn_classes(learner: Learner, z_nd: Tensor, class_n: Tensor, n_steps: int)
     check_width(z_nd.shape[1], learner.widths)
     given = z_nd.contiguous(), class_n.int()
     call("learn_classes", n_steps, len(z_nd), *_network(learner), *given, *_optimiser(learner, n_steps))
+
+
+def standardised(x_nd: Tensor, least: float) -> Tensor:
+    """``(x - mean) / sqrt(variance + least)`` of each dimension over the cells."""
+    y_nd: Tensor = _Standardised.apply(x_nd, least)  # type: ignore[no-untyped-call]
+    return y_nd
+
+
+class _Standardised(Function):
+    @staticmethod
+    def forward(ctx: Any, x_nd: Tensor, least: float) -> Tensor:
+        inverse_sd, y_nd = x_nd.new_empty(x_nd.shape[1]), x_nd.new_empty(x_nd.shape)
+        call("standardise", *x_nd.shape, least, x_nd.contiguous(), inverse_sd, y_nd)
+        ctx.save_for_backward(y_nd, inverse_sd)
+        return y_nd
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_y_nd: Tensor) -> tuple[Tensor, None]:
+        by_x_nd = by_y_nd.new_empty(by_y_nd.shape)
+        call("standardise_backward", *by_x_nd.shape, *ctx.saved_tensors, by_y_nd.contiguous(), by_x_nd)
+        return by_x_nd, None
+
+
+def judge_bound(
+    vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Tensor, input_bc: Tensor, order: Tensor
+) -> Tensor:
+    """``dv_bound`` by a critic as it is, with gradient into `z_nd`; arguments as for `learn_bound`."""
+    check_width(z_nd.shape[1] + input_bc.shape[1], widths)
+    shape = *z_nd.shape, input_bc.shape[1], len(widths) - 1, sizes(widths)
+    return _judged(
+        "judge_bound", z_nd, *shape, vector, z_nd.contiguous(), batch_n.int(), input_bc, order.int()
+    )
+
+
+def judge_classes(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, class_n: Tensor) -> Tensor:
+    """Cross-entropy to the true classes, as for `learn_classes`, with gradient into `z_nd`, nats."""
+    check_width(z_nd.shape[1], widths)
+    shape = len(z_nd), len(widths) - 1, sizes(widths)
+    return _judged("judge_classes", z_nd, *shape, vector, z_nd.contiguous(), class_n.int())
+
+
+def _judged(kernel: str, z_nd: Tensor, *arguments: Any) -> Tensor:
+    value, by_z = z_nd.new_empty(()), z_nd.new_empty(z_nd.shape)
+    call(kernel, *arguments, value, by_z)
+    return known(value, z_nd, by_z)
 
 
 def _network(learner: Learner) -> tuple[object, ...]:

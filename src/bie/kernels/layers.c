@@ -121,6 +121,43 @@ int hidden_backward(int64_t n, int64_t h, int training, const float *normal, con
     return 0;
 }
 
+/* y = (x - mean) inverse_sd of each of d columns over n cells, where `least` is added to the variances. Returns 0, or 1 if there is
+ * no memory. */
+int standardise(int64_t n, int64_t d, float least, const float *x, float *inverse_sd, float *y)
+{
+    double *mean = malloc((size_t)(2 * d) * sizeof(double)), *variance = mean + d;
+    if (mean == NULL)
+        return 1;
+    moments(n, d, x, mean, variance);
+    for (int64_t j = 0; j < d; j++)
+        inverse_sd[j] = (float)(1.0 / sqrt(variance[j] + (double)least));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j++)
+            y[i * d + j] = (x[i * d + j] - (float)mean[j]) * inverse_sd[j];
+    free(mean);
+    return 0;
+}
+
+/* Backward pass: derivatives by x from those by y. Returns 0, or 1 if there is no memory. */
+int standardise_backward(int64_t n, int64_t d, const float *y, const float *inverse_sd, const float *by_y, float *by_x)
+{
+    double *mean = calloc((size_t)(2 * d), sizeof(double)), *slope = mean + d; /* of by_y, and of by_y y */
+    if (mean == NULL)
+        return 1;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j++) {
+            mean[j] += by_y[i * d + j] / (double)n;
+            slope[j] += by_y[i * d + j] * (double)y[i * d + j] / (double)n;
+        }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j++) {
+            const int64_t at = i * d + j;
+            by_x[at] = inverse_sd[j] * (by_y[at] - (float)mean[j] - y[at] * (float)slope[j]);
+        }
+    free(mean);
+    return 0;
+}
+
 /* Normal distributions of n cells in d dimensions from h (n x k), a sample of each, and its divergence from the prior.
  *
  *     mean = h weight_m + bias_m,  variance = e^(h weight_v + bias_v) + floor

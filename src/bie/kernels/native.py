@@ -38,7 +38,6 @@ _NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
     "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
-    "donsker_varadhan": [_SIZE] + [_ADDRESS] * 7,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
     + [ctypes.c_int]
@@ -46,18 +45,22 @@ _SIGNATURES = {
     + [_ADDRESS] * 6
     + [_NUMBER]
     + [_ADDRESS] * 3,
+    "judge_bound": [_SIZE] * 4 + [_ADDRESS] * 8,
+    "judge_classes": [_SIZE] * 2 + [_ADDRESS] * 6,
     "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 9 + [_NUMBER] * 4 + [_ADDRESS] * 4,
     "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7 + [_NUMBER] * 4,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
-    "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
-    "take_rows": [_SIZE] + [_ADDRESS] * 7,
-    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
-    "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
+    "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
     "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 5,
+    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
+    "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
+    "standardise": [_SIZE] * 2 + [_NUMBER] + [_ADDRESS] * 3,
+    "standardise_backward": [_SIZE] * 2 + [_ADDRESS] * 4,
+    "take_rows": [_SIZE] + [_ADDRESS] * 7,
 }
 
 

@@ -62,10 +62,7 @@ class MlpCritic(nn.Module):
         super().__init__()
         self.network = Mlp((n_latent + n_batches, *[n_hidden] * n_layers, 1), init)
 
-    def forward(self, z_nd: Tensor, batch_nb: Tensor, frozen: bool = False) -> Tensor:
-        """Score rows of latent vectors ``(..., n, d)`` and one-hot batches ``(..., n, b)``: ``(..., n)``.
-
-        Of a `frozen` critic the parameters get no gradient.
-        """
-        score_n1: Tensor = self.network(torch.cat((z_nd, batch_nb), -1), frozen)
+    def forward(self, z_nd: Tensor, batch_nb: Tensor) -> Tensor:
+        """Score rows of latent vectors ``(..., n, d)`` and one-hot batches ``(..., n, b)``: ``(..., n)``."""
+        score_n1: Tensor = self.network(torch.cat((z_nd, batch_nb), -1))
         return score_n1.squeeze(-1)

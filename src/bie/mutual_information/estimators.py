@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bie.kernels.donsker_varadhan import Average
+from bie.kernels.critics import Average
 
 
 def log_mean_exp(score_n: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.functional import elu, one_hot
 from bie.config import Adversarial
 from bie.kernels import mlp
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import Learner, learn_classes
+from bie.kernels.critics import Learner, judge_classes, learn_classes
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -116,15 +116,23 @@ class AdversarialPenalty(Penalty):
         The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
         the classifier cannot tell them apart, 0 where it is always right.
         """
-        log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
-        truth = true_cross_entropy(log_probability_nb, batch_n)
-        if self.objective == "reversal":
+        network = self.classifier.network
+        if self.objective == "reversal" and mlp.takes(z_nd, network.vector):
+            truth = judge_classes(network.vector.detach(), network.widths, z_nd, batch_n)
             objective = -truth
         else:
-            true_nb = one_hot(batch_n, self.n_batches)
-            target_nb = torch.ones_like(true_nb) if self.objective == "uniform" else 1 - true_nb
-            objective = cross_entropy(log_probability_nb, target_nb, batch_n)
+            log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
+            truth = true_cross_entropy(log_probability_nb, batch_n)
+            objective = (
+                -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
+            )
         return self.scale * self.weight() * objective, {"cross_entropy": truth.detach()}
+
+    def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
+        """From the probabilities that the encoder aims at."""
+        true_nb = one_hot(batch_n, self.n_batches)
+        target_nb = torch.ones_like(true_nb) if self.objective == "uniform" else 1 - true_nb
+        return cross_entropy(log_probability_nb, target_nb, batch_n)
 
     def weight(self) -> float:
         """Weight of the objective by the ramp, 0 to 1."""

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bie.config import Mine
-from bie.kernels import donsker_varadhan
+from bie.kernels import critics
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import Learner, learn_bound
+from bie.kernels.critics import Learner
 from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
@@ -91,13 +91,14 @@ class MinePenalty(Penalty):
             return
         orders = [noise.permutation(len(batch_n)) for _ in range(self.critic_steps)]
         learner = Learner(network.vector, network.widths, optimiser)
-        learn_bound(learner, z_nd, batch_n, self.input_bc, orders, self.average.state())
+        critics.learn_bound(learner, z_nd, batch_n, self.input_bc, orders, self.average.state())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        if self._compiled(z_nd):
-            score_2n = self.critic(*self._shuffled(z_nd, batch_n, noise), frozen=True)
-            bound = donsker_varadhan.bound(score_2n)
+        if network := self._compiled(z_nd):
+            order = noise.permutation(len(batch_n))
+            vector = network.vector.detach()
+            bound = critics.judge_bound(vector, network.widths, z_nd, batch_n, self.input_bc, order)
         else:
             bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
         scale = self.scale if self.epoch >= self.warm_start else 0.0
@@ -129,6 +130,8 @@ class MinePenalty(Penalty):
 
 def standardised(x_nd: Tensor) -> Tensor:
     """Each dimension ``(..., n, d)`` with mean 0 and variance 1 over the cells, if it varies at all."""
+    if is_active() and x_nd.ndim == 2 and fits(x_nd):
+        return critics.standardised(x_nd, LEAST_VARIANCE)
     variance, mean = torch.var_mean(x_nd, dim=-2, correction=0, keepdim=True)
     return (x_nd - mean) * (variance + LEAST_VARIANCE).rsqrt()
 
