@@ -25,7 +25,7 @@ class Noise:
     def keep(self, shape: Sequence[int], share: float) -> Tensor:
         """Independent 1 with probability `share`, else 0: a mask for dropout."""
         uniform = torch.rand(tuple(shape), generator=self.generator, device=self.generator.device)
-        return (uniform < share).to(uniform.dtype)
+        return uniform.lt_(share)
 
     def permutation(self, n: int) -> Tensor:
         """Random order of the rows 0 to n - 1 (int64)."""
@@ -56,7 +56,7 @@ class StackedNoise(Noise):
         uniform = torch.empty(tuple(shape), device=self._device)
         for of_run, generator in zip(uniform, self.generators, strict=True):
             of_run.uniform_(generator=generator)
-        return (uniform < share).to(uniform.dtype)
+        return uniform.lt_(share)
 
     def permutation(self, n: int) -> Tensor:
         """A random order of the rows for each run, ``(r, n)`` (int64)."""
