@@ -85,7 +85,7 @@ def fit(
     for epoch in range(len(history), settings.epochs):
         parts = minibatches(train_rows, settings.batch_size, order)
         train = trainer.epoch((trainer.forward.take(cells, rows) for rows in parts), epoch)
-        test = loss_terms(model, cells, test_rows, streams)
+        test = loss_terms(model, cells, test_rows, streams, trainer.forward)
         row = trainer.row(epoch, train, test)
         history.append(finite(row, epoch))
         on_epoch(row)
@@ -173,10 +173,13 @@ def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.floa
 
 
 @torch.inference_mode()
-def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams) -> Row:
+def loss_terms(
+    model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams, forward: Forward | None = None
+) -> Row:
     """Parts of the loss on some cells in evaluation mode, KL at full weight.
 
-    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only.
+    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only. `forward` is
+    the model as it is called, where that has been made already.
 
     Returns
     -------
@@ -185,7 +188,7 @@ def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Stre
         cell, lower better. The model is left in evaluation mode.
     """
     model.eval()
-    noise, forward = Noise(streams.torch("evaluation")), Forward(model)
+    noise, forward = Noise(streams.torch("evaluation")), forward or Forward(model)
     batches = (forward.take(cells, part) for part in chunks(rows))
     parts = ((len(batch.x_ng), mean_parts(forward.terms(batch, noise))) for batch in batches)
     return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
