@@ -178,8 +178,8 @@ def loss_terms(
 ) -> Row:
     """Parts of the loss on some cells in evaluation mode, KL at full weight.
 
-    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only. `forward` is
-    the model as it is called, where that has been made already.
+    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only. `forward`
+    is the model as it is called, where that has been made already.
 
     Returns
     -------
