@@ -45,15 +45,59 @@ static int step(int64_t t, int64_t n_steps, int64_t n, Network *network, const f
                 by->rates[n_steps + t], by->beta1, by->beta2, by->eps, by->decay);
 }
 
-/* What a critic sees of n cells: their latent vectors (n x d), and what it sees of a batch (c) after each; then the same once more,
- * each with the batch of another cell. */
-static void pairs(int64_t n, int64_t d, int64_t c, const float *z, const int32_t *batch, const float *inputs, const int32_t *order,
-                  float *x)
+typedef struct { /* of n cells: see `pair` */
+    int64_t n, d, c, n_rows;
+    float *x, *scores, *by_scores;
+    int32_t *row; /* of the independent pair of each cell */
+} Pairs;
+
+/* With room for 2 n rows; x is what is to be freed, NULL if there was no memory. */
+static Pairs pairs_of(int64_t n, int64_t d, int64_t c)
 {
-    for (int64_t i = 0; i < 2 * n; i++, x += d + c) {
-        memcpy(x, z + i % n * d, (size_t)d * sizeof(float));
-        memcpy(x + d, inputs + batch[i < n ? i : order[i - n]] * c, (size_t)c * sizeof(float));
+    const int64_t size = 2 * n * (d + c);
+    Pairs pairs = {.n = n, .d = d, .c = c, .x = malloc((size_t)(size + 5 * n) * sizeof(float))};
+    pairs.scores = pairs.x + size;
+    pairs.by_scores = pairs.scores + 2 * n;
+    pairs.row = (int32_t *)(pairs.by_scores + 2 * n);
+    return pairs;
+}
+
+/* What a critic sees: of each cell the latent vector and what it sees of its batch; then the same cells with the batch of another.
+ * Where that is the same batch, it has been seen: no second row. */
+static void pair(Pairs *pairs, const float *z, const int32_t *batch, const float *inputs, const int32_t *order)
+{
+    const int64_t n = pairs->n, d = pairs->d, c = pairs->c;
+    float *x = pairs->x;
+    pairs->n_rows = 0;
+    for (int64_t i = 0; i < 2 * n; i++) {
+        const int64_t cell = i % n, given = i < n ? batch[cell] : batch[order[cell]];
+        if (i >= n)
+            pairs->row[cell] = (int32_t)(given == batch[cell] ? cell : pairs->n_rows);
+        if (i >= n && given == batch[cell])
+            continue;
+        memcpy(x, z + cell * d, (size_t)d * sizeof(float));
+        memcpy(x + d, inputs + given * c, (size_t)c * sizeof(float));
+        x += d + c, pairs->n_rows++;
     }
+}
+
+/* From pairs to the bound and the gradient by the outputs of the network; see donsker_varadhan.c. Returns 0, or 1 if there is no
+ * memory. */
+static int bound(Pairs *pairs, Network *network, const float *log_rate, const float *log_decay, int32_t *n_updates, float *log_sum,
+                 float *value)
+{
+    const int64_t n = pairs->n;
+    float *const by_out = network->by_out;
+    if (mlp_forward(pairs->n_rows, network->n_layers, network->widths, network->parameters, pairs->x, network->hidden, network->out))
+        return 1;
+    for (int64_t i = 0; i < n; i++)
+        pairs->scores[i] = network->out[i], pairs->scores[n + i] = network->out[pairs->row[i]];
+    donsker_varadhan(n, pairs->scores, log_rate, log_decay, n_updates, log_sum, value, pairs->by_scores);
+    memcpy(by_out, pairs->by_scores, (size_t)n * sizeof(float));
+    memset(by_out + n, 0, (size_t)(pairs->n_rows - n) * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        by_out[pairs->row[i]] += pairs->by_scores[n + i];
+    return 0;
 }
 
 /* Steps of a critic on the gradient of its Donsker-Varadhan objective.
@@ -72,16 +116,16 @@ int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_laye
                 const float *log_decay, int32_t *n_updates, float *log_sum)
 {
     const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
-    float *memory, value, *x = malloc((size_t)(2 * n * (d + c)) * sizeof(float));
+    float *memory, value;
+    Pairs pairs = pairs_of(n, d, c);
     Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
-    int failed = x == NULL || memory == NULL;
+    int failed = pairs.x == NULL || memory == NULL;
     for (int64_t t = 0; t < n_steps && !failed; t++, order += n) {
-        pairs(n, d, c, z, batch, inputs, order, x);
-        failed = mlp_forward(2 * n, n_layers, widths, parameters, x, network.hidden, network.out)
-            || donsker_varadhan(n, network.out, log_rate, log_decay, n_updates, log_sum, &value, network.by_out)
-            || step(t, n_steps, 2 * n, &network, x, &by);
+        pair(&pairs, z, batch, inputs, order);
+        failed = bound(&pairs, &network, log_rate, log_decay, n_updates, log_sum, &value)
+            || step(t, n_steps, pairs.n_rows, &network, pairs.x, &by);
     }
-    free(memory), free(x);
+    free(memory), free(pairs.x);
     return failed;
 }
 
@@ -90,19 +134,21 @@ int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t
                 const int32_t *batch, const float *inputs, const int32_t *order, float *value, float *by_z)
 {
     const int64_t width = d + c;
-    float *memory, *x = malloc((size_t)(4 * n * width) * sizeof(float)), *by_x = x + 2 * n * width;
+    float *memory, *by_x = malloc((size_t)(2 * n * width) * sizeof(float));
+    Pairs pairs = pairs_of(n, d, c);
     Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
-    int failed = x == NULL || memory == NULL;
+    int failed = by_x == NULL || pairs.x == NULL || memory == NULL;
     if (!failed) {
-        pairs(n, d, c, z, batch, inputs, order, x);
-        failed = mlp_forward(2 * n, n_layers, widths, parameters, x, network.hidden, network.out)
-            || donsker_varadhan(n, network.out, NULL, NULL, NULL, NULL, value, network.by_out)
-            || mlp_backward(2 * n, n_layers, widths, parameters, x, network.hidden, network.by_out, by_x, NULL);
+        pair(&pairs, z, batch, inputs, order);
+        failed = bound(&pairs, &network, NULL, NULL, NULL, NULL, value)
+            || mlp_backward(pairs.n_rows, n_layers, widths, parameters, pairs.x, network.hidden, network.by_out, by_x, NULL);
     }
     for (int64_t i = 0; i < n && !failed; i++)
-        for (int64_t k = 0; k < d; k++) /* that of donsker_varadhan is of minus the bound */
-            by_z[i * d + k] = -(by_x[i * width + k] + by_x[(n + i) * width + k]);
-    free(memory), free(x);
+        for (int64_t k = 0; k < d; k++) { /* that of donsker_varadhan is of minus the bound */
+            const int64_t row = pairs.row[i];
+            by_z[i * d + k] = -(by_x[i * width + k] + (row == i ? 0.0f : by_x[row * width + k]));
+        }
+    free(memory), free(pairs.x), free(by_x);
     return failed;
 }
 
