@@ -10,7 +10,7 @@
 #define CHUNK 32 /* cells; whole vectors of any width */
 
 typedef struct { /* last hidden layer of n cells with k units, both also rounded up, and the derivatives by it */
-    int64_t n, n_cells, k, n_units;
+    int64_t n, n_cells, k, n_units, columns_stride, rows_stride;
     float *columns, *rows, *by; /* n_units x n_cells, the two others n_cells x n_units */
     float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
 } Hidden;
@@ -49,28 +49,33 @@ static char *memory_for(size_t size)
     return memory;
 }
 
+/* Distance of rows of so many numbers, such that rows one below the other do not all fall into the same few places of a cache. */
+static int64_t apart(int64_t width) { return width / LANES % 2 ? width : width + LANES; }
+
 static size_t memory_of_hidden(int64_t n_cells, int64_t n_units)
 {
-    return (size_t)((3 * n_cells + 2 * PANEL) * n_units) * sizeof(float);
+    return (size_t)(n_units * apart(n_cells) + n_cells * apart(n_units) + (n_cells + 2 * PANEL) * n_units) * sizeof(float);
 }
 
-/* rows x k to n_rows x n_units, filled up with zeros. */
-static void widen(int64_t rows, int64_t k, const float *from, int64_t n_rows, int64_t n_units, float *to)
+/* rows x k to n_rows x n_units, rows `stride` apart, filled up with zeros. */
+static void widen(int64_t rows, int64_t k, const float *from, int64_t n_rows, int64_t stride, float *to)
 {
-    memset(to, 0, (size_t)(n_rows * n_units) * sizeof(float));
+    memset(to, 0, (size_t)(n_rows * stride) * sizeof(float));
     for (int64_t i = 0; i < rows; i++)
-        memcpy(to + i * n_units, from + i * k, (size_t)k * sizeof(float));
+        memcpy(to + i * stride, from + i * k, (size_t)k * sizeof(float));
 }
 
 static Hidden hidden_of(int64_t n, int64_t k, const float *h, char **memory)
 {
     const int64_t n_cells = rounded_up(n, CHUNK), n_units = rounded_up(k, LANES);
-    Hidden hidden = {n, n_cells, k, n_units, floats(memory, n_units * n_cells), floats(memory, n_cells * n_units),
-                     floats(memory, n_cells * n_units), floats(memory, PANEL * n_units), floats(memory, PANEL * n_units)};
-    widen(n, k, h, n_cells, n_units, hidden.rows);
+    const int64_t columns_stride = apart(n_cells), rows_stride = apart(n_units);
+    Hidden hidden = {n, n_cells, k, n_units, columns_stride, rows_stride, floats(memory, n_units * columns_stride),
+                     floats(memory, n_cells * rows_stride), floats(memory, n_cells * n_units), floats(memory, PANEL * n_units),
+                     floats(memory, PANEL * n_units)};
+    widen(n, k, h, n_cells, rows_stride, hidden.rows);
     for (int64_t p = 0; p < n_units; p++)
         for (int64_t i = 0; i < n_cells; i++)
-            hidden.columns[p * n_cells + i] = hidden.rows[i * n_units + p];
+            hidden.columns[p * columns_stride + i] = hidden.rows[i * rows_stride + p];
     memset(hidden.by, 0, (size_t)(n_cells * n_units) * sizeof(float));
     return hidden;
 }
@@ -89,7 +94,7 @@ static const float *weights(const Hidden *hidden, const Head *head, int64_t firs
 static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out)
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells;
-    block(PANEL / ROWS, n, k, weights(hidden, head, first, width), ROWS * k, k, 1, hidden->columns, n, 0, out, n);
+    block(PANEL / ROWS, n, k, weights(hidden, head, first, width), ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n);
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
@@ -110,7 +115,7 @@ static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t
         head->by_bias[first + j] = sum;
     }
     block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k);
-    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, k, 0, out, k);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k);
     for (int64_t j = 0; j < width && !direct; j++)
         memcpy(by_weight + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
 }
