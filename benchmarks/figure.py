@@ -29,9 +29,15 @@ def save(figure: Figure, path: Path) -> None:
 def draw(path: Path, growth: Mapping[str, Lines], y_label: str) -> None:
     """Lines over logarithmic axes, a panel for each x, whose name is its key."""
     figure, axes = panels(len(growth))
+    seen = [y for lines in growth.values() for line in lines.values() for y in line.values()]
+    bottom, top = min(seen) / 1.3, max(seen) * 1.3  # the same for all, so that they can be compared
     for axis, (x_label, lines) in zip(axes, growth.items(), strict=True):
         for name, line in lines.items():
             axis.loglog(sorted(line), [line[x] for x in sorted(line)], "o-", markersize=4, label=name)
-        axis.set(xlabel=x_label, ylabel=y_label)
+        sizes = sorted({x for line in lines.values() for x in line})
+        axis.set_xticks(sizes, [f"{x:,}" for x in sizes])
+        axis.set_xticks([], minor=True)
+        axis.set(xlabel=x_label, ylim=(bottom, top))
+    axes[0].set_ylabel(y_label)
     axes[0].legend(frameon=False)
     save(figure, path)
