@@ -50,16 +50,9 @@ class SparseCounts:
         """``log(1 + x)`` of each count."""
         return self._described.logs
 
-    def sum(self, axis: int) -> Tensor:
-        """Total of each cell, ``(n,)``; the axis is that of the genes, -1."""
-        assert axis == -1
+    def total(self) -> Tensor:
+        """Total of each cell, ``(n,)``."""
         return self._described.total_n
-
-    def dense(self) -> Tensor:
-        """The same counts with all their zeros, ``(n, g)``."""
-        per_row = self.indptr.diff().long()
-        rows = torch.arange(len(self)).repeat_interleave(per_row)
-        return self.values.new_zeros(self.shape).index_put((rows, self.indices.long()), self.values)
 
     def csr(self) -> tuple[Tensor, Tensor, Tensor]:
         """The three arrays, as the kernels take them."""

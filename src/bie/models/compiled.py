@@ -154,7 +154,7 @@ class Passes:
             torch.mm(self.batch_nb, self.modelled.variance_b1, out=self.library.normal.prior_variance)
             self.library.forward(x_ng.log1p(), noise, training)
         else:
-            torch.log(x_ng.sum(-1).unsqueeze(-1), out=self.log_library.x)
+            torch.log(x_ng.total().unsqueeze(-1), out=self.log_library.x)
         for layer in self.hidden:
             layer.forward(training)
         self.likelihood.forward(x_ng, gradient)
