@@ -2,11 +2,23 @@
 
 import ctypes
 import functools
+import os
 import runpy
 from importlib.util import find_spec
 from pathlib import Path
 
 from bie.errors import BadInput
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of CPU time in so many of wall time: of a container, where there is a limit."""
+
+
+def cores() -> int:
+    """Cores that this process may use: by its affinity, its container and its Slurm task."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _QUOTA.read_text().partition(" ") if _QUOTA.is_file() else ("max", "", "")
+    allowed = there if quota == "max" else max(1, int(quota) // int(period))
+    return min(there, allowed, int(os.environ.get("SLURM_CPUS_PER_TASK") or there))
 
 
 @functools.cache

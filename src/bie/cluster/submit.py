@@ -1,12 +1,12 @@
 """Hand the tasks of a launch to Slurm, or to processes of this machine that outlive the command."""
 
-import os
 import platform
 import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from bie import devices
 from bie.cluster import slurm
 from bie.cluster.canary import n_canary_tasks
 from bie.cluster.cut import Cut
@@ -102,8 +102,7 @@ def lane_count(settings: Settings) -> int:
     """Tasks of a rehearsal at a time: as many as asked for, or as the cores hold."""
     launcher = settings.hydra.launcher
     assert isinstance(launcher, SubmititLocal)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return launcher.array_parallelism or max(cores // cpus(launcher, settings.site), 1)
+    return launcher.array_parallelism or max(devices.cores() // cpus(launcher, settings.site), 1)
 
 
 def _rehearse(folder: Path, lanes: int, n_tasks: int, canary: int) -> str:

@@ -1,11 +1,11 @@
 """What a command line asks for: the part that ``run`` and ``plan`` share."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bie import devices
 from bie.errors import BadInput
 from bie.store.paths import Tree
 from bie.store.provenance import configuration_folder
@@ -96,5 +96,4 @@ def one_run_here(options: argparse.Namespace) -> bool:
 
 def local_workers(launcher: "Local", n_tasks: int) -> int:
     """Worker processes: as many as asked for, or one per core; never more than tasks."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores if launcher.workers is None else launcher.workers, n_tasks))
+    return max(1, min(devices.cores() if launcher.workers is None else launcher.workers, n_tasks))
