@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -29,7 +28,34 @@ class Packed:
     keeper: Keeper
 
 
-def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Callable[[], Result]]:
+@dataclass(frozen=True)
+class Unscored:
+    """A run of a pack whose training is over: `settle` it, then `score` it, or call it for both."""
+
+    run: Packed
+    cells: Cells
+    embedder: Trained
+    fitted: Fitted
+    seconds: float
+
+    def __call__(self) -> Result:
+        """What `bie.experiment.experiment` gives of the run alone, or raises."""
+        self.settle()
+        return self.score()
+
+    def settle(self) -> None:
+        """Raise what has ended the training before its time, or leave its end to the run's keeper."""
+        if self.fitted.error is not None:
+            raise self.fitted.error
+        self.run.keeper.epoch_ended(self.fitted.snapshot)  # since the last epoch somebody may have said stop
+
+    def score(self) -> Result:
+        """Embed and score the run. It touches nothing outside, so another process may do it."""
+        clock = Clock({"fit": self.seconds})
+        return scored(self.run.config, self.cells, self.embedder, self.fitted.history, clock)
+
+
+def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unscored]:
     """Train the models of several experiments together; each is the same as by `experiment`.
 
     Parameters
@@ -43,9 +69,9 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Calla
 
     Returns
     -------
-    list of functions
-        One of each run, to be called once: it scores the run and gives its result, or raises what
-        `experiment` would have raised. Of the seconds of the training each run gets an equal share.
+    list[Unscored]
+        In the order of the runs, each to be scored once. Of the seconds of the training each gets an equal
+        share.
     """
     clock = Clock()
     embedders = [_embedder(run) for run in runs]
@@ -54,7 +80,7 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Calla
     clock.lap("fit")
     seconds = clock.seconds["fit"] / len(runs)
     each = zip(runs, embedders, fitted, strict=True)
-    return [partial(_finished, run, cells, embedder, found, seconds) for run, embedder, found in each]
+    return [Unscored(run, cells, embedder, found, seconds) for run, embedder, found in each]
 
 
 def room(run: Packed, cells: Cells, free: float) -> int:
@@ -76,10 +102,3 @@ def _embedder(run: Packed) -> Trained:
 def _member(run: Packed, embedder: Trained, cells: Cells) -> Member:
     parts, streams = split(run.config, cells), Streams(run.config.seed)
     return embedder.member(cells, parts["train"], parts["test"], streams, run.on_epoch)
-
-
-def _finished(run: Packed, cells: Cells, embedder: Trained, fitted: Fitted, seconds: float) -> Result:
-    if fitted.error is not None:
-        raise fitted.error
-    run.keeper.epoch_ended(fitted.snapshot)  # while others were scored, somebody may have said stop
-    return scored(run.config, cells, embedder, fitted.history, Clock({"fit": seconds}))

@@ -120,7 +120,7 @@ def test_the_same_run_twice_is_the_same_record(bie: Command):
 
 def test_a_sweep_in_packs_is_the_sweep(bie: Command):
     swept = ("model=scvi,scvi_mine,noise", "mine.scale=1,10", "mine.steps=1", "seed=range(3)")
-    for version, how in (("alone", ()), ("packed", ("pack=4", "device=cpu"))):
+    for version, how in (("alone", ()), ("packed", ("device=cpu", *PACKS))):
         code, output = finish(bie(*swept, f"version={version}", *how))
         assert code == 0, output
         assert "done 12.   exit 0" in output
@@ -181,11 +181,23 @@ def test_a_killed_worker_costs_its_run_only(bie: Command, in_tmp: Path):
     assert not list(Path("outputs").rglob("failed.json"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+PACKS = ("pack=4", "hydra.launcher.workers=1")  # which has all cores for its scoring
+
+
+@pytest.mark.parametrize(
+    ("how", "packs"),
+    [
+        (signal.SIGKILL, ()),
+        (signal.SIGINT, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGKILL, PACKS),
+        (signal.SIGINT, PACKS),
+    ],
+)
 def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
-    how: signal.Signals, bie: Command, in_tmp: Path
+    how: signal.Signals, packs: tuple[str, ...], bie: Command, in_tmp: Path
 ):
-    process = bie("train.epochs=60", "seed=range(40)")
+    process = bie("train.epochs=60", "seed=range(40)", *packs)
     wait_for(lambda: len(list(Path("outputs").rglob("record.json"))) >= 2)
     os.killpg(process.pid, how) if how == signal.SIGINT else os.kill(process.pid, how)
     code, output = finish(process)

@@ -2,87 +2,25 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from bie import devices
-from bie.data.load import load
-from bie.data.shelf import shelve
 from bie.errors import BadInput
 from bie.packed import Packed, experiments, room
 from bie.store.claims import Owner, take
-from bie.store.identity import config_id, scientific
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import pack_worker
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.sweep.pack_worker import execute_pack
-from bie.sweep.packs import Pack, Packing
-from bie.sweep.task import Outcome, Task
+from bie.sweep.packs import Packing
+from bie.sweep.task import Task
 from bie.sweep.worker import cells_on, execute
 from bie.training.checkpoint import Keeper
+from tests.sweep.packs import Make, Watch, record, run
 
 MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
-Make = Callable[..., Pack]
-
-
-@pytest.fixture
-def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) -> Make:
-    """The tasks of a sweep, in folders of their own."""
-
-    def pack(name: str = "pack", *typed: str) -> Pack:
-        small = ("train.epochs=3", "dataset.n_cells=200", "model.n_hidden=16")
-        found = expand((*tiny, *small, *(typed or MINE)), configurations).combinations
-        cells = load(found[0].config.dataset)
-        shelf = shelve(cells, tmp_path / "cells")
-        tasks = []
-        for each in found:
-            for seed in each.seeds:
-                config = each.config.model_copy(update={"seed": seed})
-                plain = scientific(config, cells.sha256)
-                del plain["seed"]
-                folder = tmp_path / name / config_id(plain)[:12] / str(seed)
-                tasks.append(Task(folder.name, config, plain, config_id(plain), shelf, {}, folder))
-        return tuple(tasks)
-
-    return pack
-
-
-class Watch:
-    """Notes what is said of each place; may stop after an epoch."""
-
-    def __init__(self, stop_after: int = 10**9) -> None:
-        self.ends: dict[int, Outcome] = {}
-        self.epochs: list[tuple[int, int]] = []
-        self._stop_after = stop_after
-
-    def on_epoch(self, place: int, row: dict[str, float]) -> None:
-        self.epochs.append((place, int(row["epoch"])))
-
-    def on_end(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.ends
-        self.ends[place] = outcome
-
-    def stop(self) -> bool:
-        return bool(self.epochs) and self.epochs[-1][1] >= self._stop_after
-
-    @property
-    def statuses(self) -> list[str]:
-        return [self.ends[place].status for place in sorted(self.ends)]
-
-
-def run(pack: Pack, stop_after: int = 10**9, **how: Any) -> Watch:
-    watch = Watch(stop_after)
-    execute_pack(pack, watch.on_epoch, watch.on_end, watch.stop, **how)
-    return watch
-
-
-def record(task: Task) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((task.folder / RECORD).read_text())
-    return found
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Which runs train together."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,46 @@ def test_left_to_us_a_cpu_packs_nothing_and_a_gpu_gives_each_worker_its_share(
 
     assert packs("auto", False) == packs("cpu", True) == [1] * 7
     assert packs("auto", True) == packs("cuda", True) == [3, 3, 1]
+
+
+def test_cores_are_shared_by_the_workers_that_have_a_pack(tasks: Make, configurations: Configurations):
+    found = tasks("seed=range(5)")
+
+    def packing(n_workers: int, cores: int, *typed: str) -> tuple[int, int]:
+        settings = expand(typed, configurations).settings
+        how = Packing.of(settings, found, n_workers, cores)
+        return how.n_workers, how.n_scorers
+
+    assert packing(2, 16) == (2, 8)
+    assert packing(16, 16) == (5, 3)
+    assert packing(16, 16, "pack=4") == (2, 8)
+    assert packing(16, 16, "pack=5") == (1, 16)
+    assert packing(2, 1, "pack=4") == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("quota", "slurm", "expected"),
+    [
+        (None, None, 8),
+        ("max 100000\n", None, 8),
+        ("250000 100000\n", None, 2),
+        ("50000 100000\n", None, 1),
+        (None, "4", 4),
+        (None, "64", 8),
+        ("300000 100000\n", "4", 3),
+    ],
+)
+def test_cores_are_those_that_we_may_use(
+    quota: str | None, slurm: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(devices, "_QUOTA", tmp_path / "cpu.max")
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    if slurm:
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", slurm)
+    assert devices.cores() == expected
 
 
 def test_nothing_is_lost(tasks: Make):

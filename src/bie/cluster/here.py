@@ -5,6 +5,7 @@ from collections import Counter
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from bie import devices
 from bie.config import Local, Settings
 from bie.store.paths import Tree
 from bie.sweep.launched import tasks_of
@@ -21,8 +22,9 @@ def run_here(folder: Path, settings: Settings, context: ForkServerContext | None
     launcher = settings.hydra.launcher
     assert isinstance(launcher, Local)
     tasks = tasks_of(folder)
-    board = Scoreboard(Counter(task.config.model.name for task in tasks), local_workers(launcher, len(tasks)))
-    packing = Packing.of(settings, board.n_workers)
+    cores = 1 if context is None else devices.cores()
+    packing = Packing.of(settings, tasks, local_workers(launcher, len(tasks)), cores)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), packing.n_workers)
     try:
         pool = (
             InThisProcess(folder.name, packing)

@@ -14,6 +14,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import FrameType
 
+from bie import devices
 from bie.cluster import slurm
 from bie.cluster.canary import canary_tasks
 from bie.cluster.journal import FOLDER, Entry, entries, entry, note, trip
@@ -135,9 +136,9 @@ class Job:
     def _attend(self, tasks: list[Task]) -> None:
         if not tasks:
             return
-        workers = min(cpus(self.launcher, self.settings.site), len(tasks))
-        packing = Packing.of(self.settings, workers)
-        self._pool = Pool(self.context, workers, None, self.folder.name, packing)
+        most = cpus(self.launcher, self.settings.site)
+        packing = Packing.of(self.settings, tasks, min(most, len(tasks)), min(most, devices.cores()))
+        self._pool = Pool(self.context, packing.n_workers, None, self.folder.name, packing)
         if self.warned:  # before there was a pool to interrupt
             self._pool.interrupt()
         try:

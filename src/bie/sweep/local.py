@@ -6,21 +6,19 @@ down the run it was at, whose failure the parent then records, and is replaced.
 """
 
 import gc
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count, filterfalse
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bie.sweep.packs import Pack, Packing
-from bie.sweep.server import TO_THE_GROUP
+from bie.sweep.signals import how_ended, serve_parent
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.turns import Admit, Observer, everything
 
@@ -33,12 +31,12 @@ class WorkersCannotStart(RuntimeError):  # noqa: N818
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    left: dict[int, Task] = field(default_factory=dict)  # of its pack, by place
+    left: dict[int, Task] = field(default_factory=dict)  # of its packs, by place: a number of the run's own
     ready: bool = False
 
 
 class Pool:
-    """Workers that take packs of tasks in order, one at a time each.
+    """Workers that take packs of tasks in order, each the next when it has trained one.
 
     Parameters
     ----------
@@ -115,7 +113,7 @@ class Pool:
     def _start(self, slot: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         arguments = (theirs, self._closed, self._log(slot), self._launch, self._packing)
-        process = self._context.Process(target=_serve, args=arguments, daemon=True)
+        process = self._context.Process(target=_serve, args=arguments)  # no daemon: it may have children
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -140,10 +138,12 @@ class Pool:
         worker.ready = True
         pack = _next(queue, admit)
         if pack is not None:
-            worker.left = dict(enumerate(pack))
-            for place, task in worker.left.items():
+            places = filterfalse(worker.left.__contains__, count())
+            tasks = dict(zip(places, pack, strict=False))
+            worker.left |= tasks
+            for place, task in tasks.items():
                 observer.started(self._slot(slot, place), task)
-            worker.pipe.send(pack)
+            worker.pipe.send(tasks)
 
     def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
         """Tell the observer of an epoch, or of how a task ended."""
@@ -159,7 +159,7 @@ class Pool:
         if not worker.ready:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
-        message = f"its worker process ended with {_ending(worker.process.exitcode)}"
+        message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
         for place, task in worker.left.items():
             observer.ended(self._slot(slot, place), task, leave_killed(task, message))
         self._workers[slot] = self._start(slot)
@@ -174,25 +174,16 @@ def _next(queue: deque[Pack], admit: Admit) -> Pack | None:
     return None
 
 
-def _ending(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        return f"{name} (a full memory ends so)" if name == "SIGKILL" else name
-    return f"exit code {exitcode}"
-
-
 def _serve(
     pipe: Connection, closed: Connection, log: Path | None, launch: str | None, packing: Packing
 ) -> None:
     """Body of a worker: take packs until the pipe or the parent is gone."""
     gc.freeze()  # what was loaded before the fork stays in the pages that all workers share
     gc.enable()
-    for number in TO_THE_GROUP:
-        signal.signal(number, signal.SIG_IGN)
+    serve_parent()
     if log is not None:
         _print_to(log)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    from bie.sweep.pack_worker import execute_pack
+    from bie.sweep.pack_worker import Packs
 
     def on_epoch(place: int, row: dict[str, float]) -> None:
         _tell(pipe, (place, int(row["epoch"])))
@@ -200,15 +191,17 @@ def _serve(
     def on_end(place: int, outcome: Outcome) -> None:
         _tell(pipe, (place, outcome))
 
-    while True:
-        _tell(pipe, None)
-        try:
-            pack = pipe.recv()
-        except EOFError:
-            return
-        for task in pack:
-            print(f"--- {task.folder}", flush=True)
-        execute_pack(pack, on_epoch, on_end, closed.poll, launch, packing)
+    with Packs(on_epoch, on_end, closed.poll, launch, packing) as packs:
+        while True:
+            _tell(pipe, None)
+            packs.score_until(pipe)
+            try:
+                tasks = pipe.recv()
+            except EOFError:
+                return
+            for task in tasks.values():
+                print(f"--- {task.folder}", flush=True)
+            packs.execute(tasks)
 
 
 def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:
@@ -223,11 +216,3 @@ def _print_to(log: Path) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, sys.stdout.fileno())
     os.dup2(file, sys.stderr.fileno())
-
-
-def _die_with_parent() -> None:
-    """End this process as soon as the launching one has gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

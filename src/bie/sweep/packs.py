@@ -7,7 +7,7 @@ configurations are equal but for the seed and the keys in `FREE`. What cannot be
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bie import devices
@@ -65,16 +65,26 @@ class Packing:
         ``auto``, ``cpu`` or ``cuda``.
     n_workers
         Processes that share the machine and its GPU.
+    cores
+        What they have of the machine together.
     """
 
     size: int | None = 1
     device: str = "cpu"
     n_workers: int = 1
+    cores: int = 1
 
     @classmethod
-    def of(cls, settings: Settings, n_workers: int) -> "Packing":
-        """As the settings of a launch have it."""
-        return cls(None if settings.pack == "auto" else settings.pack, settings.device, n_workers)
+    def of(cls, settings: Settings, tasks: Sequence[Task], n_workers: int, cores: int) -> "Packing":
+        """As the settings of a launch have it, with no more workers than there are packs for them."""
+        size = None if settings.pack == "auto" else settings.pack
+        most = cls(size, settings.device, n_workers, cores)
+        return replace(most, n_workers=max(1, min(n_workers, len(most.packs(tasks)))))
+
+    @property
+    def n_scorers(self) -> int:
+        """Runs that a worker scores at a time."""
+        return max(1, self.cores // self.n_workers)
 
     def packs(self, tasks: Iterable[Task]) -> list[Pack]:
         """Cut tasks into packs, which come in the order of their first tasks.

@@ -5,16 +5,13 @@ This module itself loads nothing, so that the server can start while the command
 
 import multiprocessing
 import os
-import signal
 from multiprocessing.context import ForkServerContext
 from typing import Literal
 
-from bie.sweep.signals import ignored
+from bie.sweep.signals import TO_THE_GROUP, ignored
 
 _TRAINING = ["bie.sweep.ahead", "bie.sweep.pack_worker", "bie.embedders.trained"]
 _SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
-TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-"""Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 

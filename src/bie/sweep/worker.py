@@ -105,8 +105,7 @@ def attempt(
 
 def failed(task: Task, error: Exception) -> Outcome:
     """Record the failure of a run by an error."""
-    message = str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
-    return leave_failure(task, cause_of(error), message, traceback.format_exc())
+    return leave_failure(task, cause_of(error), message_of(error), traceback.format_exc())
 
 
 @lru_cache(maxsize=2)
@@ -122,6 +121,11 @@ def cause_of(error: BaseException) -> str:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "oom"
     return "disk" if isinstance(error, OSError) and error.errno in _DISK else "error"
+
+
+def message_of(error: BaseException) -> str:
+    """A failure in words."""
+    return str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
 
 
 def _record(
