@@ -31,7 +31,7 @@ from bie.packed import Unscored
 from bie.sweep.signals import how_ended, serve_parent
 from bie.sweep.worker import cause_of, message_of
 
-NICE = 10
+NICE = 5
 """Scoring gives way to training, which keeps a GPU busy."""
 
 End = Callable[[Callable[[], Result]], None]
