@@ -34,7 +34,7 @@ def times(counts: SparseCounts, weight: Tensor) -> Tensor:
 def transposed_times(counts: SparseCounts, other: Tensor) -> Tensor:
     """``counts.T @ other``."""
     product = torch.full((counts.shape[1], other.shape[1]), torch.nan)
-    native.call("multiply_transposed", *product.shape, other, product, *counts.csc())
+    native.call("multiply_transposed", *product.shape, other, product, *[None] * 4, *counts.csc())
     return product
 
 

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bie import kernels
 from bie.config import Adversarial, Mine, Model, Train
@@ -21,7 +22,8 @@ from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.batches import minibatches
 from bie.training.fit import Trainer
-from bie.training.forward import Forward
+from bie.training.forward import Compiled, Forward, called
+from bie.training.optimiser import adam
 
 pytestmark = pytest.mark.skipif(not kernels.is_active(), reason="no compiled kernels")
 
@@ -90,32 +92,29 @@ def forward(model: Scvi, compiled: bool) -> Forward:
     with pytest.MonkeyPatch.context() as patch:
         if not compiled:
             patch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
-        return Forward(model)
+        return called(model)
 
 
-def terms(model: Scvi, compiled: bool, rows: NDArray[np.int64] = ROWS, seed: int = 0) -> Terms:
-    calls = forward(model, compiled)
+def terms(calls: Forward, rows: NDArray[np.int64] = ROWS, seed: int = 0) -> Terms:
     return calls.terms(calls.take(CELLS, rows), Noise(Streams(seed).torch("noise")))
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)
 def test_the_fast_path_is_taken(changed: dict[str, Any]) -> None:
-    calls = Forward(build(**changed))
-    batch = calls.take(CELLS, np.arange(5, 9))
+    trainer = Trainer(build(**changed), None, TRAIN, Streams(0))
+    assert isinstance(trainer.forward, Compiled)
+    batch = trainer.forward.take(CELLS, np.arange(5, 9))
     assert isinstance(batch.x_ng, SparseCounts)
     assert batch.batch_n.tolist() == CELLS.batch[5:9].tolist()
-    found = calls.terms(batch, Noise(Streams(0).torch("noise")))
-    assert found.reconstruction_n.grad_fn is not None
-    assert "_Passes" in found.reconstruction_n.grad_fn.name()
 
 
 @pytest.mark.parametrize("changed", PLAIN, ids=str)
 def test_what_has_no_kernels_stays_dense(changed: dict[str, Any]) -> None:
-    assert isinstance(Forward(build(**changed)).take(CELLS, ROWS).x_ng, torch.Tensor)
+    assert isinstance(called(build(**changed)).take(CELLS, ROWS).x_ng, torch.Tensor)
 
 
 def test_other_precision_stays_dense() -> None:
-    assert isinstance(Forward(build().double()).take(CELLS, ROWS).x_ng, torch.Tensor)
+    assert isinstance(called(build().double()).take(CELLS, ROWS).x_ng, torch.Tensor)
 
 
 def test_without_kernels_minibatches_are_dense() -> None:
@@ -124,77 +123,95 @@ def test_without_kernels_minibatches_are_dense() -> None:
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)
 @pytest.mark.parametrize("training", [True, False])
-def test_terms_and_gradients_are_those_of_dense_tensors(changed: dict[str, Any], training: bool) -> None:
-    """Both in single precision; tests/kernels has the comparison with double precision."""
+def test_terms_are_those_of_dense_tensors(changed: dict[str, Any], training: bool) -> None:
     models = [build(**changed).train(training) for _ in range(2)]
-    found = [terms(model, compiled) for model, compiled in zip(models, (True, False), strict=True)]
+    calls = [forward(model, compiled) for model, compiled in zip(models, (True, False), strict=True)]
+    found = [call.evaluate(call.take(CELLS, ROWS), Noise(Streams(0).torch("noise"))) for call in calls]
     for fast, plain in zip(*found, strict=True):
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
-    if not training:
-        assert not found[0].reconstruction_n.requires_grad
-        return
-    for part in found:
-        torch.autograd.backward(a_loss(part))
-    gradients = [[parameter.grad for parameter in model.parameters()] for model in models]
-    largest = max(plain.norm() for plain in gradients[1] if plain is not None)
-    for (name, _), fast, plain in zip(models[0].named_parameters(), *gradients, strict=True):
-        assert fast is not None
-        assert plain is not None
+        assert not fast.requires_grad
+
+
+def descend(model: Scvi, calls: Forward, found: Terms, kl_slope: float) -> list[Tensor]:
+    """Gradients by the parameters of a loss of which something is left to autograd."""
+    weight_nd = torch.linspace(-1, 1, found.z_nd.numel()).view(found.z_nd.shape)
+    of_latent = (weight_nd * found.z_nd.sin()).sum() + (weight_nd * found.mean_nd.cos()).sum()
+    parts = found.reconstruction_n + found.kl_library_n + kl_slope * found.kl_z_n
+    loss = parts.mean() + 3 * of_latent
+    if isinstance(calls, Compiled):
+        calls.descend(loss, kl_slope)
+    else:
+        torch.autograd.backward(loss)
+    return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+
+
+@pytest.mark.parametrize("changed", CHOICES, ids=str)
+def test_gradients_are_those_of_dense_tensors(changed: dict[str, Any]) -> None:
+    """Both in single precision; tests/kernels has the comparison with double precision."""
+    gradients = []
+    for compiled in (True, False):
+        model = build(**changed).train()
+        calls = forward(model, compiled)
+        gradients.append(descend(model, calls, terms(calls), kl_slope=-0.7))
+    largest = max(plain.norm() for plain in gradients[1])
+    for (name, _), fast, plain in zip(model.named_parameters(), *gradients, strict=True):
         # rounding is all there is of the gradient by what batch norm takes away again
         vanishes = "linears" in name and name.endswith("bias")
         rounding = 2 * torch.finfo(torch.float32).eps * largest * vanishes
         assert (fast - plain).norm() <= 1e-4 * plain.norm() + rounding, name
 
 
-def a_loss(found: Terms) -> torch.Tensor:
-    """With a gradient by each of the terms."""
-    weight_nd = torch.linspace(-1, 1, found.z_nd.numel()).view(found.z_nd.shape)
-    of_latent = (weight_nd * found.z_nd.sin()).sum() + (weight_nd * found.mean_nd.cos()).sum()
-    weight_n = torch.linspace(0, 2, len(weight_nd))
-    divergences = (weight_n * (found.kl_z_n + found.kl_library_n)).mean()
-    return found.reconstruction_n.mean() + divergences + 3 * of_latent
+@pytest.mark.parametrize("changed", CHOICES, ids=str)
+def test_what_learns_on_the_way_learns_by_its_gradient(changed: dict[str, Any]) -> None:
+    """The same step by gradients that are all made before the optimiser sees them."""
+    at_once, apart = build(**changed).train(), build(**changed).train()
+    learners = [adam(model.parameters(), 1e-3, 0.01, weight_decay=0.1) for model in (at_once, apart)]
+    calls = called(at_once, learners[0]), called(apart)
+    for seed in range(3):
+        by = [call.take(CELLS, ROWS[seed:]) for call in calls]
+        both = [c.terms(b, Noise(Streams(seed).torch("noise"))) for c, b in zip(calls, by, strict=True)]
+        assert all(torch.equal(one, other) for one, other in zip(*both, strict=True))
+        for model, call, found in zip((at_once, apart), calls, both, strict=True):
+            descend(model, call, found, kl_slope=1.0)
+        learners[1].step()
+        assert torch.equal(vector(at_once), vector(apart))
+    states = [learner.state_dict() for learner in learners]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in ("mean", "square"))
+    assert not torch.equal(vector(at_once), vector(build(**changed)))
 
 
 def test_gradients_are_made_anew_at_each_call() -> None:
     """By numbers of cells that come and go, and with evaluations in between."""
-    model, alone = build(), build()
+    model, alone = build().train(), build().train()
     calls = forward(model, compiled=True)
     for rows in (ROWS, ROWS[:7], ROWS[3:]):
         for part in (model, alone):
             part.load_state_dict(build().state_dict())
             part.zero_grad()
-        found = calls.terms(calls.take(CELLS, rows), Noise(Streams(1).torch("noise")))
-        torch.autograd.backward(a_loss(found))
-        with torch.inference_mode():
-            calls.terms(calls.take(CELLS, ROWS[:7]), Noise(Streams(2).torch("noise")))
-        torch.autograd.backward(a_loss(terms(alone, True, rows, seed=1)))
-        for one, other in zip(model.parameters(), alone.parameters(), strict=True):
-            assert one.grad is not None
-            assert other.grad is not None
-            assert torch.equal(one.grad, other.grad)
+        found = descend(model, calls, terms(calls, rows, seed=1), kl_slope=1.0)
+        calls.evaluate(calls.take(CELLS, ROWS[:7]), Noise(Streams(2).torch("noise")))
+        fresh = forward(alone, compiled=True)
+        expected = descend(alone, fresh, terms(fresh, rows, seed=1), kl_slope=1.0)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_terms_are_in_memory_of_their_own() -> None:
     calls = forward(build(), compiled=True)
-    found = calls.terms(calls.take(CELLS, ROWS), Noise(Streams(0).torch("noise")))
+    found = terms(calls)
     before = [part.detach().clone() for part in found]
     means = calls.posterior_mean(calls.take(CELLS, ROWS)), calls.posterior_mean(calls.take(CELLS, ROWS + 1))
-    calls.terms(calls.take(CELLS, ROWS + 1), Noise(Streams(1).torch("noise")))
+    terms(calls, ROWS + 1, seed=1)
     assert all(torch.equal(one, other) for one, other in zip(found, before, strict=True))
     assert not torch.equal(*means)
 
 
-@pytest.mark.parametrize("since", [ROWS + 1, ROWS[:7]], ids=["as many", "fewer"])
-def test_an_earlier_call_cannot_be_followed_back(since: NDArray[np.int64]) -> None:
-    calls, noise = forward(build(), compiled=True), Noise(Streams(0).torch("noise"))
-    first, _ = (calls.terms(calls.take(CELLS, rows), noise) for rows in (ROWS, since))
-    with pytest.raises(RuntimeError, match="other cells"):
-        torch.autograd.backward(a_loss(first))
-
-
-def test_another_loss_than_a_mean_is_refused() -> None:
-    with pytest.raises(ValueError, match="mean of the reconstruction"):
-        torch.autograd.backward(terms(build(), compiled=True).reconstruction_n.sum())
+def test_only_the_latest_call_can_be_followed_back() -> None:
+    model = build().train()
+    calls = forward(model, compiled=True)
+    found = terms(calls)
+    calls.evaluate(calls.take(CELLS, ROWS[:7]), Noise(Streams(0).torch("noise")))
+    with pytest.raises(RuntimeError, match="just before"):
+        descend(model, calls, found, kl_slope=1.0)
 
 
 def test_embeddings_are_those_of_dense_tensors() -> None:
@@ -212,8 +229,11 @@ def test_trajectories_are_equal_over_twenty_steps(changed: dict[str, Any]) -> No
     start, ends, histories = build(**changed), [], []
     for compiled in (True, False):
         model, streams = copy.deepcopy(start), Streams(0)
-        trainer, order = Trainer(model, None, TRAIN, streams), streams.numpy("minibatch")
-        trainer.forward = forward(model, compiled)
+        with pytest.MonkeyPatch.context() as patch:
+            if not compiled:
+                patch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
+            trainer = Trainer(model, None, TRAIN, streams)
+        order = streams.numpy("minibatch")
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
         assert len(rows) == 20
         batches = (trainer.forward.take(CELLS, part) for part in rows)

@@ -19,7 +19,7 @@ from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import Minibatch
 from bie.training.fit import History, Row, Trainer, embed, fit, loss_terms
-from bie.training.forward import Forward
+from bie.training.forward import called
 
 MODEL = {
     "name": "scvi",
@@ -133,7 +133,7 @@ def test_each_row_is_handed_on_as_it_is_made() -> None:
 
 def test_averages_are_weighted_by_the_size_of_the_minibatch() -> None:
     def batches() -> list[Minibatch]:
-        return [Forward(build()).take(CELLS, np.arange(*span)) for span in ((0, 50), (50, 60))]
+        return [called(build()).take(CELLS, np.arange(*span)) for span in ((0, 50), (50, 60))]
 
     def trainer() -> Trainer:
         return Trainer(build(dropout=0.0), None, settings(), Streams(0))

@@ -36,6 +36,15 @@ def test_capacity_pulls_the_kl_to_a_rising_target() -> None:
     assert capacity.weight(3) == 10.0
 
 
+@pytest.mark.parametrize("mode", ["warmup", "beta", "capacity"])
+@pytest.mark.parametrize("epoch", [0, 100, 300, 500])
+def test_the_slope_is_the_derivative_of_the_term(mode: str, epoch: int) -> None:
+    """Around a capacity that is first below the KL, then above."""
+    chosen, kl_n = schedule(mode=mode, weight=3.0, capacity=12.0), KL_N.clone().requires_grad_()
+    (by_kl_n,) = torch.autograd.grad(chosen.term(kl_n, epoch), kl_n)
+    assert chosen.slope(kl_n.mean().item(), epoch) / len(KL_N) == pytest.approx(by_kl_n.unique().item())
+
+
 def test_replicates_keep_their_own_term() -> None:
     both = torch.stack((KL_N, 2 * KL_N))
     torch.testing.assert_close(schedule(mode="beta").term(both, 0), torch.tensor([6.0, 12.0]))

@@ -1,12 +1,29 @@
-"""Adam, all parameters in one call; defined by `torch.optim.Adam`."""
+"""Adam, all parameters in one call; defined by `torch.optim.Adam`.
+
+The kernels that make the gradients of large weights take these through their step as well, while they are in
+the processor's caches, by the moments and the numbers of this optimiser.
+"""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from bie.kernels.native import call, sizes
+from bie.kernels.native import Bound, bind, call, sizes
+
+
+class Part(NamedTuple):
+    """A parameter, or rows of it, with the moments of its gradient, all of one shape and memory layout."""
+
+    parameter: Tensor
+    mean: Tensor
+    square: Tensor
+
+    def rows(self, begin: int, end: int | None) -> "Part":
+        """Some of the rows."""
+        return Part(*(tensor[begin:end] for tensor in self))
 
 
 class CompiledAdam:
@@ -16,15 +33,23 @@ class CompiledAdam:
     ----------
     parameters, lr, eps, weight_decay
         As for `bie.training.optimiser.adam`; every parameter has a gradient at each step.
+
+    Attributes
+    ----------
+    numbers
+        Of the step last counted, ``(5,)``, in memory that stays where it is; see adam.h.
     """
 
     beta1, beta2 = 0.9, 0.999
 
     def __init__(self, parameters: list[Tensor], lr: float, eps: float, weight_decay: float) -> None:
-        self.parameters, self.sizes = parameters, sizes([parameter.numel() for parameter in parameters])
-        self.mean, self.square = torch.zeros(2, sum(self.sizes))
+        self.parameters, self._sizes = parameters, [parameter.numel() for parameter in parameters]
+        self.mean, self.square = torch.zeros(2, sum(self._sizes))
         self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
-        self.n_steps = 0
+        self.n_steps, self.numbers = 0, torch.empty(5)
+        moments = self._split(self.mean), self._split(self.square)
+        parts = [Part(p.detach(), *each) for p, *each in zip(parameters, *moments, strict=True)]
+        self._part_of = {id(p): part for p, part in zip(parameters, parts, strict=True)}
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -33,37 +58,55 @@ class CompiledAdam:
 
     def step(self) -> None:
         """Change the parameters by their gradients."""
-        gradients = [_alike(p.grad, p) for p in self.parameters if p.grad is not None]
-        assert len(gradients) == len(self.parameters)
-        (rate,), (correction,) = self.rates(1)
-        numbers = rate, correction, self.beta1, self.beta2, self.eps, self.weight_decay
-        tensors = self.parameters, gradients, self.mean, self.square
-        call("adam", len(gradients), self.sizes, *tensors, *numbers)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        self.count()
+        call("adam", *self._arguments(list(self._part_of.values()), gradients))
 
-    def rates(self, n_steps: int) -> tuple[list[float], list[float]]:
-        """Step sizes and corrections of the second moment of the next steps, which count as taken."""
+    def count(self) -> None:
+        """Begin a step, for those who take it by `numbers`."""
+        self.numbers.copy_(self.next_numbers(1)[0])
+
+    def part(self, parameter: Tensor) -> Part:
+        """Views of one of the parameters and its moments."""
+        return self._part_of[id(parameter)]
+
+    def bound(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> Bound:
+        """What takes some parts through the step that was counted, by gradients that stay where they are."""
+        return bind("adam", *self._arguments(parts, gradients))
+
+    def next_numbers(self, n_steps: int) -> Tensor:
+        """`numbers` of the next steps, a row each, which count as taken."""
         steps = range(self.n_steps + 1, self.n_steps + n_steps + 1)
         self.n_steps += n_steps
-        step_sizes = [self.lr / (1 - self.beta1**step) for step in steps]
-        return step_sizes, [math.sqrt(1 - self.beta2**step) for step in steps]
+        return torch.tensor([self._numbers(step) for step in steps])
+
+    def _numbers(self, step: int) -> list[float]:
+        correction = math.sqrt(1 - self.beta2**step)
+        rate = self.lr / (1 - self.beta1**step) * correction
+        return [rate, self.eps * correction, self.beta1, self.beta2, self.weight_decay]
+
+    def _arguments(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> tuple[Any, ...]:
+        alike = [_alike(gradient, part.parameter) for gradient, part in zip(gradients, parts, strict=True)]
+        parameters, means, squares = map(list, zip(*parts, strict=True))
+        return len(alike), sizes([g.numel() for g in alike]), parameters, alike, means, squares, self.numbers
 
     def state_dict(self) -> dict[str, Any]:
         """Moments, in the order of the parameters' entries whatever their memory layout; number of steps."""
         mean, square = (
-            torch.cat([part.flatten() for part in self._parts(whole)]) for whole in (self.mean, self.square)
+            torch.cat([part.flatten() for part in self._split(whole)]) for whole in (self.mean, self.square)
         )
         return {"mean": mean, "square": square, "n_steps": self.n_steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         for whole, stored in ((self.mean, state_dict["mean"]), (self.square, state_dict["square"])):
-            for part, entries in zip(self._parts(whole), torch.split(stored, list(self.sizes)), strict=True):
+            for part, entries in zip(self._split(whole), torch.split(stored, self._sizes), strict=True):
                 part.copy_(entries.view(part.shape))
         self.n_steps = state_dict["n_steps"]
 
-    def _parts(self, whole: Tensor) -> list[Tensor]:
+    def _split(self, whole: Tensor) -> list[Tensor]:
         """What belongs to each parameter, seen as that parameter is."""
-        pairs = zip(self.parameters, torch.split(whole, list(self.sizes)), strict=True)
+        pairs = zip(self.parameters, torch.split(whole, self._sizes), strict=True)
         return [part.as_strided(p.shape, p.stride(), part.storage_offset()) for p, part in pairs]
 
 

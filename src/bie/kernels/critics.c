@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "adam.h"
 #include "critics.h"
 #include "elementary.h"
 
@@ -12,9 +13,9 @@ typedef struct { /* a network, and room for its hidden units and gradient */
     float *parameters, *hidden, *out, *by_out, *gradient;
 } Network;
 
-typedef struct { /* step size and correction of each step, one row each; moments; see adam.c */
-    const float *rates;
-    float *mean, *square, beta1, beta2, eps, decay;
+typedef struct { /* numbers of each step; moments */
+    const AdamNumbers *numbers;
+    float *mean, *square;
 } Adam;
 
 /* With room for n rows; `memory` is what is to be freed, NULL if there was none. */
@@ -35,14 +36,13 @@ static Network network_of(int64_t n, int64_t n_layers, const int64_t *widths, fl
 }
 
 /* Step number t by the gradient of the outputs. Returns 0, or 1 if there is no memory. */
-static int step(int64_t t, int64_t n_steps, int64_t n, Network *network, const float *x, const Adam *by)
+static int step(int64_t t, int64_t n, Network *network, const float *x, const Adam *by)
 {
     if (mlp_backward(n, network->n_layers, network->widths, network->parameters, x, network->hidden, network->by_out, NULL,
                      network->gradient))
         return 1;
-    const float *gradient = network->gradient;
-    return adam(1, &network->n_parameters, &network->parameters, &gradient, by->mean, by->square, by->rates[t],
-                by->rates[n_steps + t], by->beta1, by->beta2, by->eps, by->decay);
+    adam_step(network->n_parameters, network->parameters, network->gradient, by->mean, by->square, by->numbers[t]);
+    return 0;
 }
 
 typedef struct { /* of n cells: see `pair` */
@@ -106,16 +106,16 @@ static int bound(Pairs *pairs, Network *network, const float *log_rate, const fl
  * z (n x d), batch (n)  latent vectors, codes
  * inputs (batches x c)  what the critic sees of each batch
  * order (steps x n)     whose batch a cell gets in the independent pairs
- * parameters, rates, .. the network and its optimiser, both changed
+ * parameters, mean, ...  the network and its optimiser, both changed, with the numbers of each step
  * log_rate, ...         of the moving average; see donsker_varadhan.c
  *
  * Returns 0, or 1 if there is no memory. */
 int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, const float *z,
-                const int32_t *batch, const float *inputs, const int32_t *order, float *parameters, const float *rates,
-                float *mean, float *square, float beta1, float beta2, float eps, float decay, const float *log_rate,
-                const float *log_decay, int32_t *n_updates, float *log_sum)
+                const int32_t *batch, const float *inputs, const int32_t *order, float *parameters,
+                const AdamNumbers *numbers, float *mean, float *square, const float *log_rate, const float *log_decay,
+                int32_t *n_updates, float *log_sum)
 {
-    const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
+    const Adam by = {numbers, mean, square};
     float *memory, value;
     Pairs pairs = pairs_of(n, d, c);
     Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
@@ -123,7 +123,7 @@ int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_laye
     for (int64_t t = 0; t < n_steps && !failed; t++, order += n) {
         pair(&pairs, z, batch, inputs, order);
         failed = bound(&pairs, &network, log_rate, log_decay, n_updates, log_sum, &value)
-            || step(t, n_steps, pairs.n_rows, &network, pairs.x, &by);
+            || step(t, pairs.n_rows, &network, pairs.x, &by);
     }
     free(memory), free(pairs.x);
     return failed;
@@ -185,10 +185,9 @@ static double *sizes_of(int64_t n, int64_t n_classes, const int32_t *class, doub
 /* Steps of a classifier of n cells, by their latent vectors z (n x first width), into as many classes as it has outputs. Returns
  * 0, or 1 if there is no memory. */
 int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int32_t *class,
-                  float *parameters, const float *rates, float *mean, float *square, float beta1, float beta2, float eps,
-                  float decay)
+                  float *parameters, const AdamNumbers *numbers, float *mean, float *square)
 {
-    const Adam by = {rates, mean, square, beta1, beta2, eps, decay};
+    const Adam by = {numbers, mean, square};
     const int64_t n_classes = widths[n_layers];
     float *memory;
     double n_present, *size = sizes_of(n, n_classes, class, &n_present);
@@ -198,7 +197,7 @@ int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *w
         failed = mlp_forward(n, n_layers, widths, parameters, z, network.hidden, network.out);
         if (!failed)
             by_logits(n, n_classes, class, size, n_present, network.out, network.by_out);
-        failed = failed || step(t, n_steps, n, &network, z, &by);
+        failed = failed || step(t, n, &network, z, &by);
     }
     free(memory), free(size);
     return failed;

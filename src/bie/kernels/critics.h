@@ -1,4 +1,4 @@
-/* What a step of a critic is made of; see mlp.c, donsker_varadhan.c, adam.c. */
+/* What a step of a critic is made of; see mlp.c, donsker_varadhan.c. */
 #include <stdint.h>
 
 int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x, float *hidden,
@@ -7,5 +7,3 @@ int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float
                  const float *hidden, const float *by_out, float *by_x, float *by_parameters);
 int donsker_varadhan(int64_t n, const float *scores, const float *log_rate, const float *log_decay, int32_t *n_updates,
                      float *log_sum, float *value, float *gradient);
-int adam(int64_t n, const int64_t *sizes, float *const *parameters, const float *const *gradients, float *mean, float *square,
-         float step_size, float correction, float beta1, float beta2, float eps, float decay);

@@ -119,7 +119,6 @@ def _network(learner: Learner) -> tuple[object, ...]:
     return len(learner.widths) - 1, sizes(learner.widths)
 
 
-def _optimiser(learner: Learner, n_steps: int) -> tuple[object, ...]:
+def _optimiser(learner: Learner, n_steps: int) -> tuple[Tensor, ...]:
     own = learner.optimiser
-    numbers = own.beta1, own.beta2, own.eps, own.weight_decay
-    return learner.vector, torch.tensor(own.rates(n_steps)), own.mean, own.square, *numbers
+    return learner.vector, own.next_numbers(n_steps), own.mean, own.square

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "adam.h"
 #include "matmul.h"
 
 #define LINE 64 /* bytes of a line of a cache */
@@ -15,9 +16,11 @@ typedef struct { /* last hidden layer of n cells with k units, both also rounded
     float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
 } Hidden;
 
-typedef struct { /* a linear layer, its weights gene by gene, and where the derivatives go */
-    const float *weight, *bias;
-    float *by_weight, *by_bias;
+typedef struct { /* a linear layer, its weights gene by gene; where the derivatives go, or, where there are moments of Adam, by which
+                  * the weights learn at once, those by the bias alone */
+    float *weight;
+    const float *bias;
+    float *by_weight, *by_bias, *mean, *square;
 } Head;
 
 static void *piece(char **memory, size_t size)
@@ -90,22 +93,29 @@ static const float *weights(const Hidden *hidden, const Head *head, int64_t firs
     return hidden->panel;
 }
 
-/* Logits of a panel, PANEL x n_cells. */
-static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out)
+/* Logits of a panel, PANEL x n_cells; on the way what is wanted after it. */
+static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out, Ahead ahead)
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells;
-    block(PANEL / ROWS, n, k, weights(hidden, head, first, width), ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n);
+    const float *const weight = weights(hidden, head, first, width);
+    block(PANEL / ROWS, n, k, weight, ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n, ahead);
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
             out[j * n + i] += head->bias[first + j];
 }
 
-/* Derivatives by weights and bias of a panel, and by the hidden layer, to which they are added, from those by its logits. */
-static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by)
+/* Derivatives by weights and bias of a panel, and by the hidden layer, to which they are added, from those by its logits. With
+ * moments of Adam the weights learn from theirs, which are not kept. On the way what is wanted after it. */
+static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by, const AdamNumbers *adam,
+                  Ahead ahead)
 {
-    const int64_t k = hidden->n_units, n = hidden->n_cells, direct = width == PANEL && hidden->k == k;
-    float *by_weight = head->by_weight + first * hidden->k, *out = direct ? by_weight : hidden->by_panel;
+    const int64_t k = hidden->n_units, n = hidden->n_cells, at = first * hidden->k, size = width * hidden->k;
+    const int whole = hidden->k == k, direct = !adam && whole && width == PANEL;
+    float *const out = direct ? head->by_weight + at : hidden->by_panel;
+    Ahead moments = {0};
+    if (adam)
+        want(&moments, head->mean + at, size), want(&moments, head->square + at, size);
     memset(by + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
     for (int64_t j = 0; j < width; j++) {
         float sum = 0.0f;
@@ -114,8 +124,10 @@ static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t
             sum += by[j * n + i];
         head->by_bias[first + j] = sum;
     }
-    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k);
-    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k);
-    for (int64_t j = 0; j < width && !direct; j++)
-        memcpy(by_weight + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
+    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k, moments);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, ahead);
+    for (int64_t j = 0; j < width && !direct && !(adam && whole); j++)
+        memmove((adam ? out : head->by_weight + at) + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
+    if (adam)
+        adam_step(size, head->weight + at, out, head->mean + at, head->square + at, *adam);
 }

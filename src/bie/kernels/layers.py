@@ -3,7 +3,8 @@
 Defined by `bie.models.layers` and `bie.models.gaussian`, whose operations are so small that torch takes
 longer to be called than to do them. A layer here is bound once to the memory of its inputs, its parameters
 and their gradients: ``parameter.grad``, which must be there when the backward pass is first taken, and is
-overwritten. `ValueError` where the entries of a weight are not in order there.
+overwritten; but for weights of counts, which with an optimiser learn as soon as their gradient is made, row by
+row, by the step that it has counted. `ValueError` where the entries of a weight are not in order there.
 """
 
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from bie.kernels.adam import CompiledAdam
 from bie.kernels.counts import SparseCounts
 from bie.kernels.native import Bound, bind, in_order
 
@@ -53,6 +55,8 @@ class Hidden:
     inputs, covariates
         What comes in, ``(n, k)``, None where it is counts; covariates ``(n, c)`` are the last of the inputs
         and get no gradient.
+    adam
+        The optimiser, where it is to be used at once.
 
     Attributes
     ----------
@@ -68,8 +72,9 @@ class Hidden:
         share: float,
         inputs: Inputs | None,
         covariates: Tensor | None,
+        adam: CompiledAdam | None = None,
     ) -> None:
-        self.linear, self.norm, self.share = linear, norm, share
+        self.linear, self.norm, self.share, self.adam = linear, norm, share, adam
         self.inputs, self.covariates = inputs, covariates
         self.shape = n, linear.weight.shape[1]
         h, by_h, self._normal = torch.empty(3, *self.shape)
@@ -127,9 +132,16 @@ class Hidden:
         of_inputs, of_covariates = gradient[:n_inputs], gradient[n_inputs:]
         covariates = [] if self.covariates is None else [_product(self.covariates.mT, by_h, of_covariates)]
         if self.inputs is None:
-            return [bind("multiply_transposed", n_inputs, self.shape[1], by_h, of_inputs), *covariates]
+            learning = _learning(self.adam, self.linear.weight, n_inputs)
+            by_counts = bind("multiply_transposed", n_inputs, self.shape[1], by_h, of_inputs, *learning)
+            return [by_counts, *covariates]
         by_inputs = _product(by_h, self.linear.weight[:n_inputs].mT, self.inputs.by_x)
         return [_product(self.inputs.x.mT, by_h, of_inputs), *covariates, by_inputs]
+
+
+def _learning(adam: CompiledAdam | None, weight: Tensor, n_rows: int) -> tuple[Tensor | None, ...]:
+    """The first rows of a weight, their moments, the numbers of a step; or nothing."""
+    return (None,) * 4 if adam is None else (*adam.part(weight).rows(0, n_rows), adam.numbers)
 
 
 def _product(left: Tensor, right: Tensor, product: Tensor, add: bool = False) -> Bound:

@@ -9,7 +9,7 @@
 #include "heads.h"
 #include "zinb.h"
 
-#define AHEAD 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
+#define TOGETHER 8 /* genes whose counts are corrected side by side */
 
 typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for each panel the factors of the cells that make
                   * them relative to the largest of all panels; sum of these over the genes */
@@ -17,12 +17,12 @@ typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for ea
     double *sum;
 } Softmax;
 
-typedef struct { /* a minibatch, and room for the counts of AHEAD genes */
+typedef struct { /* a minibatch, and room for the counts of TOGETHER genes */
     int64_t n_cells, g;
     Genes genes;
     Columns columns;
     Sums sums;
-    Counts room[AHEAD];
+    Taken taken;
 } Minibatch;
 
 static size_t memory_of_genes(int64_t n)
@@ -31,13 +31,13 @@ static size_t memory_of_genes(int64_t n)
 }
 
 /* Of g genes, rounded up to n. */
-static Genes prepare(int64_t g, int64_t n, const float *given_theta, char **memory)
+static Genes prepare(int64_t g, int64_t n, const float *log_theta, char **memory)
 {
     Genes genes = {floats(memory, n), floats(memory, n), doubles(memory, n), doubles(memory, n),
                    doubles(memory, N_FACTORIALS)};
     float *theta = genes.theta, *inverse = genes.inverse;
     for (int64_t j = 0; j < n; j++)
-        theta[j] = j < g ? given_theta[j] : 1.0f;
+        theta[j] = j < g ? expf(log_theta[j]) : 1.0f;
 #pragma omp simd
     for (int64_t j = 0; j < n; j++) {
         inverse[j] = 1.0f / (theta[j] + EPS);
@@ -47,6 +47,13 @@ static Genes prepare(int64_t g, int64_t n, const float *given_theta, char **memo
     for (int x = 1; x < N_FACTORIALS; x++)
         genes.log_factorial[x] = genes.log_factorial[x - 1] + log(x);
     return genes;
+}
+
+/* The weights of a panel, if there is such a one. */
+static void want_weights(Ahead *ahead, const Hidden *hidden, const Head *head, int64_t panel, int64_t g)
+{
+    if (panel < panels(g))
+        want(ahead, head->weight + panel * PANEL * hidden->k, width_of(panel, g) * hidden->k);
 }
 
 /* largest (n) of `rows` rows of n numbers. */
@@ -100,7 +107,11 @@ static Softmax softmax_of(const Hidden *hidden, const Head *head, int64_t g, cha
     float *part = floats(memory, n_panels * n), *largest = floats(memory, n);
     for (int64_t j = 0; j < n_panels; j++) {
         float *const of_panel = softmax.exponential + j * size;
-        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel);
+        Ahead ahead = {0};
+        want_weights(&ahead, hidden, head, j + 1, g);
+        if (j + 1 < n_panels)
+            want(&ahead, of_panel + size, size);
+        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel, ahead);
         exponentials(n, width_of(j, g), of_panel, softmax.factor + j * n, part + j * n);
     }
     normalise(n, n_panels, part, largest, &softmax);
@@ -121,94 +132,154 @@ static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width
             by[j * n + i] -= exponential[j * n + i] * share[i];
 }
 
+static int64_t room_for_counts(int64_t n) { return TOGETHER * n + CHUNK; }
+
 static size_t memory_of_minibatch(int64_t g, int64_t n)
 {
-    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * AHEAD) * n) * sizeof(float)
-        + (size_t)n * sizeof(double) + (size_t)(AHEAD * n / CHUNK);
+    return memory_of_genes(panels(g) * PANEL) + (size_t)(5 * n + 7 * room_for_counts(n)) * sizeof(float)
+        + (size_t)n * sizeof(double);
 }
 
-static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *theta, const float *weight,
+static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *log_theta, const float *weight,
                               char **memory)
 {
-    const int64_t n = hidden->n_cells;
-    Minibatch m = {n, g, prepare(g, panels(g) * PANEL, theta, memory), columns, {0}, {{0}}};
+    const int64_t n = hidden->n_cells, room = room_for_counts(n);
+    Minibatch m = {n, g, prepare(g, panels(g) * PANEL, log_theta, memory), columns, {0}, {0}};
     float *const weights_n = floats(memory, n);
     m.sums = (Sums){weights_n, floats(memory, n), floats(memory, n), floats(memory, n), floats(memory, n), doubles(memory, n)};
     for (int64_t i = 0; i < n; i++)
         weights_n[i] = i < hidden->n ? weight[i] : 0.0f;
     memset(m.sums.value, 0, (size_t)n * sizeof(double));
-    float *const room = floats(memory, 3 * AHEAD * n);
-    uint8_t *const any = piece(memory, (size_t)(AHEAD * n / CHUNK));
-    memset(room, 0, (size_t)(3 * AHEAD * n) * sizeof(float));
-    memset(any, 0, (size_t)(AHEAD * n / CHUNK));
-    for (int64_t j = 0; j < AHEAD; j++) {
-        float *const begin = room + 3 * j * n;
-        m.room[j] = (Counts){begin, begin + n, begin + 2 * n, any + j * n / CHUNK};
-    }
+    int32_t *const gene = piece(memory, (size_t)room * sizeof *gene);
+    float *const begin = floats(memory, 6 * room);
+    m.taken = (Taken){gene, begin, begin + room, begin + 2 * room, begin + 3 * room, begin + 4 * room, begin + 5 * room};
+    memset(begin, 0, (size_t)(6 * room) * sizeof(float)); /* what is taken along beyond the last count is to be finite */
     return m;
 }
 
-/* Likelihood of the genes from `first` on, up to AHEAD of them; see `panel`. */
+/* Correct what has been charged as zeros: n counts from `first` on in the order of the genes. */
+INLINE void correct(const Minibatch *m, int64_t first, int64_t n, float *pi, float *by_log_mu, double *by_theta, int inflated,
+                    int gradient)
+{
+    const Sums *sums = &m->sums;
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        Payments paid;
+        float count[CHUNK] = {0}, scale[CHUNK] = {0};
+        const int32_t *const cell = m->columns.cell + first + at, *const gene = m->taken.gene + at;
+        const int64_t number = smaller(CHUNK, n - at);
+        for (int64_t c = 0; c < number; c++)
+            count[c] = m->columns.count[first + at + c], scale[c] = sums->scale[cell[c]];
+        pay(count, &m->taken, at, scale, inflated, &paid);
+        for (int64_t c = 0; c < number; c++) {
+            const int64_t i = cell[c], place = gene[c] * m->n_cells + i;
+            const float weight = sums->weight[i];
+            sums->sum[i] += paid.sum[c];
+            sums->product[i] *= paid.factor[c];
+            if (!gradient)
+                continue;
+            by_log_mu[place] = weight * paid.by_log_mu[c];
+            by_theta[gene[c]] += weight * paid.by_theta[c];
+            if (inflated)
+                pi[place] = weight * paid.by_logit[c];
+        }
+    }
+}
+
+static void add(int64_t n, const float *restrict numbers, float *restrict to)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        to[i] += numbers[i];
+}
+
+/* Note of which gene each count is, from `start` of each; whether any of them is large. */
+static int note(int64_t number, const int32_t *start, const float *count, int32_t *gene)
+{
+    float most = 0.0f;
+    for (int32_t j = 0; j < number; j++)
+        for (int32_t k = start[j] - start[0]; k < start[j + 1] - start[0]; k++)
+            gene[k] = j;
+    for (int32_t k = start[0]; k < start[number]; k++)
+        most = count[k] > most ? count[k] : most;
+    return most > SMALL;
+}
+
+/* Likelihood of the genes from `first` on, up to TOGETHER of them; see `panel`. */
 INLINE void few(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
-                const float *exponential, float *pi, float *by_log_mu, float *by_theta, int inflated, int gradient)
+                const float *exponential, float *pi, float *by_log_mu, float *by_log_theta, int inflated, int gradient)
 {
     const int64_t n = m->n_cells;
-    double of_large[AHEAD];
-    for (int64_t j = 0; j < number; j++)
-        of_large[j] = spread(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
-    for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
-        const Counts *x = &m->room[j];
-        const float theta = m->genes.theta[first + j], inverse = m->genes.inverse[first + j];
-        float by[CHUNK] = {0}, sum = 0.0f;
+    const int32_t *const start = m->columns.start + first, begin = start[0], n_counts = start[number] - begin;
+    const int32_t *const cell = m->columns.cell;
+    const float *const count = m->columns.count;
+    double by_theta[TOGETHER] = {0};
+    const int any_large = note(number, start, count, m->taken.gene);
+    take(n_counts, n, &m->genes, first, column, cell + begin, count + begin, gammas, exponential, inflated ? pi : NULL, &m->taken);
+    for (int64_t j = 0; j < number; j++) {
+        float by[CHUNK] = {0};
         for (int64_t at = 0; at < n; at += CHUNK)
-            if (x->any[at / CHUNK])
-                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 0, inflated, gradient);
-            else
-                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 1, inflated, gradient);
+            charge(m->genes.theta + first + j, m->genes.inverse + first + j, at, exponential + j * n,
+                   inflated ? pi + j * n : NULL, by_log_mu + j * n, by, &m->sums, inflated, gradient);
         for (int c = 0; c < CHUNK; c++)
-            sum += by[c];
-        if (gradient)
-            by_theta[j] = sum + (float)of_large[j];
-        memset(x->count, 0, (size_t)(3 * n) * sizeof(float)); /* value and slope as well */
-        memset(x->any, 0, (size_t)(n / CHUNK));
+            by_theta[j] += by[c];
+        if (any_large)
+            by_theta[j] += pay_all_large(&m->genes, first + j, start[j + 1] - start[j], cell + start[j], count + start[j], &m->sums);
+    }
+    correct(m, begin, n_counts, pi, by_log_mu, by_theta, inflated, gradient);
+    for (int64_t j = 0; j < number && gradient; j++) {
+        by_log_theta[j] = m->genes.theta[first + j] * (float)by_theta[j];
+        add(n, by_log_mu + j * n, m->sums.total);
     }
 }
 
 /* Likelihood of a panel, from its exponentials and the logits of technical zeros, which their derivatives replace; derivatives
- * by log mu, PANEL x n_cells, and by theta. */
-INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, float *by_log_mu, float *by_theta,
+ * by log mu, PANEL x n_cells, and by log theta. */
+INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, float *by_log_mu, float *by_log_theta,
                   int inflated, int gradient)
 {
     const int64_t first = j * PANEL, width = width_of(j, m->g), n = m->n_cells;
     const Gammas gammas = gammas_of(m->genes.theta + first);
     for (int64_t i = 0; i < n; i++)
         m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
-    for (int64_t c = 0; c < width; c += AHEAD)
-        few(m, first + c, c, smaller(AHEAD, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
-            by_log_mu + c * n, by_theta + c, inflated, gradient);
+    for (int64_t c = 0; c < width; c += TOGETHER)
+        few(m, first + c, c, smaller(TOGETHER, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
+            by_log_mu + c * n, by_log_theta + c, inflated, gradient);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
         m->sums.value[i] += m->sums.sum[i] + log_positive(m->sums.product[i]);
 }
 
-/* Log-likelihood of n cells with g genes; with `gradient` also the derivatives of its weighted sum.
+/* What the likelihood of a panel begins with. */
+static Ahead wanted_by_panel(const Minibatch *m, int64_t j, const float *exponential)
+{
+    Ahead ahead = {0};
+    const int32_t *const start = m->columns.start + j * PANEL, begin = start[0], n = start[width_of(j, m->g)] - begin;
+    want(&ahead, exponential, PANEL * m->n_cells);
+    want(&ahead, m->columns.cell + begin, n), want(&ahead, m->columns.count + begin, n);
+    return ahead;
+}
+
+/* Log-likelihood of n cells with g genes; with `gradient` also the derivatives of its weighted sum. With `adam` the weights of the
+ * heads learn from theirs in the same pass, while they are in the caches anyway.
  *
  * k                                  hidden units
  * log_library, weight                n
- * theta                              g
+ * log_theta                          g
  * h                                  n x k
  * rho, bias_rho, pi, bias_pi         g x k, g; NULL for the latter two: no extra zeros
  * value                              n
- * by_...                             derivatives, without meaning without `gradient`
+ * by_...                             derivatives, without meaning without `gradient`; by_rho, by_pi: nor with `adam`
+ * mean_..., square_...               moments of Adam of rho and pi
  * start (g + 1), cell, count         CSC, n x g
  *
  * Returns 0, or 1 if there is no memory.
  */
 int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *log_library, const float *weight,
-                   const float *theta, const float *h, const float *rho, const float *bias_rho, const float *pi,
-                   const float *bias_pi, float *value, float *by_h, float *by_log_library, float *by_theta,
-                   float *by_rho, float *by_bias_rho, float *by_pi, float *by_bias_pi, const int32_t *start,
-                   const int32_t *cell, const float *count)
+                   const float *log_theta, const float *h, float *rho, const float *bias_rho, float *pi,
+                   const float *bias_pi, float *value, float *by_h, float *by_log_library, float *by_log_theta,
+                   float *by_rho, float *by_bias_rho, float *by_pi, float *by_bias_pi, float *mean_rho, float *square_rho,
+                   float *mean_pi, float *square_pi, const AdamNumbers *adam, const int32_t *start, const int32_t *cell,
+                   const float *count)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
     char *next = memory_for(memory_of_hidden(n_cells, rounded_up(k, LANES)) + memory_of_softmax(n_panels, n_cells)
@@ -216,10 +287,11 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
                             + (size_t)(2 * n_cells) * sizeof(double));
     if (next == NULL)
         return 1;
-    const Head proportions = {rho, bias_rho, by_rho, by_bias_rho}, zeros = {pi, bias_pi, by_pi, by_bias_pi};
+    const Head proportions = {rho, bias_rho, by_rho, by_bias_rho, mean_rho, square_rho};
+    const Head zeros = {pi, bias_pi, by_pi, by_bias_pi, mean_pi, square_pi};
     const Hidden hidden = hidden_of(n, k, h, &next);
     const Softmax softmax = softmax_of(&hidden, &proportions, g, &next);
-    Minibatch m = minibatch_of(&hidden, g, (Columns){start, cell, count}, theta, weight, &next);
+    Minibatch m = minibatch_of(&hidden, g, (Columns){start, cell, count}, log_theta, weight, &next);
     float *const by_log_mu = floats(&next, n_panels * size), *const logits = floats(&next, size);
     double *const total = doubles(&next, n_cells), *const library = doubles(&next, n_cells);
 
@@ -227,27 +299,33 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
         library[i] = i < n ? exp((double)log_library[i]) / softmax.sum[i] : 0.0, total[i] = 0.0;
     for (int64_t j = 0; j < n_panels; j++) {
         const float *exponential = softmax.exponential + j * size;
-        float *const by = by_log_mu + j * size, *const by_theta_j = gradient ? by_theta + j * PANEL : NULL;
+        float *const by = by_log_mu + j * size, *const by_theta = gradient ? by_log_theta + j * PANEL : NULL;
         for (int64_t i = 0; i < n_cells; i++)
             m.sums.scale[i] = (float)(library[i] * softmax.factor[j * n_cells + i]);
         if (pi)
-            logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits);
+            logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits, wanted_by_panel(&m, j, exponential));
         if (pi && gradient)
-            panel(&m, j, exponential, logits, by, by_theta_j, 1, 1);
+            panel(&m, j, exponential, logits, by, by_theta, 1, 1);
         else if (pi)
-            panel(&m, j, exponential, logits, by, by_theta_j, 1, 0);
+            panel(&m, j, exponential, logits, by, by_theta, 1, 0);
         else if (gradient)
-            panel(&m, j, exponential, NULL, by, by_theta_j, 0, 1);
+            panel(&m, j, exponential, NULL, by, by_theta, 0, 1);
         else
-            panel(&m, j, exponential, NULL, by, by_theta_j, 0, 0);
+            panel(&m, j, exponential, NULL, by, by_theta, 0, 0);
         for (int64_t i = 0; i < n_cells; i++)
             total[i] += m.sums.total[i];
+        Ahead ahead = {0};
+        want_weights(&ahead, &hidden, &zeros, j + 1, g);
         if (gradient && pi)
-            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits);
+            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits, adam, ahead);
     }
     for (int64_t j = 0; j < n_panels && gradient; j++) {
         through_softmax(&softmax, j, width_of(j, g), n_cells, total, by_log_mu + j * size);
-        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size);
+        Ahead ahead = {0};
+        want_weights(&ahead, &hidden, &proportions, j + 1, g);
+        if (j + 1 < n_panels)
+            want(&ahead, by_log_mu + (j + 1) * size, size), want(&ahead, softmax.exponential + (j + 1) * size, size);
+        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size, adam, ahead);
     }
     for (int64_t i = 0; i < n; i++) {
         value[i] = (float)m.sums.value[i];

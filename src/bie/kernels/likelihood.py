@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from bie.kernels.adam import CompiledAdam
 from bie.kernels.counts import SparseCounts
 from bie.kernels.layers import Affine, Inputs
 from bie.kernels.native import Bound, bind, in_order
@@ -17,7 +18,8 @@ class Likelihood:
     """Log-likelihood of the counts of n cells, with means ``exp(log_library) softmax(rho(h))``.
 
     The gradient, that of a weighted sum over the cells, is made in the same pass: those by the parameters are
-    ``parameter.grad``, as in `bie.kernels.layers`.
+    ``parameter.grad``, as in `bie.kernels.layers`. With an optimiser the weights of the layers learn in that
+    pass, by the step that it has counted, and theirs is not kept.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ class Likelihood:
         memory. Without the latter the distribution is negative binomial.
     weight_n
         Of the cells in the sum.
+    adam
+        The optimiser.
 
     Attributes
     ----------
@@ -45,29 +49,31 @@ class Likelihood:
         rho: Affine,
         pi: Affine | None,
         weight_n: Tensor,
+        adam: CompiledAdam | None = None,
     ) -> None:
         self.hidden, self.library = hidden, library
-        self.log_theta, self.weight_n = log_theta_1g, weight_n
+        self.log_theta, self.weight_n, self.adam = log_theta_1g, weight_n, adam
         self.heads = [rho] if pi is None else [rho, pi]
         self.value = torch.empty(len(hidden.x))
-        self._theta, self._by_theta = torch.empty(2, *log_theta_1g.shape)
 
     def forward(self, counts: SparseCounts, gradient: bool) -> None:
         """Make `value`, and the gradients if asked to."""
-        torch.exp(self.log_theta.detach(), out=self._theta)
         (self._with_gradient if gradient else self._alone)(*counts.csc())
-        if gradient:
-            torch.mul(self._theta, self._by_theta, out=self.log_theta.grad)
 
     @cached_property
     def _alone(self) -> Bound:
-        return self._bound(False, [None] * 7)
+        return self._bound(False, [None] * 12)
 
     @cached_property
     def _with_gradient(self) -> Bound:
-        by_heads = [by for head in self.heads for by in (head.weight.grad.mT, head.bias.grad)]  # type: ignore[union-attr]
-        by = [self.hidden.by_x, self.library.by_x, self._by_theta, *by_heads]
-        return self._bound(True, [*by, *self._absent])
+        by, moments = list[Tensor | None](), list[Tensor | None]()
+        for head in self.heads:
+            gradient = None if self.adam or head.weight.grad is None else head.weight.grad.mT
+            by += [gradient, head.bias.grad]
+            moments += [part.mT for part in self.adam.part(head.weight)[1:]] if self.adam else [None, None]
+        of_cells = [self.hidden.by_x, self.library.by_x, self.log_theta.grad]
+        numbers = self.adam.numbers if self.adam else None
+        return self._bound(True, [*of_cells, *by, *self._absent, *moments, *self._absent, numbers])
 
     @property
     def _absent(self) -> list[None]:
@@ -77,6 +83,6 @@ class Likelihood:
     def _bound(self, gradient: bool, by: list[Tensor | None]) -> Bound:
         n, k = self.hidden.x.shape
         heads = [part for head in self.heads for part in (in_order(head.weight.mT), head.bias)]
-        given = self.library.x, self.weight_n, self._theta, self.hidden.x, *heads, *self._absent
+        given = self.library.x, self.weight_n, self.log_theta, self.hidden.x, *heads, *self._absent
         sizes = n, self.log_theta.shape[1], gradient, k
         return bind("log_likelihood", *sizes, *given, self.value, *by)

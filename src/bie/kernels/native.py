@@ -36,7 +36,7 @@ _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
 _NUMBER = ctypes.c_float
 _NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
-    "adam": [_SIZE] + [_ADDRESS] * 5 + [_NUMBER] * 6,
+    "adam": [_SIZE] + [_ADDRESS] * 6,
     "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
@@ -47,15 +47,15 @@ _SIGNATURES = {
     + [_ADDRESS] * 3,
     "judge_bound": [_SIZE] * 4 + [_ADDRESS] * 8,
     "judge_classes": [_SIZE] * 2 + [_ADDRESS] * 6,
-    "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 9 + [_NUMBER] * 4 + [_ADDRESS] * 4,
-    "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7 + [_NUMBER] * 4,
-    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 19,
+    "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 13,
+    "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7,
+    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 24,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
     "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
     "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,
     "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
-    "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 5,
+    "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 9,
     "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
     "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
     "standardise": [_SIZE] * 2 + [_NUMBER] + [_ADDRESS] * 3,

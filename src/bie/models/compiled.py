@@ -5,18 +5,18 @@ called than to be done. Here a model is bound once to the kernels of its two pas
 number of cells that comes, and a step is a dozen calls.
 """
 
-from typing import Any, cast
+from functools import cached_property
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from bie import kernels
+from bie.kernels.adam import CompiledAdam, Part
 from bie.kernels.counts import SparseCounts
 from bie.kernels.layers import Affine, Hidden, Inputs, Norm, Normal
 from bie.kernels.likelihood import Likelihood
-from bie.kernels.native import fits
+from bie.kernels.native import Bound, fits
 from bie.models.gaussian import Encoder
 from bie.models.layers import HiddenLayers
 from bie.models.library import ModelledLibrary
@@ -35,108 +35,130 @@ def has_kernels(model: Scvi) -> bool:
     return known and kernels.is_active() and all(map(fits, model.parameters()))
 
 
-class CompiledScvi:
-    """An `Scvi`, to be called as it is, but with sparse counts.
+class Slopes(NamedTuple):
+    """Derivatives of a loss by samples and means of the latent distributions, None for zeros, and by the mean KL.
 
-    A loss may be followed back that takes the mean of the reconstruction over the cells, in training mode,
-    and from the latest call only. Gradients replace what is in ``parameter.grad``, in memory that the next
-    step uses again.
+    By the means of reconstruction and library's divergence they are 1.
+    """
+
+    z_nd: Tensor | None
+    mean_nd: Tensor | None
+    kl_z: float
+
+
+class CompiledScvi:
+    """An `Scvi` on sparse counts, whose two passes are called one after the other.
 
     Parameters
     ----------
     model
         Whose parameters these are; they must stay where they are in memory.
+    adam
+        The optimiser of its parameters, which then learn in the passes: large weights as soon as their
+        gradient is made, while both are in the caches. Without one the passes leave gradients in
+        ``parameter.grad``, in memory that the next ones use again.
     """
 
-    def __init__(self, model: Scvi) -> None:
-        self.model, self._parameters = model, list(model.parameters())
+    def __init__(self, model: Scvi, adam: CompiledAdam | None = None) -> None:
+        self.model, self.adam, self._parameters = model, adam, list(model.parameters())
         self._gradients: list[Tensor] = []
         self._passes: dict[int, Passes] = {}
-        self._leaf = torch.empty(0, requires_grad=True)  # else autograd would see nothing to follow
-        self.latest: SparseCounts | None = None
+        self._latest: tuple[Passes, SparseCounts] | None = None
 
+    @torch.no_grad()
     def __call__(
         self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, label_n: Tensor | None = None
     ) -> Terms:
-        """As `Scvi.forward`."""
-        passes = self._of(x_ng)
-        if torch.is_grad_enabled() and self.model.training:
-            return Terms(*_Passes.apply(self, passes, x_ng, batch_n, noise, self._leaf))  # type: ignore[no-untyped-call]
+        """As `Scvi.forward`, without gradient."""
+        passes, self._latest = self._of(x_ng), None
         passes.forward(x_ng, batch_n, noise, self.model.training, gradient=False)
         return passes.terms()
 
+    @torch.no_grad()
+    def forward(self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise) -> Terms:
+        """As `Scvi.forward` in training mode; what it makes of gradients on the way is part of a step."""
+        self._attach()
+        passes = self._of(x_ng)
+        self._latest = passes, x_ng
+        if self.adam:
+            self.adam.count()
+        passes.forward(x_ng, batch_n, noise, training=True, gradient=True)
+        return passes.terms()
+
+    @torch.no_grad()
+    def backward(self, by: Slopes) -> None:
+        """The rest of the step that `forward` began.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing was begun, or something else was called since.
+        """
+        if self._latest is None:
+            raise RuntimeError("forward has not been called just before")
+        self._attach()
+        (passes, x_ng), self._latest = self._latest, None
+        passes.backward(x_ng, by)
+        if self.adam:
+            self._others_learn()
+
+    @cached_property
+    def _others_learn(self) -> Bound:
+        """What takes the parameters through a step that do not learn in the passes."""
+        assert self.adam is not None
+        learned = at_once(self.model)
+        parts, gradients = list[Part](), list[Tensor]()
+        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            begin = learned.get(parameter, 0)
+            if begin < len(parameter):
+                parts.append(self.adam.part(parameter).rows(begin, None))
+                gradients.append(gradient[begin:])
+        return self.adam.bound(parts, gradients)
+
+    @torch.no_grad()
     def posterior_mean(self, x_ng: SparseCounts, batch_n: Tensor) -> Tensor:
         """As `Scvi.posterior_mean`, in evaluation mode."""
-        passes = self._of(x_ng)
+        passes, self._latest = self._of(x_ng), None
         passes.see(batch_n)
         passes.encoder.forward(x_ng.log1p(), None, training=False)
         mean: Tensor = passes.encoder.normal.mean.clone()
         return mean
 
-    def attach(self) -> None:
+    def _attach(self) -> None:
         """Let the parameters have their gradients."""
         self._gradients = self._gradients or [torch.empty_like(parameter) for parameter in self._parameters]
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
 
     def _of(self, x_ng: SparseCounts) -> "Passes":
-        self.latest, n = x_ng, len(x_ng)
+        n = len(x_ng)
         if n not in self._passes:
             with torch.inference_mode(False):  # memory made in that mode would be of no use to training
-                self._passes[n] = Passes(self.model, n)
+                self._passes[n] = Passes(self.model, n, self.adam)
         return self._passes[n]
 
 
-class _Passes(Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        compiled: CompiledScvi,
-        passes: "Passes",
-        x_ng: SparseCounts,
-        batch_n: Tensor,
-        noise: Noise,
-        leaf: Tensor,
-    ) -> Terms:
-        compiled.attach()
-        passes.forward(x_ng, batch_n, noise, training=True, gradient=True)
-        ctx.compiled, ctx.passes, ctx.x_ng = compiled, passes, x_ng
-        return tuple(passes.terms())  # type: ignore[return-value]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *by: Tensor) -> tuple[None, ...]:
-        if ctx.compiled.latest is not ctx.x_ng:
-            raise RuntimeError("other cells went forward since")
-        ctx.compiled.attach()
-        ctx.passes.backward(Terms(*by))
-        return (None,) * 6
-
-
 class Passes:
-    """Both passes of a model for n cells."""
+    """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way."""
 
-    x_ng: SparseCounts
-
-    def __init__(self, model: Scvi, n: int) -> None:
+    def __init__(self, model: Scvi, n: int, adam: CompiledAdam | None) -> None:
         self.batch_nb = torch.zeros(n, model.n_batches)
-        self.encoder = EncoderPasses(model.encoder, n, self.batch_nb)
+        self.encoder = EncoderPasses(model.encoder, n, self.batch_nb, adam)
         self.modelled = model.library if isinstance(model.library, ModelledLibrary) else None
         self.log_library, self.kl_library = Inputs(*torch.empty(2, n, 1)), torch.zeros(n)
         if self.modelled:
-            self.library = EncoderPasses(self.modelled.encoder, n, self.batch_nb)
+            self.library = EncoderPasses(self.modelled.encoder, n, self.batch_nb, adam)
             normal = self.library.normal
             normal.by_mean.zero_()  # nobody sees it
+            normal.by_kl.fill_(1 / n)
             self.log_library, self.kl_library = Inputs(normal.z, normal.by_z), normal.kl
-        decoder, z = model.decoder, self.encoder.normal.z
-        self.by_z = torch.empty_like(z)
+        decoder, normal = model.decoder, self.encoder.normal
         covariates = self.batch_nb if decoder.sees_batch else None
-        self.hidden = hidden_layers(decoder.hidden, n, Inputs(z, self.by_z), covariates)
+        self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.by_z), covariates)
         assert isinstance(decoder.log_theta, Tensor)
         heads = cast("Affine", decoder.log_proportion), cast("Affine | None", decoder.zero_logit)
-        self.weight_n = torch.full((n,), -1.0) / n
-        inputs = self.hidden[-1].outputs, self.log_library
-        self.likelihood = Likelihood(*inputs, decoder.log_theta, *heads, self.weight_n)
+        inputs, weight_n = (self.hidden[-1].outputs, self.log_library), torch.full((n,), -1.0) / n
+        self.likelihood = Likelihood(*inputs, decoder.log_theta, *heads, weight_n, adam)
 
     def see(self, batch_n: Tensor) -> None:
         """These are the batches of the cells."""
@@ -146,7 +168,6 @@ class Passes:
         self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, training: bool, gradient: bool
     ) -> None:
         """Make `terms`, and with `gradient` those gradients that come with them."""
-        self.x_ng = x_ng
         self.see(batch_n)
         self.encoder.forward(x_ng.log1p(), noise, training)
         if self.modelled:
@@ -166,29 +187,28 @@ class Passes:
         z_nd, mean_nd, kl_z_n, kl_library_n = (tensor.clone() for tensor in own)
         return Terms(z_nd, mean_nd, -self.likelihood.value, kl_z_n, kl_library_n)
 
-    def backward(self, by: Terms) -> None:
-        """Make the gradients by all parameters from those by the terms."""
-        if not torch.equal(by.reconstruction_n, -self.weight_n):
-            raise ValueError("the loss has to take the mean of the reconstruction over the cells")
+    def backward(self, x_ng: SparseCounts, by: Slopes) -> None:
+        """Make the gradients by all other parameters from those by the terms."""
         for layer in reversed(self.hidden):
             layer.backward()
         normal = self.encoder.normal
-        torch.add(self.by_z, by.z_nd, out=normal.by_z)
-        normal.by_mean.copy_(by.mean_nd)
-        normal.by_kl.copy_(by.kl_z_n)
-        self.encoder.backward(self.x_ng.log1p())
+        normal.by_mean.zero_()
+        for target, given in ((normal.by_z, by.z_nd), (normal.by_mean, by.mean_nd)):
+            if given is not None:
+                target += given
+        normal.by_kl.fill_(by.kl_z / len(normal.by_kl))
+        self.encoder.backward(x_ng.log1p())
         if self.modelled:
-            self.library.normal.by_kl.copy_(by.kl_library_n)
-            self.library.backward(self.x_ng.log1p())
+            self.library.backward(x_ng.log1p())
 
 
 class EncoderPasses:
     """Both passes of an encoder for n cells."""
 
-    def __init__(self, encoder: Encoder, n: int, batch_nb: Tensor) -> None:
+    def __init__(self, encoder: Encoder, n: int, batch_nb: Tensor, adam: CompiledAdam | None) -> None:
         covariates = batch_nb if encoder.sees_batch else None
         self.share = encoder.hidden.keep
-        self.hidden = hidden_layers(encoder.hidden, n, None, covariates, self.share)
+        self.hidden = hidden_layers(encoder.hidden, n, None, covariates, self.share, adam)
         layers = cast("Affine", encoder.mean), cast("Affine", encoder.log_variance)
         self.normal = Normal(self.hidden[-1].outputs, *layers, encoder.variance_floor)
 
@@ -212,13 +232,30 @@ class EncoderPasses:
         first.backward(log_x_ng)
 
 
+def at_once(model: Scvi) -> dict[Tensor, int]:
+    """Large parameters, which learn where their gradient is made; of each so many rows, from the first on."""
+    modelled = [model.library.encoder] if isinstance(model.library, ModelledLibrary) else []
+    rows: dict[Tensor, int] = {}
+    for encoder in (model.encoder, *modelled):
+        rows[cast("Affine", encoder.hidden.linears[0]).weight] = encoder.n_genes
+    for head in (model.decoder.log_proportion, model.decoder.zero_logit):
+        if head is not None:
+            rows[head.weight] = len(head.weight)
+    return rows
+
+
 def hidden_layers(
-    layers: HiddenLayers, n: int, inputs: Inputs | None, covariates: Tensor | None, share: float = 1.0
+    layers: HiddenLayers,
+    n: int,
+    inputs: Inputs | None,
+    covariates: Tensor | None,
+    share: float = 1.0,
+    adam: CompiledAdam | None = None,
 ) -> list[Hidden]:
     """The layers for n cells, each with the outputs of the one before as inputs."""
     bound: list[Hidden] = []
     for linear, norm in zip(layers.linears, layers.norms, strict=True):
         seen = covariates if layers.deep or not bound else None
-        bound.append(Hidden(n, cast("Affine", linear), cast("Norm", norm), share, inputs, seen))
+        bound.append(Hidden(n, cast("Affine", linear), cast("Norm", norm), share, inputs, seen, adam))
         inputs = bound[-1].outputs
     return bound

@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         init: torch.Generator,
     ) -> None:
         super().__init__()
-        self.sees_batch = settings.encode_covariates
+        self.n_genes, self.sees_batch = n_genes, settings.encode_covariates
         self.hidden = HiddenLayers(
             n_genes,
             settings.n_hidden,

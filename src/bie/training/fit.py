@@ -23,7 +23,7 @@ from bie.seeds import Streams
 from bie.training.batches import Minibatch, chunks, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
 from bie.training.critic import PenaltyTrainer
-from bie.training.forward import Forward
+from bie.training.forward import Forward, called
 from bie.training.optimiser import adam
 from bie.training.schedules import KlSchedule
 
@@ -114,10 +114,10 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.model, self.settings, self.streams = model, settings, streams
-        self.forward = Forward(model)
         self.schedule = KlSchedule(settings.kl)
         self.noise, penalty_noise = (Noise(streams.torch(name, device)) for name in ("noise", "penalty"))
         self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
+        self.forward = called(model, self.optimiser)
         self.penalty = PenaltyTrainer(penalty, settings.epochs, penalty_noise) if penalty else None
 
     @property
@@ -151,9 +151,7 @@ class Trainer:
         terms = self.forward.terms(batch, self.noise)
         loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch.batch_n)
         row = finite({name: part.item() for name, part in parts.items()}, epoch)
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimiser.step()
+        self.forward.descend(loss, self.schedule.slope(row["kl_z"], epoch))
         return row
 
 
@@ -167,7 +165,7 @@ def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.floa
         ``z_nd``, float32, in the order of `rows`. The model is left in evaluation mode.
     """
     model.eval()
-    forward = Forward(model)
+    forward = called(model)
     means = (forward.posterior_mean(forward.take(cells, part)).numpy() for part in chunks(rows))
     return np.concatenate(list(means))
 
@@ -188,9 +186,9 @@ def loss_terms(
         cell, lower better. The model is left in evaluation mode.
     """
     model.eval()
-    noise, forward = Noise(streams.torch("evaluation")), forward or Forward(model)
+    noise, forward = Noise(streams.torch("evaluation")), forward or called(model)
     batches = (forward.take(cells, part) for part in chunks(rows))
-    parts = ((len(batch.x_ng), mean_parts(forward.terms(batch, noise))) for batch in batches)
+    parts = ((len(batch.x_ng), mean_parts(forward.evaluate(batch, noise))) for batch in batches)
     return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
 
 

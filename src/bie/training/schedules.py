@@ -45,6 +45,11 @@ class KlSchedule:
             kl = (kl - self.capacity(epoch)).abs()
         return self.weight(epoch) * kl
 
+    def slope(self, kl: float, epoch: int) -> float:
+        """Derivative of the term by the mean KL of the cells, where that is `kl`, nats."""
+        below = self.settings.mode == "capacity" and kl < self.capacity(epoch)
+        return -self.weight(epoch) if below else self.weight(epoch)
+
     def _ramp(self, epoch: int) -> float:
         warmup_epochs = self.settings.warmup_epochs
         return min(1.0, epoch / warmup_epochs) if warmup_epochs else 1.0
