@@ -14,6 +14,10 @@ from torch import Tensor
 from bie.kernels.native import Bound, bind, call, sizes
 
 
+LINE = 16
+"""Numbers of a line of a cache."""
+
+
 class Part(NamedTuple):
     """A parameter, or rows of it, with the moments of its gradient, all of one shape and memory layout."""
 
@@ -43,10 +47,12 @@ class CompiledAdam:
     beta1, beta2 = 0.9, 0.999
 
     def __init__(self, parameters: list[Tensor], lr: float, eps: float, weight_decay: float) -> None:
-        self.parameters, self._sizes = parameters, [parameter.numel() for parameter in parameters]
-        self.mean, self.square = torch.zeros(2, sum(self._sizes))
+        self.parameters = parameters
+        room = sum(_rounded_up(parameter.numel()) for parameter in parameters)
+        self.mean, self.square = torch.zeros(2, room)
         self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
         self.n_steps, self.numbers = 0, torch.empty(5)
+        self._numbers = self.numbers.numpy()  # the same memory
         moments = self._split(self.mean), self._split(self.square)
         parts = [Part(p.detach(), *each) for p, *each in zip(parameters, *moments, strict=True)]
         self._part_of = {id(p): part for p, part in zip(parameters, parts, strict=True)}
@@ -64,7 +70,8 @@ class CompiledAdam:
 
     def count(self) -> None:
         """Begin a step, for those who take it by `numbers`."""
-        self.numbers.copy_(self.next_numbers(1)[0])
+        self.n_steps += 1
+        self._numbers[:] = self._of_step(self.n_steps)
 
     def part(self, parameter: Tensor) -> Part:
         """Views of one of the parameters and its moments."""
@@ -78,9 +85,9 @@ class CompiledAdam:
         """`numbers` of the next steps, a row each, which count as taken."""
         steps = range(self.n_steps + 1, self.n_steps + n_steps + 1)
         self.n_steps += n_steps
-        return torch.tensor([self._numbers(step) for step in steps])
+        return torch.tensor([self._of_step(step) for step in steps])
 
-    def _numbers(self, step: int) -> list[float]:
+    def _of_step(self, step: int) -> list[float]:
         correction = math.sqrt(1 - self.beta2**step)
         rate = self.lr / (1 - self.beta1**step) * correction
         return [rate, self.eps * correction, self.beta1, self.beta2, self.weight_decay]
@@ -99,15 +106,24 @@ class CompiledAdam:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
+        lengths = [parameter.numel() for parameter in self.parameters]
         for whole, stored in ((self.mean, state_dict["mean"]), (self.square, state_dict["square"])):
-            for part, entries in zip(self._split(whole), torch.split(stored, self._sizes), strict=True):
+            for part, entries in zip(self._split(whole), torch.split(stored, lengths), strict=True):
                 part.copy_(entries.view(part.shape))
         self.n_steps = state_dict["n_steps"]
 
     def _split(self, whole: Tensor) -> list[Tensor]:
         """What belongs to each parameter, seen as that parameter is."""
-        pairs = zip(self.parameters, torch.split(whole, self._sizes), strict=True)
-        return [part.as_strided(p.shape, p.stride(), part.storage_offset()) for p, part in pairs]
+        parts, begin = list[Tensor](), whole.storage_offset()
+        for parameter in self.parameters:
+            parts.append(whole.as_strided(parameter.shape, parameter.stride(), begin))
+            begin += _rounded_up(parameter.numel())
+        return parts
+
+
+def _rounded_up(n: int) -> int:
+    """To whole lines of a cache: a vector that lies in two takes twice as long to be read."""
+    return -(-n // LINE) * LINE
 
 
 def _alike(gradient: Tensor, parameter: Tensor) -> Tensor:

@@ -6,6 +6,7 @@
 #include "adam.h"
 #include "critics.h"
 #include "elementary.h"
+#include "matmul.h"
 
 typedef struct { /* a network, and room for its hidden units and gradient */
     int64_t n_layers, n_parameters, n_outputs;
@@ -27,11 +28,11 @@ static Network network_of(int64_t n, int64_t n_layers, const int64_t *widths, fl
         network.n_parameters += (widths[l] + 1) * widths[l + 1];
         n_units += widths[l + 1];
     }
-    *memory = malloc((size_t)(n * n_units + 2 * network.n_outputs + network.n_parameters) * sizeof(float));
+    *memory = aligned(n * n_units + 2 * network.n_outputs + network.n_parameters);
     network.hidden = *memory;
-    network.out = network.hidden + n * n_units;
+    network.gradient = network.hidden + n * n_units;
+    network.out = network.gradient + network.n_parameters;
     network.by_out = network.out + network.n_outputs;
-    network.gradient = network.by_out + network.n_outputs;
     return network;
 }
 
@@ -149,6 +150,27 @@ int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t
             by_z[i * d + k] = -(by_x[i * width + k] + (row == i ? 0.0f : by_x[row * width + k]));
         }
     free(memory), free(pairs.x), free(by_x);
+    return failed;
+}
+
+/* All that a minibatch means to a critic and it to the encoder: the steps, then the judgement, with its gradient by the latent vectors
+ * as they are given, which may be standardised first, with `least` added to the variances. order: steps + 1 x n, the last for the
+ * judgement. Returns 0, or 1 if there is no memory. */
+int follow_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, int standardised,
+                 float least, const float *inputs, float *parameters, const AdamNumbers *numbers, float *mean, float *square,
+                 const float *log_rate, const float *log_decay, int32_t *n_updates, float *log_sum, const int32_t *batch,
+                 const int32_t *order, float *value, float *by_latent, const float *latent)
+{
+    float *memory = standardised ? aligned(2 * n * d + d) : NULL, *by_seen = standardised ? memory + n * d : by_latent;
+    float *const inverse_sd = standardised ? memory + 2 * n * d : NULL;
+    const float *const seen = standardised ? memory : latent;
+    if (standardised && (memory == NULL || standardise(n, d, least, latent, inverse_sd, memory)))
+        return 1;
+    const int failed = learn_bound(n_steps, n, d, c, n_layers, widths, seen, batch, inputs, order, parameters, numbers, mean, square,
+                                   log_rate, log_decay, n_updates, log_sum)
+        || judge_bound(n, d, c, n_layers, widths, parameters, seen, batch, inputs, order + n_steps * n, value, by_seen)
+        || (standardised && standardise_backward(n, d, seen, inverse_sd, by_seen, by_latent));
+    free(memory);
     return failed;
 }
 

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.known import known
 from bie.kernels.mlp import check_width
-from bie.kernels.native import call, sizes
+from bie.kernels.native import bind, call, sizes
 
 
 class Average(NamedTuple):
@@ -60,6 +60,53 @@ def learn_bound(
     order = torch.stack([*orders]).int()
     given = z_nd.contiguous(), batch_n.int(), input_bc, order
     call("learn_bound", *shape, *_network(learner), *given, *_optimiser(learner, len(orders)), *average)
+
+
+class FollowBound:
+    """A critic on minibatches of n cells, its steps and then its judgement, on memory that stays where it is.
+
+    Defined by `learn_bound` after `standardised` where that is asked for, then `judge_bound`.
+
+    Parameters
+    ----------
+    learner, input_bc, average
+        As for `learn_bound`; they must stay where they are in memory.
+    n, d, n_steps
+        Cells, latent dimensions, steps on each minibatch.
+    least
+        As for `standardised`; None: the critic sees the latent vectors as they are.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        input_bc: Tensor,
+        average: Average,
+        n: int,
+        d: int,
+        n_steps: int,
+        least: float | None,
+    ) -> None:
+        check_width(d + input_bc.shape[1], learner.widths)
+        self._optimiser, self._n_steps = learner.optimiser, n_steps
+        self._numbers, self._value, self._by = torch.empty(n_steps, 5), torch.empty(()), torch.empty(n, d)
+        self._batch_n = torch.empty(n, dtype=torch.int32)
+        self._orders = torch.empty(n_steps + 1, n, dtype=torch.int32)
+        sizes_of_all = n_steps, n, d, input_bc.shape[1], *_network(learner), least is not None, least or 0.0
+        own = learner.optimiser.mean, learner.optimiser.square, *average
+        made = self._batch_n, self._orders, self._value, self._by
+        self._call = bind("follow_bound", *sizes_of_all, input_bc, learner.vector, self._numbers, *own, *made)
+
+    def __call__(self, latent_nd: Tensor, batch_n: Tensor, orders: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The bound in the end, ``()``, and its gradient by the latent vectors, in memory that is used again.
+
+        `orders` are those of the steps, and one more for the judgement.
+        """
+        self._numbers.copy_(self._optimiser.next_numbers(self._n_steps))
+        self._batch_n.copy_(batch_n)
+        self._orders.copy_(torch.stack([*orders]))
+        self._call(latent_nd.contiguous())
+        return self._value, self._by
 
 
 def learn_classes(learner: Learner, z_nd: Tensor, class_n: Tensor, n_steps: int) -> None:

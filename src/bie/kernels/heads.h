@@ -1,12 +1,9 @@
 /* The two linear layers at the end of the decoder, PANEL genes at a time, forward and backward; and pieces of a memory that is
  * kept between calls.
  */
-#include <stdlib.h>
-
 #include "adam.h"
 #include "matmul.h"
 
-#define LINE 64 /* bytes of a line of a cache */
 #define PANEL 48 /* genes whose outputs are used while they are in a near cache; whole bands of a product */
 #define CHUNK 32 /* cells; whole vectors of any width */
 
@@ -51,9 +48,6 @@ static char *memory_for(size_t size)
     }
     return memory;
 }
-
-/* Distance of rows of so many numbers, such that rows one below the other do not all fall into the same few places of a cache. */
-static int64_t apart(int64_t width) { return width / LANES % 2 ? width : width + LANES; }
 
 static size_t memory_of_hidden(int64_t n_cells, int64_t n_units)
 {

@@ -10,7 +10,7 @@
 int matmul(int64_t m, int64_t n, int64_t k, const float *left, int64_t left_row, int64_t left_column,
            const float *right, int64_t right_row, int64_t right_column, int add, float *out)
 {
-    float *memory = malloc((size_t)memory_of_product(n, k) * sizeof(float));
+    float *memory = aligned(memory_of_product(n, k));
     if (memory == NULL)
         return 1;
     product(m, n, k, (Matrix){left, left_row, left_column}, (Matrix){right, right_row, right_column}, add, out, n,
@@ -176,7 +176,7 @@ int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h,
                    const float *bias_m, const float *weight_v, const float *bias_v, const float *prior_mean,
                    const float *prior_variance, float *mean, float *variance, float *z, float *kl, const float *noise)
 {
-    float *memory = malloc((size_t)memory_of_product(d, k) * sizeof(float));
+    float *memory = aligned(memory_of_product(d, k));
     if (memory == NULL)
         return 1;
     product(n, d, k, (Matrix){h, k, 1}, (Matrix){weight_m, d, 1}, 0, mean, d, memory);
@@ -206,7 +206,7 @@ int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h
                     const float *noise)
 {
     const int64_t work = memory_of_product(k > d ? k : d, n > d ? n : d);
-    float *by_mean = malloc((size_t)(2 * n * d + work) * sizeof(float));
+    float *by_mean = aligned(2 * n * d + work);
     if (by_mean == NULL)
         return 1;
     float *by_log = by_mean + n * d, *memory = by_log + n * d; /* by_log: by what the exponential is of */

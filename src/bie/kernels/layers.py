@@ -3,8 +3,8 @@
 Defined by `bie.models.layers` and `bie.models.gaussian`, whose operations are so small that torch takes
 longer to be called than to do them. A layer here is bound once to the memory of its inputs, its parameters
 and their gradients: ``parameter.grad``, which must be there when the backward pass is first taken, and is
-overwritten; but for weights of counts, which with an optimiser learn as soon as their gradient is made, row by
-row, by the step that it has counted. `ValueError` where the entries of a weight are not in order there.
+overwritten. Weights of counts, where there is an optimiser, learn as soon as their gradient is made, row by
+row, by the step that it has counted. `ValueError` where the entries of a weight are not in order in memory.
 """
 
 from functools import cached_property

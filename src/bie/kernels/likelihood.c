@@ -9,7 +9,7 @@
 #include "heads.h"
 #include "zinb.h"
 
-#define TOGETHER 8 /* genes whose counts are corrected side by side */
+#define AHEAD 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
 
 typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for each panel the factors of the cells that make
                   * them relative to the largest of all panels; sum of these over the genes */
@@ -17,12 +17,12 @@ typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for ea
     double *sum;
 } Softmax;
 
-typedef struct { /* a minibatch, and room for the counts of TOGETHER genes */
+typedef struct { /* a minibatch, and room for the counts of AHEAD genes */
     int64_t n_cells, g;
     Genes genes;
     Columns columns;
     Sums sums;
-    Taken taken;
+    Counts room[AHEAD];
 } Minibatch;
 
 static size_t memory_of_genes(int64_t n)
@@ -132,103 +132,56 @@ static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width
             by[j * n + i] -= exponential[j * n + i] * share[i];
 }
 
-static int64_t room_for_counts(int64_t n) { return TOGETHER * n + CHUNK; }
-
 static size_t memory_of_minibatch(int64_t g, int64_t n)
 {
-    return memory_of_genes(panels(g) * PANEL) + (size_t)(5 * n + 7 * room_for_counts(n)) * sizeof(float)
-        + (size_t)n * sizeof(double);
+    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * AHEAD) * n) * sizeof(float)
+        + (size_t)n * sizeof(double) + (size_t)(AHEAD * n / CHUNK);
 }
 
 static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *log_theta, const float *weight,
                               char **memory)
 {
-    const int64_t n = hidden->n_cells, room = room_for_counts(n);
-    Minibatch m = {n, g, prepare(g, panels(g) * PANEL, log_theta, memory), columns, {0}, {0}};
+    const int64_t n = hidden->n_cells;
+    Minibatch m = {n, g, prepare(g, panels(g) * PANEL, log_theta, memory), columns, {0}, {{0}}};
     float *const weights_n = floats(memory, n);
     m.sums = (Sums){weights_n, floats(memory, n), floats(memory, n), floats(memory, n), floats(memory, n), doubles(memory, n)};
     for (int64_t i = 0; i < n; i++)
         weights_n[i] = i < hidden->n ? weight[i] : 0.0f;
     memset(m.sums.value, 0, (size_t)n * sizeof(double));
-    int32_t *const gene = piece(memory, (size_t)room * sizeof *gene);
-    float *const begin = floats(memory, 6 * room);
-    m.taken = (Taken){gene, begin, begin + room, begin + 2 * room, begin + 3 * room, begin + 4 * room, begin + 5 * room};
-    memset(begin, 0, (size_t)(6 * room) * sizeof(float)); /* what is taken along beyond the last count is to be finite */
+    float *const room = floats(memory, 3 * AHEAD * n);
+    uint8_t *const any = piece(memory, (size_t)(AHEAD * n / CHUNK));
+    memset(room, 0, (size_t)(3 * AHEAD * n) * sizeof(float));
+    memset(any, 0, (size_t)(AHEAD * n / CHUNK));
+    for (int64_t j = 0; j < AHEAD; j++) {
+        float *const begin = room + 3 * j * n;
+        m.room[j] = (Counts){begin, begin + n, begin + 2 * n, any + j * n / CHUNK};
+    }
     return m;
 }
 
-/* Correct what has been charged as zeros: n counts from `first` on in the order of the genes. */
-INLINE void correct(const Minibatch *m, int64_t first, int64_t n, float *pi, float *by_log_mu, double *by_theta, int inflated,
-                    int gradient)
-{
-    const Sums *sums = &m->sums;
-    for (int64_t at = 0; at < n; at += CHUNK) {
-        Payments paid;
-        float count[CHUNK] = {0}, scale[CHUNK] = {0};
-        const int32_t *const cell = m->columns.cell + first + at, *const gene = m->taken.gene + at;
-        const int64_t number = smaller(CHUNK, n - at);
-        for (int64_t c = 0; c < number; c++)
-            count[c] = m->columns.count[first + at + c], scale[c] = sums->scale[cell[c]];
-        pay(count, &m->taken, at, scale, inflated, &paid);
-        for (int64_t c = 0; c < number; c++) {
-            const int64_t i = cell[c], place = gene[c] * m->n_cells + i;
-            const float weight = sums->weight[i];
-            sums->sum[i] += paid.sum[c];
-            sums->product[i] *= paid.factor[c];
-            if (!gradient)
-                continue;
-            by_log_mu[place] = weight * paid.by_log_mu[c];
-            by_theta[gene[c]] += weight * paid.by_theta[c];
-            if (inflated)
-                pi[place] = weight * paid.by_logit[c];
-        }
-    }
-}
-
-static void add(int64_t n, const float *restrict numbers, float *restrict to)
-{
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        to[i] += numbers[i];
-}
-
-/* Note of which gene each count is, from `start` of each; whether any of them is large. */
-static int note(int64_t number, const int32_t *start, const float *count, int32_t *gene)
-{
-    float most = 0.0f;
-    for (int32_t j = 0; j < number; j++)
-        for (int32_t k = start[j] - start[0]; k < start[j + 1] - start[0]; k++)
-            gene[k] = j;
-    for (int32_t k = start[0]; k < start[number]; k++)
-        most = count[k] > most ? count[k] : most;
-    return most > SMALL;
-}
-
-/* Likelihood of the genes from `first` on, up to TOGETHER of them; see `panel`. */
+/* Likelihood of the genes from `first` on, up to AHEAD of them; see `panel`. */
 INLINE void few(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
                 const float *exponential, float *pi, float *by_log_mu, float *by_log_theta, int inflated, int gradient)
 {
     const int64_t n = m->n_cells;
-    const int32_t *const start = m->columns.start + first, begin = start[0], n_counts = start[number] - begin;
-    const int32_t *const cell = m->columns.cell;
-    const float *const count = m->columns.count;
-    double by_theta[TOGETHER] = {0};
-    const int any_large = note(number, start, count, m->taken.gene);
-    take(n_counts, n, &m->genes, first, column, cell + begin, count + begin, gammas, exponential, inflated ? pi : NULL, &m->taken);
-    for (int64_t j = 0; j < number; j++) {
-        float by[CHUNK] = {0};
+    double of_large[AHEAD];
+    for (int64_t j = 0; j < number; j++)
+        of_large[j] = spread(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
+    for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
+        const Counts *x = &m->room[j];
+        const float theta = m->genes.theta[first + j], inverse = m->genes.inverse[first + j];
+        float by[CHUNK] = {0}, sum = 0.0f;
         for (int64_t at = 0; at < n; at += CHUNK)
-            charge(m->genes.theta + first + j, m->genes.inverse + first + j, at, exponential + j * n,
-                   inflated ? pi + j * n : NULL, by_log_mu + j * n, by, &m->sums, inflated, gradient);
+            if (x->any[at / CHUNK])
+                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 0, inflated, gradient);
+            else
+                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 1, inflated, gradient);
         for (int c = 0; c < CHUNK; c++)
-            by_theta[j] += by[c];
-        if (any_large)
-            by_theta[j] += pay_all_large(&m->genes, first + j, start[j + 1] - start[j], cell + start[j], count + start[j], &m->sums);
-    }
-    correct(m, begin, n_counts, pi, by_log_mu, by_theta, inflated, gradient);
-    for (int64_t j = 0; j < number && gradient; j++) {
-        by_log_theta[j] = m->genes.theta[first + j] * (float)by_theta[j];
-        add(n, by_log_mu + j * n, m->sums.total);
+            sum += by[c];
+        if (gradient)
+            by_log_theta[j] = theta * (sum + (float)of_large[j]);
+        memset(x->count, 0, (size_t)(3 * n) * sizeof(float)); /* value and slope as well */
+        memset(x->any, 0, (size_t)(n / CHUNK));
     }
 }
 
@@ -241,8 +194,8 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
     const Gammas gammas = gammas_of(m->genes.theta + first);
     for (int64_t i = 0; i < n; i++)
         m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
-    for (int64_t c = 0; c < width; c += TOGETHER)
-        few(m, first + c, c, smaller(TOGETHER, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
+    for (int64_t c = 0; c < width; c += AHEAD)
+        few(m, first + c, c, smaller(AHEAD, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
             by_log_mu + c * n, by_log_theta + c, inflated, gradient);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)

@@ -3,6 +3,7 @@
  * what else is done with them on the way.
  */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__AVX512F__)
@@ -15,6 +16,7 @@
 #define LANES 4
 #define ROWS 4
 #endif
+#define LINE 64 /* bytes of a line of a cache */
 #define LINE_OF_FLOATS 16
 #define WIDE 3 /* vectors: ROWS * WIDE sums, WIDE inputs and a factor fit into the registers */
 
@@ -22,6 +24,9 @@ typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* Room for n numbers from the beginning of a line on: a vector that lies in two lines takes twice as long to be read. */
+static inline float *aligned(int64_t n) { return aligned_alloc(LINE, (size_t)rounded_up(n + 1, LINE_OF_FLOATS) * sizeof(float)); }
 
 #define SEVERAL 4
 
@@ -120,19 +125,25 @@ typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
     int64_t by_row, by_column;
 } Matrix;
 
-static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * rounded_up(n, LANES) + k * ROWS; }
+/* Distance of rows of so many numbers, such that rows one below the other do not all fall into the same few places of a cache. */
+static inline int64_t apart(int64_t width) { return width / LANES % 2 ? width : width + LANES; }
 
-/* n columns of a matrix with k rows, as k x width, filled up with zeros. */
-static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t width, float *packed)
+static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * apart(rounded_up(n, LANES)) + k * ROWS; }
+
+/* n columns of a matrix with k rows, `stride` apart, filled up with zeros. */
+static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t stride, float *packed)
 {
-    if (width > n)
-        memset(packed, 0, (size_t)(k * width) * sizeof(float));
-    for (int64_t p = 0; p < k; p++)
-        if (from.by_column == 1)
-            memcpy(packed + p * width, from.data + p * from.by_row, (size_t)n * sizeof(float));
-        else
-            for (int64_t j = 0; j < n; j++)
-                packed[p * width + j] = from.data[p * from.by_row + j * from.by_column];
+    if (n % LANES)
+        memset(packed, 0, (size_t)(k * stride) * sizeof(float));
+    if (from.by_column == 1) {
+        for (int64_t p = 0; p < k; p++)
+            memcpy(packed + p * stride, from.data + p * from.by_row, (size_t)n * sizeof(float));
+        return;
+    }
+    for (int64_t first = 0; first < k; first += LANES) /* a line of memory at a time */
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t p = first; p < smaller(first + LANES, k); p++)
+                packed[p * stride + j] = from.data[p * from.by_row + j * from.by_column];
 }
 
 /* out (m x n, rows `stride` apart) = left (m x k) @ right (k x n), on top of what is there if asked. Operands are copied where
@@ -140,14 +151,13 @@ static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t width
 static inline void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, int add, float *out, int64_t stride,
                            float *memory)
 {
-    const int64_t width = rounded_up(n, LANES), whole = width == n ? m / ROWS : 0;
-    float *rows = memory + k * width, *part = rows + k * ROWS;
-    const float *columns = memory;
-    int64_t columns_stride = width;
-    if (right.by_column == 1 && width == n)
-        columns = right.data, columns_stride = right.by_row;
-    else
-        pack_columns(n, k, right, width, memory);
+    const int64_t width = rounded_up(n, LANES), apart_width = apart(width), whole = width == n ? m / ROWS : 0;
+    const int direct = right.by_column == 1 && width == n;
+    const int64_t columns_stride = direct ? right.by_row : apart_width;
+    const float *const columns = direct ? right.data : memory;
+    float *rows = memory + k * apart_width, *part = rows + k * ROWS;
+    if (!direct)
+        pack_columns(n, k, right, apart_width, memory);
     block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride, (Ahead){0});
     for (int64_t i = whole * ROWS; i < m; i += ROWS) {
         const int64_t height = smaller(ROWS, m - i);

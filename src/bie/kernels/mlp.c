@@ -4,8 +4,6 @@
  * and its bias, then those of the next layer; `hidden` the outputs of all layers but the last, one after the
  * other.
  */
-#include <stdlib.h>
-
 #include "elementary.h"
 #include "matmul.h"
 
@@ -114,7 +112,7 @@ int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float 
                 float *hidden, float *out)
 {
     const int64_t width = widest(n_layers, widths);
-    float *memory = malloc((size_t)memory_of_product(width, width) * sizeof(float));
+    float *memory = aligned(memory_of_product(width, width));
     if (memory == NULL)
         return 1;
     for (int64_t l = 0; l < n_layers; l++) {
@@ -134,8 +132,8 @@ int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float 
 int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
                  const float *hidden, const float *by_out, float *by_x, float *by_parameters)
 {
-    const int64_t width = widest(n_layers, widths), packed = memory_of_product(width, larger(n, width));
-    float *memory = malloc((size_t)(packed + 2 * n * width) * sizeof(float));
+    const int64_t width = widest(n_layers, widths), packed = rounded_up(memory_of_product(width, larger(n, width)), LINE_OF_FLOATS);
+    float *memory = aligned(packed + 2 * n * width);
     if (memory == NULL)
         return 1;
     float *by_hidden[2] = {memory + packed, memory + packed + n * width};

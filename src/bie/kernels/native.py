@@ -38,6 +38,7 @@ _NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 6,
     "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
+    "follow_bound": [_SIZE] * 5 + [_ADDRESS, ctypes.c_int, _NUMBER] + [_ADDRESS] * 14,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
     + [ctypes.c_int]

@@ -8,6 +8,7 @@
 #define LANES 16
 #define TILE (4 * LANES)
 #define NEAR 131072 /* bytes */
+#define SOON 4 /* rows */
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -68,31 +69,41 @@ int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_
 }
 
 /* What a minibatch is asked for, from its CSR (n x g): logs, ln(1 + count), in the same order; totals (n); and its CSC, rows
- * ascending within each column, with counts and their logs. Returns 0. */
+ * ascending within each column, with counts and their logs. Row and count go to their place side by side, since places lie far
+ * apart. Returns 0, or 1 if there is no memory. */
 int describe(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices, const float *counts, float *logs,
              float *totals, int32_t *start, int32_t *row, float *column_counts, float *column_logs)
 {
+    typedef struct {
+        int32_t row;
+        float count;
+    } Entry;
+    const int32_t n_values = indptr[n];
+    Entry *entries = malloc((size_t)(n_values + 1) * sizeof *entries);
+    if (entries == NULL)
+        return 1;
     memset(start, 0, (size_t)(g + 1) * sizeof *start);
-    for (int32_t k = 0; k < indptr[n]; k++)
+    for (int32_t k = 0; k < n_values; k++)
         start[indices[k] + 1]++;
     for (int64_t j = 0; j < g; j++)
         start[j + 1] += start[j];
-#pragma omp simd
-    for (int32_t k = 0; k < indptr[n]; k++)
-        logs[k] = log_positive(1.0f + counts[k]);
     for (int64_t i = 0; i < n; i++) {
         float total = 0.0f;
         for (int32_t k = indptr[i]; k < indptr[i + 1]; k++) {
-            const int32_t place = start[indices[k]]++; /* afterwards start[j] is where column j ends */
-            row[place] = (int32_t)i;
-            column_counts[place] = counts[k];
-            column_logs[place] = logs[k];
+            entries[start[indices[k]]++] = (Entry){(int32_t)i, counts[k]}; /* afterwards start[j] is where column j ends */
             total += counts[k];
         }
         totals[i] = total;
     }
     memmove(start + 1, start, (size_t)g * sizeof *start);
     start[0] = 0;
+#pragma omp simd
+    for (int32_t k = 0; k < n_values; k++) {
+        logs[k] = log_positive(1.0f + counts[k]);
+        row[k] = entries[k].row, column_counts[k] = entries[k].count;
+        column_logs[k] = log_positive(1.0f + entries[k].count);
+    }
+    free(entries);
     return 0;
 }
 
@@ -103,8 +114,13 @@ int multiply_transposed(int64_t g, int64_t h, const float *other, float *out, fl
 {
     for (int64_t j = 0; j < g; j++) {
         sum_rows(start[j + 1] - start[j], row + start[j], values + start[j], other, h, 0, out + (adam ? 0 : j * h));
-        if (adam)
-            adam_step(h, weight + j * h, out, mean + j * h, square + j * h, *adam);
+        if (!adam)
+            continue;
+        for (int64_t i = 0; i < h; i += LANES) {
+            const int64_t soon = (j + SOON) * h + i;
+            __builtin_prefetch(weight + soon), __builtin_prefetch(mean + soon), __builtin_prefetch(square + soon);
+        }
+        adam_step(h, weight + j * h, out, mean + j * h, square + j * h, *adam);
     }
     return 0;
 }

@@ -7,9 +7,9 @@
  *     log ZINB(0) = softplus(log_odds) + logsigmoid(pi)
  *
  * A non-zero count x has the log-probability logsigmoid(-pi) + log NB(0) plus what it pays, the ratio of NB(x) to NB(0):
- * x ln(mu / (theta w)) + ln(Gamma(x + theta) / (Gamma(theta) x!)). Counts that are not zero are few: all are charged as zeros
- * first, cell by cell, then those few are taken out, corrected side by side, and put back. CHUNK numbers are taken at a time,
- * which vectorises; loops are many and short: a processor overlaps their turns. PANEL and CHUNK are those of heads.h.
+ * x ln(mu / (theta w)) + ln(Gamma(x + theta) / (Gamma(theta) x!)). Cells are taken CHUNK at a time, which vectorises; where
+ * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns. PANEL and CHUNK are
+ * those of heads.h.
  */
 #include <math.h>
 
@@ -40,114 +40,114 @@ typedef struct { /* ln of Gamma(x + theta) / (Gamma(theta) x!) at row x - 1, and
     float value[SMALL][PANEL], slope[SMALL][PANEL];
 } Gammas;
 
-typedef struct { /* of the counts of some genes that are not zero, in their order: which gene, and what is known of each; value and
-                  * slope of their gamma functions are 0 where they are large */
-    int32_t *gene;
-    float *exponential, *logit, *theta, *inverse, *value, *slope;
-} Taken;
+typedef struct { /* counts of one gene; value and slope of their gamma functions, 0 where they are large or zero */
+    float *count, *value, *slope;
+    uint8_t *any; /* of each chunk: whether there is a count that is not zero */
+} Counts;
 
-typedef struct { /* of counts as zeros */
+typedef struct { /* of zeros, and what non-zero counts pay */
     float mu[CHUNK], log_nb[CHUNK], one_over_w[CHUNK];
     float by_log_mu[CHUNK], by_theta[CHUNK]; /* derivatives of log_nb */
-    float log_odds[CHUNK], one_plus_a[CHUNK], one_plus_b[CHUNK]; /* a = e^-|log_odds|, b = e^-|pi| */
+    float log_odds[CHUNK], a[CHUNK], b[CHUNK]; /* a = e^-|log_odds|, b = e^-|pi| */
     float counted[CHUNK], uncounted[CHUNK], technical[CHUNK]; /* sigmoid of log_odds, -log_odds, pi */
-    float factor[CHUNK]; /* (1 + a) / (1 + b) */
-} Zeros;
+    float factor[CHUNK]; /* (1 + a) / (1 + b), without the numerator where the count is not zero */
+    float paid[CHUNK], paid_by_log_mu[CHUNK], paid_by_theta[CHUNK];
+} Terms;
 
 INLINE float positive(float x) { return x > 0.0f ? x : 0.0f; }
 INLINE float negative(float x) { return x < 0.0f ? x : 0.0f; }
 
-/* `own`: whether each has a theta of its own, or all that of the first. */
-INLINE void negative_binomial(const float *restrict exponential, const float *restrict scale, const float *restrict theta,
-                              const float *restrict inverse, int own, Zeros *restrict t)
+INLINE void negative_binomial(const float *restrict exponential, const float *restrict scale, float theta, float inverse,
+                              Terms *restrict t)
 {
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
-        const float theta_c = theta[own ? c : 0], inverse_c = inverse[own ? c : 0];
-        const float mu = exponential[c] * scale[c], u = mu * inverse_c, w = 1.0f + u, one_over_w = 1.0f / w;
+        const float mu = exponential[c] * scale[c], u = mu * inverse, w = 1.0f + u, one_over_w = 1.0f / w;
         const float log_w = log_positive(w) + (u - (w - 1.0f)) * one_over_w; /* with what w has lost of u */
         t->mu[c] = mu;
         t->one_over_w[c] = one_over_w;
-        t->log_nb[c] = -theta_c * log_w;
-        t->by_log_mu[c] = -theta_c * u * one_over_w;
-        t->by_theta[c] = theta_c * u * one_over_w * inverse_c - log_w;
+        t->log_nb[c] = -theta * log_w;
+        t->by_log_mu[c] = -theta * u * one_over_w;
+        t->by_theta[c] = theta * u * one_over_w * inverse - log_w;
     }
 }
 
-INLINE void inflate(const float *restrict pi, Zeros *restrict t)
+INLINE void inflate(const float *restrict pi, const float *restrict count, Terms *restrict t)
 {
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
         t->log_odds[c] = t->log_nb[c] - pi[c];
-        t->one_plus_a[c] = 1.0f + exp_negative(-fabsf(t->log_odds[c]));
-        t->one_plus_b[c] = 1.0f + exp_negative(-fabsf(pi[c]));
+        t->a[c] = exp_negative(-fabsf(t->log_odds[c]));
+        t->b[c] = exp_negative(-fabsf(pi[c]));
     }
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
-        const float one_plus_a = t->one_plus_a[c], one_plus_b = t->one_plus_b[c];
+        const float one_plus_a = 1.0f + t->a[c], one_plus_b = 1.0f + t->b[c];
         const float both = 1.0f / (one_plus_a * one_plus_b), inverse_b = both * one_plus_a;
-        const float larger = both * one_plus_b, smaller = (one_plus_a - 1.0f) * larger;
-        t->counted[c] = t->log_odds[c] > 0.0f ? larger : smaller;
-        t->uncounted[c] = t->log_odds[c] > 0.0f ? smaller : larger;
-        t->technical[c] = (pi[c] > 0.0f ? 1.0f : one_plus_b - 1.0f) * inverse_b;
-        t->factor[c] = one_plus_a * inverse_b;
+        const float larger = both * one_plus_b, smaller = t->a[c] * larger;
+        const float counted = t->log_odds[c] > 0.0f ? larger : smaller;
+        const float uncounted = t->log_odds[c] > 0.0f ? smaller : larger;
+        t->counted[c] = count[c] > 0.0f ? 1.0f : counted;
+        t->uncounted[c] = count[c] > 0.0f ? 0.0f : uncounted;
+        t->technical[c] = (pi[c] > 0.0f ? 1.0f : t->b[c]) * inverse_b;
+        t->factor[c] = count[c] > 0.0f ? inverse_b : one_plus_a * inverse_b;
     }
 }
 
-/* CHUNK cells from `at` on, as if their counts of a gene were zeros. Derivatives, each cell times its weight, go to by_log_mu and
- * where pi is, that by theta is added up for each of the CHUNK cells. The product is that of `factor`: of PANEL genes up to
- * 2^PANEL, at least its inverse. */
-INLINE void charge(const float *theta, const float *inverse, int64_t at, const float *exponential, float *pi,
-                   float *restrict by_log_mu, float *restrict by_theta, const Sums *cells, int inflated, int gradient)
+/* What non-zero counts pay, and zeros do not. */
+INLINE void pay(const float *restrict count, const float *restrict value, const float *restrict slope, float inverse,
+                Terms *restrict t)
 {
-    Zeros t;
-    const float *restrict weight = cells->weight + at;
-    float *restrict sum = cells->sum + at, *restrict product = cells->product + at;
-    float *restrict logit = inflated ? pi + at : NULL, *restrict by = by_log_mu + at;
-    negative_binomial(exponential + at, cells->scale + at, theta, inverse, 0, &t);
-    if (inflated)
-        inflate(logit, &t);
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
-        sum[c] += inflated ? positive(t.log_odds[c]) + negative(logit[c]) : t.log_nb[c];
-        product[c] *= inflated ? t.factor[c] : 1.0f;
+        const float mean = t->mu[c] + EPS, odds = inverse * t->one_over_w[c];
+        const float ratio = count[c] * log_positive(mean * odds) + value[c];
+        const float by_log_mu = count[c] * (t->mu[c] / mean - (1.0f - t->one_over_w[c]));
+        t->paid[c] = count[c] > 0.0f ? ratio : 0.0f;
+        t->paid_by_log_mu[c] = count[c] > 0.0f ? by_log_mu : 0.0f;
+        t->paid_by_theta[c] = count[c] > 0.0f ? slope[c] - count[c] * odds : 0.0f;
+    }
+}
+
+/* The counts of a gene in CHUNK cells from `at` on. Derivatives, each cell times its weight, go where pi and the exponentials
+ * are, that by theta is added up for each of the CHUNK cells. The product is that of `factor`: of PANEL genes up to 2^PANEL,
+ * at least its inverse. */
+INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const float *exponential, float *pi,
+                  float *restrict by_log_mu, float *restrict by_theta, const Sums *cells, int only_zeros, int inflated,
+                  int gradient)
+{
+    Terms t;
+    const float *restrict count = x->count + at, *restrict weight = cells->weight + at;
+    float *restrict sum = cells->sum + at, *restrict product = cells->product + at, *restrict total = cells->total + at;
+    float *restrict logit = inflated ? pi + at : NULL, *restrict by = by_log_mu + at;
+    negative_binomial(exponential + at, cells->scale + at, theta, inverse, &t);
+    if (inflated)
+        inflate(logit, count, &t);
+    if (!only_zeros)
+        pay(count, x->value + at, x->slope + at, inverse, &t);
+#pragma omp simd
+    for (int c = 0; c < CHUNK; c++) {
+        if (inflated) {
+            sum[c] += (count[c] > 0.0f ? t.log_odds[c] : positive(t.log_odds[c])) + negative(logit[c]);
+            product[c] *= t.factor[c];
+        } else {
+            sum[c] += t.log_nb[c];
+        }
+        if (!only_zeros)
+            sum[c] += t.paid[c];
     }
     if (!gradient)
         return;
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
         const float counted = inflated ? t.counted[c] : 1.0f;
-        by[c] = weight[c] * (counted * t.by_log_mu[c]);
-        by_theta[c] += weight[c] * (counted * t.by_theta[c]);
+        const float slope = counted * t.by_theta[c] + (only_zeros ? 0.0f : t.paid_by_theta[c]);
+        const float by_mu = counted * t.by_log_mu[c] + (only_zeros ? 0.0f : t.paid_by_log_mu[c]);
+        by[c] = weight[c] * by_mu;
+        total[c] += by[c];
+        by_theta[c] += weight[c] * slope;
         if (inflated)
             logit[c] = weight[c] * (t.uncounted[c] - t.technical[c]);
-    }
-}
-
-typedef struct { /* of counts that are not zero: what the sums lack; derivatives, that by theta what is lacking, not
-                  * yet weighted */
-    float sum[CHUNK], factor[CHUNK], by_log_mu[CHUNK], by_theta[CHUNK], by_logit[CHUNK];
-} Payments;
-
-/* CHUNK counts that are not zero, from `at` on. */
-INLINE void pay(const float *restrict count, const Taken *taken, int64_t at, const float *restrict scale, int inflated,
-                Payments *restrict paid)
-{
-    Zeros t;
-    const float *restrict inverse = taken->inverse + at, *restrict value = taken->value + at, *restrict slope = taken->slope + at;
-    negative_binomial(taken->exponential + at, scale, taken->theta + at, inverse, 1, &t);
-    if (inflated)
-        inflate(taken->logit + at, &t);
-#pragma omp simd
-    for (int c = 0; c < CHUNK; c++) {
-        const float mean = t.mu[c] + EPS, odds = inverse[c] * t.one_over_w[c];
-        const float ratio = count[c] * log_positive(mean * odds) + value[c];
-        const float uncounted = inflated ? t.uncounted[c] : 0.0f;
-        paid->sum[c] = ratio + (inflated ? negative(t.log_odds[c]) : 0.0f);
-        paid->factor[c] = inflated ? 1.0f / t.one_plus_a[c] : 1.0f;
-        paid->by_log_mu[c] = t.by_log_mu[c] + count[c] * (t.mu[c] / mean - (1.0f - t.one_over_w[c]));
-        paid->by_theta[c] = uncounted * t.by_theta[c] + slope[c] - count[c] * odds;
-        paid->by_logit[c] = inflated ? -t.technical[c] : 0.0f;
     }
 }
 
@@ -187,39 +187,28 @@ static double pay_large(const Genes *genes, int64_t gene, int n, const int32_t *
     return by_theta;
 }
 
-/* Take out the n counts that are not zero of genes from `first` on, the one at `column` of `gammas`; `taken` knows the genes. */
-INLINE void take(int64_t n, int64_t n_cells, const Genes *genes, int64_t first, int64_t column, const int32_t *restrict cell,
-                 const float *restrict count, const Gammas *gammas, const float *restrict exponential, const float *restrict pi,
-                 const Taken *taken)
+/* Write the counts of a gene, the one at `column` of `gammas`, where there are zeros only; the large ones are paid for at once.
+ * Returns the derivative by theta of these. */
+INLINE double spread(const Genes *genes, int64_t gene, int64_t column, const Columns *columns, const Gammas *gammas,
+                     const Counts *x, const Sums *cells)
 {
-    const float *const value = gammas->value[0] + column, *const slope = gammas->slope[0] + column;
-    const float *const theta = genes->theta + first, *const inverse = genes->inverse + first;
-#pragma omp simd
-    for (int64_t k = 0; k < n; k++) {
-        const int32_t gene = taken->gene[k], place = gene * (int32_t)n_cells + cell[k];
-        const int32_t x = (int32_t)(count[k] > SMALL ? SMALL : count[k]), row = (x - 1) * PANEL + gene;
-        taken->exponential[k] = exponential[place];
-        taken->logit[k] = pi ? pi[place] : 0.0f;
-        taken->theta[k] = theta[gene];
-        taken->inverse[k] = inverse[gene];
-        taken->value[k] = count[k] > SMALL ? 0.0f : value[row];
-        taken->slope[k] = count[k] > SMALL ? 0.0f : slope[row];
-    }
-}
-
-/* What the large ones of n counts of a gene pay; the derivative by theta. */
-static double pay_all_large(const Genes *genes, int64_t gene, int64_t n, const int32_t *cell, const float *count, const Sums *cells)
-{
-    int32_t where[BLOCK];
+    int32_t cell[BLOCK];
     float large[BLOCK];
     int n_large = 0;
     double by_theta = 0.0;
-    for (int64_t k = 0; k < n; k++) {
-        if (count[k] <= SMALL)
-            continue;
-        where[n_large] = cell[k], large[n_large++] = count[k];
-        if (n_large == BLOCK)
-            by_theta += pay_large(genes, gene, n_large, where, large, cells), n_large = 0;
+    for (int32_t k = columns->start[gene]; k < columns->start[gene + 1]; k++) {
+        const int32_t i = columns->cell[k];
+        const float count = columns->count[k];
+        x->count[i] = count;
+        x->any[i / CHUNK] = 1;
+        if (count > SMALL) {
+            cell[n_large] = i, large[n_large++] = count;
+            if (n_large == BLOCK)
+                by_theta += pay_large(genes, gene, n_large, cell, large, cells), n_large = 0;
+        } else {
+            x->value[i] = gammas->value[(int)count - 1][column];
+            x->slope[i] = gammas->slope[(int)count - 1][column];
+        }
     }
-    return n_large ? by_theta + pay_large(genes, gene, n_large, where, large, cells) : by_theta;
+    return n_large ? by_theta + pay_large(genes, gene, n_large, cell, large, cells) : by_theta;
 }

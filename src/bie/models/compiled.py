@@ -36,7 +36,7 @@ def has_kernels(model: Scvi) -> bool:
 
 
 class Slopes(NamedTuple):
-    """Derivatives of a loss by samples and means of the latent distributions, None for zeros, and by the mean KL.
+    """Derivatives of a loss by samples and means of the latent vectors, None for zeros, and by the mean KL.
 
     By the means of reconstruction and library's divergence they are 1.
     """
@@ -56,7 +56,7 @@ class CompiledScvi:
     adam
         The optimiser of its parameters, which then learn in the passes: large weights as soon as their
         gradient is made, while both are in the caches. Without one the passes leave gradients in
-        ``parameter.grad``, in memory that the next ones use again.
+        ``parameter.grad``. Terms and gradients lie in memory that the next call uses again.
     """
 
     def __init__(self, model: Scvi, adam: CompiledAdam | None = None) -> None:
@@ -125,7 +125,9 @@ class CompiledScvi:
         return mean
 
     def _attach(self) -> None:
-        """Let the parameters have their gradients."""
+        """Let the parameters have their gradients, unless they do."""
+        if self._gradients and self._parameters[0].grad is self._gradients[0]:
+            return
         self._gradients = self._gradients or [torch.empty_like(parameter) for parameter in self._parameters]
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
@@ -142,7 +144,7 @@ class Passes:
     """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way."""
 
     def __init__(self, model: Scvi, n: int, adam: CompiledAdam | None) -> None:
-        self.batch_nb = torch.zeros(n, model.n_batches)
+        self.batch_nb, self._codes_bb = torch.empty(n, model.n_batches), torch.eye(model.n_batches)
         self.encoder = EncoderPasses(model.encoder, n, self.batch_nb, adam)
         self.modelled = model.library if isinstance(model.library, ModelledLibrary) else None
         self.log_library, self.kl_library = Inputs(*torch.empty(2, n, 1)), torch.zeros(n)
@@ -162,7 +164,7 @@ class Passes:
 
     def see(self, batch_n: Tensor) -> None:
         """These are the batches of the cells."""
-        self.batch_nb.zero_().scatter_(1, batch_n.unsqueeze(1), 1.0)
+        torch.index_select(self._codes_bb, 0, batch_n, out=self.batch_nb)
 
     def forward(
         self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, training: bool, gradient: bool
@@ -181,11 +183,10 @@ class Passes:
         self.likelihood.forward(x_ng, gradient)
 
     def terms(self) -> Terms:
-        """What the last forward pass gave, in memory of its own."""
-        normal = self.encoder.normal
-        own = normal.z, normal.mean, normal.kl, self.kl_library
-        z_nd, mean_nd, kl_z_n, kl_library_n = (tensor.clone() for tensor in own)
-        return Terms(z_nd, mean_nd, -self.likelihood.value, kl_z_n, kl_library_n)
+        """What the last forward pass gave, in memory that the next one uses again."""
+        normal, value = self.encoder.normal, self.likelihood.value
+        given = normal.z, normal.mean, value.neg(), normal.kl, self.kl_library
+        return Terms(*(tensor.detach() for tensor in given))
 
     def backward(self, x_ng: SparseCounts, by: Slopes) -> None:
         """Make the gradients by all other parameters from those by the terms."""

@@ -77,6 +77,23 @@ class Penalty(nn.Module, ABC):
             torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
             optimiser.step()
 
+    def follow(
+        self,
+        z_nd: Tensor,
+        mean_nd: Tensor,
+        batch_n: Tensor,
+        noise: Noise,
+        last: Noise,
+        optimiser: Steps,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """All of a minibatch: what is to be seen of it, the critic's steps, then the encoder's loss.
+
+        The draws of the latter are from `last`.
+        """
+        seen_nd = self.sees(z_nd, mean_nd)
+        self.learn(seen_nd.detach(), batch_n, noise, optimiser)
+        return self.encoder_loss(seen_nd, batch_n, last)
+
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """Term of the model's loss, with gradient into `z_nd` and not into the critic.

@@ -11,7 +11,8 @@ from torch.func import functional_call
 from bie.config import Mine
 from bie.kernels import critics
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import Learner
+from bie.kernels.critics import FollowBound, Learner
+from bie.kernels.known import known
 from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
@@ -70,6 +71,8 @@ class MinePenalty(Penalty):
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
+        self._kernels: dict[int, FollowBound] = {}
+        self._followed_by: CompiledAdam | None = None
 
     def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Samples, or the means standardised over the cells of the minibatch."""
@@ -93,6 +96,39 @@ class MinePenalty(Penalty):
         learner = Learner(network.vector, network.widths, optimiser)
         critics.learn_bound(learner, z_nd, batch_n, self.input_bc, orders, self.average.state())
 
+    def follow(
+        self,
+        z_nd: Tensor,
+        mean_nd: Tensor,
+        batch_n: Tensor,
+        noise: Noise,
+        last: Noise,
+        optimiser: Steps,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """In one call where there is a kernel."""
+        latent_nd, n = mean_nd if self.of_means else z_nd, len(batch_n)
+        network = self._compiled(latent_nd)
+        if network is None or not isinstance(optimiser, CompiledAdam):
+            return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
+        orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
+        bound, by_latent_nd = self._bound_kernel(network, optimiser, latent_nd)(latent_nd, batch_n, orders)
+        weight = self._weight() * (bound > 0)
+        return known(self._weight() * bound.relu(), latent_nd, weight * by_latent_nd), {"mine": bound.clone()}
+
+    def _bound_kernel(self, network: Mlp, optimiser: CompiledAdam, latent_nd: Tensor) -> FollowBound:
+        """For as many cells as these, by the optimiser that the critic has now."""
+        if self._followed_by is not optimiser:
+            self._followed_by, self._kernels = optimiser, {}
+        n, d = latent_nd.shape
+        if n not in self._kernels:
+            learner, average = Learner(network.vector, network.widths, optimiser), self.average.state()
+            least = LEAST_VARIANCE if self.of_means else None
+            self._kernels[n] = FollowBound(learner, self.input_bc, average, n, d, self.critic_steps, least)
+        return self._kernels[n]
+
+    def _weight(self) -> float | Tensor:
+        return self.scale if self.epoch >= self.warm_start else 0.0
+
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
         if network := self._compiled(z_nd):
@@ -101,8 +137,7 @@ class MinePenalty(Penalty):
             bound = critics.judge_bound(vector, network.widths, z_nd, batch_n, self.input_bc, order)
         else:
             bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
-        scale = self.scale if self.epoch >= self.warm_start else 0.0
-        return scale * bound.relu(), {"mine": bound.detach()}
+        return self._weight() * bound.relu(), {"mine": bound.detach()}
 
     def _frozen(self, *rows: Tensor) -> Tensor:
         """The critic as a function of its inputs alone."""

@@ -39,7 +39,9 @@ class PenaltyTrainer:
 
     def __init__(self, penalty: Penalty, epochs: int, noise: Noise) -> None:
         self.penalty, self.epochs, self.noise = penalty, epochs, noise
-        self._tensors = [*penalty.parameters(), *penalty.buffers()]
+        kept = penalty.state_dict().keys()
+        buffers = [buffer for name, buffer in penalty.named_buffers() if name in kept]
+        self._tensors = [*penalty.parameters(), *buffers]
         self.slow_down(0)
 
     def begin(self, epoch: int) -> None:
@@ -59,17 +61,15 @@ class PenaltyTrainer:
         RunFailed
             Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
         """
-        z_nd = self.penalty.sees(z_nd, mean_nd)
         if not self.penalty.critic_steps:
-            return self.penalty.encoder_loss(z_nd, batch_n, self.noise)
-        before = [tensor.detach().clone() for tensor in self._tensors]
-        self.penalty.learn(z_nd.detach(), batch_n, self.noise, self.optimiser)
-        noise = Replay(self.noise)
-        loss, terms = self.penalty.encoder_loss(z_nd, batch_n, noise)
-        healthy = _finite(loss, *terms.values()) or not _finite(z_nd.square().sum())  # then it is the model
-        if not healthy:
-            self._go_back(before)
-            loss, terms = self.penalty.encoder_loss(z_nd, batch_n, noise.rewound())
+            return self.penalty.encoder_loss(self.penalty.sees(z_nd, mean_nd), batch_n, self.noise)
+        before, last = [tensor.detach().clone() for tensor in self._tensors], Replay(self.noise)
+        loss, terms = self.penalty.follow(z_nd, mean_nd, batch_n, self.noise, last, self.optimiser)
+        if not _finite(loss, *terms.values()):
+            seen_nd = self.penalty.sees(z_nd, mean_nd)
+            if _finite(seen_nd.square().sum()):  # or else it is the model
+                self._go_back(before)
+                loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, last.rewound())
         return loss, terms
 
     def facts(self) -> dict[str, float]:

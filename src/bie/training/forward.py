@@ -48,7 +48,7 @@ class Forward(Protocol):
 
 
 def called(model: Scvi, optimiser: Optimiser | None = None) -> Forward:
-    """The way to call a model whose parameters stay where they are in memory; to train it, with its optimiser."""
+    """How to call a model, whose parameters stay where they are in memory; with its optimiser, to train it."""
     if has_kernels(model) and (optimiser is None or isinstance(optimiser, CompiledAdam)):
         return Compiled(model, optimiser)
     return Dense(model, optimiser)
