@@ -33,11 +33,7 @@ PARTS = {
     "minibatch, sparse products": ("take_rows", "describe", "multiply", "multiply_transposed"),
     "hidden part": ("matmul", "hidden_forward", "hidden_backward", "normal_forward", "normal_backward"),
     "Adam": ("adam",),
-    "penalty": (
-        "mmd",
-        *("learn_bound", "learn_classes", "judge_bound", "judge_classes"),
-        *("standardise", "standardise_backward"),
-    ),
+    "penalty": ("mmd", "follow_bound", "follow_classes"),
 }
 REST = "Python and torch"
 

@@ -1,6 +1,6 @@
 """A critic's steps in one call against the steps that define them, in double precision."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -11,8 +11,7 @@ from bie.kernels import native
 from bie.kernels.adam import CompiledAdam
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
-from bie.penalties.base import Penalty
-from bie.penalties.mine import standardised
+from bie.penalties.base import Steps
 from bie.seeds import Streams
 
 N, D = 50, 5
@@ -42,139 +41,173 @@ ADVERSARIAL = {
 }
 SECTIONS = {
     "mine": ("mine", Mine.model_validate(MINE)),
+    "mine, means": ("mine", Mine.model_validate(MINE | {"latent": "mean"})),
     "mine, raw, no memory": ("mine", Mine.model_validate(MINE | {"batch_input": "raw", "ema": 1.0})),
     "mine, one layer": ("mine", Mine.model_validate(MINE | {"n_layers": 1})),
     "adversarial": ("adversarial", Adversarial.model_validate(ADVERSARIAL)),
+    "wrong class": ("adversarial", Adversarial.model_validate(ADVERSARIAL | {"objective": "wrong_class"})),
 }
 BATCHES = {"two": [0, 1] * 25, "one absent, one cell": [0] * 40 + [2] * 9 + [3]}
 
 
-class Cells:
-    """The same penalty twice: single precision with kernels, double precision without."""
+class Followed(NamedTuple):
+    """What came of a minibatch: loss, its gradient by samples and means, zeros where there is none, terms."""
 
-    def __init__(self, name: str, batches: list[int]) -> None:
-        self.batch_n, n_batches = torch.tensor(batches), max(batches) + 1
-        self.fast, self.exact = (self.build(name, n_batches) for _ in range(2))
-        self.exact.double()
-        self.optimiser = CompiledAdam(list(self.fast.parameters()), 1e-2, 1e-3, 0.0)
-        self.exact_optimiser = torch.optim.Adam(self.exact.parameters(), lr=1e-2, eps=1e-3)
+    loss: Tensor
+    by_z_nd: Tensor
+    by_mean_nd: Tensor
+    terms: dict[str, Tensor]
 
-    @staticmethod
-    def build(name: str, n_batches: int) -> Penalty:
-        penalty = build_penalty(SECTIONS[name], D, n_batches, Streams(0))
+
+class Critic:
+    """A penalty with its optimiser, in single precision with kernels or in double precision without."""
+
+    def __init__(self, name: str, batches: list[int], exact: bool, lr: float = 1e-2) -> None:
+        self.batch_n, self.exact = torch.tensor(batches), exact
+        penalty = build_penalty(SECTIONS[name], D, max(batches) + 1, Streams(0))
         assert penalty is not None
-        return penalty
+        self.penalty = penalty.double() if exact else penalty
+        self.optimiser: Steps = (
+            torch.optim.Adam(penalty.parameters(), lr=lr, eps=1e-3)
+            if exact
+            else CompiledAdam(list(penalty.parameters()), lr, 1e-3, 0.0)
+        )
 
-    def learn(self, z_nd: Tensor) -> None:
-        self.fast.learn(z_nd, self.batch_n, Noise(torch.Generator().manual_seed(1)), self.optimiser)
-        noise = Noise(torch.Generator().manual_seed(1))
-        self.exact.learn(z_nd.double(), self.batch_n, noise, self.exact_optimiser)
+    def follow(self, z_nd: Tensor) -> Followed:
+        """Samples, and means that are something else."""
+        dtype = torch.float64 if self.exact else torch.float32
+        z_nd, mean_nd = (part.to(dtype).requires_grad_() for part in (z_nd, 3 * z_nd.sin() + 7))
+        noise, last = (Noise(torch.Generator().manual_seed(seed)) for seed in (1, 2))
+        loss, terms = self.penalty.follow(z_nd, mean_nd, self.batch_n, noise, last, self.optimiser)
+        by_z_nd, by_mean_nd = torch.autograd.grad(3 * loss, (z_nd, mean_nd), materialize_grads=True)
+        return Followed(loss.detach(), by_z_nd, by_mean_nd, terms)
+
+    @property
+    def vector(self) -> Tensor:
+        return torch.cat([parameter.detach().flatten() for parameter in self.penalty.parameters()])
 
 
-def latent(seed: int) -> Tensor:
-    return torch.randn(N, D, generator=torch.Generator().manual_seed(seed))
+def both(name: str, batches: list[int], lr: float = 1e-2) -> tuple[Critic, Critic]:
+    return Critic(name, batches, exact=False, lr=lr), Critic(name, batches, exact=True, lr=lr)
 
 
-def vector(penalty: Penalty) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in penalty.parameters()])
+def latent(seed: int, n: int = N) -> Tensor:
+    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the kernels that have been called."""
+def bound(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the kernels that have been bound."""
     names: list[str] = []
 
-    def listen(kernel: str, *arguments: Any) -> None:
+    def listen(kernel: str, *arguments: Any) -> native.Bound:
         names.append(kernel)
-        native.call(kernel, *arguments)
+        return native.bind(kernel, *arguments)
 
-    monkeypatch.setattr("bie.kernels.critics.call", listen)
+    monkeypatch.setattr("bie.kernels.critics.bind", listen)
     return names
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
-def test_steps_on_three_minibatches(name: str, batches: list[int], called: list[str]) -> None:
-    cells = Cells(name, batches)
-    start = vector(cells.fast)
+def test_three_minibatches_are_those_of_the_definition(
+    name: str, batches: list[int], bound: list[str]
+) -> None:
+    """Steps, and after them loss, terms and gradients."""
+    fast, exact = both(name, batches)
+    start = fast.vector
     for seed in range(3):
-        cells.learn(latent(seed))
-        moved = (vector(cells.exact) - start).norm()
-        assert (vector(cells.fast) - vector(cells.exact)).norm() < 1e-4 * moved
-    assert called == ["learn_bound" if name.startswith("mine") else "learn_classes"] * 3
-    assert cells.optimiser.n_steps == 12
-    for (key, one), other in zip(cells.fast.named_buffers(), cells.exact.buffers(), strict=True):
+        found, right = fast.follow(latent(seed)), exact.follow(latent(seed))
+        moved = (exact.vector - start).norm()
+        assert (fast.vector - exact.vector).norm() < 1e-4 * moved
+        torch.testing.assert_close(found.loss.double(), right.loss, rtol=1e-4, atol=1e-5)
+        assert found.terms.keys() == right.terms.keys()
+        for term in right.terms:
+            torch.testing.assert_close(found.terms[term].double(), right.terms[term], rtol=1e-4, atol=1e-5)
+        for one, other in ((found.by_z_nd, right.by_z_nd), (found.by_mean_nd, right.by_mean_nd)):
+            assert (one - other).norm() <= 1e-3 * other.norm()
+    assert bound == ["follow_bound" if name.startswith("mine") else "follow_classes"]
+    assert isinstance(fast.optimiser, CompiledAdam)
+    assert fast.optimiser.n_steps == 12
+    for (key, one), other in zip(fast.penalty.named_buffers(), exact.penalty.buffers(), strict=True):
         torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4, msg=key)
-
-
-@pytest.mark.parametrize("name", ["mine", "adversarial"])
-def test_the_gradient_of_a_step(name: str) -> None:
-    """After one step from rest a tenth of it is the first moment."""
-    cells = Cells(name, BATCHES["one absent, one cell"])
-    cells.fast.critic_steps = cells.exact.critic_steps = 1
-    cells.learn(latent(0))
-    by = [parameter.grad for parameter in cells.exact.parameters() if parameter.grad is not None]
-    expected = torch.cat([gradient.flatten() for gradient in by])
-    found = cells.optimiser.state_dict()["mean"] / 0.1
-    assert (found - expected).norm() < 1e-5 * expected.norm()
-
-
-@pytest.mark.parametrize("name", ["mine", "adversarial"])
-def test_latent_vectors_of_another_width_are_refused(name: str) -> None:
-    cells = Cells(name, BATCHES["two"])
-    with pytest.raises(ValueError, match="columns for a network of"):
-        cells.fast.learn(latent(0)[:, :3], cells.batch_n, Noise(torch.Generator()), cells.optimiser)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("spread", [1.0, 100.0])
-def test_the_judgement_and_its_gradient(
-    name: str, batches: list[int], spread: float, called: list[str]
-) -> None:
-    """Of critics with small and with large outputs."""
-    cells, found = Cells(name, batches), []
-    for penalty in (cells.fast, cells.exact):
-        (parameters,) = penalty.parameters()
+def test_the_judgement_and_its_gradient(name: str, batches: list[int], spread: float) -> None:
+    """Of critics with small and with large outputs, which stay as they are."""
+    critics = both(name, batches, lr=0.0)
+    for critic in critics:
         with torch.no_grad():
-            parameters[-33:] *= spread
-        z_nd = latent(0).to(parameters.dtype).requires_grad_()
-        noise = Noise(torch.Generator().manual_seed(2))
-        _, terms = penalty.encoder_loss(z_nd, cells.batch_n, noise)
-        loss, _ = penalty.encoder_loss(z_nd, cells.batch_n, Noise(torch.Generator().manual_seed(2)))
-        (by_z,) = torch.autograd.grad(3 * loss, z_nd)
-        assert parameters.grad is None
-        found.append((*terms.values(), by_z))
-    assert called == ["judge_bound" if name.startswith("mine") else "judge_classes"] * 2
-    (value, by_z), (right, by_right) = found
-    assert (value - right).abs() < 1e-6 * (1 + spread)
-    assert (by_z - by_right).norm() <= 1e-5 * by_right.norm()
+            next(critic.penalty.parameters())[-33:] *= spread
+    found, right = (critic.follow(latent(0)) for critic in critics)
+    for term in right.terms:
+        assert (found.terms[term] - right.terms[term]).abs() < 1e-6 * (1 + spread)
+    for one, other in ((found.by_z_nd, right.by_z_nd), (found.by_mean_nd, right.by_mean_nd)):
+        assert (one - other).norm() <= 2e-5 * other.norm()
 
 
-def test_standardised_with_gradient() -> None:
-    x_nd = 3 * latent(0) + 7
-    x_nd[:, 1] = 7.0  # does not vary
-    upstream, found = latent(1), []
-    for x in (x_nd.requires_grad_(), x_nd.detach().double().requires_grad_()):
-        y = standardised(x)
-        found.append((y, *torch.autograd.grad(y, x, upstream.to(x.dtype))))
-    (y, by_x), (right, by_right) = found
-    assert "_Standardised" in str(y.grad_fn)
-    torch.testing.assert_close(y.double(), right, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(by_x.double(), by_right, rtol=1e-5, atol=1e-5)
+def test_an_estimate_below_0_rests() -> None:
+    """No loss, no gradient; the history has the estimate itself."""
+    critic = Critic("mine", BATCHES["two"], exact=False, lr=0.0)
+    z_nd = latent(0)
+    while (found := critic.follow(z_nd)).terms["mine"] > 0:
+        z_nd = z_nd[torch.randperm(N, generator=torch.Generator().manual_seed(3))]
+    assert found.loss == 0
+    assert not found.by_z_nd.any()
 
 
 @pytest.mark.parametrize("name", ["mine", "adversarial"])
-def test_a_judgement_that_is_not_finite_is_not_hidden(name: str) -> None:
-    cells, z_nd = Cells(name, BATCHES["two"]), latent(0)
-    z_nd[7, 2] = torch.nan
-    loss, _ = cells.fast.encoder_loss(z_nd, cells.batch_n, Noise(torch.Generator()))
-    assert not loss.isfinite()
+def test_the_gradient_of_a_step(name: str) -> None:
+    """After one step from rest a tenth of it is the first moment."""
+    fast, exact = both(name, BATCHES["one absent, one cell"])
+    for critic in (fast, exact):
+        critic.penalty.critic_steps = 1
+        critic.follow(latent(0))
+    by = [parameter.grad for parameter in exact.penalty.parameters() if parameter.grad is not None]
+    expected = torch.cat([gradient.flatten() for gradient in by])
+    assert isinstance(fast.optimiser, CompiledAdam)
+    found = fast.optimiser.state_dict()["mean"] / 0.1
+    assert (found - expected).norm() < 1e-5 * expected.norm()
 
 
 @pytest.mark.parametrize("name", ["mine", "adversarial"])
+def test_numbers_of_cells_that_come_and_go(name: str, bound: list[str]) -> None:
+    fast, exact = both(name, BATCHES["two"])
+    for seed, n in enumerate((N, 9, N)):
+        for critic in (fast, exact):
+            critic.batch_n = torch.arange(n) % 2
+            critic.follow(latent(seed, n))
+    assert (fast.vector - exact.vector).norm() < 1e-4 * exact.vector.norm()
+    assert len(bound) == 2
+
+
+@pytest.mark.parametrize("name", ["mine", "adversarial"])
+def test_a_new_optimiser_takes_over(name: str) -> None:
+    """As after a critic has diverged."""
+    fast, exact = both(name, BATCHES["two"])
+    for critic in (fast, exact):
+        critic.follow(latent(0))
+    fast.optimiser = CompiledAdam(list(fast.penalty.parameters()), 1e-3, 1e-3, 0.0)
+    exact.optimiser = torch.optim.Adam(exact.penalty.parameters(), lr=1e-3, eps=1e-3)
+    before = fast.vector
+    for critic in (fast, exact):
+        critic.follow(latent(1))
+    moved = (exact.vector - before).norm()
+    assert (fast.vector - exact.vector).norm() < 1e-3 * moved
+
+
+@pytest.mark.parametrize("name", ["mine", "adversarial"])
+def test_latent_vectors_of_another_width_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="columns for a network of"):
+        Critic(name, BATCHES["two"], exact=False).follow(latent(0)[:, :3])
+
+
+@pytest.mark.parametrize("name", SECTIONS)
 def test_what_is_not_finite_is_not_hidden(name: str) -> None:
-    cells, z_nd = Cells(name, BATCHES["two"]), latent(0)
+    critic, z_nd = Critic(name, BATCHES["two"], exact=False), latent(0)
     z_nd[7, 2] = torch.nan
-    cells.fast.learn(z_nd, cells.batch_n, Noise(torch.Generator()), cells.optimiser)
-    assert not vector(cells.fast).isfinite().all()
+    assert not critic.follow(z_nd).loss.isfinite()
+    assert not critic.vector.isfinite().all()

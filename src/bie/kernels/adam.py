@@ -13,7 +13,6 @@ from torch import Tensor
 
 from bie.kernels.native import Bound, bind, call, sizes
 
-
 LINE = 16
 """Numbers of a line of a cache."""
 

@@ -111,7 +111,7 @@ static int bound(Pairs *pairs, Network *network, const float *log_rate, const fl
  * log_rate, ...         of the moving average; see donsker_varadhan.c
  *
  * Returns 0, or 1 if there is no memory. */
-int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, const float *z,
+static int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, const float *z,
                 const int32_t *batch, const float *inputs, const int32_t *order, float *parameters,
                 const AdamNumbers *numbers, float *mean, float *square, const float *log_rate, const float *log_decay,
                 int32_t *n_updates, float *log_sum)
@@ -131,7 +131,7 @@ int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_laye
 }
 
 /* The bound itself by a critic as it is, and its gradient by the latent vectors (n x d). Returns 0, or 1 if there is no memory. */
-int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, float *parameters, const float *z,
+static int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, float *parameters, const float *z,
                 const int32_t *batch, const float *inputs, const int32_t *order, float *value, float *by_z)
 {
     const int64_t width = d + c;
@@ -206,7 +206,7 @@ static double *sizes_of(int64_t n, int64_t n_classes, const int32_t *class, doub
 
 /* Steps of a classifier of n cells, by their latent vectors z (n x first width), into as many classes as it has outputs. Returns
  * 0, or 1 if there is no memory. */
-int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int32_t *class,
+static int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int32_t *class,
                   float *parameters, const AdamNumbers *numbers, float *mean, float *square)
 {
     const Adam by = {numbers, mean, square};
@@ -226,7 +226,7 @@ int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *w
 }
 
 /* The cross-entropy by a classifier as it is, and its gradient by the latent vectors. Returns 0, or 1 if there is no memory. */
-int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, const float *z, const int32_t *class,
+static int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, const float *z, const int32_t *class,
                   float *value, float *by_z)
 {
     float *memory;
@@ -239,4 +239,14 @@ int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *par
     }
     free(memory), free(size);
     return failed;
+}
+
+/* All that a minibatch means to a classifier and it to the encoder: the steps, then the cross-entropy, with its gradient by the
+ * latent vectors. Returns 0, or 1 if there is no memory. */
+int follow_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters,
+                   const AdamNumbers *numbers, float *mean, float *square, const int32_t *class, float *value, float *by_z,
+                   const float *z)
+{
+    return learn_classes(n_steps, n, n_layers, widths, z, class, parameters, numbers, mean, square)
+        || judge_classes(n, n_layers, widths, parameters, z, class, value, by_z);
 }

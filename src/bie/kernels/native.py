@@ -39,6 +39,7 @@ _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 6,
     "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
     "follow_bound": [_SIZE] * 5 + [_ADDRESS, ctypes.c_int, _NUMBER] + [_ADDRESS] * 14,
+    "follow_classes": [_SIZE] * 3 + [_ADDRESS] * 9,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
     + [ctypes.c_int]
@@ -46,10 +47,6 @@ _SIGNATURES = {
     + [_ADDRESS] * 6
     + [_NUMBER]
     + [_ADDRESS] * 3,
-    "judge_bound": [_SIZE] * 4 + [_ADDRESS] * 8,
-    "judge_classes": [_SIZE] * 2 + [_ADDRESS] * 6,
-    "learn_bound": [_SIZE] * 5 + [_ADDRESS] * 13,
-    "learn_classes": [_SIZE] * 3 + [_ADDRESS] * 7,
     "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 24,
     "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
     "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
@@ -59,8 +56,6 @@ _SIGNATURES = {
     "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 9,
     "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
     "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
-    "standardise": [_SIZE] * 2 + [_NUMBER] + [_ADDRESS] * 3,
-    "standardise_backward": [_SIZE] * 2 + [_ADDRESS] * 4,
     "take_rows": [_SIZE] + [_ADDRESS] * 7,
 }
 

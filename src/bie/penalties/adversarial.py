@@ -13,7 +13,8 @@ from torch.nn.functional import elu, one_hot
 from bie.config import Adversarial
 from bie.kernels import mlp
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import Learner, judge_classes, learn_classes
+from bie.kernels.critics import ClassFollower, Followers, Learner
+from bie.kernels.known import known
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -95,20 +96,36 @@ class AdversarialPenalty(Penalty):
         self.objective, self.ramp = settings.objective, settings.ramp
         self.n_batches = n_batches
         self.classifier = Classifier(n_latent, n_batches, settings, init)
+        self._followers = Followers(self._follower)
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
         return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
 
-    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
+    def follow(
+        self,
+        z_nd: Tensor,
+        mean_nd: Tensor,
+        batch_n: Tensor,
+        noise: Noise,
+        last: Noise,
+        optimiser: Steps,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
+        has_kernel = self.classifier.keep == 1 and mlp.takes(z_nd, self.classifier.network.vector)
+        if not (isinstance(optimiser, CompiledAdam) and has_kernel):
+            return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
+        truth, by_z_nd = self._followers.of(optimiser, z_nd)(z_nd, batch_n)
+        if self.objective != "reversal":
+            return self.encoder_loss(z_nd, batch_n, last)
+        factor = -self.scale * self.weight()
+        return known(factor * torch.tensor(truth), z_nd, by_z_nd.mul_(factor)), {
+            "cross_entropy": torch.tensor(truth)
+        }
+
+    def _follower(self, optimiser: CompiledAdam, n: int, d: int) -> ClassFollower:
         network = self.classifier.network
-        has_kernel = self.classifier.keep == 1 and mlp.takes(z_nd, network.vector)
-        if not (has_kernel and isinstance(optimiser, CompiledAdam)):
-            super().learn(z_nd, batch_n, noise, optimiser)
-            return
-        learner = Learner(network.vector, network.widths, optimiser)
-        learn_classes(learner, z_nd, batch_n, self.critic_steps)
+        return ClassFollower(Learner(network.vector, network.widths, optimiser, self.critic_steps), n, d)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.
@@ -116,16 +133,9 @@ class AdversarialPenalty(Penalty):
         The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
         the classifier cannot tell them apart, 0 where it is always right.
         """
-        network = self.classifier.network
-        if self.objective == "reversal" and mlp.takes(z_nd, network.vector):
-            truth = judge_classes(network.vector.detach(), network.widths, z_nd, batch_n)
-            objective = -truth
-        else:
-            log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
-            truth = true_cross_entropy(log_probability_nb, batch_n)
-            objective = (
-                -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
-            )
+        log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
+        truth = true_cross_entropy(log_probability_nb, batch_n)
+        objective = -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
         return self.scale * self.weight() * objective, {"cross_entropy": truth.detach()}
 
     def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:

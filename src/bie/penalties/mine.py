@@ -9,14 +9,13 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bie.config import Mine
-from bie.kernels import critics
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import FollowBound, Learner
+from bie.kernels.critics import BoundFollower, Followers, Learner
 from bie.kernels.known import known
 from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
-from bie.mutual_information.critics import Mlp, MlpCritic
+from bie.mutual_information.critics import MlpCritic
 from bie.mutual_information.estimators import (
     LogMovingAverage,
     critic_objective,
@@ -71,8 +70,7 @@ class MinePenalty(Penalty):
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
-        self._kernels: dict[int, FollowBound] = {}
-        self._followed_by: CompiledAdam | None = None
+        self._followers = Followers(self._follower)
 
     def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Samples, or the means standardised over the cells of the minibatch."""
@@ -86,16 +84,6 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal.detach()))
         return critic_objective(joint_n, marginal, log_average)
 
-    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
-        """In one call where there is a kernel."""
-        network = self._compiled(z_nd)
-        if network is None or not isinstance(optimiser, CompiledAdam):
-            super().learn(z_nd, batch_n, noise, optimiser)
-            return
-        orders = [noise.permutation(len(batch_n)) for _ in range(self.critic_steps)]
-        learner = Learner(network.vector, network.widths, optimiser)
-        critics.learn_bound(learner, z_nd, batch_n, self.input_bc, orders, self.average.state())
-
     def follow(
         self,
         z_nd: Tensor,
@@ -107,37 +95,22 @@ class MinePenalty(Penalty):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
         latent_nd, n = mean_nd if self.of_means else z_nd, len(batch_n)
-        network = self._compiled(latent_nd)
-        if network is None or not isinstance(optimiser, CompiledAdam):
+        if not (isinstance(optimiser, CompiledAdam) and self._has_kernel(latent_nd)):
             return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
         orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
-        bound, by_latent_nd = self._bound_kernel(network, optimiser, latent_nd)(latent_nd, batch_n, orders)
-        weight = self._weight() * (bound > 0)
-        return known(self._weight() * bound.relu(), latent_nd, weight * by_latent_nd), {"mine": bound.clone()}
-
-    def _bound_kernel(self, network: Mlp, optimiser: CompiledAdam, latent_nd: Tensor) -> FollowBound:
-        """For as many cells as these, by the optimiser that the critic has now."""
-        if self._followed_by is not optimiser:
-            self._followed_by, self._kernels = optimiser, {}
-        n, d = latent_nd.shape
-        if n not in self._kernels:
-            learner, average = Learner(network.vector, network.widths, optimiser), self.average.state()
-            least = LEAST_VARIANCE if self.of_means else None
-            self._kernels[n] = FollowBound(learner, self.input_bc, average, n, d, self.critic_steps, least)
-        return self._kernels[n]
-
-    def _weight(self) -> float | Tensor:
-        return self.scale if self.epoch >= self.warm_start else 0.0
+        bound, by_latent_nd = self._followers.of(optimiser, latent_nd)(latent_nd, batch_n, orders)
+        rests = bound <= 0
+        loss = torch.tensor(0.0 if rests else self._weight() * bound)
+        by_latent_nd *= 0.0 if rests else self._weight()
+        return known(loss, latent_nd, by_latent_nd), {"mine": torch.tensor(bound)}
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        if network := self._compiled(z_nd):
-            order = noise.permutation(len(batch_n))
-            vector = network.vector.detach()
-            bound = critics.judge_bound(vector, network.widths, z_nd, batch_n, self.input_bc, order)
-        else:
-            bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
+        bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
         return self._weight() * bound.relu(), {"mine": bound.detach()}
+
+    def _weight(self) -> float | Tensor:
+        return self.scale if self.epoch >= self.warm_start else 0.0
 
     def _frozen(self, *rows: Tensor) -> Tensor:
         """The critic as a function of its inputs alone."""
@@ -146,12 +119,16 @@ class MinePenalty(Penalty):
         scores: Tensor = functional_call(self.critic, tensors, rows)
         return scores
 
-    def _compiled(self, z_nd: Tensor) -> Mlp | None:
-        """The critic's network where kernels take it and these latent vectors."""
-        critic = self.critic
-        if not (is_active() and isinstance(critic, MlpCritic) and self.bound is dv_bound):
-            return None
-        return critic.network if z_nd.ndim == 2 and fits(z_nd) else None
+    def _has_kernel(self, latent_nd: Tensor) -> bool:
+        """Whether there is one for this critic, this bound and these latent vectors."""
+        known_bound = isinstance(self.critic, MlpCritic) and self.bound is dv_bound
+        return known_bound and is_active() and latent_nd.ndim == 2 and fits(latent_nd)
+
+    def _follower(self, optimiser: CompiledAdam, n: int, d: int) -> BoundFollower:
+        assert isinstance(self.critic, MlpCritic)
+        network, least = self.critic.network, LEAST_VARIANCE if self.of_means else None
+        learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
+        return BoundFollower(learner, n, d, self.input_bc, self.average.state(), least)
 
     def _scores(self, critic: Critic, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         if self.bound is infonce_bound:
@@ -165,8 +142,6 @@ class MinePenalty(Penalty):
 
 def standardised(x_nd: Tensor) -> Tensor:
     """Each dimension ``(..., n, d)`` with mean 0 and variance 1 over the cells, if it varies at all."""
-    if is_active() and x_nd.ndim == 2 and fits(x_nd):
-        return critics.standardised(x_nd, LEAST_VARIANCE)
     variance, mean = torch.var_mean(x_nd, dim=-2, correction=0, keepdim=True)
     return (x_nd - mean) * (variance + LEAST_VARIANCE).rsqrt()
 

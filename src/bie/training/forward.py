@@ -48,7 +48,7 @@ class Forward(Protocol):
 
 
 def called(model: Scvi, optimiser: Optimiser | None = None) -> Forward:
-    """How to call a model, whose parameters stay where they are in memory; with its optimiser, to train it."""
+    """How a model is called, whose parameters stay where they are; to train it, with its optimiser."""
     if has_kernels(model) and (optimiser is None or isinstance(optimiser, CompiledAdam)):
         return Compiled(model, optimiser)
     return Dense(model, optimiser)
