@@ -129,6 +129,22 @@ def test_cores_are_shared_by_the_workers_that_have_a_pack(tasks: Make, configura
     assert packing(2, 1, "pack=4") == (2, 1)
 
 
+def test_a_gpu_has_one_worker_unless_more_are_asked_for(
+    tasks: Make, configurations: Configurations, monkeypatch: pytest.MonkeyPatch
+):
+    found = tasks("seed=range(8)")
+
+    def packing(*typed: str, has_cuda: bool = True) -> tuple[int, int]:
+        monkeypatch.setattr(devices, "has_cuda", lambda: has_cuda)
+        how = Packing.of(expand(typed, configurations).settings, found, n_workers=4, cores=16)
+        return how.n_workers, how.n_scorers
+
+    assert packing("device=cuda") == packing("device=auto") == (1, 16)
+    assert packing("device=auto", has_cuda=False) == packing("device=cpu") == (4, 4)
+    assert packing("device=cuda", "hydra.launcher.workers=4") == (4, 4)
+    assert packing("device=cuda", "pack=2") == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("quota", "slurm", "expected"),
     [

@@ -76,10 +76,21 @@ class Packing:
 
     @classmethod
     def of(cls, settings: Settings, tasks: Sequence[Task], n_workers: int, cores: int) -> "Packing":
-        """As the settings of a launch have it, with no more workers than there are packs for them."""
+        """As the settings of a launch have it, with no more workers than there are packs for them.
+
+        On a GPU whose memory says the size of packs there is one worker, unless somebody asked for more: it
+        trains as many runs at once as several would, and has all the cores to score them.
+        """
         size = None if settings.pack == "auto" else settings.pack
         most = cls(size, settings.device, n_workers, cores)
+        if size is None and most.on_gpu and getattr(settings.hydra.launcher, "workers", None) is None:
+            return replace(most, n_workers=1)
         return replace(most, n_workers=max(1, min(n_workers, len(most.packs(tasks)))))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether runs train on a GPU of this machine."""
+        return self.device != "cpu" and devices.has_cuda()
 
     @property
     def n_scorers(self) -> int:
@@ -116,5 +127,4 @@ class Packing:
         """Runs of a pack, where so many could share one."""
         if self.size is not None:
             return self.size
-        on_gpu = self.device != "cpu" and devices.has_cuda()
-        return -(-n_alike // self.n_workers) if on_gpu else 1
+        return -(-n_alike // self.n_workers) if self.on_gpu else 1
