@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from bie.config import Model
 from bie.errors import BadInput
+from bie.kernels import fused
 from bie.models.layers import HiddenLayers, Linear
 from bie.models.likelihoods import gaussian_of_cell, nb_of_cell, poisson_of_cell, zinb_of_cell
 
@@ -74,13 +75,21 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Log-likelihood of each cell, ``(..., n)``, nats; the labels, one-hot, where theta wants them."""
         h = self.hidden(z_nd, batch_nb if self.sees_batch else None)
-        mu_ng = log_library_n1.exp() * self.log_proportion(h).softmax(-1)
+        logit_ng = self.log_proportion(h)
+        if isinstance(self.log_theta, Tensor) and self._is_fused(x_ng, self.log_theta):
+            zero_logit_ng = self.zero_logit(h) if self.zero_logit is not None else None
+            return fused.log_likelihood(x_ng, logit_ng, log_library_n1, self.log_theta, zero_logit_ng)
+        mu_ng = log_library_n1.exp() * logit_ng.softmax(-1)
         if self.likelihood == "poisson":
             return poisson_of_cell(x_ng, mu_ng)
         theta = self.theta(h, batch_nb, label_nl)
         if self.zero_logit is not None:
             return zinb_of_cell(x_ng, mu_ng, theta, self.zero_logit(h))
         return (nb_of_cell if self.likelihood == "nb" else gaussian_of_cell)(x_ng, mu_ng, theta)
+
+    def _is_fused(self, x_ng: Tensor, log_theta: Tensor) -> bool:
+        counts = self.likelihood in ("nb", "zinb") and self.dispersion == "gene"
+        return counts and fused.takes(x_ng, log_theta)
 
     def theta(self, h: Tensor, batch_nb: Tensor, label_nl: Tensor | None) -> Tensor:
         """Inverse dispersions for all cells, ``(..., 1, g)``, or for each, ``(..., n, g)``."""

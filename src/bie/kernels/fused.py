@@ -1,0 +1,116 @@
+"""Proportions of the genes and the log-likelihood of counts under them as one operation on a GPU, by Triton.
+
+Defined by `bie.models.decoder` and `bie.models.likelihoods`: ZINB or NB, one dispersion a gene. Torch walks
+dozens of times over a matrix of cells x genes; this reads counts and logits three times forward and once
+backward, and writes their gradients once. Builds of torch for CUDA bring Triton. Tests run it on a CPU by
+Triton's interpreter (``TRITON_INTERPRET=1`` in the environment).
+"""
+
+import os
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+FORWARD = {"CELLS": 4, "GENES": 256}
+"""Cells that one program takes, and their genes at a time."""
+
+BACKWARD = {"CELLS": 16, "GENES": 64}
+"""Cells and genes of the tile of one program."""
+
+
+def is_active(device: str) -> bool:
+    """Whether the kernel is there and wanted on such a device."""
+    if os.environ.get("BIE_KERNELS") == "torch" or find_spec("triton") is None:
+        return False
+    return device == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def takes(x_ng: Tensor, log_theta_1g: Tensor) -> bool:
+    """Whether the kernel takes such counts and dispersions: one a gene, in single precision."""
+    fits = x_ng.dtype == log_theta_1g.dtype == torch.float32
+    shape = (*x_ng.shape[:-2], 1, x_ng.shape[-1])
+    return fits and log_theta_1g.shape == shape and is_active(x_ng.device.type)
+
+
+def log_likelihood(
+    x_ng: Tensor,
+    logit_ng: Tensor,
+    log_library_n1: Tensor,
+    log_theta_1g: Tensor,
+    zero_logit_ng: Tensor | None = None,
+) -> Tensor:
+    """Log-likelihood of each cell, with means ``exp(log_library) softmax(logit)``.
+
+    Runs do not feel each other: no number of one enters another's.
+
+    Parameters
+    ----------
+    x_ng
+        Counts, ``(..., n, g)``.
+    logit_ng
+        Logits of the proportions, ``(..., n, g)``.
+    log_library_n1
+        Log library sizes, ``(..., n, 1)``.
+    log_theta_1g
+        Log inverse dispersion of each gene, ``(..., 1, g)``.
+    zero_logit_ng
+        Logits of technical zeros, ``(..., n, g)``; None for a negative binomial distribution.
+
+    Returns
+    -------
+    Tensor
+        ``(..., n)``, nats; with gradient by all but the counts.
+    """
+    pi = () if zero_logit_ng is None else (zero_logit_ng,)
+    value: Tensor = _LogLikelihood.apply(x_ng, logit_ng, log_library_n1, log_theta_1g, *pi)  # type: ignore[no-untyped-call]
+    return value
+
+
+class _LogLikelihood(Function):
+    @staticmethod
+    def forward(ctx: Any, *given: Tensor) -> Tensor:
+        from bie.kernels import triton_likelihood
+
+        inputs = [tensor.contiguous() for tensor in given]
+        x, *_ = inputs
+        *outer, n, g = x.shape
+        value: Tensor
+        value, slope, top, total = torch.empty(4, *outer, n, device=x.device)
+        runs = x.numel() // (n * g)
+        grid = runs, _blocks(n, FORWARD["CELLS"])
+        pointers = *_five(inputs), value, slope, top, total
+        triton_likelihood.forward[grid](*pointers, n, g, len(given) == 5, **FORWARD)
+        ctx.save_for_backward(*inputs, slope, top, total)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor | None, ...]:
+        from bie.kernels import triton_likelihood
+
+        *inputs, slope, top, total = ctx.saved_tensors
+        x, logit, _, _, *pi = inputs
+        *outer, n, g = x.shape
+        blocks = _blocks(n, BACKWARD["CELLS"])
+        by_value = by_value.contiguous()
+        by_logits = [torch.empty_like(each) for each in (logit, *pi)]
+        by_theta = torch.empty(*outer, blocks, g, device=x.device)
+        grid = x.numel() // (n * g), blocks, _blocks(g, BACKWARD["GENES"])
+        places = by_logits[0], by_logits[-1], by_theta
+        pointers = *_five(inputs), slope, top, total, by_value, *places
+        triton_likelihood.backward[grid](*pointers, n, g, bool(pi), **BACKWARD)
+        by_library = (by_value * slope).unsqueeze(-1)
+        return None, by_logits[0], by_library, by_theta.sum(-2, keepdim=True), *by_logits[1:]
+
+
+def _five(inputs: list[Tensor]) -> list[Tensor]:
+    """The inputs, with some tensor in place of the logits of technical zeros where there are none."""
+    return inputs if len(inputs) == 5 else [*inputs, inputs[0]]
+
+
+def _blocks(n: int, size: int) -> int:
+    return -(-n // size)
