@@ -7,6 +7,7 @@ Triton's interpreter (``TRITON_INTERPRET=1`` in the environment).
 """
 
 import os
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,6 +28,11 @@ def is_active(device: str) -> bool:
     if os.environ.get("BIE_KERNELS") == "torch" or find_spec("triton") is None:
         return False
     return device == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def status(device: str) -> str:
+    """What makes likelihoods on such a device, where counts fit the kernel."""
+    return f"Triton {version('triton')}" if is_active(device) else "torch"
 
 
 def takes(x_ng: Tensor, log_theta_1g: Tensor) -> bool:

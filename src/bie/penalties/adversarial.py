@@ -118,7 +118,7 @@ class AdversarialPenalty(Penalty):
         truth, by_z_nd = self._followers.of(optimiser, z_nd)(z_nd, batch_n)
         if self.objective != "reversal":
             return self.encoder_loss(z_nd, batch_n, last)
-        factor = -self.scale * self.weight()
+        factor = -self.strength()
         return known(factor * torch.tensor(truth), z_nd, by_z_nd.mul_(factor)), {
             "cross_entropy": torch.tensor(truth)
         }
@@ -136,7 +136,7 @@ class AdversarialPenalty(Penalty):
         log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
         truth = true_cross_entropy(log_probability_nb, batch_n)
         objective = -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
-        return self.scale * self.weight() * objective, {"cross_entropy": truth.detach()}
+        return self.strength() * objective, {"cross_entropy": truth.detach()}
 
     def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
         """From the probabilities that the encoder aims at."""

@@ -29,22 +29,33 @@ class Penalty(nn.Module, ABC):
     name
         That of its section of the configuration.
     scale
-        Its weight in the model's loss; in a pack one for each run, ``(r,)``. Only `encoder_loss` reads it.
+        Its weight in the model's loss at the end of any ramp.
+    strengths
+        In a pack, `strength` of each run now, ``(r,)``, in memory that stays where it is; else None.
     critic_steps
         Steps of the critic before each step of the model.
     critic_lr
         Learning rate of the critic.
     epoch, progress
         Epochs that are over, and their share in all, 0 to below 1. The training loop sets them; a penalty may
-        look at them.
+        look at them in `weight`: a step that is recorded would not see them change elsewhere.
     """
 
     name: str = "penalty"
-    scale: float | Tensor
+    scale: float
+    strengths: Tensor | None = None
     critic_steps: int
     critic_lr: float
     epoch: int = 0
     progress: float = 0.0
+
+    def weight(self) -> float:
+        """Share of the scale that counts at this point of the training, 0 to 1."""
+        return 1.0
+
+    def strength(self) -> float | Tensor:
+        """Scale times weight, as `encoder_loss` is to take it."""
+        return self.scale * self.weight() if self.strengths is None else self.strengths
 
     def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Latent vectors of a minibatch as this penalty judges them: as they were sampled.

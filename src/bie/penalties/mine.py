@@ -100,17 +100,18 @@ class MinePenalty(Penalty):
         orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
         bound, by_latent_nd = self._followers.of(optimiser, latent_nd)(latent_nd, batch_n, orders)
         rests = bound <= 0
-        loss = torch.tensor(0.0 if rests else self._weight() * bound)
-        by_latent_nd *= 0.0 if rests else self._weight()
+        loss = torch.tensor(0.0 if rests else self.strength() * bound)
+        by_latent_nd *= 0.0 if rests else self.strength()
         return known(loss, latent_nd, by_latent_nd), {"mine": torch.tensor(bound)}
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
         bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
-        return self._weight() * bound.relu(), {"mine": bound.detach()}
+        return self.strength() * bound.relu(), {"mine": bound.detach()}
 
-    def _weight(self) -> float | Tensor:
-        return self.scale if self.epoch >= self.warm_start else 0.0
+    def weight(self) -> float:
+        """0 in the epochs of the warm start, then 1."""
+        return float(self.epoch >= self.warm_start)
 
     def _frozen(self, *rows: Tensor) -> Tensor:
         """The critic as a function of its inputs alone."""

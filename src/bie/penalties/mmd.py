@@ -71,7 +71,7 @@ class MmdPenalty(Penalty):
             mmd_bb = v_statistics(z_nd, batch_n, self.n_batches, self.bandwidth)
             mmd = torch.where(self._is_pair(batch_n), mmd_bb, 0).sum((-2, -1))
         value = mmd.detach()
-        return self.scale * mmd, {"mmd": value, "mmd_per_cell": value / z_nd.shape[-2]}
+        return self.strength() * mmd, {"mmd": value, "mmd_per_cell": value / z_nd.shape[-2]}
 
     def _pairs(self, batch_n: Tensor) -> Pairs:
         present = batch_n.bincount().nonzero().flatten().tolist()

@@ -18,6 +18,7 @@ from bie.sweep.packs import Pack, Packing, packable
 from bie.sweep.scoring import End, Scorers
 from bie.sweep.task import Outcome, Task
 from bie.sweep.worker import attempt, cells_on, claimed, execute, failed
+from bie.training.graph import status
 
 USABLE = 0.8
 """Share of a GPU's free memory that packs of unsaid size are made for."""
@@ -196,7 +197,7 @@ class _Together:
         device = provenance()["device"]
         if self.device == "cuda":
             device = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
-        return {"device": {**device, "pack": n_runs}, "kernels": "torch, as for every pack"}
+        return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
 
 
 class _Prepared(NamedTuple):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bie.config import Train
 from bie.data.cells import Cells
@@ -23,7 +22,9 @@ from bie.training.batches import CHUNK, Resident, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, State
 from bie.training.critic import MOST_HALVINGS, diverged
 from bie.training.fit import History, Row, Trainer, finite
-from bie.training.pack_steps import HALVINGS, PackTrainer, Terms
+from bie.training.graph import Replays, Table, replays
+from bie.training.pack_penalty import HALVINGS
+from bie.training.pack_steps import PackTrainer
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Fitted:
     error: Exception | None
 
 
-def fit_pack(members: Sequence[Member], cells: Cells, device: str = "cpu") -> list[Fitted]:
+def fit_pack(
+    members: Sequence[Member],
+    cells: Cells,
+    device: str = "cpu",
+    recorded: Callable[[str], Replays | None] = replays,
+) -> list[Fitted]:
     """Train the models, in place, and leave them in evaluation mode; see `bie.training.fit.fit`.
 
     Runs that go on from a state train together with those that are as far.
@@ -72,6 +78,8 @@ def fit_pack(members: Sequence[Member], cells: Cells, device: str = "cpu") -> li
         The data.
     device
         Where to train.
+    recorded
+        How steps are recorded on that device.
 
     Returns
     -------
@@ -81,7 +89,7 @@ def fit_pack(members: Sequence[Member], cells: Cells, device: str = "cpu") -> li
     data = Resident.of(cells, device)
     runs = [_Run(member, device) for member in members]
     for epoch in sorted({run.began for run in runs}):
-        _train([run for run in runs if run.began == epoch], data)
+        _train([run for run in runs if run.began == epoch], data, recorded(device))
     for run in runs:
         run.member.model.eval()
     return [Fitted(run.history, run.snapshots.take, run.error) for run in runs]
@@ -140,9 +148,9 @@ class _Run:
         return finite(self.trainer.row(epoch, terms, test.mean(place)), epoch)
 
 
-def _train(runs: list[_Run], data: Resident) -> None:
+def _train(runs: list[_Run], data: Resident, replays: Replays | None) -> None:
     """Train runs that are equally far, to the end of each."""
-    pack = PackTrainer([run.trainer for run in runs], data)
+    pack = PackTrainer([run.trainer for run in runs], data, replays)
     test_rn = data.rows([run.member.test_rows for run in runs])
     for epoch in range(runs[0].began, runs[0].member.settings.epochs):
         parts = [run.minibatches() for run in runs]
@@ -165,16 +173,15 @@ class _Epoch:
 
     Parameters
     ----------
-    steps
-        Terms of each minibatch, ``(r,)`` each.
+    table
+        Terms of each.
     sizes
         Cells of each.
     """
 
-    def __init__(self, steps: Sequence[Terms], sizes: Sequence[int]) -> None:
-        self.names, self.sizes = list(steps[0]), np.asarray(sizes)
-        table: Tensor = torch.stack([torch.stack(list(step.values())) for step in steps])
-        self.values = table.cpu().double().numpy()  # minibatch, term, run
+    def __init__(self, table: Table, sizes: Sequence[int]) -> None:
+        self.names, self.sizes = table.names, np.asarray(sizes)
+        self.values = table.values.cpu().double().numpy()  # minibatch, term, run
 
     def check(self, place: int, epoch: int, penalty: Penalty | None) -> None:
         """Raise what a run alone raises at the first minibatch that goes wrong."""

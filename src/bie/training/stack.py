@@ -135,6 +135,11 @@ class StackedAdam:
             for numbers in (n_steps, lr, eps, weight_decay)
         )  # a power of beta2 needs more than single precision to be taken from 1
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that steps change, where it lies."""
+        return [self.mean, self.square, self.n_steps, self.lr]
+
     @torch.no_grad()
     def step(self, vector: Tensor, gradient: Tensor) -> None:
         """Change the vector, in place, by its gradient."""
@@ -154,7 +159,7 @@ class StackedAdam:
         mask = runs.unsqueeze(-1)
         for tensor in (self.mean, self.square, self.n_steps):
             tensor.masked_fill_(mask, 0)
-        self.lr = torch.where(mask, self.lr / 2, self.lr)
+        self.lr.copy_(torch.where(mask, self.lr / 2, self.lr))
 
     def keep(self, index: Tensor) -> None:
         """Leave out all runs but those at some places."""
@@ -164,3 +169,8 @@ class StackedAdam:
     def moments(self, place: int) -> Moments:
         """State of one run, on the CPU."""
         return Moments(self.mean[place].cpu(), self.square[place].cpu(), int(self.n_steps[place]))
+
+
+def fill(memory: Tensor, numbers: Sequence[float]) -> None:
+    """Put a number for each run where recorded steps will read it."""
+    memory.copy_(torch.tensor(numbers, dtype=torch.float64))
