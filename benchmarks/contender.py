@@ -1,6 +1,6 @@
-"""Contenders of the CPU benchmark: each trains scVI in a process of its own, an epoch whenever it is told to.
+"""Contenders of the benchmarks of speed: each trains scVI in a process, an epoch whenever it is told to.
 
-    PYTHON benchmarks/contender.py scvi-tools DATA.h5ad
+    PYTHON benchmarks/contender.py scvi-tools DATA.h5ad [ACCELERATOR]
     PYTHON benchmarks/contender.py bie DATA.h5ad [OVERRIDES ...]
 
 Reads a line from standard input before every epoch and answers with a line of JSON. The environment of
@@ -13,11 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.counts_like_pbmc import TRAIN_FRACTION
+
+if TYPE_CHECKING:
+    from bie.config import RunConfig
 
 
 class Stopwatch:
@@ -37,7 +41,7 @@ class Stopwatch:
         print(json.dumps(spent | facts), file=self.answers, flush=True)
 
 
-def scvi_tools(path: str) -> None:
+def scvi_tools(path: str, accelerator: str = "cpu") -> None:
     import logging
     import warnings
 
@@ -57,6 +61,8 @@ def scvi_tools(path: str) -> None:
             watch.wait()
 
         def on_train_epoch_end(self, *_: object) -> None:
+            if accelerator == "gpu":
+                torch.cuda.synchronize()
             watch.tell(version=version)
 
     cells = anndata.read_h5ad(path)
@@ -66,7 +72,7 @@ def scvi_tools(path: str) -> None:
         max_epochs=10_000,
         train_size=TRAIN_FRACTION,
         batch_size=128,
-        accelerator="cpu",
+        accelerator=accelerator,
         callbacks=[Told()],
         enable_progress_bar=False,
     )
@@ -90,10 +96,7 @@ def bie(path: str, overrides: list[str]) -> None:
 def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     """Trains an epoch of bie's model, counted from 0, and says how many steps it had."""
     import torch
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
 
-    from bie.config import RunConfig
     from bie.data.load import load
     from bie.data.split import monte_carlo_split
     from bie.models.scvi import Scvi
@@ -102,10 +105,7 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     from bie.training.batches import minibatches
     from bie.training.fit import Trainer
 
-    fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
-    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
-    config = RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
+    config = configured(path, overrides)
     cells, streams = load(config.dataset), Streams(0)
     train, _ = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
     moments = map(torch.from_numpy, cells.library_moments())
@@ -121,6 +121,19 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     return epoch
 
 
+def configured(path: str, overrides: list[str]) -> "RunConfig":
+    """Configuration of a run on these data, on which bie's model is that of scvi-tools."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from bie.config import RunConfig
+
+    fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
+    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
+        values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
+    return RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
+
+
 if __name__ == "__main__":
     kind, path, *rest = sys.argv[1:]
-    scvi_tools(path) if kind == "scvi-tools" else bie(path, rest)
+    scvi_tools(path, *rest) if kind == "scvi-tools" else bie(path, rest)

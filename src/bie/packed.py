@@ -88,7 +88,10 @@ def room(run: Packed, cells: Cells, free: float) -> int:
     member = _member(run, _embedder(run), cells)
     modules = (member.model, member.penalty) if member.penalty else (member.model,)
     n_parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
-    activations = MATRICES * max(member.settings.batch_size, 128) * cells.n_genes
+    settings = run.config.model
+    assert isinstance(settings, Model)
+    width = cells.n_genes + (settings.n_layers + 1) * settings.n_hidden  # masks, of many steps at once
+    activations = MATRICES * max(member.settings.batch_size, 128) * width
     size = torch.finfo(torch.float32).bits // 8
     left = free - size * cells.n_cells * cells.n_genes  # all the counts, once
     return max(1, int(left // (size * (COPIES * n_parameters + activations))))
