@@ -71,7 +71,7 @@ class Pack:
         trainers = [Trainer(m.model, m.penalty, m.settings, m.streams, place.device) for m in self.members]
         self.orders = [m.streams.numpy("minibatch") for m in self.members]
         self.data = Resident.of(place.cells, place.device)
-        replays = Replays(CudaGraphs() if recorded else Unrecorded())
+        replays = Replays(CudaGraphs if recorded else Unrecorded)
         self.trainer = PackTrainer(trainers, self.data, replays)
         self.test_rn = self.data.rows([m.test_rows for m in self.members])
 

@@ -87,4 +87,4 @@ def _are_places(indices: list[Tensor | None]) -> bool:
 
 def recorded(recorder: Recorder, drawing: Drawing = step_by_step) -> Callable[[str], Replays]:
     """For `bie.training.pack.fit_pack`."""
-    return lambda device: Replays(recorder, drawing)
+    return lambda device: Replays(lambda: recorder, drawing)

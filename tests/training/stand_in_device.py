@@ -18,7 +18,9 @@ from bie.seeds import Streams
 from bie.sweep.compose import Configurations
 from bie.training import pack_steps
 from bie.training.batches import Resident
+from bie.training.draws import KINDS, Draw, Generators, Tables
 from bie.training.fit import Trainer
+from bie.training.graph import Replays, Unrecorded
 from bie.training.pack_steps import PackTrainer
 from tests.training.packs import configs, member
 
@@ -85,9 +87,16 @@ def fake(device: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def drawn(generators: Generators, draws: Sequence[Draw], n_steps: int) -> Tables:
+    """Zeros in place of noise, on the device."""
+    sizes = {kind: sum(draw.size for draw in draws if draw.kind == kind) for kind in KINDS}
+    return {k: torch.zeros(n_steps, len(generators), n, device=DEVICE) for k, n in sizes.items()}
+
+
+@pytest.mark.parametrize("from_memory", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_an_epoch_stays_on_its_device_and_never_waits(
-    case: str, configurations: Configurations, request: pytest.FixtureRequest
+    case: str, from_memory: bool, configurations: Configurations, request: pytest.FixtureRequest
 ) -> None:
     found = configs(configurations, *CASES[case])
     cells = load(found[0].dataset)
@@ -95,7 +104,7 @@ def test_an_epoch_stays_on_its_device_and_never_waits(
     trainers = [Trainer(run.model, run.penalty, run.settings, run.streams) for run in runs]
     request.getfixturevalue("fake")
     data = Resident.of(cells, DEVICE)
-    pack = PackTrainer(trainers, data)
+    pack = PackTrainer(trainers, data, Replays(Unrecorded, drawn) if from_memory else None)
     trained = pack.epoch(data.rows([run.train_rows for run in runs]), [50, 50, 20], epoch=1)
     evaluated = pack.evaluate(data.rows([run.test_rows for run in runs]))
     for table, n_steps in ((trained, 3), (evaluated, 1)):

@@ -77,7 +77,10 @@ class Recorder(Protocol):
 
 
 class CudaGraphs:
-    """Records CUDA graphs, which share the memory that they work in."""
+    """Records CUDA graphs, which share the memory that they work in.
+
+    With the last of them that memory is gone: what comes after needs a recorder of its own.
+    """
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
@@ -115,18 +118,20 @@ class Replays:
     Parameters
     ----------
     recorder
-        Makes them.
+        Makes what records them, anew whenever all recordings are forgotten.
     drawing
         How their noise is drawn.
     """
 
-    def __init__(self, recorder: Recorder, drawing: Drawing = in_blocks) -> None:
-        self._recorder, self._drawing = recorder, drawing
+    def __init__(self, recorder: Callable[[], Recorder], drawing: Drawing = in_blocks) -> None:
+        self._new_recorder, self._drawing = recorder, drawing
         self._known: dict[tuple[str, int], _Recorded] = {}
+        self._recorder = recorder()
 
     def forget(self) -> None:
         """Record anew: the tensors of the pack have moved."""
         self._known.clear()
+        self._recorder = self._new_recorder()
 
     def table(
         self,
@@ -215,7 +220,7 @@ def replays(device: str) -> Replays | None:
     """How a pack takes its steps on a device; None: as they come, which on a GPU would be other draws."""
     if device == "cpu":
         return None
-    return Replays(CudaGraphs() if _is_wanted() else Unrecorded())
+    return Replays(CudaGraphs if _is_wanted() else Unrecorded)
 
 
 def status(device: str) -> str:
