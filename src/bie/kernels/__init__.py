@@ -15,6 +15,8 @@ fast                 what it does                    defined by
 The first three make up `bie.models.compiled`, on memory that stays where it is; the others take tensors as
 they come. All act where `is_active` and in single precision on the CPU. What is held is the loaded library
 and memory for the next call.
+
+Packs on a GPU have `fused`, the likelihood with the softmax before it, in Triton; defined by the same.
 """
 
 from bie.kernels.native import is_active, status

@@ -13,7 +13,8 @@ every count is charged as a zero first, then the non-zero ones pay the ratio
                 = mu^x / x!                                                         (Poisson)
 
 On a GPU they are sums of the plain forms: logarithms of gamma functions are cheap there, and the number of
-non-zero counts, on which shapes would depend, is not known before all queued work is done.
+non-zero counts, on which shapes would depend, is not known before all queued work is done. Where it can be,
+`bie.kernels.fused` takes their place.
 """
 
 import math
