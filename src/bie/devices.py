@@ -48,6 +48,14 @@ def has_cuda() -> bool:
     return torch_cuda() is not None and gpus() > 0
 
 
+def check_products(products: str, device: str) -> None:
+    """Raise `BadInput` if matrices are to be multiplied as the device cannot."""
+    if products == "tf32" and device == "cpu":
+        raise BadInput(
+            "products=tf32: only a GPU multiplies so. Use products=float32, or train on one: device=cuda"
+        )
+
+
 def check(device: str) -> None:
     """Raise `BadInput` if ``device=cuda`` is asked for where there is none."""
     if device != "cuda":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import torch
 
 from bie import devices
 from bie.errors import BadInput
@@ -180,9 +181,20 @@ def test_device_is_checked(cuda: str | None, gpus: int, says: str, monkeypatch: 
     assert devices.chosen("auto") == devices.chosen("cuda") == "cuda"
 
 
-def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
-    import torch
+def test_products_are_checked() -> None:
+    for products, device in (("float32", "cpu"), ("float32", "cuda"), ("tf32", "cuda"), ("tf32", "auto")):
+        devices.check_products(products, device)
+    with pytest.raises(BadInput, match=r"^products=tf32: only a GPU multiplies so\. Use products=float32"):
+        devices.check_products("tf32", "cpu")
 
+
+@pytest.mark.parametrize("products", ["tf32", "float32"])
+def test_products_are_those_that_were_asked_for(products: str, make: Make) -> None:
+    assert run(make(), packing=Packing(2, products=products)).statuses == ["done", "done"]
+    assert torch.backends.cuda.matmul.allow_tf32 == (products == "tf32")
+
+
+def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
     assert devices.torch_cuda() == torch.version.cuda
 
 

@@ -117,6 +117,7 @@ class Settings(Section):
     version: Name
     pack: Annotated[int | Literal["auto"], BeforeValidator(_pack_size)]
     device: Literal["auto", "cpu", "cuda"]
+    products: Literal["float32", "tf32"]
     study: Study
     site: Site
     hydra: Hydra

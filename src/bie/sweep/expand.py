@@ -15,6 +15,7 @@ from bie.sweep.compose import GROUPS, Configurations, Plain
 from bie.sweep.grammar import Axis, read_axes
 
 _SETTINGS = tuple(Settings.model_fields)
+_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
 _OPEN = ("site.environment", "hydra.launcher.additional_parameters")
@@ -124,9 +125,9 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     axes = read_axes(overrides, configurations.groups)
     for axis in axes:
         for key in axis.keys:
-            if axis.swept or key.split(".")[0] not in ("hydra/launcher", "hydra", "site", "pack", "device"):
+            if axis.swept or key.split(".")[0] not in _HOW:
                 raise BadInput(
-                    f"{key}: only launcher, site, pack and device can be changed, to one value; "
+                    f"{key}: only launcher, site, pack, device and products can be changed, to one value; "
                     "runs stay as they are"
                 )
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))

@@ -101,6 +101,7 @@ class Packs:
             for place, task in tasks.items():
                 self.on_end(place, execute(task, partial(self.on_epoch, place), self.stop, self.launch))
             return
+        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
         together = _Together({place: t for place, t in tasks.items() if self._claim(place, t)}, self, device)
         for places in together.cut():
             together.run(places)
@@ -185,7 +186,8 @@ class _Together:
 
     def _prepared(self, place: int, n_runs: int) -> "_Prepared":
         task, packs = self.tasks[place], self.packs
-        checkpoints = Checkpoints(task, packs.held[place], packs.stop, self.device, n_runs)
+        device = f"{self.device}, {_products()}" if self.device == "cuda" else self.device
+        checkpoints = Checkpoints(task, packs.held[place], packs.stop, device, n_runs)
 
         def end(work: Callable[[], Result]) -> None:
             packs.end(place, attempt(task, work, checkpoints, self._made_by(n_runs)))
@@ -197,6 +199,7 @@ class _Together:
         device = provenance()["device"]
         if self.device == "cuda":
             device = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+            device["products"] = _products()
         return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
 
 
@@ -205,6 +208,10 @@ class _Prepared(NamedTuple):
 
     run: Packed
     end: End
+
+
+def _products() -> str:
+    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "float32"
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -67,12 +67,15 @@ class Packing:
         Processes that share the machine and its GPU.
     cores
         What they have of the machine together.
+    products
+        ``float32`` or ``tf32``: of matrices on a GPU.
     """
 
     size: int | None = 1
     device: str = "cpu"
     n_workers: int = 1
     cores: int = 1
+    products: str = "float32"
 
     @classmethod
     def of(cls, settings: Settings, tasks: Sequence[Task], n_workers: int, cores: int) -> "Packing":
@@ -82,7 +85,7 @@ class Packing:
         trains as many runs at once as several would, and has all the cores to score them.
         """
         size = None if settings.pack == "auto" else settings.pack
-        most = cls(size, settings.device, n_workers, cores)
+        most = cls(size, settings.device, n_workers, cores, settings.products)
         if size is None and most.on_gpu and getattr(settings.hydra.launcher, "workers", None) is None:
             return replace(most, n_workers=1)
         return replace(most, n_workers=max(1, min(n_workers, len(most.packs(tasks)))))
