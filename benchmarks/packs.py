@@ -64,9 +64,11 @@ class Place:
 class Pack:
     """Runs of one configuration, an epoch at a time."""
 
-    def __init__(self, place: Place, config: RunConfig, n_runs: int, recorded: bool) -> None:
+    def __init__(
+        self, place: Place, config: RunConfig, n_runs: int, recorded: bool, products: str = "float32"
+    ) -> None:
         self.place, self.n_runs, self.number = place, n_runs, 0
-        self.kernels = "" if recorded else "torch"
+        self.kernels, self.products = "" if recorded else "torch", products
         self.members = [place.member(config, seed) for seed in range(n_runs)]
         trainers = [Trainer(m.model, m.penalty, m.settings, m.streams, place.device) for m in self.members]
         self.orders = [m.streams.numpy("minibatch") for m in self.members]
@@ -78,6 +80,7 @@ class Pack:
     def epoch(self) -> tuple[float, float]:
         """Seconds of training, and of the evaluation of the held-out cells."""
         os.environ["BIE_KERNELS"] = self.kernels
+        torch.backends.cuda.matmul.allow_tf32 = self.products == "tf32"
         began = time.perf_counter()
         size = self.members[0].settings.batch_size
         parts = [
