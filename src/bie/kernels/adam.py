@@ -51,7 +51,7 @@ class CompiledAdam:
         self.mean, self.square = torch.zeros(2, room)
         self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
         self.n_steps, self.numbers = 0, torch.empty(5)
-        self._numbers = self.numbers.numpy()  # the same memory
+        self._row = self.numbers.numpy()  # the same memory
         moments = self._split(self.mean), self._split(self.square)
         parts = [Part(p.detach(), *each) for p, *each in zip(parameters, *moments, strict=True)]
         self._part_of = {id(p): part for p, part in zip(parameters, parts, strict=True)}
@@ -69,8 +69,7 @@ class CompiledAdam:
 
     def count(self) -> None:
         """Begin a step, for those who take it by `numbers`."""
-        self.n_steps += 1
-        self._numbers[:] = self._of_step(self.n_steps)
+        (self._row[:],) = self.next_numbers(1)
 
     def part(self, parameter: Tensor) -> Part:
         """Views of one of the parameters and its moments."""
@@ -80,11 +79,11 @@ class CompiledAdam:
         """What takes some parts through the step that was counted, by gradients that stay where they are."""
         return bind("adam", *self._arguments(parts, gradients))
 
-    def next_numbers(self, n_steps: int) -> Tensor:
+    def next_numbers(self, n_steps: int) -> list[list[float]]:
         """`numbers` of the next steps, a row each, which count as taken."""
         steps = range(self.n_steps + 1, self.n_steps + n_steps + 1)
         self.n_steps += n_steps
-        return torch.tensor([self._of_step(step) for step in steps])
+        return [self._of_step(step) for step in steps]
 
     def _of_step(self, step: int) -> list[float]:
         correction = math.sqrt(1 - self.beta2**step)

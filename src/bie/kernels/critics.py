@@ -59,12 +59,13 @@ class Follower:
     def __init__(self, learner: Learner, n: int, d: int) -> None:
         self._learner = learner
         self._numbers, self._batch_n = torch.empty(learner.n_steps, 5), torch.empty(n, dtype=torch.int32)
+        self._rows = self._numbers.numpy()  # the same memory
         self._value, self._by = torch.empty(()), torch.empty(n, d)
         optimiser = learner.optimiser
         self._learns = learner.vector, self._numbers, optimiser.mean, optimiser.square
 
     def _see(self, batch_n: Tensor) -> None:
-        self._numbers.copy_(self._learner.optimiser.next_numbers(self._learner.n_steps))
+        self._rows[:] = self._learner.optimiser.next_numbers(self._learner.n_steps)
         self._batch_n.copy_(batch_n)
 
     def _judgement(self) -> tuple[float, Tensor]:

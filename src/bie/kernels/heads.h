@@ -92,7 +92,7 @@ static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells;
     const float *const weight = weights(hidden, head, first, width);
-    block(PANEL / ROWS, n, k, weight, ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n, ahead);
+    block(PANEL / ROWS, n, k, weight, ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n, &ahead);
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
@@ -118,8 +118,8 @@ static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t
             sum += by[j * n + i];
         head->by_bias[first + j] = sum;
     }
-    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k, moments);
-    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, ahead);
+    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k, &moments);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, &ahead);
     for (int64_t j = 0; j < width && !direct && !(adam && whole); j++)
         memmove((adam ? out : head->by_weight + at) + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
     if (adam)

@@ -49,16 +49,16 @@ static inline void want(Ahead *ahead, const void *begin, int64_t n)
         }
 }
 
+#define INLINED static inline __attribute__((always_inline))
+
 /* ROWS x (vectors LANES) numbers of a product of depth k, on top of what is in `out` if asked. Element (i, p) of
  * `left` is at left[i * by_row + p * by_column]. */
-static inline __attribute__((always_inline)) void tile(int vectors, int64_t k, const float *restrict left,
-                                                       int64_t by_row, int64_t by_column,
-                                                       const float *restrict right, int64_t right_stride,
-                                                       int add, float *restrict out, int64_t out_stride,
-                                                       Ahead *ahead)
+INLINED void tile(int vectors, int64_t k, const float *restrict left, int64_t by_row, int64_t by_column,
+                  const float *restrict right, int64_t right_stride, int add, float *restrict out, int64_t out_stride,
+                  Ahead *ahead)
 {
     Vector sum[ROWS][WIDE];
-    const int64_t lines = smaller(ahead->regions[ahead->at].lines, k), last = lines ? lines - 1 : 0;
+    const int64_t lines = ahead ? smaller(ahead->regions[ahead->at].lines, k) : 0, last = lines ? lines - 1 : 0;
     const float *const soon = lines ? ahead->regions[ahead->at].next : right;
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
@@ -67,7 +67,8 @@ static inline __attribute__((always_inline)) void tile(int vectors, int64_t k, c
             sum[i][v] = add ? ((const Vector *)(out + i * out_stride))[v] : (Vector){0};
     for (int64_t p = 0; p < k; p++, left += by_column, right += right_stride) {
         const Vector *row = (const Vector *)right;
-        __builtin_prefetch(soon + smaller(p, last) * LINE_OF_FLOATS, 0, 2);
+        if (ahead)
+            __builtin_prefetch(soon + smaller(p, last) * LINE_OF_FLOATS, 0, 2);
 #pragma GCC unroll 8 /* else the sums would live in memory */
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 3
@@ -79,16 +80,18 @@ static inline __attribute__((always_inline)) void tile(int vectors, int64_t k, c
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
             ((Vector *)(out + i * out_stride))[v] = sum[i][v];
-    ahead->regions[ahead->at].next += lines * LINE_OF_FLOATS, ahead->regions[ahead->at].lines -= lines;
-    ahead->at += ahead->regions[ahead->at].lines == 0 && ahead->at < SEVERAL - 1;
+    if (ahead) {
+        ahead->regions[ahead->at].next += lines * LINE_OF_FLOATS, ahead->regions[ahead->at].lines -= lines;
+        ahead->at += ahead->regions[ahead->at].lines == 0 && ahead->at < SEVERAL - 1;
+    }
 }
 
 /* `bands` times ROWS rows of a product, `width` columns, a multiple of LANES. Rows of left in a band as for `tile`, the first
  * of the next band at left + by_band. */
-static inline __attribute__((always_inline)) void block(int64_t bands, int64_t width, int64_t k, const float *left,
+INLINED void block(int64_t bands, int64_t width, int64_t k, const float *left,
                                                         int64_t by_band, int64_t by_row, int64_t by_column,
                                                         const float *right, int64_t right_stride, int add,
-                                                        float *out, int64_t out_stride, Ahead ahead)
+                                                        float *out, int64_t out_stride, Ahead *ahead)
 {
     for (int64_t j = 0, vectors = width / LANES, taken; vectors > 0; vectors -= taken, j += taken * LANES) {
         taken = vectors == 4 ? 2 : smaller(vectors, WIDE); /* a single one would keep half of the processor busy */
@@ -96,11 +99,11 @@ static inline __attribute__((always_inline)) void block(int64_t bands, int64_t w
             const float *rows = left + i * by_band, *columns = right + j;
             float *to = out + i * ROWS * out_stride + j;
             if (taken == WIDE)
-                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, &ahead);
+                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
             else if (taken == 2)
-                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, &ahead);
+                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
             else
-                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, &ahead);
+                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
         }
     }
 }
@@ -158,11 +161,11 @@ static inline void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix 
     float *rows = memory + k * apart_width, *part = rows + k * ROWS;
     if (!direct)
         pack_columns(n, k, right, apart_width, memory);
-    block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride, (Ahead){0});
+    block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride, NULL);
     for (int64_t i = whole * ROWS; i < m; i += ROWS) {
         const int64_t height = smaller(ROWS, m - i);
         pack_bands(height, k, left.data + i * left.by_row, left.by_row, left.by_column, rows);
-        block(1, width, k, rows, 0, 1, ROWS, columns, columns_stride, 0, part, width, (Ahead){0});
+        block(1, width, k, rows, 0, 1, ROWS, columns, columns_stride, 0, part, width, NULL);
         for (int64_t r = 0; r < height; r++)
             for (int64_t j = 0; j < n; j++)
                 out[(i + r) * stride + j] = part[r * width + j] + (add ? out[(i + r) * stride + j] : 0.0f);

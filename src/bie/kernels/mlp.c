@@ -43,20 +43,17 @@ static void add(int64_t n, float factor, const float *restrict a, float *restric
         to[i] += factor * a[i];
 }
 
-/* One layer, without ELU. */
-static void linear(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *weight,
-                   const float *bias, float *out, float *memory)
+/* One layer, without bias and ELU. */
+static void linear(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *weight, float *out, float *memory)
 {
     if (n_out > NARROW) {
-        for (int64_t i = 0; i < n; i++)
-            memcpy(out + i * n_out, bias, (size_t)n_out * sizeof(float));
-        product(n, n_out, n_in, (Matrix){x, n_in, 1}, (Matrix){weight, n_out, 1}, 1, out, n_out, memory);
+        product(n, n_out, n_in, (Matrix){x, n_in, 1}, (Matrix){weight, n_out, 1}, 0, out, n_out, memory);
         return;
     }
     transpose(n_in, n_out, weight, memory);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n_out; j++)
-            out[i * n_out + j] = bias[j] + dot(n_in, x + i * n_in, memory + j * n_in);
+            out[i * n_out + j] = dot(n_in, x + i * n_in, memory + j * n_in);
 }
 
 /* Gradient by the weight and the bias of a layer from that by its output. */
@@ -92,11 +89,15 @@ static void by_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *wei
             add(n_in, by_out[i * n_out + j], memory + j * n_in, by_x + i * n_in);
 }
 
-static void elu(int64_t n, float *h)
+/* Bias, and ELU if asked, for n rows of h. */
+static void finish(int64_t n, int64_t n_out, const float *restrict bias, int has_elu, float *restrict h)
 {
+    for (int64_t i = 0; i < n; i++, h += n_out)
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        h[i] = h[i] > 0.0f ? h[i] : expm1_negative(h[i]);
+        for (int64_t j = 0; j < n_out; j++) {
+            const float y = h[j] + bias[j];
+            h[j] = !has_elu || y > 0.0f ? y : expm1_negative(y);
+        }
 }
 
 /* Gradient by the input of the unit in place of that by its output h. */
@@ -118,9 +119,11 @@ int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float 
     for (int64_t l = 0; l < n_layers; l++) {
         const int64_t n_in = widths[l], n_out = widths[l + 1];
         float *h = l == n_layers - 1 ? out : hidden;
-        linear(n, n_in, n_out, x, parameters, parameters + n_in * n_out, h, memory);
+        linear(n, n_in, n_out, x, parameters, h, memory);
         if (h == hidden)
-            elu(n * n_out, h);
+            finish(n, n_out, parameters + n_in * n_out, 1, h);
+        else
+            finish(n, n_out, parameters + n_in * n_out, 0, h);
         parameters += (n_in + 1) * n_out, hidden += n * n_out, x = h;
     }
     free(memory);
