@@ -1,4 +1,5 @@
 /* One step of Adam (Kingma and Ba 2015, algorithm 1) for n parameters. */
+#pragma once
 #include <math.h>
 #include <stdint.h>
 

@@ -1,4 +1,5 @@
 /* What a step of a critic is made of; see mlp.c, donsker_varadhan.c, layers.c. */
+#pragma once
 #include <stdint.h>
 
 int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x, float *hidden,

@@ -3,6 +3,7 @@
  * Polynomials are minimax fits made for this file; errors are those of the formula, rounding adds about one
  * unit in the last place. NaN stays NaN and log(inf) is inf, so that a run that diverges is seen to diverge.
  */
+#pragma once
 #include <stdint.h>
 #include <string.h>
 

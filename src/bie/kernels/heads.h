@@ -1,6 +1,7 @@
 /* The two linear layers at the end of the decoder, PANEL genes at a time, forward and backward; and pieces of a memory that is
  * kept between calls.
  */
+#pragma once
 #include "adam.h"
 #include "matmul.h"
 

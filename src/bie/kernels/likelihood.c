@@ -4,25 +4,19 @@
  *
  * The genes are taken PANEL at a time, so that outputs of the heads are used while they are in the nearest caches; all that
  * belongs to a panel lies gene by gene, the cells of each side by side, their number rounded up to whole chunks by cells of
- * no weight. The exponentials of a panel are relative to the largest logit of the cell within it.
+ * no weight.
  */
-#include "heads.h"
+#include "softmax.h"
 #include "zinb.h"
 
-#define AHEAD 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
+#define TOGETHER 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
 
-typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for each panel the factors of the cells that make
-                  * them relative to the largest of all panels; sum of these over the genes */
-    float *exponential, *factor;
-    double *sum;
-} Softmax;
-
-typedef struct { /* a minibatch, and room for the counts of AHEAD genes */
+typedef struct { /* a minibatch, and room for the counts of TOGETHER genes */
     int64_t n_cells, g;
     Genes genes;
     Columns columns;
     Sums sums;
-    Counts room[AHEAD];
+    Counts room[TOGETHER];
 } Minibatch;
 
 static size_t memory_of_genes(int64_t n)
@@ -49,93 +43,10 @@ static Genes prepare(int64_t g, int64_t n, const float *log_theta, char **memory
     return genes;
 }
 
-/* The weights of a panel, if there is such a one. */
-static void want_weights(Ahead *ahead, const Hidden *hidden, const Head *head, int64_t panel, int64_t g)
-{
-    if (panel < panels(g))
-        want(ahead, head->weight + panel * PANEL * hidden->k, width_of(panel, g) * hidden->k);
-}
-
-/* largest (n) of `rows` rows of n numbers. */
-static void largest_of(int64_t n, int64_t rows, const float *restrict x, float *restrict largest)
-{
-    memcpy(largest, x, (size_t)n * sizeof(float));
-    for (int64_t j = 1; j < rows; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            largest[i] = x[j * n + i] > largest[i] ? x[j * n + i] : largest[i];
-}
-
-/* From the logits of a panel to exponentials relative to the largest of each cell; that, and their sum. */
-static void exponentials(int64_t n, int64_t width, float *restrict logits, float *restrict top, float *restrict sum)
-{
-    largest_of(n, width, logits, top);
-    memset(sum, 0, (size_t)n * sizeof(float));
-    for (int64_t j = 0; j < width; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            const float exponential = exp_negative(logits[j * n + i] - top[i]);
-            logits[j * n + i] = exponential;
-            sum[i] += exponential;
-        }
-}
-
-/* From the largest logit of each cell in each panel to its factor, and the sum over all genes. */
-static void normalise(int64_t n, int64_t n_panels, const float *part, float *largest, Softmax *softmax)
-{
-    float *top = softmax->factor;
-    double *sum = softmax->sum;
-    largest_of(n, n_panels, top, largest);
-    memset(sum, 0, (size_t)n * sizeof(double));
-    for (int64_t j = 0; j < n_panels; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            top[j * n + i] = exp_negative(top[j * n + i] - largest[i]);
-            sum[i] += (double)top[j * n + i] * part[j * n + i];
-        }
-}
-
-static size_t memory_of_softmax(int64_t n_panels, int64_t n)
-{
-    return (size_t)((PANEL + 2) * n_panels * n + n) * sizeof(float) + (size_t)n * sizeof(double);
-}
-
-static Softmax softmax_of(const Hidden *hidden, const Head *head, int64_t g, char **memory)
-{
-    const int64_t n_panels = panels(g), n = hidden->n_cells, size = PANEL * n;
-    Softmax softmax = {floats(memory, n_panels * size), floats(memory, n_panels * n), doubles(memory, n)};
-    float *part = floats(memory, n_panels * n), *largest = floats(memory, n);
-    for (int64_t j = 0; j < n_panels; j++) {
-        float *const of_panel = softmax.exponential + j * size;
-        Ahead ahead = {0};
-        want_weights(&ahead, hidden, head, j + 1, g);
-        if (j + 1 < n_panels)
-            want(&ahead, of_panel + size, size);
-        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel, ahead);
-        exponentials(n, width_of(j, g), of_panel, softmax.factor + j * n, part + j * n);
-    }
-    normalise(n, n_panels, part, largest, &softmax);
-    return softmax;
-}
-
-/* From derivatives by log mu of a panel to those by its logits; `total` is the sum of the former over all genes. */
-static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width, int64_t n, const double *total,
-                            float *restrict by)
-{
-    const float *restrict exponential = softmax->exponential + panel * PANEL * n;
-    float *restrict share = softmax->factor + panel * n; /* no longer needed as it was */
-    for (int64_t i = 0; i < n; i++)
-        share[i] *= (float)(total[i] / softmax->sum[i]);
-    for (int64_t j = 0; j < width; j++)
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            by[j * n + i] -= exponential[j * n + i] * share[i];
-}
-
 static size_t memory_of_minibatch(int64_t g, int64_t n)
 {
-    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * AHEAD) * n) * sizeof(float)
-        + (size_t)n * sizeof(double) + (size_t)(AHEAD * n / CHUNK);
+    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * TOGETHER) * n) * sizeof(float)
+        + (size_t)n * sizeof(double) + (size_t)(TOGETHER * n / CHUNK);
 }
 
 static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *log_theta, const float *weight,
@@ -148,23 +59,23 @@ static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, 
     for (int64_t i = 0; i < n; i++)
         weights_n[i] = i < hidden->n ? weight[i] : 0.0f;
     memset(m.sums.value, 0, (size_t)n * sizeof(double));
-    float *const room = floats(memory, 3 * AHEAD * n);
-    uint8_t *const any = piece(memory, (size_t)(AHEAD * n / CHUNK));
-    memset(room, 0, (size_t)(3 * AHEAD * n) * sizeof(float));
-    memset(any, 0, (size_t)(AHEAD * n / CHUNK));
-    for (int64_t j = 0; j < AHEAD; j++) {
+    float *const room = floats(memory, 3 * TOGETHER * n);
+    uint8_t *const any = piece(memory, (size_t)(TOGETHER * n / CHUNK));
+    memset(room, 0, (size_t)(3 * TOGETHER * n) * sizeof(float));
+    memset(any, 0, (size_t)(TOGETHER * n / CHUNK));
+    for (int64_t j = 0; j < TOGETHER; j++) {
         float *const begin = room + 3 * j * n;
         m.room[j] = (Counts){begin, begin + n, begin + 2 * n, any + j * n / CHUNK};
     }
     return m;
 }
 
-/* Likelihood of the genes from `first` on, up to AHEAD of them; see `panel`. */
+/* Likelihood of the genes from `first` on, up to TOGETHER of them; see `panel`. */
 INLINE void few(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
                 const float *exponential, float *pi, float *by_log_mu, float *by_log_theta, int inflated, int gradient)
 {
     const int64_t n = m->n_cells;
-    double of_large[AHEAD];
+    double of_large[TOGETHER];
     for (int64_t j = 0; j < number; j++)
         of_large[j] = spread(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
     for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
@@ -194,8 +105,8 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
     const Gammas gammas = gammas_of(m->genes.theta + first);
     for (int64_t i = 0; i < n; i++)
         m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
-    for (int64_t c = 0; c < width; c += AHEAD)
-        few(m, first + c, c, smaller(AHEAD, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
+    for (int64_t c = 0; c < width; c += TOGETHER)
+        few(m, first + c, c, smaller(TOGETHER, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
             by_log_mu + c * n, by_log_theta + c, inflated, gradient);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)

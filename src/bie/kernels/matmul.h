@@ -2,6 +2,7 @@
  * van de Geijn 2008, ACM Trans. Math. Softw. 34:12). How operands get there is left to the caller, who knows
  * what else is done with them on the way.
  */
+#pragma once
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

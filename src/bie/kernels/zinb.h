@@ -11,6 +11,7 @@
  * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns. PANEL and CHUNK are
  * those of heads.h.
  */
+#pragma once
 #include <math.h>
 
 #include "elementary.h"

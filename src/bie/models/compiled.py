@@ -6,7 +6,7 @@ number of cells that comes, and a step is a dozen calls.
 """
 
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ from torch import Tensor
 from bie import kernels
 from bie.kernels.adam import CompiledAdam, Part
 from bie.kernels.counts import SparseCounts
-from bie.kernels.layers import Affine, Hidden, Inputs, Norm, Normal
-from bie.kernels.likelihood import Likelihood
+from bie.kernels.layers import Affine
 from bie.kernels.native import Bound, fits
-from bie.models.gaussian import Encoder
-from bie.models.layers import HiddenLayers
 from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
+from bie.models.passes import Passes, Slopes
 from bie.models.scvi import Scvi, Terms
+
+__all__ = ["CompiledScvi", "Slopes", "at_once", "has_kernels"]
 
 
 def has_kernels(model: Scvi) -> bool:
@@ -33,17 +33,6 @@ def has_kernels(model: Scvi) -> bool:
     decoder = model.decoder
     known = decoder.likelihood in ("zinb", "nb") and decoder.dispersion == "gene"
     return known and kernels.is_active() and all(map(fits, model.parameters()))
-
-
-class Slopes(NamedTuple):
-    """Derivatives of a loss by samples and means of the latent vectors, None for zeros, and by the mean KL.
-
-    By the means of reconstruction and library's divergence they are 1.
-    """
-
-    z_nd: Tensor | None
-    mean_nd: Tensor | None
-    kl_z: float
 
 
 class CompiledScvi:
@@ -140,99 +129,6 @@ class CompiledScvi:
         return self._passes[n]
 
 
-class Passes:
-    """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way."""
-
-    def __init__(self, model: Scvi, n: int, adam: CompiledAdam | None) -> None:
-        self.batch_nb, self._codes_bb = torch.empty(n, model.n_batches), torch.eye(model.n_batches)
-        self.encoder = EncoderPasses(model.encoder, n, self.batch_nb, adam)
-        self.modelled = model.library if isinstance(model.library, ModelledLibrary) else None
-        self.log_library, self.kl_library = Inputs(*torch.empty(2, n, 1)), torch.zeros(n)
-        if self.modelled:
-            self.library = EncoderPasses(self.modelled.encoder, n, self.batch_nb, adam)
-            normal = self.library.normal
-            normal.by_mean.zero_()  # nobody sees it
-            normal.by_kl.fill_(1 / n)
-            self.log_library, self.kl_library = Inputs(normal.z, normal.by_z), normal.kl
-        decoder, normal = model.decoder, self.encoder.normal
-        covariates = self.batch_nb if decoder.sees_batch else None
-        self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.by_z), covariates)
-        assert isinstance(decoder.log_theta, Tensor)
-        heads = cast("Affine", decoder.log_proportion), cast("Affine | None", decoder.zero_logit)
-        inputs, weight_n = (self.hidden[-1].outputs, self.log_library), torch.full((n,), -1.0) / n
-        self.likelihood = Likelihood(*inputs, decoder.log_theta, *heads, weight_n, adam)
-
-    def see(self, batch_n: Tensor) -> None:
-        """These are the batches of the cells."""
-        torch.index_select(self._codes_bb, 0, batch_n, out=self.batch_nb)
-
-    def forward(
-        self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, training: bool, gradient: bool
-    ) -> None:
-        """Make `terms`, and with `gradient` those gradients that come with them."""
-        self.see(batch_n)
-        self.encoder.forward(x_ng.log1p(), noise, training)
-        if self.modelled:
-            torch.mm(self.batch_nb, self.modelled.mean_b1, out=self.library.normal.prior_mean)
-            torch.mm(self.batch_nb, self.modelled.variance_b1, out=self.library.normal.prior_variance)
-            self.library.forward(x_ng.log1p(), noise, training)
-        else:
-            torch.log(x_ng.total().unsqueeze(-1), out=self.log_library.x)
-        for layer in self.hidden:
-            layer.forward(training)
-        self.likelihood.forward(x_ng, gradient)
-
-    def terms(self) -> Terms:
-        """What the last forward pass gave, in memory that the next one uses again."""
-        normal, value = self.encoder.normal, self.likelihood.value
-        given = normal.z, normal.mean, value.neg(), normal.kl, self.kl_library
-        return Terms(*(tensor.detach() for tensor in given))
-
-    def backward(self, x_ng: SparseCounts, by: Slopes) -> None:
-        """Make the gradients by all other parameters from those by the terms."""
-        for layer in reversed(self.hidden):
-            layer.backward()
-        normal = self.encoder.normal
-        normal.by_mean.zero_()
-        for target, given in ((normal.by_z, by.z_nd), (normal.by_mean, by.mean_nd)):
-            if given is not None:
-                target += given
-        normal.by_kl.fill_(by.kl_z / len(normal.by_kl))
-        self.encoder.backward(x_ng.log1p())
-        if self.modelled:
-            self.library.backward(x_ng.log1p())
-
-
-class EncoderPasses:
-    """Both passes of an encoder for n cells."""
-
-    def __init__(self, encoder: Encoder, n: int, batch_nb: Tensor, adam: CompiledAdam | None) -> None:
-        covariates = batch_nb if encoder.sees_batch else None
-        self.share = encoder.hidden.keep
-        self.hidden = hidden_layers(encoder.hidden, n, None, covariates, self.share, adam)
-        layers = cast("Affine", encoder.mean), cast("Affine", encoder.log_variance)
-        self.normal = Normal(self.hidden[-1].outputs, *layers, encoder.variance_floor)
-
-    def forward(self, log_x_ng: SparseCounts, noise: Noise | None, training: bool) -> None:
-        """Make what `normal` holds; its samples are its means without noise."""
-        counts: SparseCounts | None = log_x_ng
-        for layer in self.hidden:
-            drops = noise is not None and training and self.share < 1
-            keep_nh = noise.keep(layer.shape, self.share) if noise and drops else None
-            layer.forward(training, keep_nh, counts)
-            counts = None
-        shape = self.normal.z.shape
-        self.normal.forward(noise.normal(shape) if noise else torch.zeros(shape))
-
-    def backward(self, log_x_ng: SparseCounts) -> None:
-        """Make the gradients by the parameters from those that `normal` holds."""
-        self.normal.backward()
-        first, *others = self.hidden
-        for layer in reversed(others):
-            layer.backward()
-        first.backward(log_x_ng)
-
-
 def at_once(model: Scvi) -> dict[Tensor, int]:
     """Large parameters, which learn where their gradient is made; of each so many rows, from the first on."""
     modelled = [model.library.encoder] if isinstance(model.library, ModelledLibrary) else []
@@ -243,20 +139,3 @@ def at_once(model: Scvi) -> dict[Tensor, int]:
         if head is not None:
             rows[head.weight] = len(head.weight)
     return rows
-
-
-def hidden_layers(
-    layers: HiddenLayers,
-    n: int,
-    inputs: Inputs | None,
-    covariates: Tensor | None,
-    share: float = 1.0,
-    adam: CompiledAdam | None = None,
-) -> list[Hidden]:
-    """The layers for n cells, each with the outputs of the one before as inputs."""
-    bound: list[Hidden] = []
-    for linear, norm in zip(layers.linears, layers.norms, strict=True):
-        seen = covariates if layers.deep or not bound else None
-        bound.append(Hidden(n, cast("Affine", linear), cast("Norm", norm), share, inputs, seen, adam))
-        inputs = bound[-1].outputs
-    return bound
