@@ -6,34 +6,42 @@
 #include "elementary.h"
 
 #define LANES 16
-#define TILE (4 * LANES)
+#if defined(__AVX512F__)
+#define WIDE 8 /* vectors of sums that registers hold */
+#else
+#define WIDE 4
+#endif
 #define NEAR 131072 /* bytes */
 #define SOON 4 /* rows */
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* out[j] = sum over k of values[k] rows[at[k] * h + j], on top of what is there if asked, for the TILE columns from j = 0. */
-INLINE void sum_tile(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
+/* out[j] = sum over k of values[k] rows[at[k] * h + j], on top of what is there if asked, for so many vectors of columns. */
+INLINE void sum_tile(int vectors, int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
-    Lanes *tile = (Lanes *)out, a = {0}, b = {0}, c = {0}, d = {0};
-    if (add)
-        a = tile[0], b = tile[1], c = tile[2], d = tile[3];
+    Lanes sum[WIDE];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++)
+        sum[v] = add ? ((const Lanes *)out)[v] : (Lanes){0};
     for (int64_t k = 0; k < n; k++) {
         const Lanes *row = (const Lanes *)(rows + at[k] * h);
-        a += values[k] * row[0];
-        b += values[k] * row[1];
-        c += values[k] * row[2];
-        d += values[k] * row[3];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            sum[v] += values[k] * row[v];
     }
-    tile[0] = a, tile[1] = b, tile[2] = c, tile[3] = d;
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++)
+        ((Lanes *)out)[v] = sum[v];
 }
 
 /* out = sum over k of values[k] rows[at[k]], rows and out with h columns; on top of what is there if asked. */
 INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
     int64_t j = 0;
-    for (; j + TILE <= h; j += TILE)
-        sum_tile(n, at, values, rows + j, h, add, out + j);
+    for (; j + WIDE * LANES <= h; j += WIDE * LANES)
+        sum_tile(WIDE, n, at, values, rows + j, h, add, out + j);
+    for (; j + 2 * LANES <= h; j += 2 * LANES)
+        sum_tile(2, n, at, values, rows + j, h, add, out + j);
     if (!add)
         memset(out + j, 0, (size_t)(h - j) * sizeof(float));
     for (int64_t k = 0; k < n && j < h; k++) {
@@ -45,11 +53,12 @@ INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const fl
 }
 
 /* out (n x h) = CSR (n x g), columns ascending within each row, @ weight (g x h). Rows of the weight are taken a few at a
- * time, for all cells: as many as a cache near to the processor keeps. Returns 0, or 1 if there is no memory. */
+ * time, for all cells: as many as a cache near to the processor keeps; each cell sends for a part of the next ones. Returns 0, or 1
+ * if there is no memory. */
 int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_t *indptr, const int32_t *indices,
              const float *values)
 {
-    const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1;
+    const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1, part = (step * h / LANES + n - 1) / n * LANES;
     int32_t *next = malloc((size_t)(n + 1) * sizeof *next);
     if (next == NULL)
         return 1;
@@ -59,6 +68,8 @@ int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_
         for (int64_t i = 0; i < n; i++) {
             const int32_t begin = next[i], end = indptr[i + 1];
             int32_t k = begin;
+            for (int64_t j = i * part; j < (i + 1) * part; j += LANES)
+                __builtin_prefetch(weight + last * h + j, 0, 2);
             while (k < end && indices[k] < last)
                 k++;
             sum_rows(k - begin, indices + begin, values + begin, weight, h, 1, out + i * h);
