@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bie import kernels
-from bie.config import Adversarial, Mine, Model, Train
+from bie.config import Adversarial, Mine, Mmd, Model, Train
 from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.counts import SparseCounts
+from bie.kernels.known import known
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties import build_penalty
 from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.batches import minibatches
+from bie.training.critic import PenaltyTrainer
 from bie.training.fit import Trainer
 from bie.training.forward import Compiled, Forward, called
 from bie.training.optimiser import adam
@@ -294,3 +296,54 @@ def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
     assert torch.equal(*starts)
     assert histories[0] == pytest.approx(histories[1], rel=1e-4, abs=1e-5)
     assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - starts[0]).norm()
+
+
+MMD = {"scale": 30.0, "estimator": "normal", "bandwidth": "multi", "pairs": "all"}
+WITH_KERNELS: dict[str, tuple[str, Section]] = {
+    "mine, samples": ("mine", Mine.model_validate(MINE)),
+    "mine, means": ("mine", Mine.model_validate(MINE | {"latent": "mean"})),
+    "adversarial": ("adversarial", Adversarial.model_validate(ADVERSARIAL)),
+    "mmd": ("mmd", Mmd.model_validate(MMD)),
+}
+
+
+@pytest.mark.parametrize("section", WITH_KERNELS.values(), ids=WITH_KERNELS)
+def test_what_a_kernel_of_a_penalty_adds_is_what_autograd_finds(
+    section: tuple[str, Section], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, rows, graphs = [], [], []
+    for knows in (True, False):
+        if not knows:
+            monkeypatch.setattr(f"bie.penalties.{section[0]}.summand", known)
+        streams = Streams(0)
+        model, penalty = build(), build_penalty(section, 4, B, streams)
+        trainer = Trainer(model, penalty, TRAIN, streams)
+        descend = trainer.forward.descend
+
+        def watched(loss: Tensor, kl_slope: float, descend: Any = descend) -> None:
+            graphs.append(loss.requires_grad)
+            descend(loss, kl_slope)
+
+        monkeypatch.setattr(trainer.forward, "descend", watched)
+        batches = (trainer.forward.take(CELLS, ROWS + start) for start in (0, 40, 80))
+        rows.append([trainer.step(batch, epoch=0) for batch in batches])
+        ends.append(vector(model))
+    assert graphs == [False] * 3 + [True] * 3
+    assert rows[0] == rows[1]
+    assert torch.equal(*ends)
+
+
+def test_a_critic_that_goes_back_leaves_nothing_of_what_it_knew() -> None:
+    """Its gradient was not finite; that of the encoder's loss in the end is left to autograd."""
+    streams = Streams(0)
+    diverging = Mine.model_validate(MINE | {"lr": 1e25, "steps": 1})
+    penalty = build_penalty(("mine", diverging), 4, B, streams)
+    assert penalty is not None
+    trainer = PenaltyTrainer(penalty, 2, Noise(streams.torch("penalty")))
+    latent = [torch.randn(40, 4, generator=streams.torch("noise")).requires_grad_() for _ in range(2)]
+    for part in latent:
+        part.grad = torch.zeros_like(part)
+    loss, _ = trainer.term(latent[0], latent[1], torch.arange(40) % B)
+    assert trainer.halvings == 1
+    assert loss.isfinite()
+    assert not any(part.grad.any() for part in latent if part.grad is not None)

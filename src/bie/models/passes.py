@@ -17,13 +17,13 @@ from bie.models.scvi import Scvi, Terms
 
 
 class Slopes(NamedTuple):
-    """Derivatives of a loss by samples and means of the latent vectors, None for zeros, and by the mean KL.
+    """Derivatives of a loss by samples and means of the latent vectors, and by the mean KL.
 
     By the means of reconstruction and library's divergence they are 1.
     """
 
-    z_nd: Tensor | None
-    mean_nd: Tensor | None
+    z_nd: Tensor
+    mean_nd: Tensor
     kl_z: float
 
 
@@ -80,10 +80,8 @@ class Passes:
         for layer in reversed(self.hidden):
             layer.backward()
         normal = self.encoder.normal
-        normal.by_mean.zero_()
-        for target, given in ((normal.by_z, by.z_nd), (normal.by_mean, by.mean_nd)):
-            if given is not None:
-                target += given
+        normal.by_z += by.z_nd
+        normal.by_mean.copy_(by.mean_nd)
         normal.by_kl.fill_(by.kl_z / len(normal.by_kl))
         self.encoder.backward(x_ng.log1p())
         if self.modelled:

@@ -14,7 +14,7 @@ from bie.config import Adversarial
 from bie.kernels import mlp
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import ClassFollower, Followers, Learner
-from bie.kernels.known import known
+from bie.kernels.known import summand
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -119,7 +119,7 @@ class AdversarialPenalty(Penalty):
         if self.objective != "reversal":
             return self.encoder_loss(z_nd, batch_n, last)
         factor = -self.strength()
-        return known(factor * torch.tensor(truth), z_nd, by_z_nd.mul_(factor)), {
+        return summand(factor * torch.tensor(truth), z_nd, by_z_nd.mul_(factor)), {
             "cross_entropy": torch.tensor(truth)
         }
 

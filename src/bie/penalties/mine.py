@@ -11,7 +11,7 @@ from torch.func import functional_call
 from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import BoundFollower, Followers, Learner
-from bie.kernels.known import known
+from bie.kernels.known import summand
 from bie.kernels.native import fits, is_active
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
@@ -102,7 +102,7 @@ class MinePenalty(Penalty):
         rests = bound <= 0
         loss = torch.tensor(0.0 if rests else self.strength() * bound)
         by_latent_nd *= 0.0 if rests else self.strength()
-        return known(loss, latent_nd, by_latent_nd), {"mine": torch.tensor(bound)}
+        return summand(loss, latent_nd, by_latent_nd), {"mine": torch.tensor(bound)}
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""

@@ -69,6 +69,9 @@ class PenaltyTrainer:
             seen_nd = self.penalty.sees(z_nd, mean_nd)
             if _finite(seen_nd.square().sum()):  # or else it is the model
                 self._go_back(before)
+                for latent_nd in (z_nd, mean_nd):
+                    if latent_nd.is_leaf and latent_nd.grad is not None:  # see `bie.kernels.known.summand`
+                        latent_nd.grad.zero_()
                 loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, last.rewound())
         return loss, terms
 

@@ -103,6 +103,10 @@ class Compiled(Forward):
         """See `Forward`."""
         terms = self._model.forward(*_sparse(batch), noise)
         self._latent = terms.z_nd.requires_grad_(), terms.mean_nd.requires_grad_()
+        for (
+            latent_nd
+        ) in self._latent:  # where kernels of penalties add what they know; autograd adds the rest
+            latent_nd.grad = torch.zeros_like(latent_nd)
         return terms
 
     def evaluate(self, batch: Minibatch, noise: Noise) -> Terms:
@@ -115,11 +119,12 @@ class Compiled(Forward):
 
     def descend(self, loss: Tensor, kl_slope: float) -> None:
         """See `Forward`."""
-        by_z: Tensor | None = None
-        by_mean: Tensor | None = None
-        if loss.requires_grad:  # there is a penalty
-            by_z, by_mean = torch.autograd.grad(loss, self._latent, allow_unused=True)
-        self._model.backward(Slopes(by_z, by_mean, kl_slope))
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
+        z_nd, mean_nd = self._latent
+        assert z_nd.grad is not None
+        assert mean_nd.grad is not None
+        self._model.backward(Slopes(z_nd.grad, mean_nd.grad, kl_slope))
 
 
 def _sparse(batch: Minibatch) -> tuple[SparseCounts, Tensor]:
