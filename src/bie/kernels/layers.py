@@ -176,7 +176,8 @@ class Normal:
         n, k = hidden.x.shape
         d = mean.weight.shape[1]
         self.hidden, self.layers = hidden, (mean, log_variance)
-        self.z, self.mean, self.by_z, self.by_mean, self._variance = torch.empty(5, n, d)
+        # apart, since autograd takes a change of a part for one of the whole
+        self.z, self.mean, self.by_z, self.by_mean, self._variance = (torch.empty(n, d) for _ in range(5))
         self.kl, self.by_kl = torch.empty(2, n)
         self.prior_mean, self.prior_variance = torch.zeros(n, d), torch.ones(n, d)
         self._numbers = n, k, d, floor

@@ -18,10 +18,8 @@ from bie.kernels.layers import Affine
 from bie.kernels.native import Bound, fits
 from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
-from bie.models.passes import Passes, Slopes
+from bie.models.passes import Passes
 from bie.models.scvi import Scvi, Terms
-
-__all__ = ["CompiledScvi", "Slopes", "at_once", "has_kernels"]
 
 
 def has_kernels(model: Scvi) -> bool:
@@ -65,18 +63,25 @@ class CompiledScvi:
 
     @torch.no_grad()
     def forward(self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise) -> Terms:
-        """As `Scvi.forward` in training mode; what it makes of gradients on the way is part of a step."""
+        """As `Scvi.forward` in training mode; what it makes of gradients on the way is part of a step.
+
+        What others make of samples and means of the latent vectors is to be added to their gradients,
+        which are there, or left to autograd.
+        """
         self._attach()
         passes = self._of(x_ng)
         self._latest = passes, x_ng
         if self.adam:
             self.adam.count()
         passes.forward(x_ng, batch_n, noise, training=True, gradient=True)
-        return passes.terms()
+        terms = passes.terms()
+        for latent_nd, by_nd in zip((terms.z_nd, terms.mean_nd), passes.by_latent, strict=True):
+            latent_nd.requires_grad_().grad = by_nd
+        return terms
 
     @torch.no_grad()
-    def backward(self, by: Slopes) -> None:
-        """The rest of the step that `forward` began.
+    def backward(self, kl_slope: float) -> None:
+        """The rest of the step that `forward` began; see `Passes.backward`.
 
         Raises
         ------
@@ -87,7 +92,7 @@ class CompiledScvi:
             raise RuntimeError("forward has not been called just before")
         self._attach()
         (passes, x_ng), self._latest = self._latest, None
-        passes.backward(x_ng, by)
+        passes.backward(x_ng, kl_slope)
         if self.adam:
             self._others_learn()
 

@@ -1,6 +1,6 @@
 """Both passes of scVI in kernels, bound once for each number of cells to memory that stays where it is."""
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,19 +16,15 @@ from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 
 
-class Slopes(NamedTuple):
-    """Derivatives of a loss by samples and means of the latent vectors, and by the mean KL.
-
-    By the means of reconstruction and library's divergence they are 1.
-    """
-
-    z_nd: Tensor
-    mean_nd: Tensor
-    kl_z: float
-
-
 class Passes:
-    """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way."""
+    """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way.
+
+    Attributes
+    ----------
+    by_latent
+        Gradients of the loss by samples and means of the latent vectors, as far as others make them: zeros
+        after a forward pass, to be added to before `backward`.
+    """
 
     def __init__(self, model: Scvi, n: int, adam: CompiledAdam | None) -> None:
         self.batch_nb, self._codes_bb = torch.empty(n, model.n_batches), torch.eye(model.n_batches)
@@ -42,6 +38,7 @@ class Passes:
             normal.by_kl.fill_(1 / n)
             self.log_library, self.kl_library = Inputs(normal.z, normal.by_z), normal.kl
         decoder, normal = model.decoder, self.encoder.normal
+        self.by_latent = torch.empty_like(normal.z), normal.by_mean
         covariates = self.batch_nb if decoder.sees_batch else None
         self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.by_z), covariates)
         assert isinstance(decoder.log_theta, Tensor)
@@ -68,6 +65,8 @@ class Passes:
         for layer in self.hidden:
             layer.forward(training)
         self.likelihood.forward(x_ng, gradient)
+        for by in self.by_latent:
+            by.zero_()
 
     def terms(self) -> Terms:
         """What the last forward pass gave, in memory that the next one uses again."""
@@ -75,14 +74,16 @@ class Passes:
         given = normal.z, normal.mean, value.neg(), normal.kl, self.kl_library
         return Terms(*(tensor.detach() for tensor in given))
 
-    def backward(self, x_ng: SparseCounts, by: Slopes) -> None:
-        """Make the gradients by all other parameters from those by the terms."""
+    def backward(self, x_ng: SparseCounts, kl_slope: float) -> None:
+        """Make the gradients by all other parameters; `kl_slope` is the derivative by the mean KL of z.
+
+        By the means of reconstruction and library's divergence it is 1.
+        """
         for layer in reversed(self.hidden):
             layer.backward()
         normal = self.encoder.normal
-        normal.by_z += by.z_nd
-        normal.by_mean.copy_(by.mean_nd)
-        normal.by_kl.fill_(by.kl_z / len(normal.by_kl))
+        normal.by_z += self.by_latent[0]
+        normal.by_kl.fill_(kl_slope / len(normal.by_kl))
         self.encoder.backward(x_ng.log1p())
         if self.modelled:
             self.library.backward(x_ng.log1p())

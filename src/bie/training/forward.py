@@ -11,7 +11,7 @@ from torch import Tensor
 from bie.data.cells import Cells
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.counts import SparseCounts
-from bie.models.compiled import CompiledScvi, Slopes, has_kernels
+from bie.models.compiled import CompiledScvi, has_kernels
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.training.batches import Minibatch, dense, sparse
@@ -101,13 +101,7 @@ class Compiled(Forward):
 
     def terms(self, batch: Minibatch, noise: Noise) -> Terms:
         """See `Forward`."""
-        terms = self._model.forward(*_sparse(batch), noise)
-        self._latent = terms.z_nd.requires_grad_(), terms.mean_nd.requires_grad_()
-        for (
-            latent_nd
-        ) in self._latent:  # where kernels of penalties add what they know; autograd adds the rest
-            latent_nd.grad = torch.zeros_like(latent_nd)
-        return terms
+        return self._model.forward(*_sparse(batch), noise)
 
     def evaluate(self, batch: Minibatch, noise: Noise) -> Terms:
         """See `Forward`."""
@@ -119,12 +113,9 @@ class Compiled(Forward):
 
     def descend(self, loss: Tensor, kl_slope: float) -> None:
         """See `Forward`."""
-        if loss.requires_grad:
+        if loss.requires_grad:  # something is left to autograd
             torch.autograd.backward(loss)
-        z_nd, mean_nd = self._latent
-        assert z_nd.grad is not None
-        assert mean_nd.grad is not None
-        self._model.backward(Slopes(z_nd.grad, mean_nd.grad, kl_slope))
+        self._model.backward(kl_slope)
 
 
 def _sparse(batch: Minibatch) -> tuple[SparseCounts, Tensor]:
