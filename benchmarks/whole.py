@@ -1,0 +1,58 @@
+"""What a penalty adds to a whole run, metrics included, in CPU time on one thread.
+
+    python -m benchmarks.whole [--rounds 3] [OVERRIDES ...]
+
+The runs of ``study=penalties`` at one seed, a model after the other in one process, again and again; what is
+printed is the median over the rounds of the ratio to plain scVI within a round, and its range.
+"""
+
+import argparse
+import time
+from statistics import median
+
+import torch
+
+from bie.config import RunConfig
+from bie.data.cells import Cells
+from bie.data.load import load
+from bie.experiment import experiment
+from bie.store.provenance import configuration_folder
+from bie.sweep.compose import Configurations
+from bie.sweep.expand import expand
+
+PLAIN, *PENALISED = MODELS = ("scvi", "scvi_mmd", "adversarial", "scvi_mine")
+STUDY = ("train.epochs=100", "model.batch_covariate=false", "seed=10")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    configs = {model: configured(model, arguments.overrides) for model in MODELS}
+    cells = load(configs[PLAIN].dataset)
+    seconds(configured(PLAIN, [*arguments.overrides, "train.epochs=1"]), cells)  # loads what is loaded once
+    rounds = []
+    for _ in range(arguments.rounds):
+        rounds.append({model: seconds(config, cells) for model, config in configs.items()})
+        print({model: round(spent, 1) for model, spent in rounds[-1].items()}, flush=True)
+    for model in PENALISED:
+        ratios = [spent[model] / spent[PLAIN] for spent in rounds]
+        print(f"{model}: {median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")
+
+
+def configured(model: str, overrides: list[str]) -> RunConfig:
+    typed = (*STUDY, *overrides, f"model={model}")
+    (found,) = expand(typed, Configurations(configuration_folder())).combinations
+    return found.config.model_copy(update={"seed": found.seeds[0]})
+
+
+def seconds(config: RunConfig, cells: Cells) -> float:
+    begin = time.process_time()
+    experiment(config, cells, lambda row: None)
+    return time.process_time() - begin
+
+
+if __name__ == "__main__":
+    main()
