@@ -22,8 +22,13 @@ CASES = {
     "kl": ("train.kl.mode=warmup,beta,capacity", "train.kl.warmup_epochs=4", "train.kl.capacity=1.0"),
     "adam": ("train.lr=1e-3,5e-3", "train.weight_decay=0,0.01"),
     "two layers, observed library": ("model.n_layers=2", "model.library=observed", "seed=0,1"),
+    "theta for each type": ("model.dispersion=gene-label", "model.encode_covariates=true", "seed=0,1"),
+    "nb, theta for each cell": ("model.likelihood=nb", "model.dispersion=gene-cell", "seed=0,1"),
+    "poisson": ("model.likelihood=poisson", "seed=0,1"),
+    "gaussian": ("model.likelihood=gaussian", "seed=0,1"),
     "mine, a warm start": ("model=scvi_mine", "mine.scale=1,100", "mine.warm_start=1", "mine.ema=0.1"),
     "mine, infonce": ("model=scvi_mine", "mine.estimator=infonce", "seed=0,1"),
+    "mine_net": ("model=scvi_mine", "mine.critic=mine_net", "seed=0,1"),
     "mmd": ("model=scvi_mmd", "mmd.scale=1,100"),
     "adversary, a ramp": (
         "model=adversarial",
@@ -45,7 +50,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_replayed_steps_are_the_steps_as_they_come(case: str, configurations: Configurations) -> None:
-    typed = (*CASES[case], "train.epochs=3")
+    typed = (*CASES[case], "train.epochs=4")
     (replayed, cells), (plain, _) = members(configurations, *typed), members(configurations, *typed)
     recorder = Operations()
     found = fit_pack(replayed, cells, recorded=recorded(recorder))
@@ -53,7 +58,7 @@ def test_replayed_steps_are_the_steps_as_they_come(case: str, configurations: Co
         same(fitted, expected.history, rel=1e-12)
         equal_weights(one, other, 1e-12)
     assert recorder.n_recorded == 3  # minibatches of 50 and of 20 cells, and the evaluation of 80
-    assert recorder.n_replayed == 3 * (3 + 1)
+    assert recorder.n_replayed == 4 * (3 + 1)
 
 
 @pytest.mark.parametrize(
