@@ -68,8 +68,8 @@ class Follower:
         self._rows[:] = self._learner.optimiser.next_numbers(self._learner.n_steps)
         self._batch_n.copy_(batch_n)
 
-    def _judgement(self) -> tuple[float, Tensor]:
-        return self._value.item(), self._by
+    def _judgement(self) -> tuple[Tensor, Tensor]:
+        return self._value.clone(), self._by
 
 
 class BoundFollower(Follower):
@@ -99,7 +99,7 @@ class BoundFollower(Follower):
         given = *average, self._batch_n, self._orders, self._value, self._by
         self._follow = bind("follow_bound", *shape, input_bc, *self._learns, *given)
 
-    def __call__(self, latent_nd: Tensor, batch_n: Tensor, orders: Sequence[Tensor]) -> tuple[float, Tensor]:
+    def __call__(self, latent_nd: Tensor, batch_n: Tensor, orders: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The bound in the end, nats, and its gradient by the latent vectors, in memory that is used again.
 
         `orders` are permutations of the cells for each step, and one more for the judgement: whose batch a
@@ -120,7 +120,7 @@ class ClassFollower(Follower):
         shape = learner.n_steps, n, *learner.network()
         self._follow = bind("follow_classes", *shape, *self._learns, self._batch_n, self._value, self._by)
 
-    def __call__(self, z_nd: Tensor, class_n: Tensor) -> tuple[float, Tensor]:
+    def __call__(self, z_nd: Tensor, class_n: Tensor) -> tuple[Tensor, Tensor]:
         """The cross-entropy in the end, nats, and its gradient, in memory that is used again."""
         self._see(class_n)
         self._follow(z_nd.contiguous())

@@ -7,22 +7,22 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-def known(value: Tensor, x: Tensor, by_x: Tensor) -> Tensor:
-    """The number ``()`` as a function of `x`, by which its gradient is `by_x`, of the same shape."""
-    number: Tensor = _Known.apply(value, x, by_x)  # type: ignore[no-untyped-call]
+def known(value: Tensor, x: Tensor, by_x: Tensor, factor: float | Tensor) -> Tensor:
+    """`factor` times the number ``()`` as a function of `x`; `by_x` is its gradient, before the factor."""
+    number: Tensor = _Known.apply(factor * value, x, factor * by_x)  # type: ignore[no-untyped-call]
     return number
 
 
-def summand(value: Tensor, x: Tensor, by_x: Tensor) -> Tensor:
+def summand(value: Tensor, x: Tensor, by_x: Tensor, factor: float | Tensor) -> Tensor:
     """The same for what a loss is the sum of, to which nothing but the other summands may be added.
 
     Where somebody collects the gradient of that loss by x in ``x.grad``, it is added there at once, and
     autograd, which would take longer to be called than the kernel, has nothing to do.
     """
     if not x.is_leaf or x.grad is None:
-        return known(value, x, by_x)
-    x.grad += by_x
-    return value
+        return known(value, x, by_x, factor)
+    x.grad.add_(by_x, alpha=float(factor))
+    return factor * value
 
 
 class _Known(Function):

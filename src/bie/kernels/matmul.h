@@ -134,6 +134,39 @@ static inline int64_t apart(int64_t width) { return width / LANES % 2 ? width : 
 
 static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * apart(rounded_up(n, LANES)) + k * ROWS; }
 
+/* LANES x LANES numbers, rows `from_stride` and `to_stride` apart. Eklundh 1972: exchange ever larger squares beside the diagonal. */
+static inline void transpose_square(const float *from, int64_t from_stride, float *to, int64_t to_stride)
+{
+#ifdef __clang__ /* it shuffles by literals only */
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+#else
+    typedef int32_t Places __attribute__((vector_size(4 * LANES)));
+    Vector row[LANES];
+    Places lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+#pragma GCC unroll 16 /* else the rows would live in memory */
+    for (int i = 0; i < LANES; i++)
+        row[i] = *(const Vector *)(from + i * from_stride);
+#pragma GCC unroll 4
+    for (int side = 1; side < LANES; side *= 2) {
+        const Places beyond = (lane & side) != 0; /* -1 or 0 */
+        const Places upper = lane + (beyond & (LANES - side)), lower = lane + (beyond & LANES) + (~beyond & side);
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            if (!(i & side)) {
+                const Vector a = row[i], b = row[i + side];
+                row[i] = __builtin_shuffle(a, b, upper), row[i + side] = __builtin_shuffle(a, b, lower);
+            }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        *(Vector *)(to + i * to_stride) = row[i];
+#endif
+}
+
 /* n columns of a matrix with k rows, `stride` apart, filled up with zeros. */
 static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t stride, float *packed)
 {
@@ -144,10 +177,17 @@ static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t strid
             memcpy(packed + p * stride, from.data + p * from.by_row, (size_t)n * sizeof(float));
         return;
     }
-    for (int64_t first = 0; first < k; first += LANES) /* a line of memory at a time */
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t p = first; p < smaller(first + LANES, k); p++)
-                packed[p * stride + j] = from.data[p * from.by_row + j * from.by_column];
+    for (int64_t p = 0; p < k; p += LANES)
+        for (int64_t j = 0; j < n; j += LANES) {
+            const float *const corner = from.data + p * from.by_row + j * from.by_column;
+            if (from.by_row == 1 && p + LANES <= k && j + LANES <= n) {
+                transpose_square(corner, from.by_column, packed + p * stride + j, stride);
+                continue;
+            }
+            for (int64_t y = 0; y < smaller(LANES, n - j); y++)
+                for (int64_t x = 0; x < smaller(LANES, k - p); x++)
+                    packed[(p + x) * stride + j + y] = corner[x * from.by_row + y * from.by_column];
+        }
 }
 
 /* out (m x n, rows `stride` apart) = left (m x k) @ right (k x n), on top of what is there if asked. Operands are copied where
@@ -165,8 +205,12 @@ static inline void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix 
     block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride, NULL);
     for (int64_t i = whole * ROWS; i < m; i += ROWS) {
         const int64_t height = smaller(ROWS, m - i);
-        pack_bands(height, k, left.data + i * left.by_row, left.by_row, left.by_column, rows);
-        block(1, width, k, rows, 0, 1, ROWS, columns, columns_stride, 0, part, width, NULL);
+        Matrix band = {left.data + i * left.by_row, left.by_row, left.by_column};
+        if (height < ROWS) {
+            pack_bands(height, k, band.data, band.by_row, band.by_column, rows);
+            band = (Matrix){rows, 1, ROWS};
+        }
+        block(1, width, k, band.data, 0, band.by_row, band.by_column, columns, columns_stride, 0, part, width, NULL);
         for (int64_t r = 0; r < height; r++)
             for (int64_t j = 0; j < n; j++)
                 out[(i + r) * stride + j] = part[r * width + j] + (add ? out[(i + r) * stride + j] : 0.0f);

@@ -83,10 +83,11 @@ static void by_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *wei
         return;
     }
     transpose(n_in, n_out, weight, memory);
-    memset(by_x, 0, (size_t)(n * n_in) * sizeof(float));
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++, by_x += n_in) {
+        memset(by_x, 0, (size_t)n_in * sizeof(float));
         for (int64_t j = 0; j < n_out; j++)
-            add(n_in, by_out[i * n_out + j], memory + j * n_in, by_x + i * n_in);
+            add(n_in, by_out[i * n_out + j], memory + j * n_in, by_x);
+    }
 }
 
 /* Bias, and ELU if asked, for n rows of h. */

@@ -118,10 +118,7 @@ class AdversarialPenalty(Penalty):
         truth, by_z_nd = self._followers.of(optimiser, z_nd)(z_nd, batch_n)
         if self.objective != "reversal":
             return self.encoder_loss(z_nd, batch_n, last)
-        factor = -self.strength()
-        return summand(factor * torch.tensor(truth), z_nd, by_z_nd.mul_(factor)), {
-            "cross_entropy": torch.tensor(truth)
-        }
+        return summand(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
     def _follower(self, optimiser: CompiledAdam, n: int, d: int) -> ClassFollower:
         network = self.classifier.network

@@ -99,10 +99,8 @@ class MinePenalty(Penalty):
             return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
         orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
         bound, by_latent_nd = self._followers.of(optimiser, latent_nd)(latent_nd, batch_n, orders)
-        rests = bound <= 0
-        loss = torch.tensor(0.0 if rests else self.strength() * bound)
-        by_latent_nd *= 0.0 if rests else self.strength()
-        return summand(loss, latent_nd, by_latent_nd), {"mine": torch.tensor(bound)}
+        factor = 0.0 if bound <= 0 else self.strength()
+        return summand(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""

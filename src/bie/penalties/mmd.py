@@ -67,7 +67,7 @@ class MmdPenalty(Penalty):
         if kernel.takes(z_nd) and not self.fast:
             how = self.n_batches, self.pairs, self.bandwidth
             mmd, by_z_nd = kernel.v_statistic(z_nd, batch_n, *how)
-            return summand(self.strength() * mmd, z_nd, by_z_nd.mul_(self.strength())), self._terms(mmd, z_nd)
+            return summand(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
         if self.fast:
             mmd = linear_statistics(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
         else:

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bie.errors import RunFailed
@@ -41,7 +40,8 @@ class PenaltyTrainer:
         self.penalty, self.epochs, self.noise = penalty, epochs, noise
         kept = penalty.state_dict().keys()
         buffers = [buffer for name, buffer in penalty.named_buffers() if name in kept]
-        self._tensors = [*penalty.parameters(), *buffers]
+        self._tensors = [tensor.detach() for tensor in (*penalty.parameters(), *buffers)]  # the same memory
+        self._before = [tensor.clone() for tensor in self._tensors]
         self.slow_down(0)
 
     def begin(self, epoch: int) -> None:
@@ -63,12 +63,14 @@ class PenaltyTrainer:
         """
         if not self.penalty.critic_steps:
             return self.penalty.encoder_loss(self.penalty.sees(z_nd, mean_nd), batch_n, self.noise)
-        before, last = [tensor.detach().clone() for tensor in self._tensors], Replay(self.noise)
+        for before, tensor in zip(self._before, self._tensors, strict=True):
+            before.copy_(tensor)
+        last = Replay(self.noise)
         loss, terms = self.penalty.follow(z_nd, mean_nd, batch_n, self.noise, last, self.optimiser)
         if not _finite(loss, *terms.values()):
             seen_nd = self.penalty.sees(z_nd, mean_nd)
             if _finite(seen_nd.square().sum()):  # or else it is the model
-                self._go_back(before)
+                self._go_back()
                 for latent_nd in (z_nd, mean_nd):
                     if latent_nd.is_leaf and latent_nd.grad is not None:  # see `bie.kernels.known.summand`
                         latent_nd.grad.zero_()
@@ -91,12 +93,11 @@ class PenaltyTrainer:
         if self.penalty.critic_steps:
             self.optimiser.load_state_dict(state["optimiser"])
 
-    def _go_back(self, before: list[Tensor]) -> None:
+    def _go_back(self) -> None:
         if self.halvings == MOST_HALVINGS:
             raise diverged(self.penalty, self.penalty.epoch)
-        with torch.no_grad():
-            for tensor, value in zip(self._tensors, before, strict=True):
-                tensor.copy_(value)
+        for before, tensor in zip(self._before, self._tensors, strict=True):
+            tensor.copy_(before)
         self.slow_down(self.halvings + 1)
 
     def slow_down(self, halvings: int) -> None:
