@@ -128,7 +128,7 @@ def test_three_minibatches_are_those_of_the_definition(
             assert (one - other).norm() <= 1e-3 * other.norm()
     assert bound == ["follow_bound" if name.startswith("mine") else "follow_classes"]
     assert isinstance(fast.optimiser, CompiledAdam)
-    assert fast.optimiser.n_steps == 12
+    assert fast.optimiser.rule.n_steps == 12
     for (key, one), other in zip(fast.penalty.named_buffers(), exact.penalty.buffers(), strict=True):
         torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4, msg=key)
 

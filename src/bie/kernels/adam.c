@@ -1,6 +1,13 @@
 /* A step of Adam for many tensors. */
 #include "adam.h"
 
+/* Begin a step. Returns 0. */
+int adam_count(AdamRule *rule, AdamNumbers *numbers)
+{
+    *numbers = next_step(rule);
+    return 0;
+}
+
 /* n tensors of so many numbers each, with their gradients and moments. Returns 0. */
 int adam(int64_t n, const int64_t *sizes, float *const *parameters, const float *const *gradients, float *const *means,
          float *const *squares, const AdamNumbers *by)

@@ -3,11 +3,25 @@
 #include <math.h>
 #include <stdint.h>
 
+/* As bie.kernels.adam.Rule has it. */
+typedef struct {
+    double lr, eps, beta1, beta2, decay;
+    int64_t n_steps;
+} AdamRule;
+
 /* What is the same for all parameters at a step. step: step size times correction, the root of 1 - beta2^t, since the moments are
  * averages that begin at 0; least: eps times correction. */
 typedef struct {
     float step, least, beta1, beta2, decay;
 } AdamNumbers;
+
+/* Those of the next step, which counts as taken. */
+static inline AdamNumbers next_step(AdamRule *rule)
+{
+    const double n_steps = (double)++rule->n_steps, correction = sqrt(1.0 - pow(rule->beta2, n_steps));
+    const double step = rule->lr / (1.0 - pow(rule->beta1, n_steps)) * correction;
+    return (AdamNumbers){(float)step, (float)(rule->eps * correction), (float)rule->beta1, (float)rule->beta2, (float)rule->decay};
+}
 
 static inline void adam_step(int64_t n, float *restrict x, const float *restrict gradient, float *restrict mean,
                              float *restrict square, AdamNumbers by)

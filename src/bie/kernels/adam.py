@@ -4,9 +4,9 @@ The kernels that make the gradients of large weights take these through their st
 the processor's caches, by the moments and the numbers of this optimiser.
 """
 
-import math
+import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,15 @@ class Part(NamedTuple):
         return Part(*(tensor[begin:end] for tensor in self))
 
 
+class Rule(ctypes.Structure):
+    """What is to be known of Adam, and how many steps it has taken, where kernels see it; see adam.h."""
+
+    _fields_: ClassVar = [
+        *((name, ctypes.c_double) for name in ("lr", "eps", "beta1", "beta2", "decay")),
+        ("n_steps", ctypes.c_int64),
+    ]
+
+
 class CompiledAdam:
     """As `torch.optim.Adam`, which for a small critic takes longer to collect its tensors than to step.
 
@@ -39,19 +48,18 @@ class CompiledAdam:
 
     Attributes
     ----------
+    rule
+        For kernels that count steps themselves.
     numbers
         Of the step last counted, ``(5,)``, in memory that stays where it is; see adam.h.
     """
-
-    beta1, beta2 = 0.9, 0.999
 
     def __init__(self, parameters: list[Tensor], lr: float, eps: float, weight_decay: float) -> None:
         self.parameters = parameters
         room = sum(_rounded_up(parameter.numel()) for parameter in parameters)
         self.mean, self.square = torch.zeros(2, room)
-        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
-        self.n_steps, self.numbers = 0, torch.empty(5)
-        self._row = self.numbers.numpy()  # the same memory
+        self.rule, self.numbers = Rule(lr, eps, 0.9, 0.999, weight_decay, 0), torch.empty(5)
+        self._count = bind("adam_count", self.rule, self.numbers)
         moments = self._split(self.mean), self._split(self.square)
         parts = [Part(p.detach(), *each) for p, *each in zip(parameters, *moments, strict=True)]
         self._part_of = {id(p): part for p, part in zip(parameters, parts, strict=True)}
@@ -69,7 +77,7 @@ class CompiledAdam:
 
     def count(self) -> None:
         """Begin a step, for those who take it by `numbers`."""
-        (self._row[:],) = self.next_numbers(1)
+        self._count()
 
     def part(self, parameter: Tensor) -> Part:
         """Views of one of the parameters and its moments."""
@@ -78,17 +86,6 @@ class CompiledAdam:
     def bound(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> Bound:
         """What takes some parts through the step that was counted, by gradients that stay where they are."""
         return bind("adam", *self._arguments(parts, gradients))
-
-    def next_numbers(self, n_steps: int) -> list[list[float]]:
-        """`numbers` of the next steps, a row each, which count as taken."""
-        steps = range(self.n_steps + 1, self.n_steps + n_steps + 1)
-        self.n_steps += n_steps
-        return [self._of_step(step) for step in steps]
-
-    def _of_step(self, step: int) -> list[float]:
-        correction = math.sqrt(1 - self.beta2**step)
-        rate = self.lr / (1 - self.beta1**step) * correction
-        return [rate, self.eps * correction, self.beta1, self.beta2, self.weight_decay]
 
     def _arguments(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> tuple[Any, ...]:
         alike = [_alike(gradient, part.parameter) for gradient, part in zip(gradients, parts, strict=True)]
@@ -100,7 +97,7 @@ class CompiledAdam:
         mean, square = (
             torch.cat([part.flatten() for part in self._split(whole)]) for whole in (self.mean, self.square)
         )
-        return {"mean": mean, "square": square, "n_steps": self.n_steps}
+        return {"mean": mean, "square": square, "n_steps": self.rule.n_steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
@@ -108,7 +105,7 @@ class CompiledAdam:
         for whole, stored in ((self.mean, state_dict["mean"]), (self.square, state_dict["square"])):
             for part, entries in zip(self._split(whole), torch.split(stored, lengths), strict=True):
                 part.copy_(entries.view(part.shape))
-        self.n_steps = state_dict["n_steps"]
+        self.rule.n_steps = state_dict["n_steps"]
 
     def _split(self, whole: Tensor) -> list[Tensor]:
         """What belongs to each parameter, seen as that parameter is."""

@@ -14,8 +14,8 @@ typedef struct { /* a network, and room for its hidden units and gradient */
     float *parameters, *hidden, *out, *by_out, *gradient;
 } Network;
 
-typedef struct { /* numbers of each step; moments */
-    const AdamNumbers *numbers;
+typedef struct { /* with its moments */
+    AdamRule *rule;
     float *mean, *square;
 } Adam;
 
@@ -36,13 +36,13 @@ static Network network_of(int64_t n, int64_t n_layers, const int64_t *widths, fl
     return network;
 }
 
-/* Step number t by the gradient of the outputs. Returns 0, or 1 if there is no memory. */
-static int step(int64_t t, int64_t n, Network *network, const float *x, const Adam *by)
+/* A step by the gradient of the outputs. Returns 0, or 1 if there is no memory. */
+static int step(int64_t n, Network *network, const float *x, const Adam *by)
 {
     if (mlp_backward(n, network->n_layers, network->widths, network->parameters, x, network->hidden, network->by_out, NULL,
                      network->gradient))
         return 1;
-    adam_step(network->n_parameters, network->parameters, network->gradient, by->mean, by->square, by->numbers[t]);
+    adam_step(network->n_parameters, network->parameters, network->gradient, by->mean, by->square, next_step(by->rule));
     return 0;
 }
 
@@ -65,7 +65,7 @@ static Pairs pairs_of(int64_t n, int64_t d, int64_t c)
 
 /* What a critic sees: of each cell the latent vector and what it sees of its batch; then the same cells with the batch of another.
  * Where that is the same batch, it has been seen: no second row. */
-static void pair(Pairs *pairs, const float *z, const int32_t *batch, const float *inputs, const int32_t *order)
+static void pair(Pairs *pairs, const float *z, const int64_t *batch, const float *inputs, const int64_t *order)
 {
     const int64_t n = pairs->n, d = pairs->d, c = pairs->c;
     float *x = pairs->x;
@@ -106,25 +106,23 @@ static int bound(Pairs *pairs, Network *network, const float *log_rate, const fl
  * n, d, c               cells, latent dimensions, columns of a batch as the critic sees it
  * z (n x d), batch (n)  latent vectors, codes
  * inputs (batches x c)  what the critic sees of each batch
- * order (steps x n)     whose batch a cell gets in the independent pairs
- * parameters, mean, ...  the network and its optimiser, both changed, with the numbers of each step
+ * order (steps, n each) whose batch a cell gets in the independent pairs
+ * parameters, by        the network and its optimiser, both changed
  * log_rate, ...         of the moving average; see donsker_varadhan.c
  *
  * Returns 0, or 1 if there is no memory. */
 static int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, const float *z,
-                const int32_t *batch, const float *inputs, const int32_t *order, float *parameters,
-                const AdamNumbers *numbers, float *mean, float *square, const float *log_rate, const float *log_decay,
-                int32_t *n_updates, float *log_sum)
+                const int64_t *batch, const float *inputs, const int64_t *const *order, float *parameters, const Adam *by,
+                const float *log_rate, const float *log_decay, int32_t *n_updates, float *log_sum)
 {
-    const Adam by = {numbers, mean, square};
     float *memory, value;
     Pairs pairs = pairs_of(n, d, c);
     Network network = network_of(2 * n, n_layers, widths, parameters, &memory);
     int failed = pairs.x == NULL || memory == NULL;
-    for (int64_t t = 0; t < n_steps && !failed; t++, order += n) {
-        pair(&pairs, z, batch, inputs, order);
+    for (int64_t t = 0; t < n_steps && !failed; t++) {
+        pair(&pairs, z, batch, inputs, order[t]);
         failed = bound(&pairs, &network, log_rate, log_decay, n_updates, log_sum, &value)
-            || step(t, pairs.n_rows, &network, pairs.x, &by);
+            || step(pairs.n_rows, &network, pairs.x, by);
     }
     free(memory), free(pairs.x);
     return failed;
@@ -132,7 +130,7 @@ static int learn_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t
 
 /* The bound itself by a critic as it is, and its gradient by the latent vectors (n x d). Returns 0, or 1 if there is no memory. */
 static int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, float *parameters, const float *z,
-                const int32_t *batch, const float *inputs, const int32_t *order, float *value, float *by_z)
+                const int64_t *batch, const float *inputs, const int64_t *order, float *value, float *by_z)
 {
     const int64_t width = d + c;
     float *memory, *by_x = malloc((size_t)(2 * n * width) * sizeof(float));
@@ -154,21 +152,23 @@ static int judge_bound(int64_t n, int64_t d, int64_t c, int64_t n_layers, const 
 }
 
 /* All that a minibatch means to a critic and it to the encoder: the steps, then the judgement, with its gradient by the latent vectors
- * as they are given, which may be standardised first, with `least` added to the variances. order: steps + 1 x n, the last for the
- * judgement. Returns 0, or 1 if there is no memory. */
+ * as they are given, which may be standardised first, with `least` added to the variances. codes: batch, then an order for each step
+ * and the judgement. Returns 0, or 1 if there is no memory. */
 int follow_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_layers, const int64_t *widths, int standardised,
-                 float least, const float *inputs, float *parameters, const AdamNumbers *numbers, float *mean, float *square,
-                 const float *log_rate, const float *log_decay, int32_t *n_updates, float *log_sum, const int32_t *batch,
-                 const int32_t *order, float *value, float *by_latent, const float *latent)
+                 float least, const float *inputs, float *parameters, AdamRule *rule, float *mean, float *square,
+                 const float *log_rate, const float *log_decay, int32_t *n_updates, float *log_sum, float *value, float *by_latent,
+                 const float *latent, const int64_t *const *codes)
 {
+    const Adam by = {rule, mean, square};
+    const int64_t *const batch = codes[0], *const *const order = codes + 1;
     float *memory = standardised ? aligned(2 * n * d + d) : NULL, *by_seen = standardised ? memory + n * d : by_latent;
     float *const inverse_sd = standardised ? memory + 2 * n * d : NULL;
     const float *const seen = standardised ? memory : latent;
     if (standardised && (memory == NULL || standardise(n, d, least, latent, inverse_sd, memory)))
         return 1;
-    const int failed = learn_bound(n_steps, n, d, c, n_layers, widths, seen, batch, inputs, order, parameters, numbers, mean, square,
-                                   log_rate, log_decay, n_updates, log_sum)
-        || judge_bound(n, d, c, n_layers, widths, parameters, seen, batch, inputs, order + n_steps * n, value, by_seen)
+    const int failed = learn_bound(n_steps, n, d, c, n_layers, widths, seen, batch, inputs, order, parameters, &by, log_rate, log_decay,
+                                   n_updates, log_sum)
+        || judge_bound(n, d, c, n_layers, widths, parameters, seen, batch, inputs, order[n_steps], value, by_seen)
         || (standardised && standardise_backward(n, d, seen, inverse_sd, by_seen, by_latent));
     free(memory);
     return failed;
@@ -176,7 +176,7 @@ int follow_bound(int64_t n_steps, int64_t n, int64_t d, int64_t c, int64_t n_lay
 
 /* From logits (n x n_classes) to the gradient of the cross-entropy to the true classes, each class that is present with the same
  * weight: softmax minus truth, divided by the cells of the class and the number of classes. Returns the cross-entropy. */
-static double by_logits(int64_t n, int64_t n_classes, const int32_t *class, const double *size, double n_present,
+static double by_logits(int64_t n, int64_t n_classes, const int64_t *class, const double *size, double n_present,
                         const float *logits, float *by)
 {
     double cross_entropy = 0.0;
@@ -195,7 +195,7 @@ static double by_logits(int64_t n, int64_t n_classes, const int32_t *class, cons
 }
 
 /* Cells of each class, room for which the caller frees, and the number of classes that have any. NULL if there is no memory. */
-static double *sizes_of(int64_t n, int64_t n_classes, const int32_t *class, double *n_present)
+static double *sizes_of(int64_t n, int64_t n_classes, const int64_t *class, double *n_present)
 {
     double *size = calloc((size_t)n_classes, sizeof(double));
     *n_present = 0.0;
@@ -206,10 +206,9 @@ static double *sizes_of(int64_t n, int64_t n_classes, const int32_t *class, doub
 
 /* Steps of a classifier of n cells, by their latent vectors z (n x first width), into as many classes as it has outputs. Returns
  * 0, or 1 if there is no memory. */
-static int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int32_t *class,
-                  float *parameters, const AdamNumbers *numbers, float *mean, float *square)
+static int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, const float *z, const int64_t *class,
+                  float *parameters, const Adam *by)
 {
-    const Adam by = {numbers, mean, square};
     const int64_t n_classes = widths[n_layers];
     float *memory;
     double n_present, *size = sizes_of(n, n_classes, class, &n_present);
@@ -219,14 +218,14 @@ static int learn_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int
         failed = mlp_forward(n, n_layers, widths, parameters, z, network.hidden, network.out);
         if (!failed)
             by_logits(n, n_classes, class, size, n_present, network.out, network.by_out);
-        failed = failed || step(t, n, &network, z, &by);
+        failed = failed || step(n, &network, z, by);
     }
     free(memory), free(size);
     return failed;
 }
 
 /* The cross-entropy by a classifier as it is, and its gradient by the latent vectors. Returns 0, or 1 if there is no memory. */
-static int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, const float *z, const int32_t *class,
+static int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, const float *z, const int64_t *class,
                   float *value, float *by_z)
 {
     float *memory;
@@ -242,11 +241,11 @@ static int judge_classes(int64_t n, int64_t n_layers, const int64_t *widths, flo
 }
 
 /* All that a minibatch means to a classifier and it to the encoder: the steps, then the cross-entropy, with its gradient by the
- * latent vectors. Returns 0, or 1 if there is no memory. */
-int follow_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters,
-                   const AdamNumbers *numbers, float *mean, float *square, const int32_t *class, float *value, float *by_z,
-                   const float *z)
+ * latent vectors. codes: the class of each cell. Returns 0, or 1 if there is no memory. */
+int follow_classes(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, AdamRule *rule, float *mean,
+                   float *square, float *value, float *by_z, const float *z, const int64_t *const *codes)
 {
-    return learn_classes(n_steps, n, n_layers, widths, z, class, parameters, numbers, mean, square)
-        || judge_classes(n, n_layers, widths, parameters, z, class, value, by_z);
+    const Adam by = {rule, mean, square};
+    return learn_classes(n_steps, n, n_layers, widths, z, codes[0], parameters, &by)
+        || judge_classes(n, n_layers, widths, parameters, z, codes[0], value, by_z);
 }

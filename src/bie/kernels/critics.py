@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.mlp import check_width
-from bie.kernels.native import bind, sizes
+from bie.kernels.native import bind, codes, sizes
 
 
 class Average(NamedTuple):
@@ -57,16 +57,10 @@ class Follower:
     """
 
     def __init__(self, learner: Learner, n: int, d: int) -> None:
-        self._learner = learner
-        self._numbers, self._batch_n = torch.empty(learner.n_steps, 5), torch.empty(n, dtype=torch.int32)
-        self._rows = self._numbers.numpy()  # the same memory
         self._value, self._by = torch.empty(()), torch.empty(n, d)
         optimiser = learner.optimiser
-        self._learns = learner.vector, self._numbers, optimiser.mean, optimiser.square
-
-    def _see(self, batch_n: Tensor) -> None:
-        self._rows[:] = self._learner.optimiser.next_numbers(self._learner.n_steps)
-        self._batch_n.copy_(batch_n)
+        learns = learner.vector, optimiser.rule, optimiser.mean, optimiser.square
+        self._learns, self._made = learns, (self._value, self._by)
 
     def _judgement(self) -> tuple[Tensor, Tensor]:
         return self._value.clone(), self._by
@@ -94,10 +88,8 @@ class BoundFollower(Follower):
         super().__init__(learner, n, d)
         columns = input_bc.shape[1]
         check_width(d + columns, learner.widths)
-        self._orders = torch.empty(learner.n_steps + 1, n, dtype=torch.int32)
         shape = learner.n_steps, n, d, columns, *learner.network(), least is not None, least or 0.0
-        given = *average, self._batch_n, self._orders, self._value, self._by
-        self._follow = bind("follow_bound", *shape, input_bc, *self._learns, *given)
+        self._follow = bind("follow_bound", *shape, input_bc, *self._learns, *average, *self._made)
 
     def __call__(self, latent_nd: Tensor, batch_n: Tensor, orders: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The bound in the end, nats, and its gradient by the latent vectors, in memory that is used again.
@@ -105,9 +97,7 @@ class BoundFollower(Follower):
         `orders` are permutations of the cells for each step, and one more for the judgement: whose batch a
         cell gets in the independent pairs.
         """
-        self._see(batch_n)
-        self._orders.copy_(torch.stack([*orders]))
-        self._follow(latent_nd.contiguous())
+        self._follow(latent_nd.contiguous(), codes((batch_n, *orders)))
         return self._judgement()
 
 
@@ -118,12 +108,11 @@ class ClassFollower(Follower):
         super().__init__(learner, n, d)
         check_width(d, learner.widths)
         shape = learner.n_steps, n, *learner.network()
-        self._follow = bind("follow_classes", *shape, *self._learns, self._batch_n, self._value, self._by)
+        self._follow = bind("follow_classes", *shape, *self._learns, *self._made)
 
     def __call__(self, z_nd: Tensor, class_n: Tensor) -> tuple[Tensor, Tensor]:
         """The cross-entropy in the end, nats, and its gradient, in memory that is used again."""
-        self._see(class_n)
-        self._follow(z_nd.contiguous())
+        self._follow(z_nd.contiguous(), codes((class_n,)))
         return self._judgement()
 
 
@@ -131,17 +120,23 @@ F = TypeVar("F", bound=Follower)
 
 
 class Followers(Generic[F]):
-    """Those of a critic by numbers of cells and latent dimensions, for the optimiser that it has now."""
+    """Those of a critic by shapes of latent vectors, for the optimiser that it has now.
 
-    def __init__(self, make: Callable[[CompiledAdam, int, int], F]) -> None:
-        self._make, self._of = make, dict[tuple[int, int], F]()
-        self._optimiser: CompiledAdam | None = None
+    Parameters
+    ----------
+    make
+        From an optimiser and latent vectors, None where there is no kernel for them.
+    """
 
-    def of(self, optimiser: CompiledAdam, latent_nd: Tensor) -> F:
+    def __init__(self, make: Callable[[object, Tensor], F | None]) -> None:
+        self._make, self._of = make, dict[torch.Size, F | None]()
+        self._optimiser: object = None
+
+    def of(self, optimiser: object, latent_nd: Tensor) -> F | None:
         """The one for these latent vectors."""
         if optimiser is not self._optimiser:
             self._optimiser, self._of = optimiser, {}
-        n, d = latent_nd.shape
-        if (n, d) not in self._of:
-            self._of[n, d] = self._make(optimiser, n, d)
-        return self._of[n, d]
+        shape = latent_nd.shape
+        if shape not in self._of:
+            self._of[shape] = self._make(optimiser, latent_nd)
+        return self._of[shape]

@@ -13,7 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +37,9 @@ _NUMBER = ctypes.c_float
 _NUMBERS = frozenset((int, float, bool))
 _SIGNATURES = {
     "adam": [_SIZE] + [_ADDRESS] * 6,
+    "adam_count": [_ADDRESS] * 2,
     "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
-    "follow_bound": [_SIZE] * 5 + [_ADDRESS, ctypes.c_int, _NUMBER] + [_ADDRESS] * 14,
+    "follow_bound": [_SIZE] * 5 + [_ADDRESS, ctypes.c_int, _NUMBER] + [_ADDRESS] * 13,
     "follow_classes": [_SIZE] * 3 + [_ADDRESS] * 9,
     "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
     "hidden_forward": [_SIZE] * 2
@@ -82,7 +83,7 @@ def status() -> str:
 
 
 def call(name: str, *arguments: Any) -> None:
-    """Call a kernel: numbers and None go as they are, of tensors and lists of them the addresses.
+    """Call a kernel: numbers and None go as they are, of tensors, lists of them and structures the addresses.
 
     Raises
     ------
@@ -126,11 +127,23 @@ def sizes(numbers: Sequence[int]) -> Any:
     return (_SIZE * len(numbers))(*numbers)
 
 
+def codes(tensors: Iterable[Any]) -> Any:
+    """Addresses of vectors of int64 as an argument of `call`."""
+    addresses = list[int]()
+    for tensor in tensors:
+        if tensor.itemsize != 8 or tensor.is_floating_point() or not tensor.is_cpu:
+            raise TypeError(f"codes are int64 on the CPU, not {tensor.dtype} on {tensor.device}")
+        addresses.append(in_order(tensor).data_ptr())
+    return (_ADDRESS * len(addresses))(*addresses)
+
+
 def _converted(argument: Any) -> Any:
     if argument is None or argument.__class__ in _NUMBERS:
         return argument
     if isinstance(argument, list):
         return (_ADDRESS * len(argument))(*map(_address, argument))
+    if isinstance(argument, ctypes.Structure):
+        return ctypes.byref(argument)
     return argument if isinstance(argument, ctypes.Array) else _address(argument)
 
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
-from bie.kernels import mlp
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import ClassFollower, Followers, Learner
 from bie.kernels.known import summand
+from bie.kernels.native import fits
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -112,17 +112,20 @@ class AdversarialPenalty(Penalty):
         optimiser: Steps,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
-        has_kernel = self.classifier.keep == 1 and mlp.takes(z_nd, self.classifier.network.vector)
-        if not (isinstance(optimiser, CompiledAdam) and has_kernel):
+        follower = self._followers.of(optimiser, z_nd)
+        if follower is None:
             return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
-        truth, by_z_nd = self._followers.of(optimiser, z_nd)(z_nd, batch_n)
+        truth, by_z_nd = follower(z_nd, batch_n)
         if self.objective != "reversal":
             return self.encoder_loss(z_nd, batch_n, last)
         return summand(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
-    def _follower(self, optimiser: CompiledAdam, n: int, d: int) -> ClassFollower:
-        network = self.classifier.network
-        return ClassFollower(Learner(network.vector, network.widths, optimiser, self.critic_steps), n, d)
+    def _follower(self, optimiser: object, z_nd: Tensor) -> ClassFollower | None:
+        network, takes = self.classifier.network, z_nd.ndim == 2 and fits(z_nd)
+        if not (self.classifier.keep == 1 and isinstance(optimiser, CompiledAdam) and takes):
+            return None
+        learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
+        return ClassFollower(learner, *z_nd.shape)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.

@@ -12,7 +12,7 @@ from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import BoundFollower, Followers, Learner
 from bie.kernels.known import summand
-from bie.kernels.native import fits, is_active
+from bie.kernels.native import fits
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import MlpCritic
@@ -95,10 +95,11 @@ class MinePenalty(Penalty):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
         latent_nd, n = mean_nd if self.of_means else z_nd, len(batch_n)
-        if not (isinstance(optimiser, CompiledAdam) and self._has_kernel(latent_nd)):
+        follower = self._followers.of(optimiser, latent_nd)
+        if follower is None:
             return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
         orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
-        bound, by_latent_nd = self._followers.of(optimiser, latent_nd)(latent_nd, batch_n, orders)
+        bound, by_latent_nd = follower(latent_nd, batch_n, orders)
         factor = 0.0 if bound <= 0 else self.strength()
         return summand(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
 
@@ -118,14 +119,15 @@ class MinePenalty(Penalty):
         scores: Tensor = functional_call(self.critic, tensors, rows)
         return scores
 
-    def _has_kernel(self, latent_nd: Tensor) -> bool:
-        """Whether there is one for this critic, this bound and these latent vectors."""
-        known_bound = isinstance(self.critic, MlpCritic) and self.bound is dv_bound
-        return known_bound and is_active() and latent_nd.ndim == 2 and fits(latent_nd)
-
-    def _follower(self, optimiser: CompiledAdam, n: int, d: int) -> BoundFollower:
-        assert isinstance(self.critic, MlpCritic)
-        network, least = self.critic.network, LEAST_VARIANCE if self.of_means else None
+    def _follower(self, optimiser: object, latent_nd: Tensor) -> BoundFollower | None:
+        takes = self.bound is dv_bound and latent_nd.ndim == 2 and fits(latent_nd)
+        if not (takes and isinstance(self.critic, MlpCritic) and isinstance(optimiser, CompiledAdam)):
+            return None
+        (n, d), network, least = (
+            latent_nd.shape,
+            self.critic.network,
+            LEAST_VARIANCE if self.of_means else None,
+        )
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
         return BoundFollower(learner, n, d, self.input_bc, self.average.state(), least)
 
