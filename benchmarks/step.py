@@ -33,7 +33,7 @@ PARTS = {
     "minibatch, sparse products": ("take_rows", "describe", "multiply", "multiply_transposed"),
     "hidden part": ("matmul", "hidden_forward", "hidden_backward", "normal_forward", "normal_backward"),
     "Adam": ("adam",),
-    "penalty": ("mmd", "follow_bound", "follow_classes"),
+    "penalty": ("mmd", "mine", "classifier"),
 }
 REST = "Python and torch"
 

@@ -77,8 +77,10 @@ class Critic:
         """Samples, and means that are something else."""
         dtype = torch.float64 if self.exact else torch.float32
         z_nd, mean_nd = (part.to(dtype).requires_grad_() for part in (z_nd, 3 * z_nd.sin() + 7))
-        noise, last = (Noise(torch.Generator().manual_seed(seed)) for seed in (1, 2))
-        loss, terms = self.penalty.follow(z_nd, mean_nd, self.batch_n, noise, last, self.optimiser)
+        noise, score_noise = (Noise(torch.Generator().manual_seed(seed)) for seed in (1, 2))
+        loss, terms = self.penalty.update_and_score(
+            z_nd, mean_nd, self.batch_n, noise, score_noise, self.optimiser
+        )
         by_z_nd, by_mean_nd = torch.autograd.grad(3 * loss, (z_nd, mean_nd), materialize_grads=True)
         return Followed(loss.detach(), by_z_nd, by_mean_nd, terms)
 
@@ -126,7 +128,7 @@ def test_three_minibatches_are_those_of_the_definition(
             torch.testing.assert_close(found.terms[term].double(), right.terms[term], rtol=1e-4, atol=1e-5)
         for one, other in ((found.by_z_nd, right.by_z_nd), (found.by_mean_nd, right.by_mean_nd)):
             assert (one - other).norm() <= 1e-3 * other.norm()
-    assert bound == ["follow_bound" if name.startswith("mine") else "follow_classes"]
+    assert bound == ["mine" if name.startswith("mine") else "classifier"]
     assert isinstance(fast.optimiser, CompiledAdam)
     assert fast.optimiser.rule.n_steps == 12
     for (key, one), other in zip(fast.penalty.named_buffers(), exact.penalty.buffers(), strict=True):

@@ -242,8 +242,10 @@ def test_the_encoder_feels_nothing_before_the_warm_start_is_over() -> None:
 def test_it_sees_means_or_samples() -> None:
     z_nd, _ = minibatch()
     mean_nd = z_nd.detach() + 1
-    assert build(3, 2, latent="sample").sees(z_nd, mean_nd) is z_nd
-    assert build(3, 2, latent="mean").sees(z_nd, mean_nd).grad_fn is None  # of z_nd, which has gradient
+    assert build(3, 2, latent="sample").critic_input(z_nd, mean_nd) is z_nd
+    assert (
+        build(3, 2, latent="mean").critic_input(z_nd, mean_nd).grad_fn is None
+    )  # of z_nd, which has gradient
 
 
 def test_what_it_sees_is_standardised() -> None:
@@ -251,11 +253,11 @@ def test_what_it_sees_is_standardised() -> None:
     z_nd, batch_n = minibatch()
     mean_nd = z_nd.detach().clone().requires_grad_()
     penalty = build(3, 2, latent="mean")
-    seen = penalty.sees(z_nd, mean_nd)
+    seen = penalty.critic_input(z_nd, mean_nd)
     torch.testing.assert_close(seen.mean(0), torch.zeros(seen.shape[1]), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen.var(0, correction=0), torch.ones(seen.shape[1]), atol=1e-3, rtol=0)
-    torch.testing.assert_close(penalty.sees(z_nd, 100 * mean_nd - 3), seen, atol=1e-3, rtol=1e-3)
-    assert penalty.sees(z_nd, 1e-5 * mean_nd).abs().max() < 0.1
+    torch.testing.assert_close(penalty.critic_input(z_nd, 100 * mean_nd - 3), seen, atol=1e-3, rtol=1e-3)
+    assert penalty.critic_input(z_nd, 1e-5 * mean_nd).abs().max() < 0.1
     loss, _ = penalty.encoder_loss(seen, batch_n, FixedOrder())
     (gradient,) = torch.autograd.grad(loss, mean_nd)
     torch.testing.assert_close(gradient.sum(0), torch.zeros(seen.shape[1]), atol=1e-5, rtol=0)

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -33,32 +34,10 @@ FLAGS = (
 
 _PATIENCE = 120  # seconds for a compiler that should need one
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_NUMBER = ctypes.c_float
+_TYPES = {"int64_t": _SIZE, "int": ctypes.c_int, "float": ctypes.c_float}
 _NUMBERS = frozenset((int, float, bool))
-_SIGNATURES = {
-    "adam": [_SIZE] + [_ADDRESS] * 6,
-    "adam_count": [_ADDRESS] * 2,
-    "describe": [_SIZE] * 2 + [_ADDRESS] * 9,
-    "follow_bound": [_SIZE] * 5 + [_ADDRESS, ctypes.c_int, _NUMBER] + [_ADDRESS] * 13,
-    "follow_classes": [_SIZE] * 3 + [_ADDRESS] * 9,
-    "hidden_backward": [_SIZE] * 2 + [ctypes.c_int] + [_ADDRESS] * 4 + [_NUMBER] + [_ADDRESS] * 4,
-    "hidden_forward": [_SIZE] * 2
-    + [ctypes.c_int]
-    + [_NUMBER] * 2
-    + [_ADDRESS] * 6
-    + [_NUMBER]
-    + [_ADDRESS] * 3,
-    "log_likelihood": [_SIZE] * 2 + [ctypes.c_int, _SIZE] + [_ADDRESS] * 24,
-    "matmul": [_SIZE] * 3 + ([_ADDRESS] + [_SIZE] * 2) * 2 + [ctypes.c_int, _ADDRESS],
-    "mlp_backward": [_SIZE] * 2 + [_ADDRESS] * 7,
-    "mlp_forward": [_SIZE] * 2 + [_ADDRESS] * 5,
-    "mmd": [_SIZE] * 3 + [ctypes.c_int] * 2 + [_NUMBER] + [_ADDRESS] * 4,
-    "multiply": [_SIZE] * 2 + [_ADDRESS] * 5,
-    "multiply_transposed": [_SIZE] * 2 + [_ADDRESS] * 9,
-    "normal_backward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 16,
-    "normal_forward": [_SIZE] * 3 + [_NUMBER] + [_ADDRESS] * 12,
-    "take_rows": [_SIZE] + [_ADDRESS] * 7,
-}
+_KERNEL = re.compile(r"^int (\w+)\(([^)]*)\)\s*\{", re.MULTILINE)
+"""Definition of a kernel: its name, its arguments."""
 
 
 Bound = Callable[..., None]
@@ -207,9 +186,19 @@ def _compiled(compiler: str, file: Path) -> Path:
 
 def _declared(file: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(file))
-    for name, types in _SIGNATURES.items():
+    for name, types in signatures().items():
         getattr(library, name).argtypes = types
     return library
+
+
+def signatures() -> dict[str, list[Any]]:
+    """Types of the arguments of each kernel, from its source."""
+    text = "\n".join(path.read_text() for path in _sources() if path.suffix == ".c")
+    return {name: [_type(each) for each in given.split(",")] for name, given in _KERNEL.findall(text)}
+
+
+def _type(argument: str) -> Any:
+    return _ADDRESS if "*" in argument else _TYPES[argument.split()[0]]
 
 
 def _key(version: str) -> str:

@@ -12,7 +12,7 @@ from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import ClassFollower, Followers, Learner
+from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner
 from bie.kernels.known import summand
 from bie.kernels.native import fits
 from bie.models.noise import Noise
@@ -96,36 +96,36 @@ class AdversarialPenalty(Penalty):
         self.objective, self.ramp = settings.objective, settings.ramp
         self.n_batches = n_batches
         self.classifier = Classifier(n_latent, n_batches, settings, init)
-        self._followers = Followers(self._follower)
+        self._kernels = CriticKernels(self._make_kernel)
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
         return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
 
-    def follow(
+    def update_and_score(
         self,
         z_nd: Tensor,
         mean_nd: Tensor,
         batch_n: Tensor,
         noise: Noise,
-        last: Noise,
+        score_noise: Noise,
         optimiser: Steps,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
-        follower = self._followers.of(optimiser, z_nd)
-        if follower is None:
-            return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
-        truth, by_z_nd = follower(z_nd, batch_n)
+        kernel = self._kernels.of(optimiser, z_nd)
+        if kernel is None:
+            return super().update_and_score(z_nd, mean_nd, batch_n, noise, score_noise, optimiser)
+        truth, by_z_nd = kernel(z_nd, batch_n)
         if self.objective != "reversal":
-            return self.encoder_loss(z_nd, batch_n, last)
+            return self.encoder_loss(z_nd, batch_n, score_noise)
         return summand(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
-    def _follower(self, optimiser: object, z_nd: Tensor) -> ClassFollower | None:
+    def _make_kernel(self, optimiser: object, z_nd: Tensor) -> ClassifierKernel | None:
         network, takes = self.classifier.network, z_nd.ndim == 2 and fits(z_nd)
         if not (self.classifier.keep == 1 and isinstance(optimiser, CompiledAdam) and takes):
             return None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
-        return ClassFollower(learner, *z_nd.shape)
+        return ClassifierKernel(learner, *z_nd.shape)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.

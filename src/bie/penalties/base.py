@@ -57,7 +57,7 @@ class Penalty(nn.Module, ABC):
         """Scale times weight, as `encoder_loss` is to take it."""
         return self.scale * self.weight() if self.strengths is None else self.strengths
 
-    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
+    def critic_input(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Latent vectors of a minibatch as this penalty judges them: as they were sampled.
 
         Parameters
@@ -74,36 +74,36 @@ class Penalty(nn.Module, ABC):
         Parameters
         ----------
         z_nd
-            Latent vectors of a minibatch, from `sees`, detached from the model.
+            Latent vectors of a minibatch, from `critic_input`, detached from the model.
         batch_n
             Their batch codes, int64.
         noise
             Stream of the penalty's own draws.
         """
 
-    def learn(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
+    def update_critic(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
         """Take the critic's steps on a minibatch, each by the gradient of `critic_loss`."""
         for _ in range(self.critic_steps):
             optimiser.zero_grad()
             torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
             optimiser.step()
 
-    def follow(
+    def update_and_score(
         self,
         z_nd: Tensor,
         mean_nd: Tensor,
         batch_n: Tensor,
         noise: Noise,
-        last: Noise,
+        score_noise: Noise,
         optimiser: Steps,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """All of a minibatch: what is to be seen of it, the critic's steps, then the encoder's loss.
 
-        The draws of the latter are from `last`.
+        The draws of the latter are from `score_noise`.
         """
-        seen_nd = self.sees(z_nd, mean_nd)
-        self.learn(seen_nd.detach(), batch_n, noise, optimiser)
-        return self.encoder_loss(seen_nd, batch_n, last)
+        seen_nd = self.critic_input(z_nd, mean_nd)
+        self.update_critic(seen_nd.detach(), batch_n, noise, optimiser)
+        return self.encoder_loss(seen_nd, batch_n, score_noise)
 
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import BoundFollower, Followers, Learner
+from bie.kernels.critics import CriticKernels, Learner, MineKernel
 from bie.kernels.known import summand
 from bie.kernels.native import fits
 from bie.models.noise import Noise
@@ -70,9 +70,9 @@ class MinePenalty(Penalty):
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
-        self._followers = Followers(self._follower)
+        self._kernels = CriticKernels(self._make_kernel)
 
-    def sees(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
+    def critic_input(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Samples, or the means standardised over the cells of the minibatch."""
         return standardised(mean_nd) if self.of_means else z_nd
 
@@ -84,22 +84,22 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal.detach()))
         return critic_objective(joint_n, marginal, log_average)
 
-    def follow(
+    def update_and_score(
         self,
         z_nd: Tensor,
         mean_nd: Tensor,
         batch_n: Tensor,
         noise: Noise,
-        last: Noise,
+        score_noise: Noise,
         optimiser: Steps,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
         latent_nd, n = mean_nd if self.of_means else z_nd, len(batch_n)
-        follower = self._followers.of(optimiser, latent_nd)
-        if follower is None:
-            return super().follow(z_nd, mean_nd, batch_n, noise, last, optimiser)
-        orders = [*(noise.permutation(n) for _ in range(self.critic_steps)), last.permutation(n)]
-        bound, by_latent_nd = follower(latent_nd, batch_n, orders)
+        kernel = self._kernels.of(optimiser, latent_nd)
+        if kernel is None:
+            return super().update_and_score(z_nd, mean_nd, batch_n, noise, score_noise, optimiser)
+        permutations = [*(noise.permutation(n) for _ in range(self.critic_steps)), score_noise.permutation(n)]
+        bound, by_latent_nd = kernel(latent_nd, batch_n, permutations)
         factor = 0.0 if bound <= 0 else self.strength()
         return summand(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
 
@@ -119,17 +119,14 @@ class MinePenalty(Penalty):
         scores: Tensor = functional_call(self.critic, tensors, rows)
         return scores
 
-    def _follower(self, optimiser: object, latent_nd: Tensor) -> BoundFollower | None:
+    def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
         takes = self.bound is dv_bound and latent_nd.ndim == 2 and fits(latent_nd)
         if not (takes and isinstance(self.critic, MlpCritic) and isinstance(optimiser, CompiledAdam)):
             return None
-        (n, d), network, least = (
-            latent_nd.shape,
-            self.critic.network,
-            LEAST_VARIANCE if self.of_means else None,
-        )
+        (n, d), network = latent_nd.shape, self.critic.network
+        epsilon = LEAST_VARIANCE if self.of_means else None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
-        return BoundFollower(learner, n, d, self.input_bc, self.average.state(), least)
+        return MineKernel(learner, n, d, self.input_bc, self.average.state(), epsilon)
 
     def _scores(self, critic: Critic, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         if self.bound is infonce_bound:

@@ -62,19 +62,21 @@ class PenaltyTrainer:
             Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
         """
         if not self.penalty.critic_steps:
-            return self.penalty.encoder_loss(self.penalty.sees(z_nd, mean_nd), batch_n, self.noise)
+            return self.penalty.encoder_loss(self.penalty.critic_input(z_nd, mean_nd), batch_n, self.noise)
         for before, tensor in zip(self._before, self._tensors, strict=True):
             before.copy_(tensor)
-        last = Replay(self.noise)
-        loss, terms = self.penalty.follow(z_nd, mean_nd, batch_n, self.noise, last, self.optimiser)
+        score_noise = Replay(self.noise)
+        loss, terms = self.penalty.update_and_score(
+            z_nd, mean_nd, batch_n, self.noise, score_noise, self.optimiser
+        )
         if not _finite(loss, *terms.values()):
-            seen_nd = self.penalty.sees(z_nd, mean_nd)
+            seen_nd = self.penalty.critic_input(z_nd, mean_nd)
             if _finite(seen_nd.square().sum()):  # or else it is the model
                 self._go_back()
                 for latent_nd in (z_nd, mean_nd):
                     if latent_nd.is_leaf and latent_nd.grad is not None:  # see `bie.kernels.known.summand`
                         latent_nd.grad.zero_()
-                loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, last.rewound())
+                loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, score_noise.rewound())
         return loss, terms
 
     def facts(self) -> dict[str, float]:

@@ -72,7 +72,7 @@ class PackPenalty:
 
     def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Train the critics on the detached latent vectors of the minibatches; then the encoders' losses."""
-        z_nd = self._penalty().sees(z_nd, mean_nd)
+        z_nd = self._penalty().critic_input(z_nd, mean_nd)
         if not self.learns:
             return self._penalty().encoder_loss(z_nd, batch_n, self.noise)
         before, still = self.critics.copy(), z_nd.detach()

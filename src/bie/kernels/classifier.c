@@ -1,0 +1,72 @@
+/* All that a minibatch means to a classifier of batches, and it to the encoder, in one call; defined by bie.penalties.adversarial.
+ * Functions return 0, or 1 if there is no memory. */
+#include <math.h>
+
+#include "critic.h"
+#include "elementary.h"
+
+typedef struct { /* weight of a cell of each class, such that classes that are present count equally; 1 in all */
+    const int64_t *of_cell;
+    int64_t n_classes;
+    float *weight;
+} Classes;
+
+/* `weight` is what is to be freed. */
+static int classes_of(int64_t n, int64_t n_classes, const int64_t *class, Classes *classes)
+{
+    *classes = (Classes){class, n_classes, calloc((size_t)n_classes, sizeof(float))};
+    if (classes->weight == NULL)
+        return 1;
+    double n_present = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        n_present += classes->weight[class[i]]++ == 0.0f;
+    for (int64_t k = 0; k < n_classes; k++)
+        classes->weight[k] = (float)(1.0 / (classes->weight[k] * n_present));
+    return 0;
+}
+
+/* From logits (n x classes) to the derivatives of the cross-entropy to the true classes: softmax minus truth, weighted. Returns the
+ * cross-entropy. */
+static double by_logits(int64_t n, const Classes *classes, const float *logits, float *by)
+{
+    const int64_t n_classes = classes->n_classes;
+    double cross_entropy = 0.0;
+    for (int64_t i = 0; i < n; i++, logits += n_classes, by += n_classes) {
+        const int64_t truth = classes->of_cell[i];
+        const float weight = classes->weight[truth];
+        float top = logits[0], sum = 0.0f;
+        for (int64_t k = 1; k < n_classes; k++)
+            top = logits[k] > top ? logits[k] : top;
+        for (int64_t k = 0; k < n_classes; k++)
+            sum += by[k] = exp_negative(logits[k] - top);
+        cross_entropy += weight * (log(sum) + top - logits[truth]);
+        for (int64_t k = 0; k < n_classes; k++)
+            by[k] = weight * (by[k] / sum - (k == truth ? 1.0f : 0.0f));
+    }
+    return cross_entropy;
+}
+
+/* The classifier's steps on a minibatch, then the cross-entropy to the true classes and its derivatives by the latent vectors.
+ *
+ * n                       cells; as many latent dimensions and classes as the network has inputs and outputs
+ * parameters, ...         the network and its optimiser; changed
+ * value, by_z             1; n x latent dimensions
+ * z                       latent vectors
+ * codes                   the class of each cell */
+int classifier(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, AdamRule *rule, float *mean,
+               float *square, float *value, float *by_z, const float *z, const int64_t *const *codes)
+{
+    const Critic critic = {n_layers, widths, parameters, rule, mean, square};
+    Classes classes = {0};
+    Activations of = {0};
+    int failed = classes_of(n, widths[n_layers], codes[0], &classes) || activations_of(n, &critic, &of);
+    for (int64_t t = 0; t <= n_steps && !failed; t++) {
+        failed = forward(n, &critic, z, &of);
+        if (failed)
+            break;
+        *value = (float)by_logits(n, &classes, of.out, of.by_out);
+        failed = t < n_steps ? step(n, &critic, z, &of) : by_inputs(n, &critic, z, &of, by_z);
+    }
+    free(of.hidden), free(classes.weight);
+    return failed;
+}

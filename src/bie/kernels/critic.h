@@ -1,0 +1,67 @@
+/* A small network that learns: what a critic is, whatever it is asked. Functions return 0, or 1 if there is no memory. */
+#pragma once
+#include <stdlib.h>
+
+#include "adam.h"
+#include "matmul.h"
+
+int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x, float *hidden,
+                float *out);
+int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
+                 const float *hidden, const float *by_out, float *by_x, float *by_parameters);
+
+typedef struct { /* parameters as mlp.c has them, with their moments */
+    int64_t n_layers;
+    const int64_t *widths;
+    float *parameters;
+    AdamRule *rule;
+    float *mean, *square;
+} Critic;
+
+typedef struct { /* of some rows: hidden units, outputs, the derivatives by these; and those by the parameters */
+    float *hidden, *out, *by_out, *gradient;
+} Activations;
+
+static int64_t n_parameters(const Critic *critic)
+{
+    int64_t number = 0;
+    for (int64_t l = 0; l < critic->n_layers; l++)
+        number += (critic->widths[l] + 1) * critic->widths[l + 1];
+    return number;
+}
+
+/* With room for n rows; `hidden` is what is to be freed. */
+static int activations_of(int64_t n, const Critic *critic, Activations *of)
+{
+    const int64_t n_outputs = n * critic->widths[critic->n_layers], size = n_parameters(critic);
+    int64_t n_units = 0;
+    for (int64_t l = 1; l < critic->n_layers; l++)
+        n_units += critic->widths[l];
+    of->hidden = aligned(n * n_units + 2 * n_outputs + size);
+    if (of->hidden == NULL)
+        return 1;
+    of->gradient = of->hidden + n * n_units;
+    of->out = of->gradient + size;
+    of->by_out = of->out + n_outputs;
+    return 0;
+}
+
+static int forward(int64_t n, const Critic *critic, const float *x, Activations *of)
+{
+    return mlp_forward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->out);
+}
+
+/* A step of Adam, from the derivatives by the outputs. */
+static int step(int64_t n, const Critic *critic, const float *x, Activations *of)
+{
+    if (mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->by_out, NULL, of->gradient))
+        return 1;
+    adam_step(n_parameters(critic), critic->parameters, of->gradient, critic->mean, critic->square, next_step(critic->rule));
+    return 0;
+}
+
+/* Derivatives by the inputs, from those by the outputs. */
+static int by_inputs(int64_t n, const Critic *critic, const float *x, Activations *of, float *by_x)
+{
+    return mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->by_out, by_x, NULL);
+}
