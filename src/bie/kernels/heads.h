@@ -21,6 +21,10 @@ typedef struct { /* a linear layer, its weights gene by gene; where the derivati
     float *by_weight, *by_bias, *mean, *square;
 } Head;
 
+/* From its parts in the order of their declaration: weight g x k, bias g, the derivatives by them, moments of Adam for the weight.
+ * Those by the weight are without meaning with moments. */
+static Head head_of(float *const *part) { return (Head){part[0], part[1], part[2], part[3], part[4], part[5]}; }
+
 static void *piece(char **memory, size_t size)
 {
     char *begin = *memory;

@@ -130,19 +130,16 @@ static Ahead wanted_by_panel(const Minibatch *m, int64_t j, const float *exponen
  * log_library, weight                n
  * log_theta                          g
  * h                                  n x k
- * rho, bias_rho, pi, bias_pi         g x k, g; NULL for the latter two: no extra zeros
+ * rho, pi                            heads: see `head_of`; NULL for the latter: no extra zeros
  * value                              n
- * by_...                             derivatives, without meaning without `gradient`; by_rho, by_pi: nor with `adam`
- * mean_..., square_...               moments of Adam of rho and pi
+ * by_...                             derivatives, without meaning without `gradient`
  * start (g + 1), cell, count         CSC, n x g
  *
  * Returns 0, or 1 if there is no memory.
  */
 int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *log_library, const float *weight,
-                   const float *log_theta, const float *h, float *rho, const float *bias_rho, float *pi,
-                   const float *bias_pi, float *value, float *by_h, float *by_log_library, float *by_log_theta,
-                   float *by_rho, float *by_bias_rho, float *by_pi, float *by_bias_pi, float *mean_rho, float *square_rho,
-                   float *mean_pi, float *square_pi, const AdamNumbers *adam, const int32_t *start, const int32_t *cell,
+                   const float *log_theta, const float *h, float *const *rho, float *const *pi, float *value, float *by_h,
+                   float *by_log_library, float *by_log_theta, const AdamNumbers *adam, const int32_t *start, const int32_t *cell,
                    const float *count)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
@@ -151,8 +148,7 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
                             + (size_t)(2 * n_cells) * sizeof(double));
     if (next == NULL)
         return 1;
-    const Head proportions = {rho, bias_rho, by_rho, by_bias_rho, mean_rho, square_rho};
-    const Head zeros = {pi, bias_pi, by_pi, by_bias_pi, mean_pi, square_pi};
+    const Head proportions = head_of(rho), zeros = pi ? head_of(pi) : (Head){0};
     const Hidden hidden = hidden_of(n, k, h, &next);
     const Softmax softmax = softmax_of(&hidden, &proportions, g, &next);
     Minibatch m = minibatch_of(&hidden, g, (Columns){start, cell, count}, log_theta, weight, &next);

@@ -62,27 +62,26 @@ class Likelihood:
 
     @cached_property
     def _alone(self) -> Bound:
-        return self._bound(False, [None] * 12)
+        heads = [[in_order(head.weight.mT), head.bias, *[None] * 4] for head in self.heads]
+        return self._bound(False, heads, [None] * 4)
 
     @cached_property
     def _with_gradient(self) -> Bound:
-        by, moments = list[Tensor | None](), list[Tensor | None]()
-        for head in self.heads:
-            gradient = None if self.adam or head.weight.grad is None else head.weight.grad.mT
-            by += [gradient, head.bias.grad]
-            moments += [part.mT for part in self.adam.part(head.weight)[1:]] if self.adam else [None, None]
-        of_cells = [self.hidden.by_x, self.library.by_x, self.log_theta.grad]
-        numbers = self.adam.numbers if self.adam else None
-        return self._bound(True, [*of_cells, *by, *self._absent, *moments, *self._absent, numbers])
+        by = self.hidden.by_x, self.library.by_x, self.log_theta.grad
+        heads = [self._with_its_gradient(head) for head in self.heads]
+        return self._bound(True, heads, [*by, self.adam.numbers if self.adam else None])
 
-    @property
-    def _absent(self) -> list[None]:
-        """In place of a second head."""
-        return [None] * (4 - 2 * len(self.heads))
+    def _with_its_gradient(self, head: Affine) -> list[Tensor | None]:
+        """A head and its gradients; with an optimiser the moments by which the weight learns at once."""
+        weight, bias = in_order(head.weight.mT), head.bias
+        if self.adam:
+            return [weight, bias, None, bias.grad, *(part.mT for part in self.adam.part(head.weight)[1:])]
+        assert head.weight.grad is not None
+        return [weight, bias, head.weight.grad.mT, bias.grad, None, None]
 
-    def _bound(self, gradient: bool, by: list[Tensor | None]) -> Bound:
+    def _bound(self, gradient: bool, heads: list[list[Tensor | None]], by: list[Tensor | None]) -> Bound:
         n, k = self.hidden.x.shape
-        heads = [part for head in self.heads for part in (in_order(head.weight.mT), head.bias)]
-        given = self.library.x, self.weight_n, self.log_theta, self.hidden.x, *heads, *self._absent
+        given = self.library.x, self.weight_n, self.log_theta, self.hidden.x
+        rho, pi = heads if len(heads) == 2 else (*heads, None)
         sizes = n, self.log_theta.shape[1], gradient, k
-        return bind("log_likelihood", *sizes, *given, self.value, *by)
+        return bind("log_likelihood", *sizes, *given, rho, pi, self.value, *by)

@@ -7,10 +7,6 @@
 
 #include "elementary.h"
 
-#define N_WIDTHS 5
-
-static const double widths[N_WIDTHS] = {0.25, 0.5, 1.0, 2.0, 4.0}; /* bandwidths, in median distances */
-
 /* The number at place k, from 0, of n numbers in ascending order; their order is changed (Hoare 1961, Commun. ACM 4:321). */
 static float select_place(int64_t n, int64_t k, float *x)
 {
@@ -58,38 +54,26 @@ static void factors_of(int64_t n, int64_t n_batches, const int32_t *batch, int c
         }
 }
 
-/* Rates of the kernels, ascending; their number is returned. `bandwidth` 0: rate 1; 1: the median distance; 2: five around it. */
-static int rates_of(int bandwidth, double median, float *rate)
-{
-    if (bandwidth == 0) {
-        rate[0] = 1.0f;
-        return 1;
-    }
-    const int first = bandwidth == 1 ? 2 : 0, number = bandwidth == 1 ? 1 : N_WIDTHS;
-    for (int w = 0; w < number; w++)
-        rate[w] = (float)(1.0 / (2.0 * median * widths[first + w] * widths[first + w]));
-    return number;
-}
-
 /* n cells of d dimensions in `n_batches` batches.
  *
- * consecutive, bandwidth, least      see factors_of and rates_of; the median of the squared distances is at least this
+ * consecutive                        see factors_of
+ * n_widths, widths                   bandwidths of the kernels in median distances; none: one kernel of rate 1
+ * least                              of the median of the squared distances
  * z (n x d), batch (n)               latent vectors, codes
  * value, by_z (n x d)                the statistic and its derivatives
  *
  * Returns 0, or 1 if there is no memory. */
-int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int bandwidth, float least, const float *z,
-        const int32_t *batch, float *value, float *by_z)
+int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int64_t n_widths, const float *widths, float least,
+        const float *z, const int32_t *batch, float *value, float *by_z)
 {
     double *size = malloc((size_t)(n_batches * (n_batches + 1)) * sizeof(double));
-    float *square = malloc((size_t)(2 * n * n + (d + 2) * n) * sizeof(float));
+    float *square = malloc((size_t)(2 * n * n + (d + 2) * n + n_widths + 1) * sizeof(float));
     if (size == NULL || square == NULL) {
         free(size), free(square);
         return 1;
     }
     double *factor = size + n_batches, sum = 0.0;
-    float *above = square + n * n, *columns = above + n * n, *of_row = columns + d * n, *kernel = of_row + n;
-    float rate[N_WIDTHS];
+    float *above = square + n * n, *columns = above + n * n, *of_row = columns + d * n, *kernel = of_row + n, *rate = kernel + n;
     factors_of(n, n_batches, batch, consecutive, size, factor);
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < d; k++)
@@ -107,14 +91,17 @@ int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int bandwidth,
         memcpy(above + n_above, row + i + 1, (size_t)(n - i - 1) * sizeof(float));
         n_above += n - i - 1;
     }
-    float median = bandwidth && n_above ? select_place(n_above, (n_above - 1) / 2, above) : 1.0f;
+    float median = n_widths && n_above ? select_place(n_above, (n_above - 1) / 2, above) : 1.0f;
     median = median < least ? least : median;
-    const int n_rates = rates_of(bandwidth, median, rate);
+    const int64_t n_rates = n_widths ? n_widths : 1;
+    rate[0] = 1.0f;
+    for (int64_t w = 0; w < n_widths; w++)
+        rate[w] = (float)(1.0 / (2.0 * (double)median * (double)widths[w] * (double)widths[w]));
     for (int64_t i = 0; i < n; i++) {
         const float *row = square + i * n;
         memset(kernel, 0, (size_t)n * sizeof(float));
         memset(of_row, 0, (size_t)n * sizeof(float));
-        for (int w = 0; w < n_rates; w++)
+        for (int64_t w = 0; w < n_rates; w++)
 #pragma omp simd
             for (int64_t j = 0; j < n; j++) {
                 const float decayed = exp_negative(-rate[w] * row[j]);
@@ -122,7 +109,7 @@ int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int bandwidth,
                 of_row[j] -= rate[w] * decayed;
             }
         for (int64_t j = 0; j < n; j++) {
-            const double share = factor[batch[i] * n_batches + batch[j]] / n_rates;
+            const double share = factor[batch[i] * n_batches + batch[j]] / (double)n_rates;
             sum += share * kernel[j];
             of_row[j] *= (float)(4.0 * share); /* 2 for z_j, which feels as much, and 2 for the square */
         }

@@ -1,13 +1,13 @@
 """The squared MMD between batches with its gradient, in one pass; defined by `bie.penalties.mmd`."""
 
-from typing import Literal
+from ctypes import c_float
+from functools import cache
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from bie.kernels.native import call, fits, is_active
-
-BANDWIDTHS = {"unit": 0, "median": 1, "multi": 2}
 
 
 def takes(z_nd: Tensor) -> bool:
@@ -20,10 +20,25 @@ def v_statistic(
     batch_n: Tensor,
     n_batches: int,
     pairs: Literal["consecutive", "all"],
-    bandwidth: Literal["unit", "median", "multi"],
+    widths: tuple[float, ...],
 ) -> tuple[Tensor, Tensor]:
-    """Sum of the V-statistics of the pairs of batches, and its gradient; arguments as in `bie.config.Mmd`."""
-    numbers = n_batches, pairs == "consecutive", BANDWIDTHS[bandwidth], torch.finfo(z_nd.dtype).eps
+    """Sum of the V-statistics of the pairs of batches, and its gradient.
+
+    Parameters
+    ----------
+    z_nd, batch_n, n_batches
+        Latent vectors, batch codes, and how many codes there are.
+    pairs
+        As in `bie.config.Mmd`.
+    widths
+        Bandwidths of the kernels in median distances; none: one kernel of bandwidth 1.
+    """
+    how = pairs == "consecutive", len(widths), _array(widths), torch.finfo(z_nd.dtype).eps
     value, by_z = z_nd.new_empty(()), z_nd.new_empty(z_nd.shape)
-    call("mmd", *z_nd.shape, *numbers, z_nd.contiguous(), batch_n.int(), value, by_z)
+    call("mmd", *z_nd.shape, n_batches, *how, z_nd.contiguous(), batch_n.int(), value, by_z)
     return value, by_z
+
+
+@cache
+def _array(numbers: tuple[float, ...]) -> Any:
+    return (c_float * len(numbers))(*numbers)

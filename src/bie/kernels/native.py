@@ -62,7 +62,7 @@ def status() -> str:
 
 
 def call(name: str, *arguments: Any) -> None:
-    """Call a kernel: numbers and None go as they are, of tensors, lists of them and structures the addresses.
+    """Call a kernel: numbers and None go as they are, of tensors, lists and structures the addresses.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _converted(argument: Any) -> Any:
     if argument is None or argument.__class__ in _NUMBERS:
         return argument
     if isinstance(argument, list):
-        return (_ADDRESS * len(argument))(*map(_address, argument))
+        return (_ADDRESS * len(argument))(*(None if each is None else _address(each) for each in argument))
     if isinstance(argument, ctypes.Structure):
         return ctypes.byref(argument)
     return argument if isinstance(argument, ctypes.Array) else _address(argument)

@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "elementary.h"
+#include "heads.h"
 
 #define EPS 1e-8f
 #define BLOCK 256 /* large counts that are taken together */

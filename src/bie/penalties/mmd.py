@@ -65,7 +65,7 @@ class MmdPenalty(Penalty):
         divided by its cells, which is how the scvi-tools branch ``valeh/scvi_mmd`` reports its penalty.
         """
         if kernel.takes(z_nd) and not self.fast:
-            how = self.n_batches, self.pairs, self.bandwidth
+            how = self.n_batches, self.pairs, WIDTHS.get(self.bandwidth, ())
             mmd, by_z_nd = kernel.v_statistic(z_nd, batch_n, *how)
             return summand(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
         if self.fast:
