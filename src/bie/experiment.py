@@ -1,21 +1,19 @@
 """The method, top to bottom: cells -> split -> train -> embed -> score."""
 
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from bie.config import Metrics, RunConfig, Save
+from bie.config import Metrics, RunConfig
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
 from bie.embedders import build_embedder
 from bie.embedders.base import Embedder
 from bie.errors import RunFailed
+from bie.exports import exports
 from bie.metrics.cards import LOSS_TERMS
 from bie.metrics.score import score
 from bie.seeds import Streams
@@ -104,7 +102,7 @@ def scored(
         missing[part] |= {} if terms else dict.fromkeys(LOSS_TERMS, "no likelihood")
     clock.lap("score")
     return Result(
-        metrics, _merged(missing), history, _files(config.save, embedder, cells, parts, z), clock.seconds
+        metrics, _merged(missing), history, exports(config.save, embedder, cells, parts, z), clock.seconds
     )
 
 
@@ -151,50 +149,3 @@ def _merged(missing: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     both = {name: reason for name, reason in train.items() if test.get(name) == reason}
     single = {f"{p}.{name}": why for p in missing for name, why in missing[p].items() if name not in both}
     return both | single
-
-
-def _files(
-    save: Save,
-    embedder: Embedder,
-    cells: Cells,
-    parts: Mapping[str, NDArray[np.int64]],
-    z: Mapping[str, NDArray[np.float32]],
-) -> dict[str, bytes]:
-    files = {}
-    state = embedder.state() if save.model else None
-    if state is not None:
-        facts = {
-            "genes": cells.gene_names.tolist(),
-            "batches": list(cells.batches),
-            "labels": list(cells.labels),
-        }
-        files["model.pt"] = _bytes(lambda file: torch.save({"state": state, **facts}, file))
-    if save.embedding:
-        columns: dict[str, Any] = _embedding(cells, parts, z)
-        files["embedding.npz"] = _bytes(lambda file: np.savez_compressed(file, **columns))
-    return files
-
-
-def _embedding(
-    cells: Cells, parts: Mapping[str, NDArray[np.int64]], z: Mapping[str, NDArray[np.float32]]
-) -> dict[str, NDArray[Any]]:
-    """Latent vectors with names, in the order of the dataset's cells."""
-    rows = np.concatenate(list(parts.values()))
-    order = np.argsort(rows)
-    split = np.repeat(list(parts), [len(r) for r in parts.values()])[order]
-    batch = np.asarray(cells.batches)[cells.batch]
-    columns = {
-        "z": np.concatenate(list(z.values()))[order],
-        "cell": cells.cell_names[rows[order]],
-        "split": split,
-    }
-    columns["batch"] = batch[rows[order]]
-    if cells.label is not None:
-        columns["label"] = np.asarray(cells.labels)[cells.label][rows[order]]
-    return columns
-
-
-def _bytes(write: Callable[[io.BytesIO], Any]) -> bytes:
-    buffer = io.BytesIO()
-    write(buffer)
-    return buffer.getvalue()
