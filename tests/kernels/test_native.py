@@ -19,6 +19,7 @@ compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, "-O0"))  # soon compiled, and never called
     for name in ("BIE_KERNELS", "CC"):
         monkeypatch.delenv(name, raising=False)
 

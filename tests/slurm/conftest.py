@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from .clusters import REQUIRED, LocalCluster, start
 from .fault_table import Fault, markdown, write
 from .sweeps import Sweep, copy_finished
 
-FAULTS: pytest.StashKey[list[Fault]] = pytest.StashKey()
+FAULT = "fault"
 EPOCHS = "train.epochs=200"  # some seconds: enough time to do something to a run
 
 
@@ -72,17 +73,27 @@ def small_disk() -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.fixture(scope="session")
-def faults(pytestconfig: pytest.Config) -> list[Fault]:
-    """Rows of the table that is printed at the end."""
-    return pytestconfig.stash.setdefault(FAULTS, [])
+@pytest.fixture
+def faults(record_property: Callable[[str, object], None]) -> Iterator[list[Fault]]:
+    """Rows of the table that is printed at the end; they go with the report to the process that prints it."""
+    rows = list[Fault]()
+    yield rows
+    for row in rows:
+        record_property(FAULT, astuple(row))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First, as it takes longest to get through these: other processes do the rest meanwhile."""
+    items.sort(key=lambda item: Path(__file__).parent not in item.path.parents)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
     """Print the table of faults; if all went well, write it into the guide that ``BIE_FAULT_TABLE`` names."""
-    if faults := config.stash.get(FAULTS, []):
+    ended = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
+    properties = [each for report in ended for each in report.user_properties]
+    if faults := [Fault(*row) for name, row in properties if name == FAULT]:
         terminalreporter.section("what became of a sweep")
         terminalreporter.line(markdown(faults))
         guide = os.environ.get("BIE_FAULT_TABLE")

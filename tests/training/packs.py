@@ -29,9 +29,12 @@ TINY = (
 )
 """120 training cells: minibatches of 50, 50 and 20."""
 
+CRITICS = ("mine", "adversarial")
+
 
 def configs(configurations: Configurations, *typed: str) -> list[RunConfig]:
-    penalties = [f"{name}.n_hidden=16" for name in ("mine", "adversarial")]
+    critics = [name for name in CRITICS if any(name in text for text in typed)]
+    penalties = [f"{name}.{small}" for name in critics for small in ("n_hidden=16", "steps=2")]
     found = expand((*TINY, *penalties, *typed), configurations).combinations
     return [each.config.model_copy(update={"seed": seed}) for each in found for seed in each.seeds]
 

@@ -104,7 +104,7 @@ def test_the_stand_in_refuses_what_a_gpu_cannot_repeat(work) -> None:
 
 
 def test_a_critic_goes_back_in_a_replayed_step(configurations: Configurations) -> None:
-    critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3"
+    critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3", "mine.steps=5"
     typed = ("model=scvi_mine", *critic, "seed=0,1", "train.batch_size=128")
     (replayed, cells), (plain, _) = members(configurations, *typed), members(configurations, *typed)
     found, expected = fit_pack(replayed, cells, recorded=recorded(Operations())), fit_pack(plain, cells)

@@ -94,7 +94,7 @@ def test_deep_networks(deep: str, configurations: Configurations) -> None:
 
 
 def test_critics_go_back_each_for_itself(configurations: Configurations) -> None:
-    critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3"
+    critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3", "mine.steps=5"
     typed = ("model=scvi_mine", *critic, "seed=0,1", "train.batch_size=128")
     (packed, cells), (solo, _) = members(configurations, *typed), members(configurations, *typed)
     halvings = []

@@ -30,6 +30,7 @@ class Configurations:
     def __init__(self, folder: Path, own: Path | None = None) -> None:
         self.folder, self.own = folder, own
         self._composed: dict[tuple[tuple[str, str], ...], Plain] = {}
+        self._seen: set[str] = set()
 
     @functools.cached_property
     def groups(self) -> dict[str, list[str]]:
@@ -45,6 +46,7 @@ class Configurations:
         key = tuple(sorted(choices.items()))
         if key not in self._composed:
             self._composed[key] = self._compose(choices)
+            self._seen.update(_leaves(self._composed[key]))
         return self._composed[key]
 
     def _compose(self, choices: Mapping[str, str]) -> Plain:
@@ -69,7 +71,7 @@ class Configurations:
         """Take out what a preset sets and these choices do not have, such as a setting of other models."""
         here = set(_leaves(self.compose({**choices, "preset": "none"})))
         for key in [key for key in _leaves(plain) if key not in here]:
-            if key not in self.keys:
+            if not self.acts(key):
                 hint = _did_you_mean(key, [*self.keys])
                 raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
             *sections, leaf = key.split(".")
@@ -81,6 +83,10 @@ class Configurations:
             hint = _did_you_mean(str(choice), self.groups[group])
             among = ", ".join(self.groups[group])
             raise BadInput(f"{group}={choice}: there is no such {group}.{hint} Choices: {among}")
+
+    def acts(self, key: str) -> bool:
+        """Whether a key acts under some choice of groups; at best under one that has been composed."""
+        return key in self._seen or key in self.keys
 
     @functools.cached_property
     def keys(self) -> set[str]:

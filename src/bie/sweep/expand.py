@@ -71,10 +71,10 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     axes = _with_study(overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
     settings = _settings(axes, configurations)
-    combinations = [
-        _combination(dict(_assignments(axes, values)), seeds, axes, configurations)
-        for values in itertools.product(*(axis.values for axis in axes))
-    ]
+    assigned = [dict(_assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
+    for each in assigned:  # all before the first: a key of one is looked for among those of the others
+        configurations.compose(_choices(each)[0])
+    combinations = [_combination(each, seeds, axes, configurations) for each in assigned]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
     given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
     return Expansion(settings, given, combinations, swept)
@@ -154,7 +154,7 @@ def _combination(
     silent = []
     for key, value in keys.items():
         if not _assign(plain, key, value):
-            if key not in configurations.keys:
+            if not configurations.acts(key):
                 raise configurations.unknown(key, choices)
             silent.append(f"{key} does not act on {_owner(key, choices, plain)}")
     run = {key: value for key, value in plain.items() if key not in _SETTINGS}
