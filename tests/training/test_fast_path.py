@@ -15,7 +15,7 @@ from bie.config import Adversarial, Mine, Mmd, Model, Train
 from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.counts import SparseCounts
-from bie.kernels.known import known
+from bie.kernels.gradients import with_gradient
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties import build_penalty
@@ -314,7 +314,7 @@ def test_what_a_kernel_of_a_penalty_adds_is_what_autograd_finds(
     ends, rows, graphs = [], [], []
     for knows in (True, False):
         if not knows:
-            monkeypatch.setattr(f"bie.penalties.{section[0]}.summand", known)
+            monkeypatch.setattr(f"bie.penalties.{section[0]}.add_gradient", with_gradient)
         streams = Streams(0)
         model, penalty = build(), build_penalty(section, 4, B, streams)
         trainer = Trainer(model, penalty, TRAIN, streams)

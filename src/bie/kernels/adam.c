@@ -2,7 +2,7 @@
 #include "adam.h"
 
 /* Begin a step. Returns 0. */
-int adam_count(AdamRule *rule, AdamNumbers *numbers)
+int adam_begin(AdamRule *rule, AdamStep *numbers)
 {
     *numbers = next_step(rule);
     return 0;
@@ -10,7 +10,7 @@ int adam_count(AdamRule *rule, AdamNumbers *numbers)
 
 /* n tensors of so many numbers each, with their gradients and moments. Returns 0. */
 int adam(int64_t n, const int64_t *sizes, float *const *parameters, const float *const *gradients, float *const *means,
-         float *const *squares, const AdamNumbers *by)
+         float *const *squares, const AdamStep *by)
 {
     for (int64_t t = 0; t < n; t++)
         adam_step(sizes[t], parameters[t], gradients[t], means[t], squares[t], *by);

@@ -13,18 +13,18 @@ typedef struct {
  * averages that begin at 0; least: eps times correction. */
 typedef struct {
     float step, least, beta1, beta2, decay;
-} AdamNumbers;
+} AdamStep;
 
 /* Those of the next step, which counts as taken. */
-static inline AdamNumbers next_step(AdamRule *rule)
+static inline AdamStep next_step(AdamRule *rule)
 {
     const double n_steps = (double)++rule->n_steps, correction = sqrt(1.0 - pow(rule->beta2, n_steps));
     const double step = rule->lr / (1.0 - pow(rule->beta1, n_steps)) * correction;
-    return (AdamNumbers){(float)step, (float)(rule->eps * correction), (float)rule->beta1, (float)rule->beta2, (float)rule->decay};
+    return (AdamStep){(float)step, (float)(rule->eps * correction), (float)rule->beta1, (float)rule->beta2, (float)rule->decay};
 }
 
 static inline void adam_step(int64_t n, float *restrict x, const float *restrict gradient, float *restrict mean,
-                             float *restrict square, AdamNumbers by)
+                             float *restrict square, AdamStep by)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {

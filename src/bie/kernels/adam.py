@@ -1,7 +1,7 @@
 """Adam, all parameters in one call; defined by `torch.optim.Adam`.
 
 The kernels that make the gradients of large weights take these through their step as well, while they are in
-the processor's caches, by the moments and the numbers of this optimiser.
+the processor's caches, by the moments and the coefficients of this optimiser.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 class Rule(ctypes.Structure):
-    """What is to be known of Adam, and how many steps it has taken, where kernels see it; see adam.h."""
+    """Hyperparameters of Adam and the number of steps taken, as kernels read them (`AdamRule` of adam.h)."""
 
     _fields_: ClassVar = [
         *((name, ctypes.c_double) for name in ("lr", "eps", "beta1", "beta2", "decay")),
@@ -50,16 +50,17 @@ class CompiledAdam:
     ----------
     rule
         For kernels that count steps themselves.
-    numbers
-        Of the step last counted, ``(5,)``, in memory that stays where it is; see adam.h.
+    coefficients
+        Of the current step, ``(5,)``: step size and eps, both corrected for the bias of the moments, beta1,
+        beta2, weight decay. In memory that stays where it is, for kernels to read.
     """
 
     def __init__(self, parameters: list[Tensor], lr: float, eps: float, weight_decay: float) -> None:
         self.parameters = parameters
         room = sum(_rounded_up(parameter.numel()) for parameter in parameters)
         self.mean, self.square = torch.zeros(2, room)
-        self.rule, self.numbers = Rule(lr, eps, 0.9, 0.999, weight_decay, 0), torch.empty(5)
-        self._count = bind("adam_count", self.rule, self.numbers)
+        self.rule, self.coefficients = Rule(lr, eps, 0.9, 0.999, weight_decay, 0), torch.empty(5)
+        self._begin = bind("adam_begin", self.rule, self.coefficients)
         moments = self._split(self.mean), self._split(self.square)
         parts = [Part(p.detach(), *each) for p, *each in zip(parameters, *moments, strict=True)]
         self._part_of = {id(p): part for p, part in zip(parameters, parts, strict=True)}
@@ -72,12 +73,12 @@ class CompiledAdam:
     def step(self) -> None:
         """Change the parameters by their gradients."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        self.count()
+        self.begin_step()
         call("adam", *self._arguments(list(self._part_of.values()), gradients))
 
-    def count(self) -> None:
-        """Begin a step, for those who take it by `numbers`."""
-        self._count()
+    def begin_step(self) -> None:
+        """Count a step, for kernels that take it by `coefficients`."""
+        self._begin()
 
     def part(self, parameter: Tensor) -> Part:
         """Views of one of the parameters and its moments."""
@@ -90,7 +91,15 @@ class CompiledAdam:
     def _arguments(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> tuple[Any, ...]:
         alike = [_alike(gradient, part.parameter) for gradient, part in zip(gradients, parts, strict=True)]
         parameters, means, squares = map(list, zip(*parts, strict=True))
-        return len(alike), sizes([g.numel() for g in alike]), parameters, alike, means, squares, self.numbers
+        return (
+            len(alike),
+            sizes([g.numel() for g in alike]),
+            parameters,
+            alike,
+            means,
+            squares,
+            self.coefficients,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Moments, in the order of the parameters' entries whatever their memory layout; number of steps."""

@@ -14,8 +14,8 @@ typedef struct { /* last hidden layer of n cells with k units, both also rounded
     float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
 } Hidden;
 
-typedef struct { /* a linear layer, its weights gene by gene; where the derivatives go, or, where there are moments of Adam, by which
-                  * the weights learn at once, those by the bias alone */
+typedef struct { /* a linear layer, weights gene by gene. Without moments of Adam both gradients are written; with them the weights
+                  * are updated in place, and the gradient by the bias alone is written */
     float *weight;
     const float *bias;
     float *by_weight, *by_bias, *mean, *square;
@@ -56,7 +56,7 @@ static char *memory_for(size_t size)
 
 static size_t memory_of_hidden(int64_t n_cells, int64_t n_units)
 {
-    return (size_t)(n_units * apart(n_cells) + n_cells * apart(n_units) + (n_cells + 2 * PANEL) * n_units) * sizeof(float);
+    return (size_t)(n_units * padded_stride(n_cells) + n_cells * padded_stride(n_units) + (n_cells + 2 * PANEL) * n_units) * sizeof(float);
 }
 
 /* rows x k to n_rows x n_units, rows `stride` apart, filled up with zeros. */
@@ -70,7 +70,7 @@ static void widen(int64_t rows, int64_t k, const float *from, int64_t n_rows, in
 static Hidden hidden_of(int64_t n, int64_t k, const float *h, char **memory)
 {
     const int64_t n_cells = rounded_up(n, CHUNK), n_units = rounded_up(k, LANES);
-    const int64_t columns_stride = apart(n_cells), rows_stride = apart(n_units);
+    const int64_t columns_stride = padded_stride(n_cells), rows_stride = padded_stride(n_units);
     Hidden hidden = {n, n_cells, k, n_units, columns_stride, rows_stride, floats(memory, n_units * columns_stride),
                      floats(memory, n_cells * rows_stride), floats(memory, n_cells * n_units), floats(memory, PANEL * n_units),
                      floats(memory, PANEL * n_units)};
@@ -92,29 +92,29 @@ static const float *weights(const Hidden *hidden, const Head *head, int64_t firs
     return hidden->panel;
 }
 
-/* Logits of a panel, PANEL x n_cells; on the way what is wanted after it. */
-static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out, Ahead ahead)
+/* Logits of a panel, PANEL x n_cells. */
+static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *out, Prefetch prefetch)
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells;
     const float *const weight = weights(hidden, head, first, width);
-    block(PANEL / ROWS, n, k, weight, ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n, &ahead);
+    block(PANEL / ROWS, n, k, weight, ROWS * k, k, 1, hidden->columns, hidden->columns_stride, 0, out, n, &prefetch);
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
             out[j * n + i] += head->bias[first + j];
 }
 
-/* Derivatives by weights and bias of a panel, and by the hidden layer, to which they are added, from those by its logits. With
- * moments of Adam the weights learn from theirs, which are not kept. On the way what is wanted after it. */
-static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by, const AdamNumbers *adam,
-                  Ahead ahead)
+/* Derivatives by weights and bias of a panel from those by its logits, and those by the hidden layer, to which they are added. With
+ * moments of Adam the weights are updated at once, and the derivatives by them not kept. */
+static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by, const AdamStep *adam,
+                  Prefetch prefetch)
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells, at = first * hidden->k, size = width * hidden->k;
     const int whole = hidden->k == k, direct = !adam && whole && width == PANEL;
     float *const out = direct ? head->by_weight + at : hidden->by_panel;
-    Ahead moments = {0};
+    Prefetch moments = {0};
     if (adam)
-        want(&moments, head->mean + at, size), want(&moments, head->square + at, size);
+        prefetch_later(&moments, head->mean + at, size), prefetch_later(&moments, head->square + at, size);
     memset(by + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
     for (int64_t j = 0; j < width; j++) {
         float sum = 0.0f;
@@ -124,7 +124,7 @@ static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t
         head->by_bias[first + j] = sum;
     }
     block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k, &moments);
-    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, &ahead);
+    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, &prefetch);
     for (int64_t j = 0; j < width && !direct && !(adam && whole); j++)
         memmove((adam ? out : head->by_weight + at) + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
     if (adam)

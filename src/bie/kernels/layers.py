@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.counts import SparseCounts
-from bie.kernels.native import Bound, bind, in_order
+from bie.kernels.native import Bound, bind, check_contiguous
 
 
 class Affine(Protocol):
@@ -81,7 +81,7 @@ class Hidden:
         self.outputs = Inputs(h, by_h)
         self._inverse_sd = torch.empty(self.shape[1])
         self._n_inputs = len(linear.weight) - (0 if covariates is None else covariates.shape[1])
-        weight = in_order(linear.weight)[: self._n_inputs]
+        weight = check_contiguous(linear.weight)[: self._n_inputs]
         self._multiply = (
             bind("multiply", *self.shape, weight, self._normal)
             if inputs is None
@@ -141,7 +141,7 @@ class Hidden:
 
 def _learning(adam: CompiledAdam | None, weight: Tensor, n_rows: int) -> tuple[Tensor | None, ...]:
     """The first rows of a weight, their moments, the numbers of a step; or nothing."""
-    return (None,) * 4 if adam is None else (*adam.part(weight).rows(0, n_rows), adam.numbers)
+    return (None,) * 4 if adam is None else (*adam.part(weight).rows(0, n_rows), adam.coefficients)
 
 
 def _product(left: Tensor, right: Tensor, product: Tensor, add: bool = False) -> Bound:
@@ -181,7 +181,12 @@ class Normal:
         self.kl, self.by_kl = torch.empty(2, n)
         self.prior_mean, self.prior_variance = torch.zeros(n, d), torch.ones(n, d)
         self._numbers = n, k, d, floor
-        parameters = in_order(mean.weight), mean.bias, in_order(log_variance.weight), log_variance.bias
+        parameters = (
+            check_contiguous(mean.weight),
+            mean.bias,
+            check_contiguous(log_variance.weight),
+            log_variance.bias,
+        )
         outputs = self.mean, self._variance, self.z, self.kl
         self._forward = bind("normal_forward", *self._numbers, hidden.x, *parameters, *self._prior, *outputs)
 

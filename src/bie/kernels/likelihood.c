@@ -9,14 +9,14 @@
 #include "softmax.h"
 #include "zinb.h"
 
-#define TOGETHER 8 /* genes whose counts are spread before they are used: what has been written in parts is slow to be read */
+#define GENE_GROUP 8 /* genes whose counts are scattered before any is read back: a vector load right after stores of its parts stalls */
 
-typedef struct { /* a minibatch, and room for the counts of TOGETHER genes */
+typedef struct { /* a minibatch, and room for the counts of GENE_GROUP genes */
     int64_t n_cells, g;
     Genes genes;
     Columns columns;
     Sums sums;
-    Counts room[TOGETHER];
+    Counts room[GENE_GROUP];
 } Minibatch;
 
 static size_t memory_of_genes(int64_t n)
@@ -45,8 +45,8 @@ static Genes prepare(int64_t g, int64_t n, const float *log_theta, char **memory
 
 static size_t memory_of_minibatch(int64_t g, int64_t n)
 {
-    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * TOGETHER) * n) * sizeof(float)
-        + (size_t)n * sizeof(double) + (size_t)(TOGETHER * n / CHUNK);
+    return memory_of_genes(panels(g) * PANEL) + (size_t)((5 + 3 * GENE_GROUP) * n) * sizeof(float)
+        + (size_t)n * sizeof(double) + (size_t)(GENE_GROUP * n / CHUNK);
 }
 
 static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, const float *log_theta, const float *weight,
@@ -59,25 +59,25 @@ static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, 
     for (int64_t i = 0; i < n; i++)
         weights_n[i] = i < hidden->n ? weight[i] : 0.0f;
     memset(m.sums.value, 0, (size_t)n * sizeof(double));
-    float *const room = floats(memory, 3 * TOGETHER * n);
-    uint8_t *const any = piece(memory, (size_t)(TOGETHER * n / CHUNK));
-    memset(room, 0, (size_t)(3 * TOGETHER * n) * sizeof(float));
-    memset(any, 0, (size_t)(TOGETHER * n / CHUNK));
-    for (int64_t j = 0; j < TOGETHER; j++) {
+    float *const room = floats(memory, 3 * GENE_GROUP * n);
+    uint8_t *const any = piece(memory, (size_t)(GENE_GROUP * n / CHUNK));
+    memset(room, 0, (size_t)(3 * GENE_GROUP * n) * sizeof(float));
+    memset(any, 0, (size_t)(GENE_GROUP * n / CHUNK));
+    for (int64_t j = 0; j < GENE_GROUP; j++) {
         float *const begin = room + 3 * j * n;
         m.room[j] = (Counts){begin, begin + n, begin + 2 * n, any + j * n / CHUNK};
     }
     return m;
 }
 
-/* Likelihood of the genes from `first` on, up to TOGETHER of them; see `panel`. */
-INLINE void few(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
+/* Likelihood of the genes from `first` on, up to GENE_GROUP of them; see `panel`. */
+INLINE void gene_group(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
                 const float *exponential, float *pi, float *by_log_mu, float *by_log_theta, int inflated, int gradient)
 {
     const int64_t n = m->n_cells;
-    double of_large[TOGETHER];
+    double of_large[GENE_GROUP];
     for (int64_t j = 0; j < number; j++)
-        of_large[j] = spread(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
+        of_large[j] = scatter_counts(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
     for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
         const Counts *x = &m->room[j];
         const float theta = m->genes.theta[first + j], inverse = m->genes.inverse[first + j];
@@ -105,8 +105,8 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
     const Gammas gammas = gammas_of(m->genes.theta + first);
     for (int64_t i = 0; i < n; i++)
         m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
-    for (int64_t c = 0; c < width; c += TOGETHER)
-        few(m, first + c, c, smaller(TOGETHER, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
+    for (int64_t c = 0; c < width; c += GENE_GROUP)
+        gene_group(m, first + c, c, smaller(GENE_GROUP, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
             by_log_mu + c * n, by_log_theta + c, inflated, gradient);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
@@ -114,13 +114,13 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
 }
 
 /* What the likelihood of a panel begins with. */
-static Ahead wanted_by_panel(const Minibatch *m, int64_t j, const float *exponential)
+static Prefetch prefetch_for_panel(const Minibatch *m, int64_t j, const float *exponential)
 {
-    Ahead ahead = {0};
+    Prefetch prefetch = {0};
     const int32_t *const start = m->columns.start + j * PANEL, begin = start[0], n = start[width_of(j, m->g)] - begin;
-    want(&ahead, exponential, PANEL * m->n_cells);
-    want(&ahead, m->columns.cell + begin, n), want(&ahead, m->columns.count + begin, n);
-    return ahead;
+    prefetch_later(&prefetch, exponential, PANEL * m->n_cells);
+    prefetch_later(&prefetch, m->columns.cell + begin, n), prefetch_later(&prefetch, m->columns.count + begin, n);
+    return prefetch;
 }
 
 /* Log-likelihood of n cells with g genes; with `gradient` also the derivatives of its weighted sum. With `adam` the weights of the
@@ -139,7 +139,7 @@ static Ahead wanted_by_panel(const Minibatch *m, int64_t j, const float *exponen
  */
 int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *log_library, const float *weight,
                    const float *log_theta, const float *h, float *const *rho, float *const *pi, float *value, float *by_h,
-                   float *by_log_library, float *by_log_theta, const AdamNumbers *adam, const int32_t *start, const int32_t *cell,
+                   float *by_log_library, float *by_log_theta, const AdamStep *adam, const int32_t *start, const int32_t *cell,
                    const float *count)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
@@ -163,7 +163,7 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
         for (int64_t i = 0; i < n_cells; i++)
             m.sums.scale[i] = (float)(library[i] * softmax.factor[j * n_cells + i]);
         if (pi)
-            logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits, wanted_by_panel(&m, j, exponential));
+            logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits, prefetch_for_panel(&m, j, exponential));
         if (pi && gradient)
             panel(&m, j, exponential, logits, by, by_theta, 1, 1);
         else if (pi)
@@ -174,18 +174,18 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
             panel(&m, j, exponential, NULL, by, by_theta, 0, 0);
         for (int64_t i = 0; i < n_cells; i++)
             total[i] += m.sums.total[i];
-        Ahead ahead = {0};
-        want_weights(&ahead, &hidden, &zeros, j + 1, g);
+        Prefetch prefetch = {0};
+        prefetch_weights(&prefetch, &hidden, &zeros, j + 1, g);
         if (gradient && pi)
-            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits, adam, ahead);
+            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits, adam, prefetch);
     }
     for (int64_t j = 0; j < n_panels && gradient; j++) {
         through_softmax(&softmax, j, width_of(j, g), n_cells, total, by_log_mu + j * size);
-        Ahead ahead = {0};
-        want_weights(&ahead, &hidden, &proportions, j + 1, g);
+        Prefetch prefetch = {0};
+        prefetch_weights(&prefetch, &hidden, &proportions, j + 1, g);
         if (j + 1 < n_panels)
-            want(&ahead, by_log_mu + (j + 1) * size, size), want(&ahead, softmax.exponential + (j + 1) * size, size);
-        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size, adam, ahead);
+            prefetch_later(&prefetch, by_log_mu + (j + 1) * size, size), prefetch_later(&prefetch, softmax.exponential + (j + 1) * size, size);
+        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size, adam, prefetch);
     }
     for (int64_t i = 0; i < n; i++) {
         value[i] = (float)m.sums.value[i];

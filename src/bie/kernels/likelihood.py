@@ -11,7 +11,7 @@ from torch import Tensor
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.counts import SparseCounts
 from bie.kernels.layers import Affine, Inputs
-from bie.kernels.native import Bound, bind, in_order
+from bie.kernels.native import Bound, bind, check_contiguous
 
 
 class Likelihood:
@@ -62,18 +62,18 @@ class Likelihood:
 
     @cached_property
     def _alone(self) -> Bound:
-        heads = [[in_order(head.weight.mT), head.bias, *[None] * 4] for head in self.heads]
+        heads = [[check_contiguous(head.weight.mT), head.bias, *[None] * 4] for head in self.heads]
         return self._bound(False, heads, [None] * 4)
 
     @cached_property
     def _with_gradient(self) -> Bound:
         by = self.hidden.by_x, self.library.by_x, self.log_theta.grad
         heads = [self._with_its_gradient(head) for head in self.heads]
-        return self._bound(True, heads, [*by, self.adam.numbers if self.adam else None])
+        return self._bound(True, heads, [*by, self.adam.coefficients if self.adam else None])
 
     def _with_its_gradient(self, head: Affine) -> list[Tensor | None]:
         """A head and its gradients; with an optimiser the moments by which the weight learns at once."""
-        weight, bias = in_order(head.weight.mT), head.bias
+        weight, bias = check_contiguous(head.weight.mT), head.bias
         if self.adam:
             return [weight, bias, None, bias.grad, *(part.mT for part in self.adam.part(head.weight)[1:])]
         assert head.weight.grad is not None

@@ -31,21 +31,21 @@ static inline float *aligned(int64_t n) { return aligned_alloc(LINE, (size_t)rou
 
 #define SEVERAL 4
 
-/* Memory that will be wanted soon, in this order: a product, which computes more than it reads, sends for it on the way. */
+/* Memory that will be read after a product, in this order: the product, which computes more than it reads, prefetches it. */
 typedef struct {
     struct {
         const float *next;
         int64_t lines;
     } regions[SEVERAL];
     int at;
-} Ahead;
+} Prefetch;
 
-static inline void want(Ahead *ahead, const void *begin, int64_t n)
+static inline void prefetch_later(Prefetch *prefetch, const void *begin, int64_t n)
 {
     const int64_t lines = (n + LINE_OF_FLOATS - 1) / LINE_OF_FLOATS;
     for (int i = 0; i < SEVERAL; i++)
-        if (ahead->regions[i].lines == 0) {
-            ahead->regions[i].next = begin, ahead->regions[i].lines = lines;
+        if (prefetch->regions[i].lines == 0) {
+            prefetch->regions[i].next = begin, prefetch->regions[i].lines = lines;
             return;
         }
 }
@@ -56,11 +56,11 @@ static inline void want(Ahead *ahead, const void *begin, int64_t n)
  * `left` is at left[i * by_row + p * by_column]. */
 INLINED void tile(int vectors, int64_t k, const float *restrict left, int64_t by_row, int64_t by_column,
                   const float *restrict right, int64_t right_stride, int add, float *restrict out, int64_t out_stride,
-                  Ahead *ahead)
+                  Prefetch *prefetch)
 {
     Vector sum[ROWS][WIDE];
-    const int64_t lines = ahead ? smaller(ahead->regions[ahead->at].lines, k) : 0, last = lines ? lines - 1 : 0;
-    const float *const soon = lines ? ahead->regions[ahead->at].next : right;
+    const int64_t lines = prefetch ? smaller(prefetch->regions[prefetch->at].lines, k) : 0, last = lines ? lines - 1 : 0;
+    const float *const soon = lines ? prefetch->regions[prefetch->at].next : right;
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 3
@@ -68,7 +68,7 @@ INLINED void tile(int vectors, int64_t k, const float *restrict left, int64_t by
             sum[i][v] = add ? ((const Vector *)(out + i * out_stride))[v] : (Vector){0};
     for (int64_t p = 0; p < k; p++, left += by_column, right += right_stride) {
         const Vector *row = (const Vector *)right;
-        if (ahead)
+        if (prefetch)
             __builtin_prefetch(soon + smaller(p, last) * LINE_OF_FLOATS, 0, 2);
 #pragma GCC unroll 8 /* else the sums would live in memory */
         for (int i = 0; i < ROWS; i++)
@@ -81,30 +81,28 @@ INLINED void tile(int vectors, int64_t k, const float *restrict left, int64_t by
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
             ((Vector *)(out + i * out_stride))[v] = sum[i][v];
-    if (ahead) {
-        ahead->regions[ahead->at].next += lines * LINE_OF_FLOATS, ahead->regions[ahead->at].lines -= lines;
-        ahead->at += ahead->regions[ahead->at].lines == 0 && ahead->at < SEVERAL - 1;
+    if (prefetch) {
+        prefetch->regions[prefetch->at].next += lines * LINE_OF_FLOATS, prefetch->regions[prefetch->at].lines -= lines;
+        prefetch->at += prefetch->regions[prefetch->at].lines == 0 && prefetch->at < SEVERAL - 1;
     }
 }
 
 /* `bands` times ROWS rows of a product, `width` columns, a multiple of LANES. Rows of left in a band as for `tile`, the first
  * of the next band at left + by_band. */
-INLINED void block(int64_t bands, int64_t width, int64_t k, const float *left,
-                                                        int64_t by_band, int64_t by_row, int64_t by_column,
-                                                        const float *right, int64_t right_stride, int add,
-                                                        float *out, int64_t out_stride, Ahead *ahead)
+INLINED void block(int64_t bands, int64_t width, int64_t k, const float *left, int64_t by_band, int64_t by_row, int64_t by_column,
+                   const float *right, int64_t right_stride, int add, float *out, int64_t out_stride, Prefetch *prefetch)
 {
     for (int64_t j = 0, vectors = width / LANES, taken; vectors > 0; vectors -= taken, j += taken * LANES) {
-        taken = vectors == 4 ? 2 : smaller(vectors, WIDE); /* a single one would keep half of the processor busy */
+        taken = vectors == 4 ? 2 : smaller(vectors, WIDE); /* one vector a row gives too few independent sums to hide the latency of the FMA */
         for (int64_t i = 0; i < bands; i++) {
             const float *rows = left + i * by_band, *columns = right + j;
             float *to = out + i * ROWS * out_stride + j;
             if (taken == WIDE)
-                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
+                tile(WIDE, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, prefetch);
             else if (taken == 2)
-                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
+                tile(2, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, prefetch);
             else
-                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, ahead);
+                tile(1, k, rows, by_row, by_column, columns, right_stride, add, to, out_stride, prefetch);
         }
     }
 }
@@ -129,10 +127,10 @@ typedef struct { /* element (i, j) at data[i * by_row + j * by_column] */
     int64_t by_row, by_column;
 } Matrix;
 
-/* Distance of rows of so many numbers, such that rows one below the other do not all fall into the same few places of a cache. */
-static inline int64_t apart(int64_t width) { return width / LANES % 2 ? width : width + LANES; }
+/* Distance of rows of so many numbers, padded such that rows do not all fall into the same few sets of a cache. */
+static inline int64_t padded_stride(int64_t width) { return width / LANES % 2 ? width : width + LANES; }
 
-static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * apart(rounded_up(n, LANES)) + k * ROWS; }
+static inline int64_t memory_of_product(int64_t n, int64_t k) { return (k + ROWS) * padded_stride(rounded_up(n, LANES)) + k * ROWS; }
 
 /* LANES x LANES numbers, rows `from_stride` and `to_stride` apart. Eklundh 1972: exchange ever larger squares beside the diagonal. */
 static inline void transpose_square(const float *from, int64_t from_stride, float *to, int64_t to_stride)
@@ -195,13 +193,13 @@ static inline void pack_columns(int64_t n, int64_t k, Matrix from, int64_t strid
 static inline void product(int64_t m, int64_t n, int64_t k, Matrix left, Matrix right, int add, float *out, int64_t stride,
                            float *memory)
 {
-    const int64_t width = rounded_up(n, LANES), apart_width = apart(width), whole = width == n ? m / ROWS : 0;
+    const int64_t width = rounded_up(n, LANES), padded_width = padded_stride(width), whole = width == n ? m / ROWS : 0;
     const int direct = right.by_column == 1 && width == n;
-    const int64_t columns_stride = direct ? right.by_row : apart_width;
+    const int64_t columns_stride = direct ? right.by_row : padded_width;
     const float *const columns = direct ? right.data : memory;
-    float *rows = memory + k * apart_width, *part = rows + k * ROWS;
+    float *rows = memory + k * padded_width, *part = rows + k * ROWS;
     if (!direct)
-        pack_columns(n, k, right, apart_width, memory);
+        pack_columns(n, k, right, padded_width, memory);
     block(whole, width, k, left.data, ROWS * left.by_row, left.by_row, left.by_column, columns, columns_stride, add, out, stride, NULL);
     for (int64_t i = whole * ROWS; i < m; i += ROWS) {
         const int64_t height = smaller(ROWS, m - i);

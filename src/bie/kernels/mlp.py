@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import elu
 
-from bie.kernels.native import call, fits, is_active, sizes
+from bie.kernels.native import call, is_active, is_float32_cpu, sizes
 
 
 def mlp(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
@@ -41,7 +41,13 @@ def mlp(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
 
 def takes(x: Tensor, parameters: Tensor) -> bool:
     """Whether there are kernels for these inputs and this network."""
-    return is_active() and x.ndim == 2 and parameters.ndim == 1 and fits(x) and fits(parameters)
+    return (
+        is_active()
+        and x.ndim == 2
+        and parameters.ndim == 1
+        and is_float32_cpu(x)
+        and is_float32_cpu(parameters)
+    )
 
 
 def plain(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:

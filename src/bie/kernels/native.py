@@ -89,12 +89,12 @@ def bind(name: str, *first: Any) -> Bound:
     return bound
 
 
-def fits(tensor: Any) -> bool:
+def is_float32_cpu(tensor: Any) -> bool:
     """Whether the kernels take it: single precision on the CPU."""
     return bool(tensor.itemsize == 4 and tensor.is_cpu and tensor.is_floating_point())
 
 
-def in_order(tensor: Any) -> Any:
+def check_contiguous(tensor: Any) -> Any:
     """Hand the tensor on if its entries lie one after the other, as kernels read them, else `ValueError`."""
     if not tensor.is_contiguous():
         raise ValueError(f"strides {tuple(tensor.stride())} of a tensor {tuple(tensor.shape)}")
@@ -112,7 +112,7 @@ def codes(tensors: Iterable[Any]) -> Any:
     for tensor in tensors:
         if tensor.itemsize != 8 or tensor.is_floating_point() or not tensor.is_cpu:
             raise TypeError(f"codes are int64 on the CPU, not {tensor.dtype} on {tensor.device}")
-        addresses.append(in_order(tensor).data_ptr())
+        addresses.append(check_contiguous(tensor).data_ptr())
     return (_ADDRESS * len(addresses))(*addresses)
 
 

@@ -12,10 +12,10 @@ typedef struct { /* exponentials of all panels, PANEL x n_cells each, and for ea
 } Softmax;
 
 /* The weights of a panel, if there is such a one. */
-static void want_weights(Ahead *ahead, const Hidden *hidden, const Head *head, int64_t panel, int64_t g)
+static void prefetch_weights(Prefetch *prefetch, const Hidden *hidden, const Head *head, int64_t panel, int64_t g)
 {
     if (panel < panels(g))
-        want(ahead, head->weight + panel * PANEL * hidden->k, width_of(panel, g) * hidden->k);
+        prefetch_later(prefetch, head->weight + panel * PANEL * hidden->k, width_of(panel, g) * hidden->k);
 }
 
 /* largest (n) of `rows` rows of n numbers. */
@@ -69,11 +69,11 @@ static Softmax softmax_of(const Hidden *hidden, const Head *head, int64_t g, cha
     float *part = floats(memory, n_panels * n), *largest = floats(memory, n);
     for (int64_t j = 0; j < n_panels; j++) {
         float *const of_panel = softmax.exponential + j * size;
-        Ahead ahead = {0};
-        want_weights(&ahead, hidden, head, j + 1, g);
+        Prefetch prefetch = {0};
+        prefetch_weights(&prefetch, hidden, head, j + 1, g);
         if (j + 1 < n_panels)
-            want(&ahead, of_panel + size, size);
-        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel, ahead);
+            prefetch_later(&prefetch, of_panel + size, size);
+        logits_of(hidden, head, j * PANEL, width_of(j, g), of_panel, prefetch);
         exponentials(n, width_of(j, g), of_panel, softmax.factor + j * n, part + j * n);
     }
     normalise(n, n_panels, part, largest, &softmax);

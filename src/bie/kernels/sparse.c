@@ -121,7 +121,7 @@ int describe(int64_t n, int64_t g, const int32_t *indptr, const int32_t *indices
 /* out (g x h) = transpose of CSC (n x g) @ other (n x h); or, with `adam`, the parameters `weight` (g x h) learn from that, row by
  * row, which is not kept: out has room for a row. Returns 0. */
 int multiply_transposed(int64_t g, int64_t h, const float *other, float *out, float *weight, float *mean, float *square,
-                        const AdamNumbers *adam, const int32_t *start, const int32_t *row, const float *values)
+                        const AdamStep *adam, const int32_t *start, const int32_t *row, const float *values)
 {
     for (int64_t j = 0; j < g; j++) {
         sum_rows(start[j + 1] - start[j], row + start[j], values + start[j], other, h, 0, out + (adam ? 0 : j * h));

@@ -6,9 +6,9 @@
  *     log NB(0) = -theta ln w,  log_odds = log NB(0) - pi     (counted zero : technical zero)
  *     log ZINB(0) = softplus(log_odds) + logsigmoid(pi)
  *
- * A non-zero count x has the log-probability logsigmoid(-pi) + log NB(0) plus what it pays, the ratio of NB(x) to NB(0):
+ * A non-zero count x has the log-probability logsigmoid(-pi) + log NB(0) plus the log ratio of NB(x) to NB(0):
  * x ln(mu / (theta w)) + ln(Gamma(x + theta) / (Gamma(theta) x!)). Cells are taken CHUNK at a time, which vectorises; where
- * their counts are all zeros nothing is paid. Loops are many and short: a processor overlaps their turns. PANEL and CHUNK are
+ * their counts are all zeros that is left out. Loops are many and short: a processor overlaps their turns. PANEL and CHUNK are
  * those of heads.h.
  */
 #pragma once
@@ -47,13 +47,13 @@ typedef struct { /* counts of one gene; value and slope of their gamma functions
     uint8_t *any; /* of each chunk: whether there is a count that is not zero */
 } Counts;
 
-typedef struct { /* of zeros, and what non-zero counts pay */
+typedef struct { /* of zeros; and the log ratios of non-zero counts to them, 0 for zeros */
     float mu[CHUNK], log_nb[CHUNK], one_over_w[CHUNK];
     float by_log_mu[CHUNK], by_theta[CHUNK]; /* derivatives of log_nb */
     float log_odds[CHUNK], a[CHUNK], b[CHUNK]; /* a = e^-|log_odds|, b = e^-|pi| */
     float counted[CHUNK], uncounted[CHUNK], technical[CHUNK]; /* sigmoid of log_odds, -log_odds, pi */
     float factor[CHUNK]; /* (1 + a) / (1 + b), without the numerator where the count is not zero */
-    float paid[CHUNK], paid_by_log_mu[CHUNK], paid_by_theta[CHUNK];
+    float ratio[CHUNK], ratio_by_log_mu[CHUNK], ratio_by_theta[CHUNK];
 } Terms;
 
 INLINE float positive(float x) { return x > 0.0f ? x : 0.0f; }
@@ -96,8 +96,8 @@ INLINE void inflate(const float *restrict pi, const float *restrict count, Terms
     }
 }
 
-/* What non-zero counts pay, and zeros do not. */
-INLINE void pay(const float *restrict count, const float *restrict value, const float *restrict slope, float inverse,
+/* Log ratios of non-zero counts to zeros, with their derivatives. */
+INLINE void nonzero_ratio(const float *restrict count, const float *restrict value, const float *restrict slope, float inverse,
                 Terms *restrict t)
 {
 #pragma omp simd
@@ -105,9 +105,9 @@ INLINE void pay(const float *restrict count, const float *restrict value, const 
         const float mean = t->mu[c] + EPS, odds = inverse * t->one_over_w[c];
         const float ratio = count[c] * log_positive(mean * odds) + value[c];
         const float by_log_mu = count[c] * (t->mu[c] / mean - (1.0f - t->one_over_w[c]));
-        t->paid[c] = count[c] > 0.0f ? ratio : 0.0f;
-        t->paid_by_log_mu[c] = count[c] > 0.0f ? by_log_mu : 0.0f;
-        t->paid_by_theta[c] = count[c] > 0.0f ? slope[c] - count[c] * odds : 0.0f;
+        t->ratio[c] = count[c] > 0.0f ? ratio : 0.0f;
+        t->ratio_by_log_mu[c] = count[c] > 0.0f ? by_log_mu : 0.0f;
+        t->ratio_by_theta[c] = count[c] > 0.0f ? slope[c] - count[c] * odds : 0.0f;
     }
 }
 
@@ -126,7 +126,7 @@ INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const
     if (inflated)
         inflate(logit, count, &t);
     if (!only_zeros)
-        pay(count, x->value + at, x->slope + at, inverse, &t);
+        nonzero_ratio(count, x->value + at, x->slope + at, inverse, &t);
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
         if (inflated) {
@@ -136,15 +136,15 @@ INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const
             sum[c] += t.log_nb[c];
         }
         if (!only_zeros)
-            sum[c] += t.paid[c];
+            sum[c] += t.ratio[c];
     }
     if (!gradient)
         return;
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
         const float counted = inflated ? t.counted[c] : 1.0f;
-        const float slope = counted * t.by_theta[c] + (only_zeros ? 0.0f : t.paid_by_theta[c]);
-        const float by_mu = counted * t.by_log_mu[c] + (only_zeros ? 0.0f : t.paid_by_log_mu[c]);
+        const float slope = counted * t.by_theta[c] + (only_zeros ? 0.0f : t.ratio_by_theta[c]);
+        const float by_mu = counted * t.by_log_mu[c] + (only_zeros ? 0.0f : t.ratio_by_log_mu[c]);
         by[c] = weight[c] * by_mu;
         total[c] += by[c];
         by_theta[c] += weight[c] * slope;
@@ -176,7 +176,7 @@ static double log_factorial(const Genes *genes, float x)
 }
 
 /* Gamma functions of n large counts of a gene; in double, since large numbers cancel. Returns the derivative by theta. */
-static double pay_large(const Genes *genes, int64_t gene, int n, const int32_t *cell, const float *count, const Sums *cells)
+static double large_count_ratios(const Genes *genes, int64_t gene, int n, const int32_t *cell, const float *count, const Sums *cells)
 {
     double value[BLOCK], slope[BLOCK], by_theta = 0.0;
 #pragma omp simd
@@ -189,9 +189,9 @@ static double pay_large(const Genes *genes, int64_t gene, int n, const int32_t *
     return by_theta;
 }
 
-/* Write the counts of a gene, the one at `column` of `gammas`, where there are zeros only; the large ones are paid for at once.
+/* Write the counts of a gene, the one at `column` of `gammas`, where there are zeros only; the ratios of the large ones are added at once.
  * Returns the derivative by theta of these. */
-INLINE double spread(const Genes *genes, int64_t gene, int64_t column, const Columns *columns, const Gammas *gammas,
+INLINE double scatter_counts(const Genes *genes, int64_t gene, int64_t column, const Columns *columns, const Gammas *gammas,
                      const Counts *x, const Sums *cells)
 {
     int32_t cell[BLOCK];
@@ -206,11 +206,11 @@ INLINE double spread(const Genes *genes, int64_t gene, int64_t column, const Col
         if (count > SMALL) {
             cell[n_large] = i, large[n_large++] = count;
             if (n_large == BLOCK)
-                by_theta += pay_large(genes, gene, n_large, cell, large, cells), n_large = 0;
+                by_theta += large_count_ratios(genes, gene, n_large, cell, large, cells), n_large = 0;
         } else {
             x->value[i] = gammas->value[(int)count - 1][column];
             x->slope[i] = gammas->slope[(int)count - 1][column];
         }
     }
-    return n_large ? by_theta + pay_large(genes, gene, n_large, cell, large, cells) : by_theta;
+    return n_large ? by_theta + large_count_ratios(genes, gene, n_large, cell, large, cells) : by_theta;
 }

@@ -15,7 +15,7 @@ from bie import kernels
 from bie.kernels.adam import CompiledAdam, Part
 from bie.kernels.counts import SparseCounts
 from bie.kernels.layers import Affine
-from bie.kernels.native import Bound, fits
+from bie.kernels.native import Bound, is_float32_cpu
 from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
 from bie.models.passes import Passes
@@ -30,7 +30,7 @@ def has_kernels(model: Scvi) -> bool:
     """
     decoder = model.decoder
     known = decoder.likelihood in ("zinb", "nb") and decoder.dispersion == "gene"
-    return known and kernels.is_active() and all(map(fits, model.parameters()))
+    return known and kernels.is_active() and all(map(is_float32_cpu, model.parameters()))
 
 
 class CompiledScvi:
@@ -72,7 +72,7 @@ class CompiledScvi:
         passes = self._of(x_ng)
         self._latest = passes, x_ng
         if self.adam:
-            self.adam.count()
+            self.adam.begin_step()
         passes.forward(x_ng, batch_n, noise, training=True, gradient=True)
         terms = passes.terms()
         for latent_nd, by_nd in zip((terms.z_nd, terms.mean_nd), passes.by_latent, strict=True):
@@ -100,7 +100,7 @@ class CompiledScvi:
     def _others_learn(self) -> Bound:
         """What takes the parameters through a step that do not learn in the passes."""
         assert self.adam is not None
-        learned = at_once(self.model)
+        learned = fused_adam_rows(self.model)
         parts, gradients = list[Part](), list[Tensor]()
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             begin = learned.get(parameter, 0)
@@ -134,7 +134,7 @@ class CompiledScvi:
         return self._passes[n]
 
 
-def at_once(model: Scvi) -> dict[Tensor, int]:
+def fused_adam_rows(model: Scvi) -> dict[Tensor, int]:
     """Large parameters, which learn where their gradient is made; of each so many rows, from the first on."""
     modelled = [model.library.encoder] if isinstance(model.library, ModelledLibrary) else []
     rows: dict[Tensor, int] = {}

@@ -17,7 +17,7 @@ from bie.models.scvi import Scvi, Terms
 
 
 class Passes:
-    """Both passes of a model for n cells; with an optimiser the parameters `at_once` learn on the way.
+    """Both passes of a model for n cells; with an optimiser `fused_adam_rows` of it are updated on the way.
 
     Attributes
     ----------

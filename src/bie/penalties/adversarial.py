@@ -13,8 +13,8 @@ from torch.nn.functional import elu, one_hot
 from bie.config import Adversarial
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner
-from bie.kernels.known import summand
-from bie.kernels.native import fits
+from bie.kernels.gradients import add_gradient
+from bie.kernels.native import is_float32_cpu
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -118,10 +118,10 @@ class AdversarialPenalty(Penalty):
         truth, by_z_nd = kernel(z_nd, batch_n)
         if self.objective != "reversal":
             return self.encoder_loss(z_nd, batch_n, score_noise)
-        return summand(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
+        return add_gradient(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
     def _make_kernel(self, optimiser: object, z_nd: Tensor) -> ClassifierKernel | None:
-        network, takes = self.classifier.network, z_nd.ndim == 2 and fits(z_nd)
+        network, takes = self.classifier.network, z_nd.ndim == 2 and is_float32_cpu(z_nd)
         if not (self.classifier.keep == 1 and isinstance(optimiser, CompiledAdam) and takes):
             return None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)

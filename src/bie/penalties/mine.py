@@ -11,8 +11,8 @@ from torch.func import functional_call
 from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import CriticKernels, Learner, MineKernel
-from bie.kernels.known import summand
-from bie.kernels.native import fits
+from bie.kernels.gradients import add_gradient
+from bie.kernels.native import is_float32_cpu
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import MlpCritic
@@ -101,7 +101,7 @@ class MinePenalty(Penalty):
         permutations = [*(noise.permutation(n) for _ in range(self.critic_steps)), score_noise.permutation(n)]
         bound, by_latent_nd = kernel(latent_nd, batch_n, permutations)
         factor = 0.0 if bound <= 0 else self.strength()
-        return summand(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
+        return add_gradient(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
@@ -120,7 +120,7 @@ class MinePenalty(Penalty):
         return scores
 
     def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
-        takes = self.bound is dv_bound and latent_nd.ndim == 2 and fits(latent_nd)
+        takes = self.bound is dv_bound and latent_nd.ndim == 2 and is_float32_cpu(latent_nd)
         if not (takes and isinstance(self.critic, MlpCritic) and isinstance(optimiser, CompiledAdam)):
             return None
         (n, d), network = latent_nd.shape, self.critic.network

@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 
 from bie.config import Mmd
 from bie.kernels import mmd as kernel
-from bie.kernels.known import summand
+from bie.kernels.gradients import add_gradient
 from bie.models.noise import Noise
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
@@ -67,7 +67,7 @@ class MmdPenalty(Penalty):
         if kernel.takes(z_nd) and not self.fast:
             how = self.n_batches, self.pairs, WIDTHS.get(self.bandwidth, ())
             mmd, by_z_nd = kernel.v_statistic(z_nd, batch_n, *how)
-            return summand(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
+            return add_gradient(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
         if self.fast:
             mmd = linear_statistics(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
         else:

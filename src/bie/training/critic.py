@@ -74,7 +74,9 @@ class PenaltyTrainer:
             if _finite(seen_nd.square().sum()):  # or else it is the model
                 self._go_back()
                 for latent_nd in (z_nd, mean_nd):
-                    if latent_nd.is_leaf and latent_nd.grad is not None:  # see `bie.kernels.known.summand`
+                    if (
+                        latent_nd.is_leaf and latent_nd.grad is not None
+                    ):  # see `bie.kernels.gradients.add_gradient`
                         latent_nd.grad.zero_()
                 loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, score_noise.rewound())
         return loss, terms

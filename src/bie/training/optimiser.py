@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bie import kernels
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.native import fits
+from bie.kernels.native import is_float32_cpu
 from bie.penalties.base import Steps
 
 
@@ -33,7 +33,7 @@ def adam(parameters: Iterable[Tensor], lr: float, eps: float = 1e-8, weight_deca
         Step size, what is added to the denominator, and the factor of the parameters in their gradient.
     """
     tensors = list(parameters)
-    if kernels.is_active() and all(fits(t) and _in_memory(t).is_contiguous() for t in tensors):
+    if kernels.is_active() and all(is_float32_cpu(t) and _in_memory(t).is_contiguous() for t in tensors):
         return CompiledAdam(tensors, lr, eps, weight_decay)
     return torch.optim.Adam(tensors, lr=lr, eps=eps, weight_decay=weight_decay, fused=True)
 
