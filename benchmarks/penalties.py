@@ -1,11 +1,11 @@
-"""Each model against plain scVI on the same splits: what a penalty takes out, and at what cost.
+"""Each model against plain scVI on the same splits: what a penalty takes out, and what else changes.
 
     python -m bie.run -m study=penalties dataset=zinb dataset.preset=strong
     python -m bie.run -m study=penalties dataset=h5ad dataset.name=pbmc3k4k dataset.path=...
     python -m benchmarks.penalties outputs/v1/penalties [--write docs/penalties.md]
 
 Test cells; mean±sd over seeds, then the mean paired difference from scVI with its 95 % interval, corrected
-for the overlap of the splits (bie.analysis.paired). Time is that of the whole run, the median ratio of pairs.
+for the overlap of the splits (bie.analysis.paired). What it costs: benchmarks.whole.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from math import nan
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.page import put
@@ -70,11 +70,11 @@ def tables(runs: Runs) -> Iterator[str]:
         arms = {arm: found for arm, found in runs.items() if arm[0] == dataset}
         baseline = next(found for arm, found in arms.items() if arm[1] == BASELINE)
         yield f"\n**{dataset}**, {len(baseline)} seeds\n"
-        yield f"| model | scale | {' | '.join(METRICS.values())} | time |"
-        yield "|---" * (3 + len(METRICS)) + "|"
+        yield f"| model | scale | {' | '.join(METRICS.values())} |"
+        yield "|---" * (2 + len(METRICS)) + "|"
         for (_, model, _), found in sorted(arms.items(), key=lambda item: item[0][1] != BASELINE):
             cells = [cell(found, {} if model == BASELINE else baseline, name) for name in METRICS]
-            yield f"| {model} | {scale(found)} | {' | '.join(cells)} | {time(found, baseline):.2f} |"
+            yield f"| {model} | {scale(found)} | {' | '.join(cells)} |"
 
 
 def cell(found: Seeds, baseline: Seeds, name: str) -> str:
@@ -94,12 +94,6 @@ def cell(found: Seeds, baseline: Seeds, name: str) -> str:
 def numbers(records: Seeds, name: str) -> dict[int, float]:
     found = {seed: record["metrics"]["test"].get(name) for seed, record in records.items()}
     return {seed: value for seed, value in found.items() if value is not None}
-
-
-def time(found: Seeds, baseline: Seeds) -> float:
-    """Of whole runs, metrics included."""
-    pairs = [(found[seed]["timing"], baseline[seed]["timing"]) for seed in found.keys() & baseline.keys()]
-    return median(own["total_s"] / plain["total_s"] for own, plain in pairs)
 
 
 if __name__ == "__main__":
