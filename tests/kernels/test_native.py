@@ -47,11 +47,40 @@ def test_another_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         fresh()
 
 
-def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", "no-such-compiler")
+@pytest.mark.parametrize("said", ["no-such-compiler", "no-such-compiler -pipe", "cc 'half a word"])
+def test_a_compiler_that_is_not_there_is_named(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", said)
     library, line = fresh()
     assert library is None
-    assert "no C compiler; install gcc or clang" in line
+    assert f"CC={said} in the environment names no program; install gcc or clang" in line
+
+
+def test_no_compiler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert fresh().status.startswith("torch, since there is no C compiler; install gcc or clang")
+
+
+@compiler
+def test_a_compiler_without_name_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for nothing in ("", " "):
+        monkeypatch.setenv("CC", nothing)
+        assert fresh().library is not None
+
+
+@compiler
+def test_options_of_the_compiler_are_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They make another library, and its status says so."""
+    told = script(tmp_path / "told", f'echo "$@" >> {tmp_path}/words; exec cc "$@"')
+    monkeypatch.setenv("CC", f"{told} -pipe '-DWORD=two words'")
+    library, line = fresh()
+    assert library is not None
+    assert line.endswith(" -pipe -DWORD=two words")
+    asked, compiled = (tmp_path / "words").read_text().splitlines()
+    assert asked == "-pipe -DWORD=two words --version"
+    assert compiled.startswith("-pipe -DWORD=two words -std=c11")
+    assert [file.stem for file in (tmp_path / "cache").iterdir()] == [
+        native._key(line.removeprefix("compiled by "))
+    ]
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

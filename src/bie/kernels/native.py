@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -171,19 +172,35 @@ def kernels() -> Kernels:
         raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
     if wish:
         return Kernels(None, "torch, as BIE_KERNELS=torch asks for")
-    compiler = shutil.which(os.environ.get("CC", "cc"))
+    said = os.environ.get("CC", "").strip()
+    program, *options = _words(said or "cc")
+    compiler = shutil.which(program)
     if compiler is None:
-        return Kernels(None, "torch, since there is no C compiler; install gcc or clang, or name one in CC")
+        missing = f"CC={said} in the environment names no program" if said else "there is no C compiler"
+        return Kernels(None, f"torch, since {missing}; install gcc or clang, or name one in CC")
     try:
-        version = _output([compiler, "--version"]).splitlines()[0]
-        return Kernels(_load(compiler, version), f"compiled by {version}")
+        return _made_by([compiler, *options])
     except (OSError, subprocess.SubprocessError) as error:
         return Kernels(
             None, f"torch, since {Path(compiler).name} failed to compile the kernels: {_reason(error)}"
         )
 
 
-def _load(compiler: str, version: str) -> ctypes.CDLL:
+def _words(said: str) -> list[str]:
+    """A command as a shell would read it."""
+    try:
+        return shlex.split(said)
+    except ValueError:  # a quotation without end: the name of nothing
+        return [said]
+
+
+def _made_by(compiler: list[str]) -> Kernels:
+    """By a command with its options, which are part of what makes the library."""
+    version = " ".join([_output([*compiler, "--version"]).splitlines()[0], *compiler[1:]])
+    return Kernels(_load(compiler, version), f"compiled by {version}")
+
+
+def _load(compiler: list[str], version: str) -> ctypes.CDLL:
     """Library of the user's cache folder; of a passing one where that cannot be written."""
     name = f"{_key(version)}.so"
     try:
@@ -193,14 +210,14 @@ def _load(compiler: str, version: str) -> ctypes.CDLL:
             return _declared(_compiled(compiler, Path(folder) / name))
 
 
-def _compiled(compiler: str, file: Path) -> Path:
+def _compiled(compiler: list[str], file: Path) -> Path:
     """Compile into `file`, unless it is there."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as drafts:
             draft = Path(drafts) / file.name
             sources = [str(path) for path in _sources() if path.suffix == ".c"]
-            _output([compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
+            _output([*compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
             draft.replace(file)
     return file
 
