@@ -3,14 +3,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from bie.errors import BadInput
-from bie.kernels import is_active, native, status
+from bie.kernels import fused, is_active, native, status
+from bie.training import graph
 
 fresh = native.kernels.__wrapped__  # without the cache of the process
 compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -41,10 +45,25 @@ def test_the_plain_path_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fresh() == (None, "torch, as BIE_KERNELS=torch asks for")
 
 
-def test_another_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [fresh, partial(fused.is_active, "cuda"), partial(graph.status, "cuda")])
+def test_another_wish_is_refused(asked: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all that it turns on and off."""
     monkeypatch.setenv("BIE_KERNELS", "fast")
     with pytest.raises(BadInput, match=r"BIE_KERNELS=fast .* the only value is torch"):
-        fresh()
+        asked()
+
+
+def test_triton_is_looked_for_once_and_never_for_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none a look-up takes longer than a small operation, and every forward asks."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    looked = Mock(return_value=None)
+    monkeypatch.setattr(fused, "find_spec", looked)
+    monkeypatch.setattr(fused, "_has_triton", cache(fused._has_triton.__wrapped__))
+    x_ng = torch.ones(2, 3)
+    assert not any(fused.takes(x_ng, x_ng[:1]) for _ in range(3))
+    assert looked.call_count == 0
+    assert not any(fused.is_active("cuda") for _ in range(3))
+    assert looked.call_count == 1
 
 
 @pytest.mark.parametrize("said", ["no-such-compiler", "no-such-compiler -pipe", "cc 'half a word"])

@@ -78,6 +78,20 @@ def is_active() -> bool:
     return kernels().library is not None
 
 
+def are_wanted() -> bool:
+    """Whether kernels are wanted, these or others: ``BIE_KERNELS=torch`` in the environment asks for none.
+
+    Raises
+    ------
+    BadInput
+        ``BIE_KERNELS`` has another value.
+    """
+    wish = os.environ.get("BIE_KERNELS", "")
+    if wish not in ("", "torch"):
+        raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
+    return not wish
+
+
 def status() -> str:
     """Which path is taken and why, in one line; the plain one is about three times as slow."""
     return kernels().status
@@ -158,19 +172,8 @@ def _address(tensor: Any) -> int:
 
 @functools.cache
 def kernels() -> Kernels:
-    """Compile the kernels, or find them compiled, and load them; once per process.
-
-    ``BIE_KERNELS=torch`` in the environment asks for the plain path.
-
-    Raises
-    ------
-    BadInput
-        ``BIE_KERNELS`` has another value.
-    """
-    wish = os.environ.get("BIE_KERNELS", "")
-    if wish not in ("", "torch"):
-        raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
-    if wish:
+    """Compile the kernels, or find them compiled, and load them; once per process."""
+    if not are_wanted():
         return Kernels(None, "torch, as BIE_KERNELS=torch asks for")
     said = os.environ.get("CC", "").strip()
     program, *options = _words(said or "cc")
