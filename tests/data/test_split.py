@@ -13,7 +13,7 @@ def test_test_cells_are_the_first_of_the_permutation() -> None:
     assert train.tolist() == permutation[4:]
 
 
-@pytest.mark.parametrize(("n_cells", "n_train"), [(11990, 7194), (5, 3), (7, 4), (3, 1)])
+@pytest.mark.parametrize(("n_cells", "n_train"), [(11990, 7194), (5, 3), (7, 4), (4, 2)])
 def test_number_of_training_cells_is_rounded_down(n_cells: int, n_train: int) -> None:
     train, test = monte_carlo_split(n_cells, 0.6, 2816127883)
     assert (train.size, test.size) == (n_train, n_cells - n_train)
@@ -31,7 +31,10 @@ def test_the_global_generator_is_left_alone() -> None:
     assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.001])
-def test_an_empty_side_is_refused(fraction: float) -> None:
-    with pytest.raises(BadInput, match=r"split\.train_fraction=0\.0.* leaves 0 of 20 cells to train"):
+@pytest.mark.parametrize(("fraction", "n_train"), [(0.001, 0), (0.01, 0), (0.05, 1)])
+def test_too_few_to_train_are_refused(fraction: float, n_train: int) -> None:
+    """One cell is no minibatch: a model would be recorded that nobody has trained."""
+    with pytest.raises(
+        BadInput, match=rf"fraction={fraction} leaves {n_train} of 20 .* At least 2 must train"
+    ):
         monte_carlo_split(20, fraction, 0)

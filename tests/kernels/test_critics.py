@@ -154,9 +154,12 @@ def test_the_judgement_and_its_gradient(name: str, batches: list[int], spread: f
 def test_an_estimate_below_0_rests() -> None:
     """No loss, no gradient; the history has the estimate itself."""
     critic = Critic("mine", BATCHES["two"], exact=False, lr=0.0)
-    z_nd = latent(0)
-    while (found := critic.follow(z_nd)).terms["mine"] > 0:
-        z_nd = z_nd[torch.randperm(N, generator=torch.Generator().manual_seed(3))]
+    for seed in range(20):  # of a critic that has learned nothing most estimates are
+        found = critic.follow(latent(seed))
+        if found.terms["mine"] < 0:
+            break
+    else:
+        pytest.fail("no estimate below 0")
     assert found.loss == 0
     assert not found.by_z_nd.any()
 

@@ -3,14 +3,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from bie.errors import BadInput
-from bie.kernels import is_active, native, status
+from bie.kernels import fused, is_active, native, status
+from bie.training import graph
 
 fresh = native.kernels.__wrapped__  # without the cache of the process
 compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -42,17 +46,61 @@ def test_the_plain_path_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fresh() == (None, "torch, as BIE_KERNELS=torch asks for")
 
 
-def test_another_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [fresh, partial(fused.is_active, "cuda"), partial(graph.status, "cuda")])
+def test_another_wish_is_refused(asked: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all that it turns on and off."""
     monkeypatch.setenv("BIE_KERNELS", "fast")
     with pytest.raises(BadInput, match=r"BIE_KERNELS=fast .* the only value is torch"):
-        fresh()
+        asked()
 
 
-def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", "no-such-compiler")
+def test_triton_is_looked_for_once_and_never_for_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none a look-up takes longer than a small operation, and every forward asks."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    looked = Mock(return_value=None)
+    monkeypatch.setattr(fused, "find_spec", looked)
+    monkeypatch.setattr(fused, "_has_triton", cache(fused._has_triton.__wrapped__))
+    x_ng = torch.ones(2, 3)
+    assert not any(fused.takes(x_ng, x_ng[:1]) for _ in range(3))
+    assert looked.call_count == 0
+    assert not any(fused.is_active("cuda") for _ in range(3))
+    assert looked.call_count == 1
+
+
+@pytest.mark.parametrize("said", ["no-such-compiler", "no-such-compiler -pipe", "cc 'half a word"])
+def test_a_compiler_that_is_not_there_is_named(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", said)
     library, line = fresh()
     assert library is None
-    assert "no C compiler; install gcc or clang" in line
+    assert f"CC={said} in the environment names no program; install gcc or clang" in line
+
+
+def test_no_compiler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert fresh().status.startswith("torch, since there is no C compiler; install gcc or clang")
+
+
+@compiler
+def test_a_compiler_without_name_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for nothing in ("", " "):
+        monkeypatch.setenv("CC", nothing)
+        assert fresh().library is not None
+
+
+@compiler
+def test_options_of_the_compiler_are_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They make another library, and its status says so."""
+    told = script(tmp_path / "told", f'echo "$@" >> {tmp_path}/words; exec cc "$@"')
+    monkeypatch.setenv("CC", f"{told} -pipe '-DWORD=two words'")
+    library, line = fresh()
+    assert library is not None
+    assert line.endswith(" -pipe -DWORD=two words")
+    asked, compiled = (tmp_path / "words").read_text().splitlines()
+    assert asked == "-pipe -DWORD=two words --version"
+    assert compiled.startswith("-pipe -DWORD=two words -std=c11")
+    assert [file.stem for file in (tmp_path / "cache").iterdir()] == [
+        native._key(line.removeprefix("compiled by "))
+    ]
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bie import devices
+from bie.config import PenaltySection, RunConfig
 from bie.store.identity import config_id, scientific
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
@@ -88,6 +90,41 @@ def test_other_cells_are_apart(tasks: Make):
 def test_controls_and_what_cannot_be_stacked(tasks: Make):
     kinds = ("model=scvi,scvi_mmd,pca", "mmd.estimator=fast")
     assert [packable(task.config) for task in tasks(*kinds)] == [True, False, False]
+
+
+class Silent(PenaltySection):
+    """Somebody's penalty, which declares nothing of packs."""
+
+    lr: float
+
+
+class Declared(Silent):
+    """One that does."""
+
+    free = ("scale",)
+
+    @property
+    def packs(self) -> bool:
+        return True
+
+
+class Extended(RunConfig):
+    own: Declared | Silent | None = None
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [(Silent, [[0], [1], [2], [3]]), (Declared, [[0, 1, 2], [3]])],
+)
+def test_a_penalty_is_packed_only_if_its_section_says_so(
+    section: type[Silent], expected: list[list[int]], tasks: Make
+):
+    owns = [section(scale=scale, lr=lr) for scale, lr in ((1, 0.1), (1, 0.1), (10, 0.1), (1, 0.2))]
+    found = [
+        replace(task, config=Extended(**dict(task.config), own=own), config_id=task.folder.name + str(own))
+        for task, own in zip(tasks("seed=range(4)"), owns, strict=True)
+    ]
+    assert [[found.index(each) for each in pack] for pack in Packing(100).packs(found)] == expected
 
 
 def test_packs_come_in_the_order_of_their_first_runs(tasks: Make):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bie import kernels
-from bie.config import Adversarial, Mine, Mmd, Model, Train
+from bie.config import Adversarial, Kl, Mine, Mmd, Model, Train
 from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.counts import SparseCounts
@@ -50,6 +50,12 @@ TRAIN = Train.model_validate(
     {"epochs": 2, "lr": 1e-3, "adam_eps": 0.01, "weight_decay": 0.0, "batch_size": 32, "kl": KL}
 )
 
+KLS: dict[str, tuple[dict[str, Any], int]] = {
+    "beta": ({}, 0),
+    "warmup": ({"mode": "warmup", "warmup_epochs": 4}, 1),
+    "capacity": ({"mode": "capacity", "capacity": 0.75, "gamma": 3.0}, 0),
+}
+"""Settings of the KL, and an epoch. Slopes: 1; a quarter; -3 or 3, as the KL crosses the capacity."""
 
 CHOICES: list[dict[str, Any]] = [
     *({"likelihood": name, "library": lib} for name in ("zinb", "nb") for lib in ("modelled", "observed")),
@@ -224,19 +230,23 @@ def test_embeddings_are_those_of_dense_tensors() -> None:
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)
-def test_trajectories_are_equal_over_twenty_steps(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("kl", "epoch"), KLS.values(), ids=KLS)
+def test_trajectories_are_equal_over_twenty_steps(
+    changed: dict[str, Any], kl: dict[str, Any], epoch: int
+) -> None:
     start, ends, histories = build(**changed), [], []
+    settings = TRAIN.model_copy(update={"kl": Kl.model_validate(KL | kl)})
     for compiled in (True, False):
         model, streams = copy.deepcopy(start), Streams(0)
         with pytest.MonkeyPatch.context() as patch:
             if not compiled:
                 patch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
-            trainer = Trainer(model, None, TRAIN, streams)
+            trainer = Trainer(model, None, settings, streams)
         order = streams.numpy("minibatch")
         rows = [part for _ in range(2) for part in minibatches(np.arange(N), 32, order)]
         assert len(rows) == 20
         batches = (trainer.forward.take(CELLS, part) for part in rows)
-        histories.append([trainer.step(batch, epoch=0)["loss"] for batch in batches])
+        histories.append([trainer.step(batch, epoch)["loss"] for batch in batches])
         ends.append(vector(model))
     first = vector(start)
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)

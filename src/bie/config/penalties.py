@@ -1,6 +1,6 @@
 """Sections of the penalties."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,13 +8,27 @@ from bie.schema import Count, Float, Int, NonNegative, Positive, Section
 
 
 class PenaltySection(Section):
-    """Base of the penalties' sections, which `RunConfig` has one field for each, named as the module."""
+    """Base of the penalties' sections, which `RunConfig` has one field for each, named as the module.
+
+    With a penalty whose section declares nothing more a run trains alone; what it takes to train in a pack
+    is in docs/extending.md.
+    """
+
+    free: ClassVar[tuple[str, ...]] = ()
+    """Keys in which runs of a pack may differ."""
 
     scale: NonNegative
+
+    @property
+    def packs(self) -> bool:
+        """Whether runs with it can train together."""
+        return False
 
 
 class Mine(PenaltySection):
     """The MINE penalty; see `bie.penalties.mine`."""
+
+    free = ("scale", "lr", "ema")
 
     critic: Literal["mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
     n_hidden: Count
@@ -27,6 +41,11 @@ class Mine(PenaltySection):
     steps: Count
     ema: Annotated[Float, Field(gt=0, le=1)]
     warm_start: Annotated[Int, Field(ge=0)]
+
+    @property
+    def packs(self) -> bool:
+        """Not with the critic of the 2019 study, which is drawn anew for every minibatch."""
+        return self.critic_training != "none"
 
     def inactive(self) -> dict[str, str]:
         """Some critics have sizes of their own; one that does not train needs no way to do so."""
@@ -41,13 +60,22 @@ class Mine(PenaltySection):
 class Mmd(PenaltySection):
     """The MMD penalty; see `bie.penalties.mmd`."""
 
+    free = ("scale",)
+
     estimator: Literal["normal", "fast"]
     bandwidth: Literal["unit", "median", "multi"]
     pairs: Literal["consecutive", "all"]
 
+    @property
+    def packs(self) -> bool:
+        """Not in linear time, where the cells of each batch are counted before shapes are known."""
+        return self.estimator != "fast"
+
 
 class Adversarial(PenaltySection):
     """The adversarial penalty; see `bie.penalties.adversarial`."""
+
+    free = ("scale", "lr")
 
     objective: Literal["reversal", "uniform", "wrong_class"]
     ramp: Literal["ganin", "constant"]
@@ -56,3 +84,8 @@ class Adversarial(PenaltySection):
     dropout: Annotated[Float, Field(ge=0, lt=1)]
     lr: Positive
     steps: Count
+
+    @property
+    def packs(self) -> bool:
+        """Always."""
+        return True

@@ -42,14 +42,14 @@ class RunConfig(Section):
     save: Annotated[Save, LOCAL]
 
     @property
-    def penalty(self) -> tuple[str, Section] | None:
+    def penalty(self) -> tuple[str, PenaltySection] | None:
         """Name and settings of the model's penalty, None for plain scVI.
 
         The name is that of the section and of the module in `bie.penalties`.
         """
         return next(self._penalties(), None)
 
-    def _penalties(self) -> Iterator[tuple[str, Section]]:
+    def _penalties(self) -> Iterator[tuple[str, PenaltySection]]:
         return ((name, section) for name, section in self if isinstance(section, PenaltySection))
 
     def inactive(self) -> dict[str, str]:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from bie.errors import BadInput
 
+LEAST_TRAIN = 2
+"""Cells: batch norm needs two, and one alone is no minibatch (`bie.training.batches.minibatches`)."""
+
 
 def monte_carlo_split(
     n_cells: int, train_fraction: float, seed: int
@@ -34,13 +37,14 @@ def monte_carlo_split(
     Raises
     ------
     BadInput
-        If one side would be empty.
+        If fewer than two cells would train, which make no minibatch, or none test.
     """
-    n_test = n_cells - math.floor(train_fraction * n_cells)
-    if not 0 < n_test < n_cells:
+    n_train = math.floor(train_fraction * n_cells)
+    n_test = n_cells - n_train
+    if n_train < LEAST_TRAIN or n_test < 1:
         raise BadInput(
-            f"split.train_fraction={train_fraction:g} leaves {n_cells - n_test} of {n_cells} cells to train "
-            f"and {n_test} to test. Both must be at least 1: choose a fraction nearer to 0.6"
+            f"split.train_fraction={train_fraction:g} leaves {n_train} of {n_cells} cells to train and "
+            f"{n_test} to test. At least {LEAST_TRAIN} must train and 1 test: choose a fraction nearer to 0.6"
         )
     permutation = np.random.RandomState(seed).permutation(n_cells).astype(np.int64)
     return permutation[n_test:], permutation[:n_test]

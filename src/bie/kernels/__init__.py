@@ -19,6 +19,6 @@ and memory for the next call.
 Packs on a GPU have `fused`, the likelihood with the softmax before it, in Triton; defined by the same.
 """
 
-from bie.kernels.native import is_active, status
+from bie.kernels.native import are_wanted, is_active, status
 
-__all__ = ["is_active", "status"]
+__all__ = ["are_wanted", "is_active", "status"]

@@ -6,6 +6,7 @@ backward, and writes their gradients once. Builds of torch for CUDA bring Triton
 Triton's interpreter (``TRITON_INTERPRET=1`` in the environment).
 """
 
+import functools
 import os
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from bie.kernels.native import are_wanted
+
 FORWARD = {"CELLS": 4, "GENES": 256}
 """Cells that one program takes, and their genes at a time."""
 
@@ -25,9 +28,13 @@ BACKWARD = {"CELLS": 16, "GENES": 64}
 
 def is_active(device: str) -> bool:
     """Whether the kernel is there and wanted on such a device."""
-    if os.environ.get("BIE_KERNELS") == "torch" or find_spec("triton") is None:
-        return False
-    return device == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+    runs_there = device == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+    return runs_there and are_wanted() and _has_triton()
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 def status(device: str) -> str:
@@ -37,9 +44,10 @@ def status(device: str) -> str:
 
 def takes(x_ng: Tensor, log_theta_1g: Tensor) -> bool:
     """Whether the kernel takes such counts and dispersions: one a gene, in single precision."""
+    if not is_active(x_ng.device.type):
+        return False
     fits = x_ng.dtype == log_theta_1g.dtype == torch.float32
-    shape = (*x_ng.shape[:-2], 1, x_ng.shape[-1])
-    return fits and log_theta_1g.shape == shape and is_active(x_ng.device.type)
+    return fits and log_theta_1g.shape == (*x_ng.shape[:-2], 1, x_ng.shape[-1])
 
 
 def log_likelihood(

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -54,6 +55,20 @@ class Kernels(NamedTuple):
 def is_active() -> bool:
     """Whether the compiled kernels are there and wanted."""
     return kernels().library is not None
+
+
+def are_wanted() -> bool:
+    """Whether kernels are wanted, these or others: ``BIE_KERNELS=torch`` in the environment asks for none.
+
+    Raises
+    ------
+    BadInput
+        ``BIE_KERNELS`` has another value.
+    """
+    wish = os.environ.get("BIE_KERNELS", "")
+    if wish not in ("", "torch"):
+        raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
+    return not wish
 
 
 def status() -> str:
@@ -136,33 +151,38 @@ def _address(tensor: Any) -> int:
 
 @functools.cache
 def kernels() -> Kernels:
-    """Compile the kernels, or find them compiled, and load them; once per process.
-
-    ``BIE_KERNELS=torch`` in the environment asks for the plain path.
-
-    Raises
-    ------
-    BadInput
-        ``BIE_KERNELS`` has another value.
-    """
-    wish = os.environ.get("BIE_KERNELS", "")
-    if wish not in ("", "torch"):
-        raise BadInput(f"BIE_KERNELS={wish} in the environment: the only value is torch; or leave it unset")
-    if wish:
+    """Compile the kernels, or find them compiled, and load them; once per process."""
+    if not are_wanted():
         return Kernels(None, "torch, as BIE_KERNELS=torch asks for")
-    compiler = shutil.which(os.environ.get("CC", "cc"))
+    said = os.environ.get("CC", "").strip()
+    program, *options = _words(said or "cc")
+    compiler = shutil.which(program)
     if compiler is None:
-        return Kernels(None, "torch, since there is no C compiler; install gcc or clang, or name one in CC")
+        missing = f"CC={said} in the environment names no program" if said else "there is no C compiler"
+        return Kernels(None, f"torch, since {missing}; install gcc or clang, or name one in CC")
     try:
-        version = _output([compiler, "--version"]).splitlines()[0]
-        return Kernels(_load(compiler, version), f"compiled by {version}")
+        return _made_by([compiler, *options])
     except (OSError, subprocess.SubprocessError) as error:
         return Kernels(
             None, f"torch, since {Path(compiler).name} failed to compile the kernels: {_reason(error)}"
         )
 
 
-def _load(compiler: str, version: str) -> ctypes.CDLL:
+def _words(said: str) -> list[str]:
+    """A command as a shell would read it."""
+    try:
+        return shlex.split(said)
+    except ValueError:  # a quotation without end: the name of nothing
+        return [said]
+
+
+def _made_by(compiler: list[str]) -> Kernels:
+    """By a command with its options, which are part of what makes the library."""
+    version = " ".join([_output([*compiler, "--version"]).splitlines()[0], *compiler[1:]])
+    return Kernels(_load(compiler, version), f"compiled by {version}")
+
+
+def _load(compiler: list[str], version: str) -> ctypes.CDLL:
     """Library of the user's cache folder; of a passing one where that cannot be written."""
     name = f"{_key(version)}.so"
     try:
@@ -172,14 +192,14 @@ def _load(compiler: str, version: str) -> ctypes.CDLL:
             return _declared(_compiled(compiler, Path(folder) / name))
 
 
-def _compiled(compiler: str, file: Path) -> Path:
+def _compiled(compiler: list[str], file: Path) -> Path:
     """Compile into `file`, unless it is there."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as drafts:
             draft = Path(drafts) / file.name
             sources = [str(path) for path in _sources() if path.suffix == ".c"]
-            _output([compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
+            _output([*compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
             draft.replace(file)
     return file
 

@@ -1,8 +1,8 @@
 """Which runs train together.
 
 A pack is made of runs on the same cells whose tensors have the same shapes at every step: their
-configurations are equal but for the seed and the keys in `FREE`. What cannot be stacked runs alone, by
-`packable`.
+configurations are equal but for the seed, the keys in `FREE` and those that the section of their penalty
+declares. What cannot be stacked runs alone, by `packable`.
 """
 
 from collections import Counter
@@ -20,29 +20,25 @@ Pack = tuple[Task, ...]
 FREE = {
     "": ("seed", "dataset", "metrics", "save"),
     "train": ("lr", "adam_eps", "weight_decay", "kl"),
-    "mine": ("scale", "lr", "ema"),
-    "mmd": ("scale",),
-    "adversarial": ("scale", "lr"),
 }
-"""Keys, by section, in which runs of a pack may differ. Cells are compared by content."""
+"""Keys, by section, in which runs of a pack may differ, with any penalty. Cells are compared by content."""
 
 
 def packable(config: RunConfig) -> bool:
     """Whether a run can share a pack.
 
-    Not so controls, which train nothing here; the critic of the 2019 study that is drawn anew for every
-    minibatch; and MMD in linear time, where the cells of each batch are counted before shapes are known.
+    Not so controls, which train nothing here, and penalties that do not declare it.
     """
-    untrained = config.mine is not None and config.mine.critic_training == "none"
-    counts = config.mmd is not None and config.mmd.estimator == "fast"
-    return isinstance(config.model, Model) and not (untrained or counts)
+    _, penalty = config.penalty or ("", None)
+    return isinstance(config.model, Model) and (penalty is None or penalty.packs)
 
 
 def kind(task: Task) -> str:
     """Equal for runs that can share a pack."""
-    plain = task.config.model_dump(mode="json")
+    plain, penalty = task.config.model_dump(mode="json"), task.config.penalty
+    free = FREE | ({penalty[0]: penalty[1].free} if penalty else {})
     common: dict[str, Any] = {
-        section: _without(FREE.get(section, ()), values)
+        section: _without(free.get(section, ()), values)
         for section, values in plain.items()
         if section not in FREE[""]
     }

@@ -6,7 +6,6 @@ same memory. So whatever changes from step to step lies in memory that is filled
 what the pack keeps up to date by itself (KL weights, strengths of penalties, numbers of steps).
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, Protocol
@@ -14,7 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from bie.kernels import fused
+from bie.kernels import are_wanted, fused
 from bie.models.noise import Noise
 from bie.training.draws import Drawing, Generators, Given, Rehearsal, in_blocks
 
@@ -220,15 +219,11 @@ def replays(device: str) -> Replays | None:
     """How a pack takes its steps on a device; None: as they come, which on a GPU would be other draws."""
     if device == "cpu":
         return None
-    return Replays(CudaGraphs if _is_wanted() else Unrecorded)
+    return Replays(CudaGraphs if are_wanted() else Unrecorded)
 
 
 def status(device: str) -> str:
     """By what a pack is trained on a device, in one line."""
-    if device == "cpu" or not _is_wanted():
+    if device == "cpu" or not are_wanted():
         return "torch, as for every pack"
     return f"CUDA graphs, likelihood by {fused.status(device)}"
-
-
-def _is_wanted() -> bool:
-    return os.environ.get("BIE_KERNELS") != "torch"
