@@ -150,6 +150,17 @@ def test_whoever_was_succeeded_stops(make: Make, monkeypatch: pytest.MonkeyPatch
     assert (task.folder / CLAIM).read_text() == theirs
 
 
+def test_a_record_that_somebody_else_wrote_meanwhile_stays(make: Make) -> None:
+    task = make()
+
+    def finish_elsewhere(row: Row) -> None:
+        (task.folder / RECORD).write_text("{}")
+
+    assert execute(task, finish_elsewhere) == Outcome("before")
+    assert names(task) == {RECORD}
+    assert record(task) == {}
+
+
 # Checkpoints that are of no use
 
 

@@ -91,7 +91,8 @@ def attempt(
     try:
         result = work()
         record = _record(task, result, checkpoints, made_by or {})
-        write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files})
+        if not write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files}):
+            return Outcome("before")  # by a successor, whose scores may differ from ours
         return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
     except Interrupted:
         return Outcome("interrupted", seconds=checkpoints.seconds())
