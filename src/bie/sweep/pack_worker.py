@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,7 +15,7 @@ from bie.store.claims import Claim
 from bie.store.provenance import provenance
 from bie.sweep.checkpoints import Checkpoints
 from bie.sweep.packs import Pack, Packing, packable
-from bie.sweep.scoring import End, Scorers
+from bie.sweep.scoring import End, Scorers, raising
 from bie.sweep.task import Outcome, Task
 from bie.sweep.worker import attempt, cells_on, claimed, execute, failed
 from bie.training.graph import status
@@ -169,7 +169,7 @@ class _Together:
             works = experiments([each.run for each in prepared], cells_on(shelf), self.device)
         except Exception as error:  # the border of a pack
             if len(places) == 1:
-                prepared[0].end(partial(_raise, error))
+                prepared[0].end(raising(error))
                 return
             works, said = [], f"{type(error).__name__}: {error}"
         if works:
@@ -212,7 +212,3 @@ class _Prepared(NamedTuple):
 
 def _products() -> str:
     return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "float32"
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
