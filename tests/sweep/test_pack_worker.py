@@ -11,14 +11,13 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.packed import Packed, experiments, room
-from bie.store.claims import Owner, take
+from bie.store.claims import CLAIM, Owner, take
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import pack_worker
 from bie.sweep.pack_worker import execute_pack
 from bie.sweep.packs import Packing
 from bie.sweep.task import Task
 from bie.sweep.worker import cells_on, execute
-from bie.training.checkpoint import Keeper
 from tests.sweep.packs import Make, Watch, record, run
 
 MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
@@ -121,6 +120,42 @@ def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
     assert again.epochs == []
 
 
+def cut_into(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let packs be cut as where a GPU has memory for so many runs."""
+    monkeypatch.setattr(pack_worker.Packs, "_size", lambda self, tasks: size)
+
+
+def test_a_pack_that_is_stopped_trains_no_further_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make("pack", "model=scvi", "seed=range(6)")
+    cut_into(2, monkeypatch)
+    watch = run(pack, stop_after=1)
+    assert watch.statuses == ["interrupted"] * 6
+    assert watch.epochs == [(0, 1), (1, 1)]
+    assert [task.folder.exists() for task in pack] == [True, True, False, False, False, False]
+
+
+def test_a_pack_that_is_stopped_trains_no_further_half(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make("pack", "model=scvi", "seed=range(4)")
+    tried = limited(2, MemoryError(), monkeypatch)
+    watch = run(pack, stop_after=1)
+    assert watch.statuses == ["interrupted"] * 4
+    assert (tried, watch.epochs) == ([4, 2], [(0, 1), (1, 1)])
+    assert not list(pack[0].folder.parents[1].rglob(CLAIM))
+
+
+def test_runs_are_claimed_just_before_they_train(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, watch = make("pack", "model=scvi", "seed=range(3)"), Watch()
+    cut_into(1, monkeypatch)
+    claimed = set[tuple[bool, ...]]()
+
+    def on_epoch(place: int, row: dict[str, float]) -> None:
+        claimed.add(tuple((task.folder / CLAIM).exists() for task in pack))
+
+    execute_pack(pack, on_epoch, watch.on_end)
+    assert watch.statuses == ["done"] * 3
+    assert claimed == {(True, False, False), (False, True, False), (False, False, True)}
+
+
 # A full memory
 
 
@@ -200,7 +235,7 @@ def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
 
 def test_room_grows_with_the_memory(make: Make) -> None:
     (task, _) = make()
-    one = Packed(task.config, lambda row: None, Keeper())
+    one = Packed(task.config)
     cells = cells_on(task.shelf)
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
