@@ -177,7 +177,7 @@ def test_a_full_memory_halves_the_pack(make: Make, monkeypatch: pytest.MonkeyPat
     pack = make("pack", "model=scvi", "seed=range(5)")
     tried = limited(2, MemoryError(), monkeypatch)
     assert run(pack).statuses == ["done"] * 5
-    assert tried == [5, 2, 3, 1, 2]
+    assert tried == [5, 3, 2, 1, 2]
     assert record(pack[0])["provenance"]["device"]["pack"] == 2
 
 
@@ -187,6 +187,24 @@ def test_a_single_run_that_does_not_fit_has_failed(make: Make, monkeypatch: pyte
     watch = run(pack)
     assert [(end.status, end.cause) for end in watch.ends.values()] == [("failed", "oom")] * 2
     assert json.loads((pack[0].folder / FAILED).read_text())["message"] == "MemoryError: no room"
+
+
+def test_after_an_error_each_run_is_tried_alone_and_the_guilty_fails(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack, tried = make("pack", "model=scvi", "seed=range(4)"), list[int]()
+
+    def fit(runs: Sequence[Packed], *rest: Any) -> Any:
+        tried.append(len(runs))
+        if any(run.config.seed == 2 for run in runs):
+            raise TypeError("a bug")
+        return experiments(runs, *rest)
+
+    monkeypatch.setattr(pack_worker, "experiments", fit)
+    watch = run(pack)
+    assert watch.statuses == ["done", "done", "failed", "done"]
+    assert (watch.ends[2].cause, watch.ends[2].message) == ("error", "TypeError: a bug")
+    assert tried == [4, 1, 1, 1, 1]
 
 
 # Devices

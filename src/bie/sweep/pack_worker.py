@@ -1,6 +1,6 @@
 """Carry out a pack of tasks: each as `bie.sweep.worker.execute` would, but with their training in one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -18,7 +18,7 @@ from bie.sweep.checkpoints import Checkpoints
 from bie.sweep.packs import Pack, Packing, packable
 from bie.sweep.scoring import End, Scorers, raising
 from bie.sweep.task import Outcome, Task
-from bie.sweep.worker import attempt, cells_on, claimed, execute, failed, message_of
+from bie.sweep.worker import attempt, cause_of, cells_on, claimed, execute, failed, message_of
 from bie.training.graph import status
 
 USABLE = 0.8
@@ -157,8 +157,9 @@ class Packs:
     def _train(self, tasks: Mapping[int, Task]) -> None:
         """Train runs that are claimed together, then have them scored and recorded.
 
-        An error of the whole, such as a full memory, is answered by two packs of half the size, and so on,
-        until it is that of a single run, which it then ends.
+        A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
+        which it then ends. After another error of the whole each run trains alone, so that only those fail
+        that it comes from.
         """
         if self.stop():
             self._interrupt(tasks)
@@ -174,7 +175,7 @@ class Packs:
             if len(tasks) == 1:
                 ends[0](raising(error))
                 return
-            parts = _halves(tasks, error)
+            parts = list(_parts(tasks, error))
         else:
             self.scorers.begin_all()  # those of the pack before: two packs in memory are enough
             for work, end in zip(works, ends, strict=True):
@@ -204,9 +205,10 @@ class Packs:
         return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
 
 
-def _halves(tasks: Mapping[int, Task], error: Exception) -> list[dict[int, Task]]:
-    half = len(tasks) // 2
-    print(
-        f"a pack of {len(tasks)} failed ({message_of(error)}); now {half} and {len(tasks) - half}", flush=True
-    )
-    return [dict(islice(tasks.items(), half)), dict(islice(tasks.items(), half, None))]
+def _parts(tasks: Mapping[int, Task], error: Exception) -> Iterator[dict[int, Task]]:
+    """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
+    size = (len(tasks) + 1) // 2 if cause_of(error) == "oom" else 1
+    print(f"a pack of {len(tasks)} failed ({message_of(error)}); now {size} at a time", flush=True)
+    left = iter(tasks.items())
+    while part := dict(islice(left, size)):
+        yield part
