@@ -1,7 +1,7 @@
 """The method for a pack of experiments: their models train together, the rest is `bie.experiment`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -24,8 +24,8 @@ class Packed:
     """One experiment of a pack: what `bie.experiment.experiment` is told of one alone."""
 
     config: RunConfig
-    on_epoch: Callable[[dict[str, float]], None]
-    keeper: Keeper
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+    keeper: Keeper = field(default_factory=Keeper)
 
 
 @dataclass(frozen=True)

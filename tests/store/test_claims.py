@@ -247,6 +247,34 @@ def test_who_wakes_up_beside_a_successor_has_lost_and_leaves_it_alone(folder: Pa
     assert names(folder) == []
 
 
+def test_who_wakes_up_after_a_successor_has_lost(folder: Path) -> None:
+    sleeper = take(folder, HERE)
+    assert sleeper is not None
+    os.utime(folder / CLAIM, (time.time() - STALE - 5,) * 2)
+    successor = take(folder, replace(HERE, launch="launch-2"))
+    assert successor is not None
+    successor.release()
+    sleeper.beat()
+    assert sleeper.lost
+    assert names(folder) == []
+
+
+def test_a_server_that_does_not_answer_has_not_lost_the_claim(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    claim = take(folder, HERE)
+    assert claim is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "_look", refuse)
+        claim.beat()
+    assert not claim.lost
+    claim.release()
+    assert names(folder) == []
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

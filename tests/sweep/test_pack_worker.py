@@ -11,14 +11,13 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.packed import Packed, experiments, room
-from bie.store.claims import Owner, take
+from bie.store.claims import CLAIM, Owner, take
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import pack_worker
 from bie.sweep.pack_worker import execute_pack
 from bie.sweep.packs import Packing
 from bie.sweep.task import Task
 from bie.sweep.worker import cells_on, execute
-from bie.training.checkpoint import Keeper
 from tests.sweep.packs import Make, Watch, record, run
 
 MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
@@ -90,7 +89,7 @@ def test_a_run_that_diverges_fails_alone(make: Make) -> None:
     assert (watch.ends[1].cause, watch.ends[1].message) == (expected.cause, expected.message)
     failure = json.loads((pack[1].folder / FAILED).read_text())
     assert failure["cause"] == "nan"
-    assert "Traceback" in failure["traceback"]
+    assert ", in finite" in failure["traceback"], "where it was raised, not where it was handed on"
 
 
 # Stopping
@@ -121,6 +120,42 @@ def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
     assert again.epochs == []
 
 
+def cut_into(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let packs be cut as where a GPU has memory for so many runs."""
+    monkeypatch.setattr(pack_worker.Packs, "_size", lambda self, tasks: size)
+
+
+def test_a_pack_that_is_stopped_trains_no_further_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make("pack", "model=scvi", "seed=range(6)")
+    cut_into(2, monkeypatch)
+    watch = run(pack, stop_after=1)
+    assert watch.statuses == ["interrupted"] * 6
+    assert watch.epochs == [(0, 1), (1, 1)]
+    assert [task.folder.exists() for task in pack] == [True, True, False, False, False, False]
+
+
+def test_a_pack_that_is_stopped_trains_no_further_half(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make("pack", "model=scvi", "seed=range(4)")
+    tried = limited(2, MemoryError(), monkeypatch)
+    watch = run(pack, stop_after=1)
+    assert watch.statuses == ["interrupted"] * 4
+    assert (tried, watch.epochs) == ([4, 2], [(0, 1), (1, 1)])
+    assert not list(pack[0].folder.parents[1].rglob(CLAIM))
+
+
+def test_runs_are_claimed_just_before_they_train(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, watch = make("pack", "model=scvi", "seed=range(3)"), Watch()
+    cut_into(1, monkeypatch)
+    claimed = set[tuple[bool, ...]]()
+
+    def on_epoch(place: int, row: dict[str, float]) -> None:
+        claimed.add(tuple((task.folder / CLAIM).exists() for task in pack))
+
+    execute_pack(pack, on_epoch, watch.on_end)
+    assert watch.statuses == ["done"] * 3
+    assert claimed == {(True, False, False), (False, True, False), (False, False, True)}
+
+
 # A full memory
 
 
@@ -142,7 +177,7 @@ def test_a_full_memory_halves_the_pack(make: Make, monkeypatch: pytest.MonkeyPat
     pack = make("pack", "model=scvi", "seed=range(5)")
     tried = limited(2, MemoryError(), monkeypatch)
     assert run(pack).statuses == ["done"] * 5
-    assert tried == [5, 2, 3, 1, 2]
+    assert tried == [5, 3, 2, 1, 2]
     assert record(pack[0])["provenance"]["device"]["pack"] == 2
 
 
@@ -152,6 +187,24 @@ def test_a_single_run_that_does_not_fit_has_failed(make: Make, monkeypatch: pyte
     watch = run(pack)
     assert [(end.status, end.cause) for end in watch.ends.values()] == [("failed", "oom")] * 2
     assert json.loads((pack[0].folder / FAILED).read_text())["message"] == "MemoryError: no room"
+
+
+def test_after_an_error_each_run_is_tried_alone_and_the_guilty_fails(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack, tried = make("pack", "model=scvi", "seed=range(4)"), list[int]()
+
+    def fit(runs: Sequence[Packed], *rest: Any) -> Any:
+        tried.append(len(runs))
+        if any(run.config.seed == 2 for run in runs):
+            raise TypeError("a bug")
+        return experiments(runs, *rest)
+
+    monkeypatch.setattr(pack_worker, "experiments", fit)
+    watch = run(pack)
+    assert watch.statuses == ["done", "done", "failed", "done"]
+    assert (watch.ends[2].cause, watch.ends[2].message) == ("error", "TypeError: a bug")
+    assert tried == [4, 1, 1, 1, 1]
 
 
 # Devices
@@ -200,7 +253,7 @@ def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
 
 def test_room_grows_with_the_memory(make: Make) -> None:
     (task, _) = make()
-    one = Packed(task.config, lambda row: None, Keeper())
+    one = Packed(task.config)
     cells = cells_on(task.shelf)
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)

@@ -1,5 +1,6 @@
 """Runs that are scored in processes of their own: the same records, and nobody feels another's end."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -134,6 +135,29 @@ def test_a_process_that_is_killed_costs_its_run_only(make: Make, before_scoring:
         "its scoring process ended with SIGKILL (a full memory ends so)",
     )
     assert not list(pack[0].folder.parents[1].rglob(CLAIM))
+
+
+def test_a_run_whose_process_cannot_be_forked_is_scored_here(
+    make: Make,
+    tmp_path: Path,
+    before_scoring: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fork, forks = os.fork, list[int]()
+
+    def at_times() -> int:
+        forks.append(0)
+        if len(forks) % 2:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    before_scoring(note(tmp_path / "who"))
+    monkeypatch.setattr(os, "fork", at_times)
+    pack = make("pack", *SCVI)
+    assert run(pack, packing=together(2)).statuses == ["done"] * 4
+    assert [pid for pid, _ in noted(tmp_path / "who").values()].count(PARENT) == 2
+    assert capsys.readouterr().out.count("no process could be forked: [Errno 11]") == 2
 
 
 def test_a_run_that_diverges_needs_no_process(make: Make) -> None:

@@ -31,7 +31,7 @@ from bie.sweep.packs import Pack
 from bie.sweep.signals import stoppable
 from bie.sweep.task import Outcome, Task, disclaim, leave_killed
 from bie.sweep.turns import InThisProcess
-from bie.sweep.worker import execute
+from bie.sweep.worker import cause_of, execute
 
 EPOCHS = 4
 MINE = ("model=scvi_mine", "mine.steps=1")
@@ -148,6 +148,17 @@ def test_whoever_was_succeeded_stops(make: Make, monkeypatch: pytest.MonkeyPatch
     assert execute(task, succeed).status == "elsewhere"
     assert names(task) == {CLAIM}
     assert (task.folder / CLAIM).read_text() == theirs
+
+
+def test_a_record_that_somebody_else_wrote_meanwhile_stays(make: Make) -> None:
+    task = make()
+
+    def finish_elsewhere(row: Row) -> None:
+        (task.folder / RECORD).write_text("{}")
+
+    assert execute(task, finish_elsewhere) == Outcome("before")
+    assert names(task) == {RECORD}
+    assert record(task) == {}
 
 
 # Checkpoints that are of no use
@@ -286,6 +297,32 @@ def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
         assert execute(task, ignore).cause == "error"
     assert names(task) == {FAILED}
     assert epochs_of(task) == [1, 2, 3, 4]
+
+
+def too_much() -> RuntimeError:
+    """What torch says of more memory than there is."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), "oom"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (too_much(), "oom"),
+        (RuntimeError("CUDA error: out of memory"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "oom"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "oom"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "error"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "error"),
+        (TypeError("out of memory"), "error"),
+    ],
+)
+def test_causes(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
 
 
 # Task after task

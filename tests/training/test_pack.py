@@ -127,6 +127,8 @@ def test_a_run_that_diverges_fails_as_it_would_alone(
     assert isinstance(bad.error, RunFailed)
     expected = failure(solo[1], cells)
     assert (bad.error.cause, str(bad.error)) == (expected.cause, str(expected))
+    assert bad.error.__traceback__ is None, "its frames would keep the tensors of the pack"
+    assert any(", in book" in note for note in bad.error.__notes__)
     assert says in str(expected)
 
 

@@ -104,9 +104,10 @@ class Claim:
                 self._path.unlink(missing_ok=True)
 
     def beat(self) -> None:
-        """Renew the claim, or find it lost."""
+        """Renew the claim, or find it lost: somebody else's, or gone with a successor that has ended."""
         with contextlib.suppress(OSError):  # a server that does not answer now may do so the next time
-            self.lost = self._path.read_bytes() != self._content
+            found = _look(self._path)
+            self.lost = found is None or found.content != self._content
             if not self.lost:
                 os.utime(self._path)  # no time given: the file server takes its own
 

@@ -48,7 +48,7 @@ def write_record(folder: Path, record: Mapping[str, Any], files: Mapping[str, by
     Returns
     -------
     bool
-        False if the run was done already (by somebody else meanwhile): then nothing was changed.
+        False if the run was done already (by somebody else meanwhile), whose record stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / RECORD).exists():

@@ -1,9 +1,10 @@
 """Carry out a pack of tasks: each as `bie.sweep.worker.execute` would, but with their training in one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
+from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import torch
 
@@ -15,9 +16,9 @@ from bie.store.claims import Claim
 from bie.store.provenance import provenance
 from bie.sweep.checkpoints import Checkpoints
 from bie.sweep.packs import Pack, Packing, packable
-from bie.sweep.scoring import End, Scorers
+from bie.sweep.scoring import End, Scorers, raising
 from bie.sweep.task import Outcome, Task
-from bie.sweep.worker import attempt, cells_on, claimed, execute, failed
+from bie.sweep.worker import attempt, cause_of, cells_on, claimed, execute, failed, message_of
 from bie.training.graph import status
 
 USABLE = 0.8
@@ -91,20 +92,26 @@ class Packs:
     def execute(self, tasks: Mapping[int, Task]) -> None:
         """Run the tasks of a pack, by place, but for scores that others may make meanwhile."""
         try:
-            device = devices.chosen(self.packing.device)
+            on_cpu = self.device == "cpu"
         except BadInput as error:  # the node is not what the launch expected
             for place, task in tasks.items():
-                self.on_end(place, failed(task, error))
+                self._end(place, failed(task, error))
             return
-        alone = device == "cpu" and len(tasks) == 1
-        if alone or not all(packable(task.config) for task in tasks.values()):
-            for place, task in tasks.items():
-                self.on_end(place, execute(task, partial(self.on_epoch, place), self.stop, self.launch))
-            return
-        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
-        together = _Together({place: t for place, t in tasks.items() if self._claim(place, t)}, self, device)
-        for places in together.cut():
-            together.run(places)
+        alone = (on_cpu and len(tasks) == 1) or not all(packable(task.config) for task in tasks.values())
+        size, left = 1 if alone else self._size(tasks), list(tasks)
+        for start in range(0, len(left), size):
+            cut = {place: tasks[place] for place in left[start : start + size]}
+            if self.stop():
+                self._interrupt(cut)
+            elif alone:
+                self._execute_alone(*cut.popitem())
+            elif held := {place: task for place, task in cut.items() if self._claim(place, task)}:
+                self._train(held)
+
+    @cached_property
+    def device(self) -> str:
+        """Where packs train: ``cpu`` or ``cuda``."""
+        return devices.chosen(self.packing.device)
 
     def on_epoch(self, place: int, row: dict[str, float]) -> None:
         """Hand on how a run gets on, and see to those that are scored."""
@@ -116,103 +123,92 @@ class Packs:
         while pipe not in wait([pipe, *self.scorers.pipes]):
             self.scorers.attend()
 
-    def end(self, place: int, outcome: Outcome) -> None:
-        """Give a run back."""
-        self.held.pop(place).release()
-        self.on_end(place, outcome)
+    def _size(self, tasks: Mapping[int, Task]) -> int:
+        """Runs that train at once: all, or as many as fit where nobody said a number."""
+        if self.packing.size is not None or self.device == "cpu":
+            return len(tasks)
+        torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
+        free, _ = torch.cuda.mem_get_info()
+        task = next(iter(tasks.values()))
+        return room(Packed(task.config), cells_on(task.shelf), USABLE * free / self.packing.n_workers)
+
+    def _execute_alone(self, place: int, task: Task) -> None:
+        self._end(place, execute(task, partial(self.on_epoch, place), self.stop, self.launch))
 
     def _claim(self, place: int, task: Task) -> bool:
         claim = claimed(task, self.launch)
         if isinstance(claim, Outcome):
-            self.on_end(place, claim)
+            self._end(place, claim)
             return False
         self.held[place] = claim
         return True
 
+    def _interrupt(self, places: Iterable[int]) -> None:
+        """End runs before their training: each cut of a pack would take an epoch to stop by itself."""
+        for place in places:
+            self._end(place, Outcome("interrupted"))
 
-class _Together:
-    """The runs of a pack that this process holds.
+    def _end(self, place: int, outcome: Outcome) -> None:
+        """Give a run back, if it was claimed, and tell how it ended."""
+        if claim := self.held.pop(place, None):
+            claim.release()
+        self.on_end(place, outcome)
 
-    Parameters
-    ----------
-    tasks
-        By place.
-    packs
-        Of the process.
-    device
-        ``cpu`` or ``cuda``.
-    """
+    def _train(self, tasks: Mapping[int, Task]) -> None:
+        """Train runs that are claimed together, then have them scored and recorded.
 
-    def __init__(self, tasks: Mapping[int, Task], packs: Packs, device: str) -> None:
-        self.tasks, self.packs, self.device = tasks, packs, device
-
-    def cut(self) -> Iterator[list[int]]:
-        """Places that train at once: all, or as many as fit where nobody said a number."""
-        places, size, packing = list(self.tasks), len(self.tasks), self.packs.packing
-        if places and packing.size is None and self.device == "cuda":
-            torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
-            free, _ = torch.cuda.mem_get_info()
-            cells = cells_on(self.tasks[places[0]].shelf)
-            size = room(self._prepared(places[0], 1).run, cells, USABLE * free / packing.n_workers)
-        for start in range(0, len(places), max(size, 1)):
-            yield places[start : start + size]
-
-    def run(self, places: Sequence[int]) -> None:
-        """Train some of the runs together, then have them scored and recorded.
-
-        An error of the whole, such as a full memory, is answered by two packs of half the size, and so on,
-        until it is that of a single run, which it then ends.
+        A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
+        which it then ends. After another error of the whole each run trains alone, so that only those fail
+        that it comes from.
         """
-        shelf = self.tasks[places[0]].shelf
-        prepared = [self._prepared(place, len(places)) for place in places]
-        try:
-            works = experiments([each.run for each in prepared], cells_on(shelf), self.device)
-        except Exception as error:  # the border of a pack
-            if len(places) == 1:
-                prepared[0].end(partial(_raise, error))
-                return
-            works, said = [], f"{type(error).__name__}: {error}"
-        if works:
-            self.packs.scorers.begin_all()  # those of the pack before: two packs in memory are enough
-            for work, each in zip(works, prepared, strict=True):
-                self.packs.scorers.add(work, each.end)
+        if self.stop():
+            self._interrupt(tasks)
             return
-        half = len(places) // 2  # the error is gone by now, and with it the tensors that did not fit
-        print(f"a pack of {len(places)} failed ({said}); now {half} and {len(places) - half}", flush=True)
-        if self.device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
+        runs, ends = zip(
+            *(self._prepared(place, task, len(tasks)) for place, task in tasks.items()), strict=True
+        )
+        shelf = next(iter(tasks.values())).shelf
+        try:
+            works = experiments(runs, cells_on(shelf), self.device)
+        except Exception as error:  # the border of a pack
+            if len(tasks) == 1:
+                ends[0](raising(error))
+                return
+            parts = list(_parts(tasks, error))
+        else:
+            self.scorers.begin_all()  # those of the pack before: two packs in memory are enough
+            for work, end in zip(works, ends, strict=True):
+                self.scorers.add(work, end)
+            return
+        if self.device == "cuda":  # the error is gone by now, and with it the tensors that did not fit
             torch.cuda.empty_cache()
-        self.run(places[:half])
-        self.run(places[half:])
+        for part in parts:
+            self._train(part)
 
-    def _prepared(self, place: int, n_runs: int) -> "_Prepared":
-        task, packs = self.tasks[place], self.packs
-        device = f"{self.device}, {_products()}" if self.device == "cuda" else self.device
-        checkpoints = Checkpoints(task, packs.held[place], packs.stop, device, n_runs)
+    def _prepared(self, place: int, task: Task, n_runs: int) -> tuple[Packed, End]:
+        """A run before its training, and how it will end."""
+        device = self.device if self.device == "cpu" else f"{self.device}, {self.packing.products}"
+        checkpoints = Checkpoints(task, self.held[place], self.stop, device, n_runs)
 
         def end(work: Callable[[], Result]) -> None:
-            packs.end(place, attempt(task, work, checkpoints, self._made_by(n_runs)))
+            self._end(place, attempt(task, work, checkpoints, self._made_by(n_runs)))
 
-        return _Prepared(Packed(task.config, partial(packs.on_epoch, place), checkpoints), end)
+        return Packed(task.config, partial(self.on_epoch, place), checkpoints), end
 
     def _made_by(self, n_runs: int) -> dict[str, Any]:
         """What the provenance of a packed run says otherwise."""
         device = provenance()["device"]
         if self.device == "cuda":
             device = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
-            device["products"] = _products()
+            device["products"] = self.packing.products
         return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
 
 
-class _Prepared(NamedTuple):
-    """A run before its training, and how it will end."""
-
-    run: Packed
-    end: End
-
-
-def _products() -> str:
-    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "float32"
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
+def _parts(tasks: Mapping[int, Task], error: Exception) -> Iterator[dict[int, Task]]:
+    """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
+    size = (len(tasks) + 1) // 2 if cause_of(error) == "oom" else 1
+    print(f"a pack of {len(tasks)} failed ({message_of(error)}); now {size} at a time", flush=True)
+    left = iter(tasks.items())
+    while part := dict(islice(left, size)):
+        yield part

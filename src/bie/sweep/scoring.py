@@ -38,6 +38,15 @@ End = Callable[[Callable[[], Result]], None]
 """Told how a run ended: by a function that gives its result, or raises what ended it. To be called once."""
 
 
+def raising(error: Exception) -> Callable[[], NoReturn]:
+    """What an `End` is told of a run that an error has ended."""
+
+    def work() -> NoReturn:
+        raise error
+
+    return work
+
+
 @dataclass(frozen=True)
 class _Failure:
     """What ended a run in another process; the error itself might not survive the journey."""
@@ -105,9 +114,14 @@ class Scorers:
     def _begin(self, run: Unscored, end: End) -> None:
         try:
             run.settle()
-            pipe, process = _forked(run)
         except Exception as error:  # goes to the border of the run, as what its process raises does
-            end(partial(_raise, error))
+            end(raising(error))
+            return
+        try:
+            pipe, process = _forked(run)
+        except OSError as error:  # too many processes, or no memory for one more: what is trained is kept
+            print(f"a run is scored here, since no process could be forked: {error}", flush=True)
+            end(run.score)
         else:
             self._busy[pipe] = process, end
 
@@ -151,8 +165,4 @@ def _received(pipe: Connection, process: BaseProcess) -> Result:
         raise RunFailed("killed", f"its scoring process ended with {how_ended(process.exitcode)}")
     error = RunFailed(found.cause, found.message)
     error.add_note(found.traceback)
-    raise error
-
-
-def _raise(error: Exception) -> NoReturn:
     raise error

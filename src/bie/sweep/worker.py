@@ -23,6 +23,8 @@ from bie.sweep.checkpoints import Checkpoints, Interrupted, TakenOver
 from bie.sweep.task import Outcome, Task, leave_failure
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_NO_MEMORY = "can't allocate memory", "out of memory", "ALLOC_FAILED"
+"""Of the CPU, of CUDA and Triton, of cuBLAS and cuDNN: what torch may raise as a plain RuntimeError."""
 
 
 def execute(
@@ -91,7 +93,8 @@ def attempt(
     try:
         result = work()
         record = _record(task, result, checkpoints, made_by or {})
-        write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files})
+        if not write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files}):
+            return Outcome("before")  # by a successor, whose scores may differ from ours
         return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
     except Interrupted:
         return Outcome("interrupted", seconds=checkpoints.seconds())
@@ -118,9 +121,16 @@ def cause_of(error: BaseException) -> str:
     """Short class of a failure."""
     if isinstance(error, RunFailed):
         return error.cause
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if _is_full_memory(error):
         return "oom"
     return "disk" if isinstance(error, OSError) and error.errno in _DISK else "error"
+
+
+def _is_full_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return said or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 def message_of(error: BaseException) -> str:

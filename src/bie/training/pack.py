@@ -6,6 +6,7 @@ another: a sum of losses does not mix gradients, and a run that fails or is stop
 other numbers stay what they are.
 """
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -135,6 +136,7 @@ class _Run:
             self.member.on_epoch(self.history[-1])
             self.member.keeper.epoch_ended(snapshot)
         except Exception as error:  # the border of a run: the others go on
+            error.add_note(traceback.format_exc())
             self.error = error.with_traceback(None)  # whose frames would keep the tensors of the pack
         return self.error is None
 
