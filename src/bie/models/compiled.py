@@ -135,7 +135,7 @@ class CompiledScvi:
 
 
 def fused_adam_rows(model: Scvi) -> dict[Tensor, int]:
-    """Large parameters, which learn where their gradient is made; of each so many rows, from the first on."""
+    """Large parameters that Adam updates where their gradient is made; of each the number of first rows."""
     modelled = [model.library.encoder] if isinstance(model.library, ModelledLibrary) else []
     rows: dict[Tensor, int] = {}
     for encoder in (model.encoder, *modelled):

@@ -18,7 +18,7 @@ from bie.models.noise import Noise
 from bie.training.draws import Drawing, Generators, Given, Rehearsal, in_blocks
 
 BLOCK = 16
-"""Steps whose noise is drawn at once; on a GPU other numbers would come of another number of steps."""
+"""Steps whose noise is drawn in one call. Changing it changes the random numbers of a run on a GPU."""
 
 WARM_UPS = 2
 """Steps before one is captured, in which libraries and compilers set themselves up."""
@@ -216,14 +216,19 @@ def _blocks(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def replays(device: str) -> Replays | None:
-    """How a pack takes its steps on a device; None: as they come, which on a GPU would be other draws."""
+    """How a pack takes its steps: None on a CPU, one after the other; on a GPU always `Replays`.
+
+    So that the draws on a GPU do not depend on whether CUDA graphs are wanted.
+    """
     if device == "cpu":
         return None
     return Replays(CudaGraphs if are_wanted() else Unrecorded)
 
 
 def status(device: str) -> str:
-    """By what a pack is trained on a device, in one line."""
-    if device == "cpu" or not are_wanted():
-        return "torch, as for every pack"
+    """Which operations train a pack on a device, in one line."""
+    if device == "cpu":
+        return "torch, as every pack on a CPU"
+    if not are_wanted():
+        return "torch, as BIE_KERNELS=torch asks for"
     return f"CUDA graphs, likelihood by {fused.status(device)}"
