@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -79,7 +80,10 @@ class Pack:
 
     def epoch(self) -> tuple[float, float]:
         """Seconds of training, and of the evaluation of the held-out cells."""
-        os.environ["BIE_KERNELS"] = self.kernels
+        with patch.dict(os.environ, BIE_KERNELS=self.kernels):
+            return self._epoch()
+
+    def _epoch(self) -> tuple[float, float]:
         torch.backends.cuda.matmul.allow_tf32 = self.products == "tf32"
         began = time.perf_counter()
         size = self.members[0].settings.batch_size
@@ -117,11 +121,9 @@ def equality(place: Place) -> list[str]:
 
 def trained(place: Place, config: RunConfig, seeds: Iterable[int], kernels: str = "") -> Trained:
     """Runs of these seeds, trained together on the device."""
-    os.environ["BIE_KERNELS"] = kernels
-    members = [place.member(config, seed) for seed in seeds]
-    fitted = fit_pack(members, place.cells, place.device)
-    os.environ["BIE_KERNELS"] = ""
-    return members, fitted
+    with patch.dict(os.environ, BIE_KERNELS=kernels):
+        members = [place.member(config, seed) for seed in seeds]
+        return members, fit_pack(members, place.cells, place.device)
 
 
 def difference(name: str, ours: Trained, theirs: Trained) -> str:
