@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import counts_like_pbmc
 from benchmarks.contender import configured
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
 from bie.embedders import trained as embedders
@@ -42,6 +42,7 @@ class Place:
 
     def member(self, config: RunConfig, seed: int) -> Member:
         rows = monte_carlo_split(self.cells.n_cells, counts_like_pbmc.TRAIN_FRACTION, seed)
+        assert isinstance(config.model, Model)
         built = embedders.Trained(config.model, config.penalty, config.train)
         return built.member(self.cells, *rows, Streams(seed), lambda row: None)
 

@@ -99,7 +99,8 @@ def numbers(records: Seeds, name: str) -> dict[int, float]:
 def time(found: Seeds, baseline: Seeds) -> float:
     """Of whole runs, metrics included."""
     pairs = [(found[seed]["timing"], baseline[seed]["timing"]) for seed in found.keys() & baseline.keys()]
-    return median(own["total_s"] / plain["total_s"] for own, plain in pairs)
+    ratio: float = median(own["total_s"] / plain["total_s"] for own, plain in pairs)
+    return ratio
 
 
 if __name__ == "__main__":
