@@ -56,7 +56,7 @@ def scvi_tools(path: str, accelerator: str = "cpu") -> None:
     watch = Stopwatch()
     version = f"scvi-tools {scvi.__version__}, torch {torch.__version__}"
 
-    class Told(lightning.Callback):
+    class Told(lightning.Callback):  # type: ignore[misc]
         def on_train_epoch_start(self, *_: object) -> None:
             watch.wait()
 
@@ -97,6 +97,7 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     """Trains an epoch of bie's model, counted from 0, and says how many steps it had."""
     import torch
 
+    from bie.config import Model
     from bie.data.load import load
     from bie.data.split import monte_carlo_split
     from bie.models.scvi import Scvi
@@ -108,8 +109,9 @@ def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     config = configured(path, overrides)
     cells, streams = load(config.dataset), Streams(0)
     train, _ = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
-    moments = map(torch.from_numpy, cells.library_moments())
-    model = Scvi(cells.n_genes, cells.n_batches, config.model, *moments, streams.torch("init"))
+    mean_b, var_b = map(torch.from_numpy, cells.library_moments())
+    assert isinstance(config.model, Model)
+    model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, streams.torch("init"))
     penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
     trainer, order = Trainer(model, penalty, config.train, streams), streams.numpy("minibatch")
 
@@ -131,7 +133,8 @@ def configured(path: str, overrides: list[str]) -> "RunConfig":
     fixed = ["dataset=h5ad", f"dataset.path={path}", "dataset.batch_key=batch", "model.library=observed"]
     with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
         values = OmegaConf.to_container(compose("config", [*fixed, *overrides]))
-    return RunConfig.model_validate({k: v for k, v in values.items() if k in RunConfig.model_fields})
+    assert isinstance(values, dict)
+    return RunConfig.model_validate({str(k): v for k, v in values.items() if k in RunConfig.model_fields})
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import counts_like_pbmc
 from benchmarks.page import DOCS, processor, put
@@ -50,7 +51,7 @@ class Contender:
         assert self.process.stdout is not None
         self.process.stdin.write("epoch\n")
         self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         self.version = answer.pop("version")
         return answer
 

@@ -28,7 +28,7 @@ from benchmarks.packs import MIB, Pack, Place, equality
 from benchmarks.page import DOCS, put
 from bie.config import RunConfig
 from bie.data.load import load
-from bie.packed import Packed, room
+from bie.packed import Packed, bytes_of_cells, bytes_of_run, room
 from bie.sweep.pack_worker import USABLE
 from bie.training.checkpoint import Keeper
 from bie.training.graph import status
@@ -82,6 +82,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.write and (arguments.device == "cpu" or arguments.peer_python is None):
         parser.error("--write needs a GPU and --peer-python, an interpreter with scvi-tools")
+    sizes = (arguments.sizes or SIZES[arguments.device]).split(",")
+    if arguments.device == "cpu" and "auto" in sizes:
+        parser.error("--sizes auto asks a GPU for its memory; with --device cpu give numbers")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder) / "counts.h5ad"
         counts_like_pbmc.write(data)
@@ -90,7 +93,6 @@ def main() -> None:
         config = configured(str(data), [])
         place = Place(arguments.device, str(data), load(config.dataset))
         peer = stack.enter_context(peer_on(place, arguments.peer_python)) if arguments.peer_python else None
-        sizes = (arguments.sizes or SIZES[place.device]).split(",")
         tables = [*speed(place, peer, sizes, arguments.rounds), "", *equality(place)]
         text = "\n".join([*tables, "", where(place, peer)])
     print(text)
@@ -163,9 +165,8 @@ def as_many_as_fit(place: Place) -> int:
 
 def reckoned(place: Place, n_runs: int) -> float:
     """MiB that `bie.packed.room` takes so many runs to need."""
-    plenty = 2.0**60
-    a_run = plenty / room(_run(place.config()), place.cells, plenty)
-    return (4 * place.cells.n_cells * place.cells.n_genes + n_runs * a_run) / MIB
+    of_runs = n_runs * bytes_of_run(_run(place.config()), place.cells)
+    return (bytes_of_cells(place.cells) + of_runs) / MIB
 
 
 def _run(config: RunConfig) -> Packed:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import scipy.sparse as sp
 
@@ -13,7 +14,6 @@ def write(path: Path, n_cells: int, n_genes: int, n_batches: int, density: float
 
     Cells beyond the first 20,000 are draws from these: time and memory do not depend on what is counted.
     """
-    import h5py
     import pandas as pd
     from anndata.io import write_elem
 
@@ -47,7 +47,7 @@ def cells(
     return sp.csr_matrix(counts), kind
 
 
-def write_rows(group, pattern: sp.csr_matrix, row_n: np.ndarray) -> None:
+def write_rows(group: h5py.Group, pattern: sp.csr_matrix, row_n: np.ndarray) -> None:
     """Those rows of a matrix, as AnnData stores CSR."""
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
     group.attrs["shape"] = (len(row_n), pattern.shape[1])

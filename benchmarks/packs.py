@@ -5,13 +5,14 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks import counts_like_pbmc
 from benchmarks.contender import configured
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
 from bie.embedders import trained as embedders
@@ -41,6 +42,7 @@ class Place:
 
     def member(self, config: RunConfig, seed: int) -> Member:
         rows = monte_carlo_split(self.cells.n_cells, counts_like_pbmc.TRAIN_FRACTION, seed)
+        assert isinstance(config.model, Model)
         built = embedders.Trained(config.model, config.penalty, config.train)
         return built.member(self.cells, *rows, Streams(seed), lambda row: None)
 
@@ -79,7 +81,10 @@ class Pack:
 
     def epoch(self) -> tuple[float, float]:
         """Seconds of training, and of the evaluation of the held-out cells."""
-        os.environ["BIE_KERNELS"] = self.kernels
+        with patch.dict(os.environ, BIE_KERNELS=self.kernels):
+            return self._epoch()
+
+    def _epoch(self) -> tuple[float, float]:
         torch.backends.cuda.matmul.allow_tf32 = self.products == "tf32"
         began = time.perf_counter()
         size = self.members[0].settings.batch_size
@@ -117,11 +122,9 @@ def equality(place: Place) -> list[str]:
 
 def trained(place: Place, config: RunConfig, seeds: Iterable[int], kernels: str = "") -> Trained:
     """Runs of these seeds, trained together on the device."""
-    os.environ["BIE_KERNELS"] = kernels
-    members = [place.member(config, seed) for seed in seeds]
-    fitted = fit_pack(members, place.cells, place.device)
-    os.environ["BIE_KERNELS"] = ""
-    return members, fitted
+    with patch.dict(os.environ, BIE_KERNELS=kernels):
+        members = [place.member(config, seed) for seed in seeds]
+        return members, fit_pack(members, place.cells, place.device)
 
 
 def difference(name: str, ours: Trained, theirs: Trained) -> str:

@@ -11,6 +11,7 @@ import json
 import time
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -34,7 +35,7 @@ SETTINGS = [
 
 METRICS = ("asw", "nmi", "ari", "uca", "be")
 
-PEER = {
+PEER: dict[str, dict[str, Any]] = {
     "pbmc3k4k": {
         "test": {
             "asw": (0.238, 0.017),
@@ -122,7 +123,7 @@ def table(folder: Path) -> str:
     return "\n".join(rows)
 
 
-def cell(runs: list[dict], metric: str) -> str:
+def cell(runs: list[dict[str, Any]], metric: str) -> str:
     test, train = ([run["metrics"][part][metric] for run in runs] for part in ("test", "train"))
     return f"{mean(test):.3f}±{stdev(test):.3f} [{mean(train):.3f}]"
 

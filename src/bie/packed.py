@@ -13,6 +13,7 @@ from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 from bie.training.pack import Fitted, Member, fit_pack
 
+NUMBER = torch.float32.itemsize
 MATRICES = 40
 """Matrices of cells x genes that a minibatch of one run is reckoned to need at most, gradients included."""
 COPIES = 8
@@ -85,6 +86,16 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unsco
 
 def room(run: Packed, cells: Cells, free: float) -> int:
     """How many such runs fit into so many bytes of a device, 1 at least, by a generous estimate."""
+    return max(1, int((free - bytes_of_cells(cells)) // bytes_of_run(run, cells)))
+
+
+def bytes_of_cells(cells: Cells) -> int:
+    """What all the counts take of a device, once for all runs."""
+    return NUMBER * cells.n_cells * cells.n_genes
+
+
+def bytes_of_run(run: Packed, cells: Cells) -> int:
+    """What a run is reckoned to take beside the counts."""
     member = _member(run, _embedder(run), cells)
     modules = (member.model, member.penalty) if member.penalty else (member.model,)
     n_parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
@@ -92,9 +103,7 @@ def room(run: Packed, cells: Cells, free: float) -> int:
     assert isinstance(settings, Model)
     width = cells.n_genes + (settings.n_layers + 1) * settings.n_hidden  # masks, of many steps at once
     activations = MATRICES * max(member.settings.batch_size, 128) * width
-    size = torch.finfo(torch.float32).bits // 8
-    left = free - size * cells.n_cells * cells.n_genes  # all the counts, once
-    return max(1, int(left // (size * (COPIES * n_parameters + activations))))
+    return NUMBER * (COPIES * n_parameters + activations)
 
 
 def _embedder(run: Packed) -> Trained:

@@ -73,8 +73,6 @@ def tree_of(expansion: "Expansion") -> Tree:
 
 def check_device(settings: "Settings") -> None:
     """Raise `BadInput` if the runs are to be on a GPU of this machine, and there is none, or as on one."""
-    from bie import devices
-
     devices.check_products(settings.products, settings.device)
     if settings.hydra.launcher.kind == "local":
         devices.check(settings.device)
