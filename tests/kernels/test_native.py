@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bie.errors import BadInput
-from bie.kernels import fused, is_active, native, status
+from bie.kernels import build, fused, is_active, native, status
 from bie.training import graph
 
 fresh = native.kernels.__wrapped__  # without the cache of the process
@@ -22,8 +22,8 @@ compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(native, "FLAGS", (*native.FLAGS, "-O0"))  # soon compiled, and never called
+    monkeypatch.setattr(build, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-O0"))  # soon compiled, and never called
     for name in ("BIE_KERNELS", "CC"):
         monkeypatch.delenv(name, raising=False)
 
@@ -99,7 +99,7 @@ def test_options_of_the_compiler_are_handed_on(tmp_path: Path, monkeypatch: pyte
     assert asked == "-pipe -DWORD=two words --version"
     assert compiled.startswith("-pipe -DWORD=two words -std=c11")
     assert [file.stem for file in (tmp_path / "cache").iterdir()] == [
-        native._key(line.removeprefix("compiled by "))
+        build.key(line.removeprefix("compiled by "))
     ]
 
 
@@ -134,16 +134,16 @@ def test_a_cache_that_cannot_be_written_costs_a_compilation_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(native, "_cache_folder", lambda: tmp_path / "file" / "cache")
+    monkeypatch.setattr(build, "_cache_folder", lambda: tmp_path / "file" / "cache")
     assert fresh().library is not None
 
 
 def test_the_key_follows_what_makes_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {native._key("gcc 12"), native._key("gcc 13")}
-    monkeypatch.setattr(native, "_processor", lambda: "another")
-    keys.add(native._key("gcc 12"))
-    monkeypatch.setattr(native, "FLAGS", ("-O2",))
-    keys.add(native._key("gcc 12"))
+    keys = {build.key("gcc 12"), build.key("gcc 13")}
+    monkeypatch.setattr(build, "_processor", lambda: "another")
+    keys.add(build.key("gcc 12"))
+    monkeypatch.setattr(build, "FLAGS", ("-O2",))
+    keys.add(build.key("gcc 12"))
     assert len(keys) == 4
 
 

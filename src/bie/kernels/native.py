@@ -1,45 +1,23 @@
-"""The C sources of this package, compiled at first use by the system's compiler and loaded with ctypes.
+"""The compiled kernels: whether there are any, and how they are called.
 
-The library is kept in the user's cache folder under a hash of everything that makes it: sources, flags,
-compiler, processor. Processes that start together each compile a draft of their own and rename it into
-place, so that nobody ever sees half a file.
+`bie.kernels.build` makes them of the C sources of this package at first use.
 """
 
 import ctypes
 import functools
-import hashlib
 import os
-import platform
-import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bie.errors import BadInput
+from bie.kernels.build import load, output, reason
 
-FLAGS = (
-    "-std=c11",
-    "-O3",
-    "-shared",
-    "-fPIC",
-    "-fopenmp-simd",  # the pragmas alone: no threads, no OpenMP library
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-ffp-contract=fast",
-)
-"""Not ``-ffast-math``: a run that diverges must give NaN, and be seen to."""
-
-_PATIENCE = 120  # seconds for a compiler that should need one
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_TYPES = {"int64_t": _SIZE, "int": ctypes.c_int, "float": ctypes.c_float}
 _NUMBERS = frozenset((int, float, bool))
-_KERNEL = re.compile(r"^int (\w+)\(([^)]*)\)\s*\{", re.MULTILINE)
-"""Definition of a kernel: its name, its arguments."""
-
 
 Bound = Callable[..., None]
 """A kernel with its first arguments; see `bind`."""
@@ -164,7 +142,7 @@ def kernels() -> Kernels:
         return _made_by([compiler, *options])
     except (OSError, subprocess.SubprocessError) as error:
         return Kernels(
-            None, f"torch, since {Path(compiler).name} failed to compile the kernels: {_reason(error)}"
+            None, f"torch, since {Path(compiler).name} failed to compile the kernels: {reason(error)}"
         )
 
 
@@ -178,90 +156,5 @@ def _words(said: str) -> list[str]:
 
 def _made_by(compiler: list[str]) -> Kernels:
     """By a command with its options, which are part of what makes the library."""
-    version = " ".join([_output([*compiler, "--version"]).splitlines()[0], *compiler[1:]])
-    return Kernels(_load(compiler, version), f"compiled by {version}")
-
-
-def _load(compiler: list[str], version: str) -> ctypes.CDLL:
-    """Library of the user's cache folder; of a passing one where that cannot be written."""
-    name = f"{_key(version)}.so"
-    try:
-        return _declared(_compiled(compiler, _cache_folder() / name))
-    except OSError:  # read-only, full, or mounted such that nothing in it may be executed
-        with tempfile.TemporaryDirectory() as folder:  # a loaded library no longer needs its file
-            return _declared(_compiled(compiler, Path(folder) / name))
-
-
-def _compiled(compiler: list[str], file: Path) -> Path:
-    """Compile into `file`, unless it is there."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent) as drafts:
-            draft = Path(drafts) / file.name
-            sources = [str(path) for path in _sources() if path.suffix == ".c"]
-            _output([*compiler, *_flags(), *sources, "-o", str(draft), "-lm"])
-            draft.replace(file)
-    return file
-
-
-def _declared(file: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(file))
-    for name, types in signatures().items():
-        getattr(library, name).argtypes = types
-    return library
-
-
-def signatures() -> dict[str, list[Any]]:
-    """Types of the arguments of each kernel, from its source."""
-    text = "\n".join(path.read_text() for path in _sources() if path.suffix == ".c")
-    return {name: [_type(each) for each in given.split(",")] for name, given in _KERNEL.findall(text)}
-
-
-def _type(argument: str) -> Any:
-    return _ADDRESS if "*" in argument else _TYPES[argument.split()[0]]
-
-
-def _key(version: str) -> str:
-    """Hash of everything that makes the library."""
-    digest = hashlib.sha256("\0".join([version, _processor(), *_flags()]).encode())
-    for path in _sources():
-        digest.update(b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _sources() -> list[Path]:
-    return sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
-
-
-def _flags() -> list[str]:
-    arm = platform.machine() in ("arm64", "aarch64")
-    return [*FLAGS, *(["-mcpu=native"] if arm else ["-march=native", "-mprefer-vector-width=512"])]
-
-
-def _processor() -> str:
-    """Model and instruction sets of the processor: machines of one cluster share a home, not always these."""
-    lines = _lines(Path("/proc/cpuinfo"))
-    facts = sorted(
-        {line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))}
-    )
-    return "\n".join(facts) or f"{platform.machine()} {platform.processor()}"
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.is_file() else []
-
-
-def _cache_folder() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("bie")) / "kernels"
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE).stdout
-
-
-def _reason(error: Exception) -> str:
-    """Its most telling line."""
-    lines = (getattr(error, "stderr", None) or str(error)).splitlines()
-    return next((line for line in lines if "error" in line), lines[0] if lines else type(error).__name__)
+    version = " ".join([output([*compiler, "--version"]).splitlines()[0], *compiler[1:]])
+    return Kernels(load(compiler, version), f"compiled by {version}")
