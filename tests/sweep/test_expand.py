@@ -96,6 +96,26 @@ def test_groups_of_the_users_own(tmp_path, configurations: Configurations):
     assert expand(["train=long"], own).combinations[0].config.train.epochs == 1234
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: own\n", "sweep is missing .* has: name. Write it so"),
+        ("name: own\nsweeps: [seed=1]\n", "sweep is missing .* has: name, sweeps"),
+        ("name: own\nsweep: seed=1\n", "sweep=seed=1 is no list of overrides"),
+        ("name: own\nsweep:\n  - seed: 1\n", ".* is no list of overrides"),
+        ("name: own\nsweep:\n", "sweep=None is no list"),
+        ("", "sweep is missing .* has: nothing"),
+    ],
+)
+def test_a_study_file_without_a_sweep_is_bad_input(
+    text: str, says: str, tmp_path, configurations: Configurations
+):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "own.yaml").write_text(text)
+    with pytest.raises(BadInput, match=f"^study=own: {says}"):
+        expand(["study=own"], Configurations(configurations.folder, tmp_path))
+
+
 @pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
     for choice in configurations.groups[group]:
