@@ -86,6 +86,11 @@ def test_a_folder_that_cannot_be_used_is_bad_input(
     assert "outputs=DIR" in line
 
 
+def test_next_commands_are_quoted(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    assert run([*tiny, "hydra.launcher.workers=0", "outputs=my data"]) == 0
+    assert "  bie aggregate 'my data/v1/adhoc'      table" in capsys.readouterr().out
+
+
 def test_one_run_in_this_process(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
     assert run([*tiny, "hydra.launcher.workers=0"]) == 0
     assert "done 1.   exit 0" in capsys.readouterr().out
