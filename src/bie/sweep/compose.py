@@ -116,8 +116,14 @@ class Configurations:
         here = sorted(_leaves(self.compose(choices)))
         section = key.rpartition(".")[0]
         siblings = [name.removeprefix(f"{section}.") for name in here if name.startswith(f"{section}.")]
-        settings = f" Settings of {section}: {', '.join(siblings)}" if section and siblings else ""
-        return BadInput(f"{key} is not a setting.{hint}{settings}")
+        if section and siblings:
+            hint += f" Settings of {section}: {', '.join(siblings)}"
+        names = "" if hint else f" There are: {', '.join(self._outermost)}"
+        return BadInput(f"{key} is not a setting.{hint}{names}")
+
+    @functools.cached_property
+    def _outermost(self) -> list[str]:
+        return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
 
 
 def did_you_mean(name: str, names: list[str]) -> str:
