@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -94,6 +95,25 @@ def test_no_run_done_yet_exits_2_and_writes_nothing(
     assert main([str(root)]) == 2
     assert "no run is done yet (3 missing)" in capsys.readouterr().err
     assert not (root / "report").exists()
+
+
+@pytest.mark.parametrize(
+    "said", [OSError(errno.EROFS, "Read-only file system"), OSError(errno.ENOSPC, "full")]
+)
+def test_a_report_that_cannot_be_written_is_printed_at_least(
+    said: OSError, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise said
+
+    root = study(tmp_path)
+    monkeypatch.setattr("bie.analysis.report.write_report", write)
+    assert main([str(root)]) == 2
+    out, err = capsys.readouterr()
+    assert ".60±.10" in out
+    assert "Written" not in out
+    assert err.startswith(f"{root / 'report'} can")
+    assert "outputs=DIR" in err
 
 
 def test_an_unknown_option_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,25 @@ def test_a_missing_config_dir_is_bad_input(in_tmp: Path, capsys: pytest.CaptureF
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("outputs", "says"), [("afile", "leads through a file"), ("/proc/x", "is not there and cannot be made")]
+)
+def test_a_folder_that_cannot_be_used_is_bad_input(
+    outputs: str, says: str, in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    (in_tmp / "afile").touch()
+    assert run([*tiny, "hydra.launcher.workers=0", f"outputs={outputs}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(outputs)
+    assert says in line
+    assert "outputs=DIR" in line
+
+
+def test_next_commands_are_quoted(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    assert run([*tiny, "hydra.launcher.workers=0", "outputs=my data"]) == 0
+    assert "  bie aggregate 'my data/v1/adhoc'      table" in capsys.readouterr().out
+
+
 def test_one_run_in_this_process(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
     assert run([*tiny, "hydra.launcher.workers=0"]) == 0
     assert "done 1.   exit 0" in capsys.readouterr().out

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from bie.analysis.study import Study
     from bie.store.paths import Tree
 
-_EPILOG = "Exit code: 0 every run asked for is done, 1 some failed or are missing, 2 nothing to aggregate."
+_EPILOG = (
+    "Exit code: 0 every run asked for is done, 1 some failed or are missing, 2 nothing to aggregate, or "
+    "report/ cannot be written (the tables are printed all the same)."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if every run asked for is done, 1 if some failed or are missing, 2 if there is nothing to show.
+        0 if every run asked for is done, 1 if some failed or are missing, 2 if there is nothing to show or
+        ``report/`` cannot be written.
     """
     arguments = _parser().parse_args(argv)
     return guarded(lambda: _aggregate(arguments.tree, arguments.outputs))
@@ -62,13 +66,18 @@ def _make(tree: "Tree", made_from: str | None) -> "Outcome":
     _require_records(study, tree.root)
     summary = summarise(study)
     tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
-    files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
     texts = "\n\n".join(as_text(table) for table in tables["test"])
     written = f"Written: {tree.report}/runs.{{parquet,csv}}, {tree.report}/summary.{{csv,md,tex}}"
     complete = bool((study.runs["state"] == "done").all())
     outcome = Outcome(f"{texts}\n{written}", 0 if complete else 1)
-    if made_from is not None and study.all_read:
-        remember(tree, made_from, files, outcome)
+    try:
+        files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
+        if made_from is not None and study.all_read:
+            remember(tree, made_from, files, outcome)
+    except OSError as error:
+        print(texts)  # the study may be another's, or the disk full: there are the tables still
+        error.filename = error.filename or str(tree.report)  # pyarrow and a full disk do not say which
+        raise
     return outcome
 
 

@@ -44,10 +44,11 @@ def _run(options: argparse.Namespace) -> int:
 def _failed(options: argparse.Namespace) -> int:
     from bie.cluster.census import take_census
     from bie.cluster.failures import report
-    from bie.store.paths import find_tree
+    from bie.store.paths import find_tree, spelled
 
-    census = take_census(find_tree(Path(options.of) if options.of else None, options.outputs))
-    print("\n".join(report(census, f" {options.of}" if options.of else "")))
+    given = Path(options.of) if options.of else None
+    tree = find_tree(given, options.outputs)
+    print("\n".join(report(take_census(tree), spelled(tree, given, options.outputs))))
     return 0
 
 

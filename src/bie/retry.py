@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _retry(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.cluster.again import choose, orders
+    from bie.cluster.again import choose, orders, read_causes
     from bie.cluster.census import take_census
     from bie.store.paths import find_tree
     from bie.store.provenance import configuration_folder
@@ -59,7 +59,7 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
     if len(trees) > 1:
         raise BadInput(f"one study at a time, not {', '.join(trees)}")
     census = take_census(find_tree(Path(trees[0]) if trees else None, options.outputs))
-    chosen = choose(census, [cause for cause in (options.cause or "").split(",") if cause])
+    chosen = choose(census, read_causes(options.cause, census))
     configurations = Configurations(configuration_folder(), options.config_dir)
     made = orders(
         census, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)

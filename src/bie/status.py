@@ -40,11 +40,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _status(options: argparse.Namespace) -> int:
     from bie.cluster.overview import as_json, as_text
-    from bie.store.paths import find_tree
+    from bie.store.paths import find_tree, spelled
 
     tree = find_tree(options.tree, options.outputs)
     census = _look(tree)
-    named = str(options.tree or "")
+    named = spelled(tree, options.tree, options.outputs)
     if options.json:
         print(json.dumps(as_json(census)))
     elif options.watch:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bie.cluster.again import choose, orders
+from bie.cluster.again import choose, orders, read_causes
 from bie.cluster.census import take_census
 from bie.config import Settings, SubmititSlurm
 from bie.retry import main
@@ -52,6 +52,22 @@ def test_a_cause_at_a_time_then_all(study: Tree, capsys: Printed):
     assert "2 to do again" in capsys.readouterr().out
     assert len(list(study.runs.rglob("record.json"))) == 1
     assert json.loads(failed.read_text())["attempt"] == 3
+
+
+def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: Printed):
+    folder = disk.launch([(point, 0, 0)], {})
+    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    disk.failure(point, 0, "odd", "x")
+    for typed, says in {
+        "naan": "--cause naan: no such cause. Did you mean nan? Causes: cancelled, disk, error, ",
+        "odd,fooo": "--cause fooo: no such cause. Causes: ",
+        ",": "--cause : no such cause",
+    }.items():
+        assert main([str(disk.root), "--cause", typed]) == 2
+        assert says in capsys.readouterr().err
+    census = take_census(disk.tree)
+    assert read_causes("odd, nan,missing", census) == ["odd", "nan", "missing"]
+    assert read_causes(None, census) == []
 
 
 def test_a_run_done_again_is_the_same_experiment(study: Tree):

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 from typing import Any
 
 import pytest
 
+from bie.logs import main as logs
 from bie.status import main
 
 Printed = pytest.CaptureFixture[str]
@@ -29,7 +31,7 @@ def test_the_table_counts_by_grid_point(disk: Any, point: Any, slurm: Any, capsy
     assert " ".join(first.split()) == "zinb scvi_mine mine.scale=1000 1/3 queued 1 failed 1 (timeout)"
     assert " ".join(second.split()) == "zinb scvi_mine mine.scale=5000 0/3 queued 1 failed 2 (nan, timeout)"
     assert rest[0] == "3 failures = 2 causes:"
-    assert f"bie logs {large.run_id(0)[:12]}" in out
+    assert f"bie logs {disk.root}/runs/zinb/scvi_mine/{large.id[:12]}/seed=0000" in out
     assert f"bie cancel {disk.root}" in rest[-1]
 
 
@@ -107,11 +109,41 @@ def test_no_plan_is_bad_input(disk: Any, capsys: Printed):
     assert "not a study" in err
 
 
-def test_the_newest_study_is_the_default(disk: Any, point: Any, capsys: Printed):
+def commands(out: str) -> list[list[str]]:
+    """What the shell makes of the commands that are suggested."""
+    found = re.findall(r"  (bie .*?)(?:     .*)?$", out, re.MULTILINE)
+    return [shlex.split(text) for text in found]
+
+
+def test_the_newest_study_of_the_default_folder_need_not_be_named(
+    disk: Any, point: Any, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+):
     disk.launch([(point, 0, 0)], {})
     older = type(disk)(disk.root.parent / "older")
     os.utime(older.launch([(point, 0, 0)], {}).parent, (1, 1))
-    assert main(["--outputs", str(disk.root.parents[1])]) == 1
+    monkeypatch.chdir(disk.root.parents[2])
+    assert main([]) == 1
     out = capsys.readouterr().out
     assert out.startswith("adhoc · ")
-    assert "bie retry  " in out, "the newest study need not be named"
+    assert commands(out) == [["bie", "retry"]]
+
+
+@pytest.mark.parametrize("how", ["--outputs", "TREE"])
+def test_commands_name_the_study_for_the_shell(how: str, disk: Any, point: Any, capsys: Printed):
+    other = type(disk)(disk.root.parent / "my data" / "v1" / "it's")
+    other.launch([(point, 0, 0), (point, 1, 0), (point, 2, 0)], {})
+    other.run(point, 0, "record.json")
+    other.failure(point, 1, "nan", "at epoch 3")
+    named = ["--outputs", str(other.root.parents[1])] if how == "--outputs" else [str(other.root)]
+    assert main(named) == 1
+    tree = str(other.root)
+    assert commands(capsys.readouterr().out)[1:] == [
+        ["bie", "logs", "--failed", tree],
+        ["bie", "retry", tree],
+        ["bie", "aggregate", tree],
+    ]
+    assert logs(["--failed", *named]) == 0
+    example, again = commands(capsys.readouterr().out)
+    assert again == ["bie", "retry", tree, "--cause", "nan"]
+    assert logs(example[2:]) == 0, "from any folder"
+    assert "at epoch 3" in capsys.readouterr().out

@@ -112,7 +112,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_cause(
     assert out.splitlines()[0] == "7 failures = 3 causes"
     assert "nan  3 runs: critic overflow at epoch 0, loss 1.0e+30" in out
     assert "zinb scvi_mine: 3, seeds 0, 1, 2" in out
-    assert f"bie logs {point.run_id(0)[:12]}" in out
+    assert f"bie logs {disk.root}/runs/zinb/scvi_mine/{point.id[:12]}/seed=0000" in out
     assert "timeout  2 runs: task 21_0 ended (TIMEOUT)" in out
     assert "2 more runs are missing" in out
     assert f"bie retry {disk.root} --cause nan,error,timeout" in out

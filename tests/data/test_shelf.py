@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,19 @@ def test_a_second_time_writes_nothing(cells: Cells, tmp_path: Path) -> None:
     stamp = (place / "data.npy").stat().st_mtime_ns
     assert shelve(cells, tmp_path) == place
     assert (place / "data.npy").stat().st_mtime_ns == stamp
+
+
+def test_a_full_disk_is_said_and_nothing_left_behind(
+    cells: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object) -> None:
+        raise OSError("30116 requested and 24544 written")  # numpy's words
+
+    monkeypatch.setattr("numpy.save", save)
+    with pytest.raises(OSError, match="requested") as error:
+        shelve(cells, tmp_path)
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_at_once_leave_one_whole_copy(cells: Cells, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from bie.sweep.expand import expand
     [
         ("mine.scal=1000", r"mine\.scal is not a setting\. Did you mean mine\.scale\?"),
         ("+sede=1,2", "Did you mean seed?"),
+        ("+foo.bar=1", r"^foo\.bar is not a setting\. There are: adversarial, .*model, .*seed, .*version$"),
+        ("perturb=x", "^perturb is not a setting. There are: adversarial, "),
+        ("train.foo=1", "^train.foo is not a setting. .*Settings of train: adam_eps, "),
         ("modle=scvi", "Did you mean model?"),
         ("model=scvi_mnie", "Did you mean scvi_mine.*Choices: .*scvi_mine"),
         ("dataset=atlas", "Choices: .*zinb"),
@@ -94,6 +97,26 @@ def test_groups_of_the_users_own(tmp_path, configurations: Configurations):
     (tmp_path / "train" / "long.yaml").write_text("defaults: [full, _self_]\nepochs: 1234\n")
     own = Configurations(configurations.folder, tmp_path)
     assert expand(["train=long"], own).combinations[0].config.train.epochs == 1234
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: own\n", "sweep is missing .* has: name. Write it so"),
+        ("name: own\nsweeps: [seed=1]\n", "sweep is missing .* has: name, sweeps"),
+        ("name: own\nsweep: seed=1\n", "sweep=seed=1 is no list of overrides"),
+        ("name: own\nsweep:\n  - seed: 1\n", ".* is no list of overrides"),
+        ("name: own\nsweep:\n", "sweep=None is no list"),
+        ("", "sweep is missing .* has: nothing"),
+    ],
+)
+def test_a_study_file_without_a_sweep_is_bad_input(
+    text: str, says: str, tmp_path, configurations: Configurations
+):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "own.yaml").write_text(text)
+    with pytest.raises(BadInput, match=f"^study=own: {says}"):
+        expand(["study=own"], Configurations(configurations.folder, tmp_path))
 
 
 @pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])

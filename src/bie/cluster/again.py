@@ -12,11 +12,16 @@ from bie.cluster.census import Census
 from bie.cluster.folders import SLURM, Launch
 from bie.cluster.launch import Order
 from bie.cluster.planned import Run, grid_points
+from bie.cluster.states import ENDED, EXITS
 from bie.config import Local, Settings
 from bie.errors import BadInput
 from bie.store.identity import canonical
 from bie.store.launches import COLUMNS, TASK
 from bie.store.paths import Tree
+from bie.sweep.compose import did_you_mean
+
+CAUSES = frozenset({"nan", "missing", *filter(None, [*ENDED.values(), *EXITS.values()])})
+"""What ``--cause`` may name, in every study; a run that raised may have brought one of its own."""
 
 Settle = Callable[[dict[str, Any]], Settings]
 """Settings of a new launch from those of an earlier one."""
@@ -56,6 +61,25 @@ def choose(census: Census, causes: Sequence[str]) -> Chosen:
             runs.append(run)
     foreign = [(launch, unknown[launch.id]) for launch in census.launches if unknown[launch.id]]
     return Chosen(runs, foreign, unasked)
+
+
+def read_causes(typed: str | None, census: Census) -> list[str]:
+    """Words of ``--cause``; none for every cause.
+
+    Raises
+    ------
+    BadInput
+        A word that is no cause, neither in general nor of a run of this study; or no word at all.
+    """
+    if typed is None:
+        return []
+    words = [word.strip() for word in typed.split(",") if word.strip()]
+    known = sorted(CAUSES | {cause_of(run) for run in census.runs if run.state in ("failed", "missing")})
+    wrong = [word for word in words if word not in known]
+    if wrong or not words:
+        hint = did_you_mean(wrong[0], known) if wrong else ""
+        raise BadInput(f"--cause {','.join(wrong)}: no such cause.{hint} Causes: {', '.join(known)}")
+    return words
 
 
 def cause_of(run: Run) -> str:

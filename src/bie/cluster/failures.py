@@ -1,6 +1,7 @@
 """Many failures, few reasons: runs that failed of the same thing, put together."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from bie.cluster.census import Census
 from bie.cluster.planned import Run, titles
 from bie.store.identity import SHOWN
+from bie.store.paths import Tree
 
 _VARIABLE = (
     (re.compile(r"(?:[\w.~-]*/)+[\w.~=-]*"), "PATH"),
@@ -29,10 +31,10 @@ class Failure:
         """First line of the first run's message."""
         return first_line(self.runs[0].message)
 
-    @property
-    def command(self) -> str:
-        """What shows one of them in full."""
-        return f"bie logs {self.runs[0].run_id[:SHOWN]}"
+    def command(self, tree: Tree | None) -> str:
+        """What shows one of them in full; with `tree` from any folder, not only beside ``outputs/``."""
+        run = self.runs[0]
+        return f"bie logs {shlex.quote(str(run.folder(tree))) if tree else run.run_id[:SHOWN]}"
 
 
 def failures(runs: Iterable[Run]) -> list[Failure]:
@@ -91,21 +93,23 @@ def report(census: Census, tree: str) -> list[str]:
     Parameters
     ----------
     tree
-        To be named in the commands, with a space before it; empty for the newest study.
+        To be named in the commands, see `bie.store.paths.spelled`.
     """
+    named = f" {tree}" if tree else ""
+    where = census.tree if tree else None
     found = failures(census.runs)
     missing = sum(run.state == "missing" for run in census.runs)
     names = titles(census.launches) if found else {}
-    lines = [headline(found), *(line for failure in found for line in _paragraph(failure, names))]
+    lines = [headline(found), *(line for failure in found for line in _paragraph(failure, names, where))]
     if missing:
-        lines += ["", f"{missing:,} more runs are missing: nothing is known of them (bie status{tree})"]
+        lines += ["", f"{missing:,} more runs are missing: nothing is known of them (bie status{named})"]
     if found:
         causes = ",".join(dict.fromkeys(failure.cause for failure in found))
-        lines += ["", f"  bie retry{tree} --cause {causes}      again"]
+        lines += ["", f"  bie retry{named} --cause {causes}      again"]
     return lines
 
 
-def _paragraph(failure: Failure, names: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _paragraph(failure: Failure, names: dict[str, tuple[str, ...]], where: Tree | None) -> Iterator[str]:
     per_cell = Counter(run.config_id for run in failure.runs)
     n = len(failure.runs)
     yield ""
@@ -115,4 +119,4 @@ def _paragraph(failure: Failure, names: dict[str, tuple[str, ...]]) -> Iterator[
         yield f"  {' '.join(names[config])}: {runs:,}, {seeds(members)}"
     if len(per_cell) > MOST:
         yield f"  and {len(per_cell) - MOST:,} more grid points"
-    yield f"  {failure.command}"
+    yield f"  {failure.command(where)}"

@@ -1,5 +1,6 @@
 """Run a launch in worker processes of this machine while the command waits."""
 
+import shlex
 import sys
 from collections import Counter
 from multiprocessing.context import ForkServerContext
@@ -54,12 +55,13 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
         f"{elsewhere} are being done by another launch" if elsewhere else "",
         f"{before} were done before" if before else "",
     ]
+    named = shlex.quote(str(tree.root))
     code = 1 if failed or left or elsewhere else 0
     print(f"{', '.join(part for part in parts if part)}.   exit {code}")
     if failed:
-        print(f"  bie logs --failed {tree.root}      why")
+        print(f"  bie logs --failed {named}      why")
     if code:
-        print(f"  bie retry {tree.root}      what failed or is missing, again")
-    print(f"  bie aggregate {tree.root}      table")
+        print(f"  bie retry {named}      what failed or is missing, again")
+    print(f"  bie aggregate {named}      table")
     print(f"tree: {tree.root}")
     return code

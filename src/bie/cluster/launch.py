@@ -1,6 +1,7 @@
 """Start what is to be done: in this command, or in jobs that outlive it."""
 
 import getpass
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -104,11 +105,16 @@ def _stay(folder: Path, order: Order) -> int:
     try:
         board = follow(folder, workers(order.settings))
     except KeyboardInterrupt:
-        print("no longer watching; the launch goes on.  bie status --watch     bie cancel")
+        print(f"no longer watching; the launch goes on.  {_next(order.tree)}")
         return 1
     if reason := stopped(folder):
         print(f"the launch was stopped: {reason}")
     return conclude(board, order.n_before, order.tree)
+
+
+def _next(tree: Tree) -> str:
+    named = shlex.quote(str(tree.root))
+    return f"bie status {named} --watch     bie cancel {named}"
 
 
 def waits(settings: Settings) -> bool:
@@ -132,7 +138,7 @@ def _submit(folder: Path, order: Order, share: Cut) -> bool:
         return False
     finally:
         if names:
-            print(f"submitted {', '.join(names)}.  bie status --watch     bie cancel", flush=True)
+            print(f"submitted {', '.join(names)}.  {_next(order.tree)}", flush=True)
     return True
 
 

@@ -9,6 +9,7 @@ from bie.cluster.census import Census
 from bie.cluster.failures import Failure, failures, headline, seeds
 from bie.cluster.folders import Launch
 from bie.cluster.planned import titles
+from bie.store.paths import Tree
 from bie.sweep.progress import duration
 
 MOST_LINES = 5  # reasons that status names; `bie logs --failed` has them all
@@ -70,10 +71,10 @@ def as_text(census: Census, names: Titles | None = None, tree: str = "") -> list
     names
         From `titles`, where they are known already.
     tree
-        To be named in the commands; empty for the newest study.
+        To be named in the commands, see `bie.store.paths.spelled`.
     """
     names = titles(census.launches) if names is None else names
-    return [header(census), *_table(cells(census), names), *_ending(census, f" {tree}" if tree else "")]
+    return [header(census), *_table(cells(census), names), *_ending(census, tree)]
 
 
 def header(census: Census) -> str:
@@ -140,28 +141,29 @@ def _rest(cell: Cell) -> Iterator[str]:
 
 def _ending(census: Census, tree: str) -> Iterator[str]:
     """What failed of what, what is missing, and the commands that help."""
-    yield from _reasons(failures(census.runs), tree)
+    named = f" {tree}" if tree else ""
+    yield from _reasons(failures(census.runs), named, census.tree if tree else None)
     states = Counter(run.state for run in census.runs)
     if states["missing"] and census.silence:
         yield f"{states['missing']:,} runs may be waiting or at work: {census.silence}"
     elif states["missing"] and not census.going:
         yield f"{states['missing']:,} missing: asked for, not done, and nobody is at them"
     if census.going:
-        yield f"  bie status{tree} --watch     bie cancel{tree}"
+        yield f"  bie status{named} --watch     bie cancel{named}"
         return
     if states["failed"]:
-        yield f"  bie logs --failed{tree}     why"
+        yield f"  bie logs --failed{named}     why"
     if states["failed"] or states["missing"]:
-        yield f"  bie retry{tree}             again"
+        yield f"  bie retry{named}             again"
     if states["done"]:
-        yield f"  bie aggregate{tree}         table"
+        yield f"  bie aggregate{named}         table"
 
 
-def _reasons(found: list[Failure], tree: str) -> Iterator[str]:
+def _reasons(found: list[Failure], named: str, where: Tree | None) -> Iterator[str]:
     if found:
         yield f"{headline(found)}:"
     for failure in found[:MOST_LINES]:
         said = f"{failure.message[:MOST_LETTERS]}, {seeds(failure.runs)}"
-        yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command}"
+        yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(where)}"
     if len(found) > MOST_LINES:
-        yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{tree}"
+        yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{named}"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bie.errors import BadInput
+from bie.errors import BadInput, guarded
 
 _EPILOG = """\
 without a command: list the data sets
@@ -19,12 +19,12 @@ without a command: list the data sets
 def main(argv: list[str] | None = None) -> int:
     """Run the verb with these arguments (None: those of the process) and return the exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        for line in _lines(arguments):
-            print(line, flush=True)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    return guarded(lambda: _print(arguments))
+
+
+def _print(arguments: argparse.Namespace) -> int:
+    for line in _lines(arguments):
+        print(line, flush=True)
     return 0
 
 

@@ -1,5 +1,6 @@
 """The prepared copy of a data set on disk, which all workers map instead of loading it again."""
 
+import errno
 import json
 import shutil
 import uuid
@@ -28,6 +29,17 @@ def shelve(cells: Cells, folder: Path) -> Path:
     if place.exists():
         return place
     draft = folder / f".{place.name}.{uuid.uuid4().hex}"
+    try:
+        _write(draft, cells)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk: leave nothing half written behind
+        # numpy gives a write that was cut short no number
+        raise OSError(error.errno or errno.ENOSPC, str(error), str(folder)) from error
+    _publish(draft, place)
+    return place
+
+
+def _write(draft: Path, cells: Cells) -> None:
     draft.mkdir(parents=True)
     for name, array in _arrays(cells).items():
         np.save(draft / f"{name}.npy", array)
@@ -39,8 +51,6 @@ def shelve(cells: Cells, folder: Path) -> Path:
         "library_prior": cells.library_prior,
     }
     (draft / "meta.json").write_text(json.dumps(meta))
-    _publish(draft, place)
-    return place
 
 
 def unshelve(path: Path) -> Cells:

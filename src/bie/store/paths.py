@@ -1,5 +1,6 @@
 """Names of the folders and files of the output tree."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def find_tree(given: Path | None, outputs: Path = Path("outputs")) -> Tree:
     if not launched:
         raise BadInput(f"no study in {outputs}/ yet. Make one: python -m bie.run -m study=quickstart")
     return Tree(max(launched)[1])
+
+
+def spelled(tree: Tree, given: Path | None, outputs: Path) -> str:
+    """How commands to be copied name a tree, for the shell; empty where they find it without a name.
+
+    Parameters
+    ----------
+    given, outputs
+        What `find_tree` found it by.
+
+    >>> spelled(Tree(Path("my data/v1/adhoc")), None, Path("my data"))
+    "'my data/v1/adhoc'"
+    """
+    return "" if given is None and outputs == Path("outputs") else shlex.quote(str(tree.root))
 
 
 def _known(outputs: Path) -> str:

@@ -72,7 +72,7 @@ class Configurations:
         here = set(_leaves(self.compose({**choices, "preset": "none"})))
         for key in [key for key in _leaves(plain) if key not in here]:
             if not self.acts(key):
-                hint = _did_you_mean(key, [*self.keys])
+                hint = did_you_mean(key, [*self.keys])
                 raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
             *sections, leaf = key.split(".")
             functools.reduce(lambda node, name: node.get(name, {}), sections, plain).pop(leaf, None)
@@ -80,7 +80,7 @@ class Configurations:
 
     def _check_choice(self, group: str, choice: str) -> None:
         if choice not in self.groups[group]:
-            hint = _did_you_mean(str(choice), self.groups[group])
+            hint = did_you_mean(str(choice), self.groups[group])
             among = ", ".join(self.groups[group])
             raise BadInput(f"{group}={choice}: there is no such {group}.{hint} Choices: {among}")
 
@@ -112,15 +112,22 @@ class Configurations:
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""
-        hint = _did_you_mean(key, [*self.keys, *GROUPS])
+        hint = did_you_mean(key, [*self.keys, *GROUPS])
         here = sorted(_leaves(self.compose(choices)))
         section = key.rpartition(".")[0]
         siblings = [name.removeprefix(f"{section}.") for name in here if name.startswith(f"{section}.")]
-        settings = f" Settings of {section}: {', '.join(siblings)}" if section and siblings else ""
-        return BadInput(f"{key} is not a setting.{hint}{settings}")
+        if section and siblings:
+            hint += f" Settings of {section}: {', '.join(siblings)}"
+        names = "" if hint else f" There are: {', '.join(self._outermost)}"
+        return BadInput(f"{key} is not a setting.{hint}{names}")
+
+    @functools.cached_property
+    def _outermost(self) -> list[str]:
+        return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
 
 
-def _did_you_mean(name: str, names: list[str]) -> str:
+def did_you_mean(name: str, names: list[str]) -> str:
+    """A sentence, with a space before it, that names the nearest of `names`; empty if none is near."""
     near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
     return f" Did you mean {near[0]}?" if near else ""
 

@@ -88,8 +88,21 @@ def _with_study(overrides: Sequence[str], configurations: Configurations) -> lis
         return typed
     if study.swept:
         raise BadInput("study: one study per command; run the command once for each")
-    texts = configurations.compose({"study": study.values[0][0]})["study"]["sweep"]
-    return read_axes([*texts, *overrides], configurations.groups)
+    return read_axes([*_sweep_of(str(study.values[0][0]), configurations), *overrides], configurations.groups)
+
+
+def _sweep_of(study: str, configurations: Configurations) -> list[str]:
+    """Overrides of a study's file, which may be the user's own."""
+    section = configurations.compose({"study": study}).get("study") or {}
+    sweep = section.get("sweep")
+    if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
+        return sweep
+    wrong = f"sweep={sweep} is no list of overrides" if "sweep" in section else "sweep is missing"
+    has = ", ".join(section) or "nothing"
+    raise BadInput(
+        f"study={study}: {wrong} in its file, which has: {has}. "
+        "Write it so: sweep: ['model=scvi,scvi_mine', 'seed=range(5)']"
+    )
 
 
 def _take_seed_axis(axes: list[Axis]) -> tuple[tuple[Any, ...], list[Axis]]:
