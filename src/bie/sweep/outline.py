@@ -4,6 +4,7 @@ from collections import Counter
 
 from bie.data.cells import Cells
 from bie.sweep.datasets import Datasets
+from bie.sweep.expand import Expansion
 from bie.sweep.plan import Plan
 
 
@@ -48,3 +49,17 @@ def _sums(plan: Plan) -> list[str]:
 
 def _runs(n: int) -> str:
     return f"{n:,} run{'s' * (n != 1)}"
+
+
+def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
+    """Typed keys that do not act on some choice, a line each; the study's own are meant to be so.
+
+    Where that made combinations the same experiment, the lines on what was dropped say it already.
+    """
+    said = {reason for reasons in plan.dropped for reason in reasons.split("; ")}
+    causes: dict[str, dict[str, None]] = {}
+    for combination in expansion.combinations:
+        for (key, cause), reason in zip(combination.silent.items(), combination.reasons, strict=True):
+            if key in expansion.typed and reason not in said:
+                causes.setdefault(key, {})[cause] = None
+    return [f"{key} has no effect where {', '.join(found)}" for key, found in causes.items()]
