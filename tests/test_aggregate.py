@@ -88,13 +88,28 @@ def test_no_study_at_all_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "bie.run" in capsys.readouterr().err
 
 
-def test_no_run_done_yet_exits_2_and_writes_nothing(
+def test_no_run_done_yet_exits_1_with_the_remedy_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = study(tmp_path, done=0)
-    assert main([str(root)]) == 2
-    assert "no run is done yet (3 missing)" in capsys.readouterr().err
+    assert main([str(root)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"no run is done yet (3 missing). How it stands: bie status {root}. Again: bie retry {root}" in said
+    )
     assert not (root / "report").exists()
+    folder = root / "runs" / "zinb" / "scvi" / ("c" * 12) / "seed=0000"
+    folder.mkdir(parents=True)
+    (folder / "failed.json").write_text(json.dumps({"cause": "nan"}))
+    assert main([str(root)]) == 1
+    said = capsys.readouterr().err
+    assert f"(2 missing, 1 failed). Why: bie logs {root} --failed. Again: bie retry {root}" in said
+
+
+def test_a_study_that_nobody_ran_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs").mkdir()
+    assert main([str(tmp_path)]) == 2
+    assert "bie.run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

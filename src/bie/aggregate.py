@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bie.store.paths import Tree
 
 _EPILOG = (
-    "Exit code: 0 every run asked for is done, 1 some failed or are missing, 2 nothing to aggregate, or "
+    "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
     "report/ cannot be written (the tables are printed all the same)."
 )
 
@@ -25,8 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if every run asked for is done, 1 if some failed or are missing, 2 if there is nothing to show or
-        ``report/`` cannot be written.
+_EPILOG = (
+    "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
+    "report/ cannot be written (the tables are printed all the same)."
+)
     """
     arguments = _parser().parse_args(argv)
     return guarded(lambda: _aggregate(arguments.tree, arguments.outputs))
@@ -43,27 +45,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _aggregate(given: Path | None, outputs: Path) -> int:
     from bie.analysis.recall import recall, sources
+    from bie.analysis.study import read_study
     from bie.store.paths import find_tree
 
     tree = find_tree(given, outputs)
     made_from = sources(tree)  # before anything is read: what changes meanwhile is another report's
-    outcome = recall(tree, made_from) or _make(tree, made_from)
+    outcome = recall(tree, made_from)
+    if outcome is None:
+        study = read_study(tree)
+        if nothing := _nothing_done(study, tree.root):
+            print(nothing, file=sys.stderr)
+            return 1
+        outcome = _make(study, tree, made_from)
     print(outcome.text)
     return outcome.exit_code
 
 
-def _make(tree: "Tree", made_from: str | None) -> "Outcome":
+def _make(study: "Study", tree: "Tree", made_from: str | None) -> "Outcome":
     """Write the report from the records."""
     # pandas takes a second to import: not for --help, nor for a report that is recalled
     from bie.analysis.recall import Outcome, remember
     from bie.analysis.render import as_text
     from bie.analysis.report import write_report
-    from bie.analysis.study import SPLITS, read_study
+    from bie.analysis.study import SPLITS
     from bie.analysis.tidy import summarise
     from bie.analysis.wide import wide_tables
 
-    study = read_study(tree)
-    _require_records(study, tree.root)
     summary = summarise(study)
     tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
     texts = "\n\n".join(as_text(table) for table in tables["test"])
@@ -81,11 +88,16 @@ def _make(tree: "Tree", made_from: str | None) -> "Outcome":
     return outcome
 
 
-def _require_records(study: "Study", root: Path) -> None:
+def _nothing_done(study: "Study", root: Path) -> str | None:
+    """What to do about a study without a single record; None where there is one."""
     states = study.runs["state"].value_counts()
-    if "done" not in states:
-        found = ", ".join(f"{n} {state}" for state, n in states.items()) or "none was asked for"
-        raise BadInput(f"{root}: no run is done yet ({found}). Run the study first: python -m bie.run ...")
+    if "done" in states:
+        return None
+    if not len(states):
+        raise BadInput(f"{root}: no run was asked for yet. Run the study first: python -m bie.run ...")
+    found = ", ".join(f"{n} {state}" for state, n in states.items())
+    look = f"Why: bie logs {root} --failed" if "failed" in states else f"How it stands: bie status {root}"
+    return f"{root}: no run is done yet ({found}). {look}. Again: bie retry {root}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bie.config import Save
 from bie.data.cells import Cells
 from bie.embedders.base import Embedder
+from bie.store.record import EMBEDDING, MODEL
 
 
 def exports(
@@ -39,10 +40,10 @@ def exports(
             "batches": list(cells.batches),
             "labels": list(cells.labels),
         }
-        files["model.pt"] = _bytes(lambda file: torch.save({"state": state, **facts}, file))
+        files[MODEL] = _bytes(lambda file: torch.save({"state": state, **facts}, file))
     if save.embedding:
         columns: dict[str, Any] = _embedding(cells, parts, z)
-        files["embedding.npz"] = _bytes(lambda file: np.savez_compressed(file, **columns))
+        files[EMBEDDING] = _bytes(lambda file: np.savez_compressed(file, **columns))
     return files
 
 

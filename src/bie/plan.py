@@ -25,7 +25,7 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
     from bie.sweep.datasets import Datasets
     from bie.sweep.forecast import forecast, seconds_per_run
-    from bie.sweep.outline import as_json, outline
+    from bie.sweep.outline import as_json, outline, unsaved, without_effect
     from bie.sweep.plan import make_plan
 
     expansion = understand(options.overrides, options.config_dir)
@@ -44,7 +44,8 @@ def _plan(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves)))
     else:
-        print("\n".join([*outline(plan, datasets), *expansion.notes, *how, forecast(plan, tree, at_work)]))
+        notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
+        print("\n".join([*outline(plan, datasets), *notes, *how, forecast(plan, tree, at_work)]))
     return 0
 
 

@@ -57,13 +57,14 @@ def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: 
     from bie.sweep.datasets import Datasets
     from bie.sweep.forecast import seconds_per_run
     from bie.sweep.launched import points
-    from bie.sweep.outline import outline
+    from bie.sweep.outline import outline, unsaved, without_effect
     from bie.sweep.plan import make_plan
 
     tree = tree_of(expansion)
     datasets = Datasets()
     plan = make_plan(expansion.combinations, datasets.content, tree)
-    print("\n".join([*outline(plan, datasets), *expansion.notes]), flush=True)
+    notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
+    print("\n".join([*outline(plan, datasets), *notes]), flush=True)
     known = points(plan, datasets, tree, seconds_per_run(plan, tree))
     del datasets  # from here on the workers map the copies on disk
     runs = [plan.points[index].config_id for index, _ in plan.todo]

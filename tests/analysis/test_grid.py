@@ -94,3 +94,10 @@ def test_content_of_the_data_is_the_last_resort(point: Make) -> None:
 
 def test_models_and_datasets_need_no_further_column(point: Make) -> None:
     assert list(cells(point(), point("scvi_mine"), point(dataset="kang")).columns) == ["dataset", "model"]
+
+
+def test_the_baseline_is_the_first_row_of_each_dataset(point: Make) -> None:
+    models = ("scvi_mine", "batch_only", "scvi", "adversarial")
+    table = cells(*(point(model, dataset=dataset) for dataset in ("zinb", "kang") for model in models))
+    assert table["dataset"].tolist() == ["kang"] * 4 + ["zinb"] * 4
+    assert table["model"].tolist() == ["scvi", "adversarial", "batch_only", "scvi_mine"] * 2

@@ -74,3 +74,25 @@ def test_a_density_beside_probabilities_is_pointed_out(disk: Any, point: Make) -
     (note,) = notes_of(disk)
     assert note.startswith("neg. ELBO and reconstruction with likelihood gaussian: of a density")
     assert notes_of(disk, "other") == []
+
+
+def test_seeds_that_not_all_rows_were_asked_for_are_pointed_out(disk: Any, point: Make) -> None:
+    mine = [point("scvi_mine", mine__scale=scale) for scale in (10.0, 20.0)]
+    for row, seeds in [(point(), (0, 1, 2, 3, 7)), (mine[0], (0, 1, 5)), (mine[1], (0, 1))]:
+        for seed in seeds:
+            disk.record(row, seed, {"ari": 0.5})
+    disk.record(point(dataset="other"), 9, {"ari": 0.5})
+    assert notes_of(disk) == [
+        "scvi has seeds that other rows lack: 2-3, 7",
+        "1 of 2 rows of scvi_mine have seeds that other rows lack: 5",
+    ]
+    assert notes_of(disk, "other") == []
+
+
+def test_a_seed_that_failed_or_is_missing_elsewhere_is_not_noted_twice(disk: Any, point: Make) -> None:
+    disk.plan([point(), point("scvi_mine")], [0, 1, 2])
+    for seed in (0, 1, 2):
+        disk.record(point(), seed, {"ari": 0.5})
+    disk.record(point("scvi_mine"), 0, {"ari": 0.5})
+    disk.failure(point("scvi_mine"), 1, "nan")
+    assert [note.split(":")[0] for note in notes_of(disk)] == ["1 run failed", "1 run missing"]

@@ -152,7 +152,7 @@ def test_keys_that_train_do_not_multiply_controls(configurations: Configurations
     pca = [combination for combination in found if combination.config.model.name == "pca"]
     assert len({str(c.config.scientific()) for c in pca}) == 1
     assert all(combination.grid == {} for combination in pca)
-    assert set(pca[0].silent) == {
+    assert set(pca[0].reasons) == {
         f"{key} does not act on model=pca" for key in ("train.lr", "train.kl.weight", "mine.scale")
     }
     assert len({str(c.config.scientific()) for c in found}) == 4 + 8 + 1
@@ -162,10 +162,10 @@ def test_what_a_control_has_multiplies_it(configurations: Configurations) -> Non
     typed = ["model=noise,batch_only", "model.sd=0.1,0.2", "model.n_latent=2,4", "model.n_hidden=64,128"]
     found = expand(typed, configurations).combinations
     assert len({str(c.config.scientific()) for c in found}) == 2 + 4
-    assert found[0].silent == (
+    assert found[0].reasons == [
         "model.sd does not act on model=noise",
         "model.n_hidden does not act on model=noise",
-    )
+    ]
 
 
 @pytest.mark.parametrize(

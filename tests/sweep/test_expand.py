@@ -56,16 +56,15 @@ def test_every_bad_key_is_reported_at_once(configurations: Configurations):
 
 def test_keys_that_do_not_act_are_noted_not_refused(configurations: Configurations):
     found = expand(["model=scvi,scvi_mine", "mine.scale=1000,5000"], configurations)
-    assert [c.silent for c in found.combinations] == [("mine.scale does not act on model=scvi",)] * 2 + [
-        ()
-    ] * 2
+    assert [c.silent for c in found.combinations] == [{"mine.scale": "model=scvi"}] * 2 + [{}] * 2
+    assert found.combinations[0].reasons == ["mine.scale does not act on model=scvi"]
     assert [c.grid for c in found.combinations] == [{}, {}, {"mine.scale": 1000.0}, {"mine.scale": 5000.0}]
 
 
 def test_keys_of_one_dataset_do_not_act_on_another(configurations: Configurations):
     found = expand(["dataset=zinb,h5ad", "dataset.path=x.h5ad", "dataset.batch_key=b"], configurations)
-    assert found.combinations[0].silent[0] == "dataset.path does not act on dataset=zinb"
-    assert found.combinations[1].silent == ()
+    assert found.combinations[0].silent["dataset.path"] == "dataset=zinb"
+    assert found.combinations[1].silent == {}
 
 
 def test_a_study_is_overridden_by_what_was_typed(configurations: Configurations):

@@ -43,3 +43,16 @@ def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
     leave(tree, plan_of("model=scvi", "train.epochs=10"), 0, 9, 30.0)
     assert "30 s each" in forecast(plan_of("model=scvi_mine", "train.epochs=10"), tree, 1)
     assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+
+
+def test_a_record_that_several_grid_points_learn_from_counts_once(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+
+    for seed in range(4):
+        leave(tree, plan_of("model=scvi"), 0, seed, 30.0)
+    text = forecast(plan_of("model=scvi_mine", "mine.scale=1,2"), tree, 1)
+    assert text.startswith("forecast from 4 earlier runs")
+    assert text.endswith(" kB")

@@ -1,27 +1,36 @@
 """The study file of 2019: its arms differ by their KL schedule as they did then."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from bie.config import Model, RunConfig
 from bie.plan import main as plan
+from bie.store.paths import Tree
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
+from bie.sweep.plan import make_plan
 
 
 @pytest.fixture(scope="module")
 def arms(configurations: Configurations) -> dict[str, list[RunConfig]]:
     found: dict[str, list[RunConfig]] = {"scvi": [], "scvi_mine": []}
-    for combination in expand(["study=mine_2019"], configurations).combinations:
+    for combination in expand(["study=mine_2019", "dataset=zinb"], configurations).combinations:
         found[combination.config.model.name].append(combination.config)
     return found
 
 
 def test_two_thousand_and_one_hundred_runs(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan(["study=mine_2019", "dataset.size=smoke", "--json"]) == 0
+    assert plan(["study=mine_2019", "dataset=zinb", "dataset.size=smoke", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == 2100
+
+
+def test_the_cells_are_those_of_the_study(configurations: Configurations, tmp_path: Path) -> None:
+    combinations = expand(["study=mine_2019"], configurations).combinations
+    plan = make_plan(combinations, lambda config: config.dataset.name, Tree(tmp_path))
+    assert Counter(plan.points[index].dataset for index, _ in plan.runs) == {"pbmc": 2100, "retina": 2100}
 
 
 def test_the_arms_have_the_schedules_of_the_study(arms: dict[str, list[RunConfig]]) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Plain = dict[str, Any]
 
+BASELINE = "scvi"  # the model that all others are compared with
 CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
 
 
@@ -46,10 +47,10 @@ def describe_cells(
     Returns
     -------
     DataFrame
-        Indexed by ``config_id``, sorted by the columns: ``dataset``, ``model``, then a column for each
-        swept setting with more than one value, and for each other setting without which two grid points of
-        a model on a dataset would look alike (studies whose launches swept different things). A setting
-        that does not act on a model is missing there.
+        Indexed by ``config_id``, sorted by the columns, the baseline first among the models: ``dataset``,
+        ``model``, then a column for each swept setting with more than one value, and for each other setting
+        without which two grid points of a model on a dataset would look alike (studies whose launches swept
+        different things). A setting that does not act on a model is missing there.
     """
     cells = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
     names = dict(zip(cells.index, cells.to_numpy().tolist(), strict=True))
@@ -63,8 +64,10 @@ def describe_cells(
     keys = sorted({*keys, *_further(names, settings, keys)})
     for key in keys:
         cells[key] = _column([settings[config].get(key) for config in cells.index])
-    order = ["dataset", "model", *keys, "config_id"]
-    return cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
+    cells["compared"] = cells["model"] != BASELINE
+    order = ["dataset", "compared", "model", *keys, "config_id"]
+    ordered = cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
+    return ordered.drop(columns="compared")
 
 
 def _unsure(

@@ -1,7 +1,7 @@
 """What a reader of a table has to know: what failed or is missing, and what differs between the records."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bie.analysis.study import Study
@@ -19,7 +19,7 @@ def label(metric: str) -> str:
 def notes(study: Study, dataset: str, split: str) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first."""
     runs = study.runs[study.runs["dataset"] == dataset]
-    found = [*_absent(runs), *_without_value(study, runs, split), *_differences(runs)]
+    found = [*_absent(runs), *_unshared_seeds(runs), *_without_value(study, runs, split), *_differences(runs)]
     return [*found, *_densities(study.cells[study.cells["dataset"] == dataset])]
 
 
@@ -34,6 +34,39 @@ def _absent(runs: "pd.DataFrame") -> Iterator[str]:
     missing = int((runs["state"] == "missing").sum())
     if missing:
         yield f"{_runs(missing)} missing: asked for, not done (bie retry completes the study)"
+
+
+def _unshared_seeds(runs: "pd.DataFrame") -> Iterator[str]:
+    """Finished seeds that were not asked of every row: these means are not over the same splits.
+
+    A seed that another row was asked for and does not have is a failed or missing run, not one of these.
+    """
+    asked = [set(row["seed"]) for _, row in runs.groupby("config_id")]
+    common = asked[0].intersection(*asked) if asked else set()
+    extra = runs[(runs["state"] == "done") & ~runs["seed"].isin(common)]
+    n_rows = Counter(runs.drop_duplicates("config_id")["model"])
+    alike = Counter(
+        (row["model"].iloc[0], _ranges(sorted(row["seed"])))
+        for _, row in extra.groupby("config_id", sort=False)
+    )
+    for (model, seeds), n in alike.items():
+        who = f"{model} has" if n == n_rows[model] else f"{n} of {n_rows[model]} rows of {model} have"
+        yield f"{who} seeds that other rows lack: {seeds}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Sorted whole numbers, those in a row by their ends.
+
+    >>> _ranges([0, 3, 4, 5, 9])
+    '0, 3-5, 9'
+    """
+    rows: list[list[int]] = []
+    for number in numbers:
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return ", ".join(str(row[0]) if len(row) == 1 else f"{row[0]}-{row[-1]}" for row in rows)
 
 
 def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[str]:

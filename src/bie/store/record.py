@@ -15,6 +15,7 @@ from typing import Any
 from bie.store.paths import Tree
 
 RECORD, FAILED, HISTORY, CHECKPOINT = "record.json", "failed.json", "history.csv", "checkpoint.pt"
+MODEL, EMBEDDING = "model.pt", "embedding.npz"
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -35,21 +35,45 @@ class Combination:
     grid
         The swept keys that act here, with their values as checked; swept presets by name.
     silent
-        Why some of the swept or given keys do not act here, one text each.
+        The swept or given keys that do not act here, and the choice or setting that silences each.
     """
 
     config: RunConfig
     seeds: tuple[int, ...]
     grid: dict[str, Any]
-    silent: tuple[str, ...]
+    silent: dict[str, str]
+
+    @property
+    def reasons(self) -> list[str]:
+        """The silent keys with their reasons, one text each."""
+        return [f"{key} {_reason(cause)}" for key, cause in self.silent.items()]
+
+
+def _reason(cause: str) -> str:
+    return f"does not act on {cause}" if cause.split("=")[0] in GROUPS else f"has no effect with {cause}"
 
 
 @dataclass(frozen=True)
 class Expansion:
-    """What was typed, understood: settings of the launch, keys that were given, and all combinations."""
+    """What was asked for, understood.
+
+    Attributes
+    ----------
+    settings
+        Of the launch.
+    given
+        Sections of all keys that were given, by hand or by the study.
+    typed
+        Keys that were given by hand.
+    combinations
+        Of all values.
+    swept
+        Whether that is more than one run.
+    """
 
     settings: Settings
     given: frozenset[str]
+    typed: frozenset[str]
     combinations: list[Combination]
     swept: bool
 
@@ -68,7 +92,8 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     BadInput
         Anything that cannot be read, is unknown or out of range.
     """
-    axes = _with_study(overrides, configurations)
+    typed = read_axes(overrides, configurations.groups)
+    axes = _with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
     settings = _settings(axes, configurations)
     assigned = [dict(_assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
@@ -77,12 +102,12 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     combinations = [_combination(each, seeds, axes, configurations) for each in assigned]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
     given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
-    return Expansion(settings, given, combinations, swept)
+    by_hand = frozenset(key for axis in typed for key in axis.keys)
+    return Expansion(settings, given, by_hand, combinations, swept)
 
 
-def _with_study(overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
+def _with_study(typed: list[Axis], overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
     """The study's axes first, so that what was typed has the last word."""
-    typed = read_axes(overrides, configurations.groups)
     study = next((axis for axis in typed if axis.keys == ("study",)), None)
     if study is None:
         return typed
@@ -164,25 +189,25 @@ def _combination(
     choices, given = _choices(assigned)
     keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
     plain = copy.deepcopy(configurations.compose(choices))
-    silent = []
+    silent = {}
     for key, value in keys.items():
         if not _assign(plain, key, value):
             if not configurations.acts(key):
                 raise configurations.unknown(key, choices)
-            silent.append(f"{key} does not act on {_owner(key, choices, plain)}")
+            silent[key] = _owner(key, choices, plain)
     run = {key: value for key, value in plain.items() if key not in _SETTINGS}
     values = seeds or (plain["seed"],)
     config, checked = _checked(run, values)
-    silenced = _inactive(config, keys)
+    silent |= _inactive(config, keys)
     swept = [key for axis in axes if axis.swept for key in axis.keys if key != "seed"]
     dumped = config.model_dump(mode="json")
     acting = {
         key: choices.get(key) if key in _BUNDLES else _lookup(dumped, key)
         for key in swept
-        if key not in (*silenced, *_COLUMNS)
+        if key not in (*silent, *_COLUMNS)
     }
     grid = {key: value for key, value in acting.items() if value is not None}
-    return Combination(config, checked, grid, (*silent, *silenced.values()))
+    return Combination(config, checked, grid, silent)
 
 
 def _checked(run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:
@@ -252,19 +277,18 @@ def _owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
 
 
 def _inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
-    """Given keys that the configuration itself silences, such as another mode's, and why."""
+    """Given keys that the configuration itself silences, such as another mode's, and by which setting."""
     found = {key: _silencer(config, key.split(".")) for key in keys}
-    return {key: f"{key} {reason}" for key, reason in found.items() if reason}
+    return {key: cause for key, cause in found.items() if cause}
 
 
 def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
     """What silences a key or one of the sections around it, the outermost first."""
     for depth, name in enumerate(names):
         node = _section(config, names[:depth])
-        reason = node.inactive().get(name) if node else None
-        if reason:
-            where = ".".join(names[:depth])
-            return f"has no effect with {where}.{reason}" if where else f"does not act on {reason}"
+        cause = node.inactive().get(name) if node else None
+        if cause:
+            return ".".join([*names[:depth], cause])
     return None
 
 

@@ -18,8 +18,9 @@ SAMPLE = 20
 
 @dataclass(frozen=True)
 class Cost:
-    """What one earlier run took."""
+    """What one earlier run took; several grid points may learn from the same one."""
 
+    path: Path
     seconds_per_epoch: float
     size: int
 
@@ -54,10 +55,21 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     for index, n in todo.items():
         seconds += n * _epochs(plan.points[index].plain) * _mean(costs[index])
         size += n * statistics.fmean(cost.size for cost in costs[index])
-    known = len({id(cost) for found in costs.values() for cost in found})
+    known = len({cost.path for found in costs.values() for cost in found})
     each = duration(seconds / todo.total())
-    total = f"{duration(seconds / workers)} on {workers} workers, {size / 1e6:,.1f} MB"
+    total = f"{duration(seconds / workers)} on {workers} workers, {_size(size)}"
     return f"forecast from {known} earlier runs: {each} each, {total}"
+
+
+def _size(n_bytes: float) -> str:
+    """Disk in the unit that people use.
+
+    >>> _size(3_200), _size(31_400_000), _size(2_500_000_000)
+    ('3 kB', '31 MB', '2.5 GB')
+    """
+    if n_bytes < 1e6:
+        return f"{max(n_bytes / 1e3, 1):.0f} kB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
 
 
 def _costs(point: Point, tree: Tree) -> list[Cost]:
@@ -83,6 +95,7 @@ def _sample(folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
     records = ((path, read(path)) for path in itertools.islice(folder.glob(f"{depth}/{RECORD}"), SAMPLE))
     return [
         Cost(
+            path,
             record["timing"]["total_s"] / _epochs(record["config"]),
             sum(file.stat().st_size for file in path.parent.iterdir()),
         )

@@ -2,8 +2,12 @@
 
 from collections import Counter
 
+from bie.config import Control, RunConfig
 from bie.data.cells import Cells
+from bie.store.paths import Tree
+from bie.store.record import EMBEDDING, MODEL
 from bie.sweep.datasets import Datasets
+from bie.sweep.expand import Expansion
 from bie.sweep.plan import Plan
 
 
@@ -48,3 +52,41 @@ def _sums(plan: Plan) -> list[str]:
 
 def _runs(n: int) -> str:
     return f"{n:,} run{'s' * (n != 1)}"
+
+
+def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
+    """Typed keys that do not act on some choice, a line each; the study's own are meant to be so.
+
+    Where that made combinations the same experiment, the lines on what was dropped say it already.
+    """
+    said = {reason for reasons in plan.dropped for reason in reasons.split("; ")}
+    causes: dict[str, dict[str, None]] = {}
+    for combination in expansion.combinations:
+        for (key, cause), reason in zip(combination.silent.items(), combination.reasons, strict=True):
+            if key in expansion.typed and reason not in said:
+                causes.setdefault(key, {})[cause] = None
+    return [f"{key} has no effect where {', '.join(found)}" for key, found in causes.items()]
+
+
+def unsaved(plan: Plan, tree: Tree) -> list[str]:
+    """Files that were asked for and that runs done before did not leave, a line for each kind.
+
+    What to save is no part of a run's identity: such a run counts as done and is not run again.
+    """
+    lacking: Counter[tuple[str, str]] = Counter()
+    for index, seed in plan.done:
+        point = plan.points[index]
+        folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
+        lacking.update(asked for asked in _asked(point.config) if not (folder / asked[1]).exists())
+    return [
+        f"{key}=true: {_runs(n)} done already without {name}, not run again for it. To have it, run anew "
+        f"under another version=..., or move these runs' folders out of {tree.runs}"
+        for (key, name), n in sorted(lacking.items())
+    ]
+
+
+def _asked(config: RunConfig) -> list[tuple[str, str]]:
+    """Keys of `save` that are set, with the file of each; a control has no model to keep."""
+    model = config.save.model and not isinstance(config.model, Control)
+    asked = {("save.model", MODEL): model, ("save.embedding", EMBEDDING): config.save.embedding}
+    return [each for each, wanted in asked.items() if wanted]

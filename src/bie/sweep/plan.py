@@ -125,7 +125,7 @@ def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counte
     if repeated:
         dropped["a seed given more than once"] += repeated
     if merged:
-        dropped["; ".join(combination.silent) or "the same experiment as another combination"] += merged
+        dropped["; ".join(combination.reasons) or "the same experiment as another combination"] += merged
 
 
 def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, int]]:
