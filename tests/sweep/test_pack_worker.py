@@ -258,3 +258,16 @@ def test_room_grows_with_the_memory(make: Make) -> None:
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
     assert none == 1
+
+
+def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**9, 10**10))
+    tasks, watch = dict(enumerate(make())), Watch()
+    with pack_worker.Packs(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as packs:
+        packs.device = "cuda"
+        expected = room(Packed(tasks[0].config), cells_on(tasks[0].shelf), pack_worker.USABLE * 10**9 / 2)
+        assert packs._size(tasks) == expected > 1
+    assert not tasks[0].folder.exists()

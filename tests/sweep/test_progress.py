@@ -68,6 +68,18 @@ def test_a_line_per_run_greps_well(task_of):
     assert second.endswith("failed (nan) zinb scvi seed=1: elbo is nan")
 
 
+def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
+    stream, board = io.StringIO(), Scoreboard({"scvi": 2}, n_workers=1)
+    with Lines(board, stream) as lines:
+        for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
+            lines.started(0, task_of("scvi", seed))
+            lines.ended(0, task_of("scvi", seed), outcome)
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("stopped, with a checkpoint: zinb scvi seed=0")
+    assert second.endswith("stopped before it began: zinb scvi seed=1")
+    assert (board.midway, board.left.total()) == (1, 2)
+
+
 def test_the_bar_moves_within_runs(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     show = Display(board)

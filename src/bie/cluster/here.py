@@ -47,7 +47,7 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     elsewhere = sum(not task.is_done() for task in board.elsewhere)
     before = n_before + board.before + len(board.elsewhere) - elsewhere
     causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
-    stopped = f" ({board.interrupted} stopped midway, to go on from there)" if board.interrupted else ""
+    stopped = f" ({board.midway} stopped midway, to go on from there)" if board.midway else ""
     parts = [
         f"done {board.done}",
         f"failed {failed} ({causes})" if failed else "",

@@ -20,7 +20,7 @@ STOPPING = "stopping after this epoch; again to stop at once"
 _SAID: Mapping[Status, str] = {
     "before": "was done already:",
     "elsewhere": "is being done by another launch:",
-    "interrupted": "stopped, with a checkpoint:",
+    "interrupted": "stopped before it began:",
 }
 
 
@@ -41,7 +41,7 @@ class Scoreboard:
         self.done = 0
         self.before = 0
         self.elsewhere: list[Task] = []
-        self.interrupted = 0
+        self.midway = 0
         self.failed: Counter[str] = Counter()
         self.running: dict[int, tuple[Task, float]] = {}
         self.shares: dict[int, float] = {}
@@ -61,7 +61,7 @@ class Scoreboard:
         del self.running[slot]
         model = task.config.model.name
         self.left[model] -= outcome.status != "interrupted"
-        self.interrupted += outcome.status == "interrupted"
+        self.midway += outcome.midway
         self.before += outcome.status == "before"
         if outcome.status == "elsewhere":
             self.elsewhere.append(task)
@@ -205,6 +205,8 @@ def ending(task: Task, outcome: Outcome) -> str:
         return (
             f"failed ({outcome.cause}) {name}: {outcome.message.splitlines()[0] if outcome.message else ''}"
         )
+    if outcome.midway:
+        return f"stopped, with a checkpoint: {name}"
     if outcome.status != "done":
         return f"{_SAID[outcome.status]} {name}"
     return "  ".join(

@@ -66,7 +66,7 @@ class Outcome:
     ----------
     status
         ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``failed``;
-        ``interrupted``: stopped on demand after an epoch, from where it can go on.
+        ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training.
     cause
         Short class of the failure; None where there is none.
     message
@@ -82,6 +82,11 @@ class Outcome:
     message: str = ""
     scores: dict[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def midway(self) -> bool:
+        """Whether the run was stopped on demand when it had begun."""
+        return self.status == "interrupted" and self.seconds > 0
 
 
 def leave_failure(task: Task, cause: str, message: str, traceback: str = "") -> Outcome:
