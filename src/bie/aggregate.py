@@ -22,13 +22,13 @@ _EPILOG = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Write ``report/`` of a study and print its tables of the test cells.
 
-    Returns
-    -------
-    int
-_EPILOG = (
-    "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
-    "report/ cannot be written (the tables are printed all the same)."
-)
+        Returns
+        -------
+        int
+    _EPILOG = (
+        "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
+        "report/ cannot be written (the tables are printed all the same)."
+    )
     """
     arguments = _parser().parse_args(argv)
     return guarded(lambda: _aggregate(arguments.tree, arguments.outputs))
