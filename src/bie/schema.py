@@ -5,10 +5,11 @@ not which experiment it is, and stays out of the identity. `Section.inactive` na
 no effect under the other values, so that they neither split nor multiply experiments.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bie.errors import BadInput
 
@@ -27,7 +28,21 @@ Count = Annotated[Int, Field(ge=1)]
 NonNegative = Annotated[Float, Field(ge=0)]
 Positive = Annotated[Float, Field(gt=0)]
 Share = Annotated[Float, Field(gt=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+def matching(pattern: str, allowed: str) -> AfterValidator:
+    """Text that matches a pattern as a whole; `allowed` says in words what does."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {allowed}")
+        return text
+
+    return AfterValidator(check)
+
+
+_NAME = "letters, digits and . _ + - alone, with a letter or a digit first"
+Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", _NAME)]
 
 
 class Section(BaseModel):

@@ -5,13 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bie.schema import Count, Int, Name, Positive, Section
+from bie.schema import Count, Int, Name, Positive, Section, matching
 
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")]
+Line = Annotated[str, matching(r"[^\x00-\x1f]+", "one line of text")]
 """Text that stays on one line of a batch script."""
 
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Option = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Variable = Annotated[
+    str, matching(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and _ alone, with no digit first")
+]
+Option = Annotated[
+    str, matching(r"[a-z][a-z0-9_-]*", "small letters, digits, _ and - alone, with a letter first")
+]
 Minutes = Annotated[Int, Field(ge=1, le=525_600)]
 
 

@@ -1,5 +1,7 @@
 """Read from an ``.h5ad`` file what a run needs, and not more than that into memory."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -100,7 +102,7 @@ class AnnDataFile:
     def _where_counts_are(self, other_than: str) -> str:
         layers = [name for name in self.layers if matrix_name(name) != other_than and self.holds_counts(name)]
         if layers:
-            keys = ", ".join(f'"{name}" -> dataset.layer={name}' for name in layers)
+            keys = ", ".join(f'"{name}" -> {override("dataset.layer", name)}' for name in layers)
             return f"layers that hold counts: {keys}"
         if other_than != "X" and self.holds_counts(None):
             return "X holds counts: leave dataset.layer out"
@@ -116,6 +118,21 @@ class AnnDataFile:
 def matrix_name(layer: str | None) -> str:
     """What AnnData calls the matrix that ``dataset.layer`` chooses."""
     return "X" if layer is None else f'layers["{layer}"]'
+
+
+def override(key: str, value: str) -> str:
+    """What to type to set a key, quoted for Hydra and for the shell."""
+    return shlex.quote(f"{key}={_hydra(value)}")
+
+
+def _hydra(value: str) -> str:
+    """Quote a value where Hydra's grammar would read something else than this text."""
+    plain = re.fullmatch(r"[A-Za-z0-9_./@+-]+", value) and not re.fullmatch(
+        r"null|true|false|nan|[+-]?inf", value, re.I
+    )
+    # within quotes, Hydra reads backslashes literally except before a quote
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+    return value if plain else f"'{escaped}'"
 
 
 @contextmanager

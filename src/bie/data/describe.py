@@ -1,14 +1,13 @@
 """What a user's ``.h5ad`` holds, and the command line that fits it."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bie.config import H5ad
 from bie.data import grouping
-from bie.data.anndata_file import AnnDataFile, opened, survey
+from bie.data.anndata_file import AnnDataFile, opened, override, survey
 from bie.data.datasets import h5ad
 from bie.errors import BadInput
 
@@ -45,8 +44,8 @@ def command(settings: H5ad) -> str:
         "dataset.batch_key": settings.batch_key,
         "dataset.label_key": settings.label_key,
     }
-    overrides = [f"{key}={_hydra(value)}" for key, value in given.items() if value is not None]
-    return shlex.join(["python", "-m", "bie.run", "dataset=h5ad", *overrides])
+    overrides = [override(key, value) for key, value in given.items() if value is not None]
+    return " ".join(["python -m bie.run dataset=h5ad", *overrides])
 
 
 def _matrices(file: AnnDataFile) -> Iterator[str]:
@@ -92,13 +91,3 @@ def _guess(file: AnnDataFile) -> H5ad:
         batch_key=batch,
         label_key=label if label != batch else None,
     )
-
-
-def _hydra(value: str) -> str:
-    """Quote a value where Hydra's grammar would read something else than this text."""
-    plain = re.fullmatch(r"[A-Za-z0-9_./@+-]+", value) and not re.fullmatch(
-        r"null|true|false|nan|[+-]?inf", value, re.I
-    )
-    # within quotes, Hydra reads backslashes literally except before a quote
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
-    return value if plain else f"'{escaped}'"

@@ -6,12 +6,20 @@ Hydra's own parser does the reading: choices, ``range``, ``choice``, ``sort``, c
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    QuotedString,
+    RangeSweep,
+    Sweep,
+)
 from hydra.errors import HydraException
 
 from bie.errors import BadInput
@@ -73,12 +81,27 @@ def _values(override: Override, choices: Sequence[str]) -> list[Any]:
     if isinstance(swept, Glob):
         return _matching(override, swept, choices)
     if override.is_sweep_override():
-        values = [_plain(value) for value in override.sweep_iterator()]
+        values = [value for item in override.sweep_iterator() for value in _flat(override, item)]
     else:
         values = [_plain(override.value())]
     if not values:
         raise BadInput(f"{override.input_line}: no values")
     return values
+
+
+def _flat(override: Override, item: Any) -> Iterator[Any]:
+    """Values of one item of a sweep, which may be a sweep itself: ``range(3),7``."""
+    if isinstance(item, RangeSweep):
+        yield from item.range()
+    elif isinstance(item, ChoiceSweep):
+        for inner in item.list:
+            yield from _flat(override, inner)
+    elif isinstance(item, Sweep | Glob):
+        raise BadInput(
+            f"{override.input_line}: among a,b,c only values, range(...) and choice(...) can stand"
+        )
+    else:
+        yield _plain(item)
 
 
 def _matching(override: Override, pattern: Glob, choices: Sequence[str]) -> list[str]:

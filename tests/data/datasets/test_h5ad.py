@@ -1,6 +1,7 @@
 """A user's file: every way of storing counts gives the same cells, every fault is named with its remedy."""
 
 import re
+import shlex
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -293,6 +294,13 @@ def test_log_normalised_counts_with_layers_that_hold_counts(
     assert load(layer="counts").n_cells == 60
     assert "layers that hold counts" in refused(layer="scaled")
     assert refused(layer="zero").startswith('layers["zero"] holds no counts at all. ')
+
+
+def test_a_layer_of_any_name_can_be_pasted(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    adata.layers["raw, all"] = adata.X.copy()
+    adata.X = np.log1p(adata.X.toarray())
+    (typed,) = shlex.split(refused().split(" -> ")[1])
+    assert typed == "dataset.layer='raw, all'"
 
 
 def test_counts_in_x_or_raw(refused: Callable[..., str], adata: anndata.AnnData) -> None:
