@@ -1,7 +1,7 @@
 import dataclasses
 import hashlib
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -94,6 +94,29 @@ def test_library_moments_are_those_of_log_totals_per_batch(cells: Cells) -> None
         assert var_b[b] == pytest.approx(sum((x - mean) ** 2 for x in logs) / len(logs), rel=1e-5)
     assert mean_b.dtype == var_b.dtype == np.float32
     assert mean_b[0] != mean_b[1]
+
+
+@pytest.mark.parametrize("rows", [slice(3, 4), slice(3, 10)])
+def test_a_batch_without_spread_has_the_variance_of_all_cells(cells: Cells, rows: slice) -> None:
+    """A single cell, or several with a total whose logarithm their mean does not hit exactly."""
+    x_ng = cells.counts.toarray()
+    x_ng[rows] = 0
+    x_ng[rows, 0] = 10
+    assert np.full(7, np.log(10.0)).var() > 0
+    batch = np.zeros(40, np.int64)
+    batch[rows] = 1
+    odd = dataclasses.replace(cells, counts=canonical(sp.csr_matrix(x_ng)), batch=batch)
+    mean_b, var_b = odd.library_moments()
+    log_total = np.log(x_ng.sum(axis=1))
+    assert mean_b == pytest.approx([log_total[batch == 0].mean(), np.log(10)], rel=1e-6)
+    assert var_b == pytest.approx([log_total[batch == 0].var(), log_total.var()], rel=1e-5)
+
+
+@pytest.mark.parametrize("prior", ["batch", "pooled"])
+def test_cells_of_one_total_have_no_variance_at_all(cells: Cells, prior: Literal["batch", "pooled"]) -> None:
+    equal = canonical(sp.csr_matrix(np.full((40, 10), 1)))
+    _, var_b = dataclasses.replace(cells, counts=equal, library_prior=prior).library_moments()
+    assert var_b.tolist() == [0, 0]
 
 
 def test_pooled_library_moments_are_those_of_all_cells(cells: Cells) -> None:

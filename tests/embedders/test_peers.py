@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bie.config import RunConfig
 from bie.data.cells import Cells
 from bie.embedders import build_embedder
+from bie.errors import BadInput
 from bie.experiment import Result
 from bie.metrics.cards import CARDS, LOSS_TERMS
 from bie.seeds import Streams
@@ -88,6 +89,20 @@ def test_held_out_cells_do_not_train_scvi_tools(configure: Configure, cells: Cel
 def test_scvi_tools_survives_a_last_minibatch_of_one_cell(configure: Configure, cells: Cells) -> None:
     config = configure("model=scvi_tools", "model.epochs=2", "model.batch_size=299")
     assert np.isfinite(latent(config, cells)).all()
+
+
+def test_scvi_tools_has_no_prior_for_a_batch_without_spread(
+    configure: Configure, cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bie.embedders.scvi_tools.needs", lambda *_: None)
+    odd = dataclasses.replace(cells, batch=(np.arange(400) == 3).astype(np.int64))
+    modelled, observed = (
+        configure("model=scvi_tools", f"model.library={x}") for x in ("modelled", "observed")
+    )
+    build_embedder(modelled.model, None, modelled.train).check(cells, 240)
+    build_embedder(observed.model, None, observed.train).check(odd, 240)
+    with pytest.raises(BadInput, match=r"cells of batch batch_1 all .* total count.*model\.library=observed"):
+        build_embedder(modelled.model, None, modelled.train).check(odd, 240)
 
 
 @scvi_tools

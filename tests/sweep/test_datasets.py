@@ -43,12 +43,14 @@ def test_a_dispersion_for_each_label_needs_labels(config_of, monkeypatch: pytest
     assert Datasets().content(per_label) == labelled.sha256
 
 
-def test_equal_totals_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPatch):
+def test_equal_totals_of_all_cells_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPatch):
     batch = np.repeat([0, 1], 20)
     counts = sp.csr_matrix(np.ones((40, 5), np.float32))
     names = np.arange(40).astype(str)
     cells = Cells(counts, batch, ("a", "b"), None, (), names, names[:5])
     monkeypatch.setattr(datasets, "load", lambda section: cells)
-    with pytest.raises(BadInput, match=r"batch a .*model.library=observed"):
+    with pytest.raises(BadInput, match=r"all 40 cells .* total count, 5, .*model.library=observed"):
         Datasets().content(config_of())
     assert Datasets().content(config_of("model.library=observed")) == cells.sha256
+    counts[:20, 0] = 2
+    assert Datasets().content(config_of()) == cells.sha256  # one total a batch, but not the same

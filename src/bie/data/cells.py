@@ -88,7 +88,9 @@ class Cells:
     def library_moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and variance of the log total counts of a cell, for each batch.
 
-        These are the parameters of scVI's log-normal prior of the library size (Lopez et al. 2018).
+        These are the parameters of scVI's log-normal prior of the library size (Lopez et al. 2018). A batch
+        whose totals are all the same, such as one of a single cell, tells a mean but no spread: it gets the
+        variance of all cells of the data set, which is 0 only where all these have the same total.
 
         Returns
         -------
@@ -100,8 +102,13 @@ class Cells:
         if self.library_prior == "pooled":
             rows_b = [np.full(self.n_cells, True)] * self.n_batches
         mean_b = [log_total_n[rows].mean() for rows in rows_b]
-        var_b = [log_total_n[rows].var() for rows in rows_b]
+        var_b = [_variance(log_total_n[rows]) or _variance(log_total_n) for rows in rows_b]
         return np.array(mean_b, np.float32), np.array(var_b, np.float32)
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    """Of the population; exactly 0 where all are equal, which rounding of their mean could hide."""
+    return float(values.var()) if np.ptp(values) else 0.0
 
 
 def canonical(matrix: Any) -> sp.csr_matrix:

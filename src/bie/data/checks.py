@@ -56,10 +56,8 @@ def find_problems(cells: Cells, matrix: str = "X") -> list[Problem]:
     """
     return [
         *_too_small(cells),
-        *_repeated(cells.cell_names, "cell", "obs"),
-        *_repeated(cells.gene_names, "gene", "var"),
-        *_empty(cells.counts.getnnz(axis=1), cells.cell_names, "cell", matrix),
-        *_empty(_cells_per_gene(cells), cells.gene_names, "gene", matrix),
+        *_repeated_genes(cells.gene_names),
+        *_empty_cells(cells, matrix),
     ]
 
 
@@ -71,39 +69,31 @@ def _too_small(cells: Cells) -> list[Problem]:
     if n_genes < 2:
         found.append(Problem(f"{n_genes} gene is too few", "At least 2 are needed"))
     size_b = np.bincount(cells.batch, minlength=cells.n_batches)
-    tiny = [name for name, size in zip(cells.batches, size_b, strict=True) if size < 2]
-    if tiny:
-        finding = f"{_some(tiny, 'batch', 'batches')} with fewer than 2 cells ({_examples(tiny)})"
-        found.append(Problem(finding, "The mean and variance of a batch need 2: drop or merge batches"))
+    none = [name for name, size in zip(cells.batches, size_b, strict=True) if size == 0]
+    if none:
+        finding = f"{_some(none, 'batch', 'batches')} without a cell ({_examples(none)})"
+        found.append(Problem(finding, "Leave them out"))
     return found
 
 
-def _repeated(names: NDArray[np.str_], what: str, table: str) -> list[Problem]:
+def _repeated_genes(names: NDArray[np.str_]) -> list[Problem]:
     distinct, times = np.unique(names, return_counts=True)
     twice = distinct[times > 1]
     if not twice.size:
         return []
-    finding = f"{_some(twice, f'{what} name')} more than once in {table}_names ({_examples(twice)})"
-    return [Problem(finding, f"Make them unique: adata.{table}_names_make_unique()")]
+    finding = f"{_some(twice, 'gene name')} more than once in var_names ({_examples(twice)})"
+    return [Problem(finding, "Make them unique: adata.var_names_make_unique()")]
 
 
-def _cells_per_gene(cells: Cells) -> NDArray[np.integer]:
-    """Entries of each gene, block by block: SciPy would hold all column numbers once more, in 64 bits."""
-    column_j, n_j = cells.counts.indices, np.zeros(cells.n_genes, np.int64)
-    for start in range(0, len(column_j), _BLOCK):
-        n_j += np.bincount(column_j[start : start + _BLOCK], minlength=cells.n_genes)
-    return n_j
-
-
-def _empty(entries: NDArray[np.integer], names: NDArray[np.str_], what: str, matrix: str) -> list[Problem]:
-    empty = names[entries == 0]
+def _empty_cells(cells: Cells, matrix: str) -> list[Problem]:
+    """Cells without counts have no library size; genes without counts do no harm: a split makes them, too."""
+    empty = cells.cell_names[cells.counts.getnnz(axis=1) == 0]
     if not empty.size:
         return []
-    remedy = f"scanpy.pp.filter_{what}s(adata, min_counts=1)"
+    remedy = "scanpy.pp.filter_cells(adata, min_counts=1)"
     if matrix != "X":
-        axis, which = (1, "[keep]") if what == "cell" else (0, "[:, keep]")
-        remedy = f"keep = numpy.ravel(adata.{matrix}.sum(axis={axis})) > 0; adata = adata{which}.copy()"
-    finding = f"{_some(empty, what)} of {names.size:,} without counts ({_examples(empty)})"
+        remedy = f"keep = numpy.ravel(adata.{matrix}.sum(axis=1)) > 0; adata = adata[keep].copy()"
+    finding = f"{_some(empty, 'cell')} of {cells.n_cells:,} without counts ({_examples(empty)})"
     return [Problem(finding, f"Drop: {remedy}")]
 
 

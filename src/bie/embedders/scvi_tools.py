@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bie.config import controls
 from bie.data.cells import Cells
 from bie.embedders.base import Joint, Rows, needs
+from bie.errors import BadInput
 from bie.seeds import Streams
 
 
@@ -26,8 +27,14 @@ class ScviTools(Joint):
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:
-        """Raise `BadInput` without scvi-tools."""
+        """Raise `BadInput` without scvi-tools, or for a library size that it cannot model."""
         needs("scvi-tools>=1.4", "scvi", self.settings.name)
+        batch = _without_spread(cells)
+        if self.settings.library == "modelled" and batch is not None:
+            raise BadInput(
+                f"model.library=modelled: the cells of batch {batch} all have the same total count, of which "
+                "scvi-tools makes a prior of variance 0. Use model.library=observed"
+            )
 
     def latent(self, cells: Cells, train: Rows, streams: Streams) -> NDArray[np.float32]:
         """Train and embed, on the CPU."""
@@ -67,6 +74,13 @@ class ScviTools(Joint):
                 enable_progress_bar=False,
             )
             return np.asarray(model.get_latent_representation(), np.float32)
+
+
+def _without_spread(cells: Cells) -> str | None:
+    """A batch whose cells all have the same total count, if there is one."""
+    total_n = np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel()
+    named = enumerate(cells.batches)
+    return next((name for b, name in named if not np.ptp(total_n[cells.batch == b])), None)
 
 
 @contextmanager

@@ -23,6 +23,8 @@ class ObservedLibrary(nn.Module):
 class ModelledLibrary(nn.Module):
     """A latent variable, log-normal with the moments of the cell's batch a priori (Lopez et al. 2018).
 
+    Of a batch without a variance it is that of all cells: see `bie.data.cells.Cells.library_moments`.
+
     Parameters
     ----------
     n_genes
@@ -37,7 +39,7 @@ class ModelledLibrary(nn.Module):
     Raises
     ------
     BadInput
-        A batch whose cells all have the same total count: its prior would be a single point.
+        A variance of 0: the prior would be a single point.
     """
 
     mean_b1: Tensor
@@ -50,8 +52,8 @@ class ModelledLibrary(nn.Module):
         if not (variance_b > 0).all():
             batch = int(variance_b.argmin())
             raise BadInput(
-                f"model.library=modelled: the cells of batch number {batch} do not vary in total counts. "
-                "Use model.library=observed, or drop that batch."
+                f"model.library=modelled: batch number {batch} has a prior variance of 0. "
+                "Use model.library=observed"
             )
         self.encoder = Encoder(n_genes, len(mean_b), 1, 1, settings, init)
         self.register_buffer("mean_b1", mean_b.unsqueeze(-1))

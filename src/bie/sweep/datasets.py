@@ -12,7 +12,7 @@ class Datasets:
 
     def __init__(self) -> None:
         self._cells: dict[Dataset, Cells] = {}
-        self._constant: dict[Dataset, str | None] = {}
+        self._has_one_total: dict[Dataset, bool] = {}
 
     def __getitem__(self, section: Dataset) -> Cells:
         if section not in self._cells:
@@ -38,11 +38,10 @@ class Datasets:
         if isinstance(config.model, Control):
             check(config.model, cells, n_train)
             return cells.sha256
-        batch = self._constant_batch(config.dataset)
-        if config.model.library == "modelled" and batch is not None:
+        if config.model.library == "modelled" and self._one_total(config.dataset):
             raise BadInput(
-                f"model.library=modelled: the cells of batch {batch} all have the same total count, so there "
-                "is no distribution to model. Use model.library=observed"
+                f"model.library=modelled: all {cells.n_cells} cells have the same total count, "
+                f"{cells.counts[0].sum():g}, so there is no distribution to model. Use model.library=observed"
             )
         acts = "dispersion" not in config.model.inactive()
         if config.model.dispersion == "gene-label" and acts and cells.label is None:
@@ -52,10 +51,9 @@ class Datasets:
             )
         return cells.sha256
 
-    def _constant_batch(self, section: Dataset) -> str | None:
-        """A batch whose cells all have the same total count, if there is one; looked for once."""
-        if section not in self._constant:
+    def _one_total(self, section: Dataset) -> bool:
+        """Whether all cells have the same total count; looked at once."""
+        if section not in self._has_one_total:
             _, variance_b = self[section].library_moments()
-            batches = zip(self[section].batches, variance_b, strict=True)
-            self._constant[section] = next((name for name, variance in batches if variance == 0), None)
-        return self._constant[section]
+            self._has_one_total[section] = not variance_b.all()
+        return self._has_one_total[section]

@@ -254,9 +254,11 @@ def test_names_are_no_groups(refused: Callable[..., str], adata: anndata.AnnData
     )
 
 
-def test_a_batch_of_one_cell(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+def test_a_batch_of_one_cell_is_welcome(load: Callable[..., Cells], adata: anndata.AnnData) -> None:
     adata.obs["batch"] = ["rest"] * 59 + ["alone"]
-    assert refused().startswith("1 batch with fewer than 2 cells (alone). ")
+    cells = load()
+    assert cells.batches == ("alone", "rest")
+    assert (cells.library_moments()[1] > 0).all()
 
 
 # the counts
@@ -351,42 +353,52 @@ def remedied(adata: anndata.AnnData, remedy: str) -> anndata.AnnData:
 
 
 @pytest.mark.parametrize("layer", [None, "counts"])
-@pytest.mark.parametrize(("what", "names"), [("cell", "c3, c4, c5, ..."), ("gene", "g3, g4, g5, ...")])
-def test_nothing_counted(
-    load: Callable[..., Cells],
-    refused: Callable[..., str],
-    adata: anndata.AnnData,
-    what: str,
-    names: str,
-    layer: str | None,
+def test_cells_without_counts(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData, layer: str | None
 ) -> None:
     x_ng = adata.X.toarray()
-    (x_ng if what == "cell" else x_ng.T)[3:7] = 0
+    x_ng[3:7] = 0
     if layer:
         adata.layers[layer] = sp.csr_matrix(x_ng)
     else:
         adata.X = sp.csr_matrix(x_ng)
-    total = 60 if what == "cell" else 30
     said = refused(layer=layer)
-    assert said.startswith(f"4 {what}s of {total} without counts ({names}). Drop: ")
+    assert said.startswith("4 cells of 60 without counts (c3, c4, c5, ...). Drop: ")
     cells = load(remedied(adata, said.split("Drop: ")[1]), layer=layer)
-    assert (cells.n_cells, cells.n_genes) == ((56, 30) if what == "cell" else (60, 26))
+    assert (cells.n_cells, cells.n_genes) == (56, 30)
 
 
-@pytest.mark.filterwarnings("ignore:.*names are not unique")
-@pytest.mark.parametrize("table", ["obs", "var"])
-def test_repeated_names(
-    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData, table: str
+def test_genes_without_counts_are_kept(load: Callable[..., Cells], adata: anndata.AnnData) -> None:
+    x_ng = adata.X.toarray()
+    x_ng[:, 3:7] = 0
+    adata.X = sp.csr_matrix(x_ng)
+    assert (load().counts.toarray() == x_ng).all()
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_repeated_gene_names(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData
 ) -> None:
-    names = list(getattr(adata, f"{table}_names"))
-    setattr(adata, f"{table}_names", [names[0], names[0], "x", "x", "x", *names[5:]])
-    what = "cell" if table == "obs" else "gene"
+    names = list(adata.var_names)
+    adata.var_names = [names[0], names[0], "x", "x", "x", *names[5:]]
     said = refused()
     assert said == (
-        f"2 {what} names more than once in {table}_names ({names[0]}, x). "
-        f"Make them unique: adata.{table}_names_make_unique()"
+        f"2 gene names more than once in var_names ({names[0]}, x). "
+        "Make them unique: adata.var_names_make_unique()"
     )
     load(remedied(adata, said.split(": ")[-1]))
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique", "ignore:Suffix used")
+def test_repeated_cell_names_become_those_of_anndata(
+    load: Callable[..., Cells], adata: anndata.AnnData
+) -> None:
+    adata.obs_names = ["x", "x", "x-1", "x", *adata.obs_names[4:]]
+    cells = load()
+    assert cells.cell_names[:5].tolist() == ["x", "x-2", "x-1", "x-3", "c4"]
+    adata.obs_names_make_unique()
+    assert load().cell_names.tolist() == adata.obs_names.tolist()
+    assert load().sha256 == cells.sha256
 
 
 # real files, where the checkout has them

@@ -1,5 +1,10 @@
 """A user's own data: any AnnData with raw counts in X or a layer, checked before anything is started."""
 
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
 from bie.config import H5ad
 from bie.data import checks, grouping
 from bie.data.anndata_file import AnnDataFile, matrix_name, opened
@@ -51,9 +56,22 @@ def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
         batches=batches,
         label=label,
         labels=labels,
-        cell_names=file.cell_names,
+        cell_names=_unique(file.cell_names),
         gene_names=file.gene_names,
     )
+
+
+def _unique(names: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Cells of joined samples may share names: call them as ``adata.obs_names_make_unique()`` does."""
+    import pandas as pd
+    from anndata.utils import make_index_unique
+
+    index = pd.Index(names)
+    if index.is_unique:
+        return names
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that some names had such a suffix before
+        return np.array(make_index_unique(index), dtype=np.str_)
 
 
 def _refuse(file: AnnDataFile, problems: list[Problem]) -> None:

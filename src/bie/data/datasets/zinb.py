@@ -15,7 +15,7 @@ first have `library_shift` and `zero_shift` on top. The distributions are those 
 Splatter (Zappia et al. 2017), except that its type factor of log mean 0.1 gives no types that one could find.
 
 Genes so faint that they would be seen fewer than about `_SEEN` times in all cells are left out, as a filter
-on counts would, so that no gene is without counts and the size is exactly the one that was asked for.
+on counts would, so that hardly a gene is without counts and the size is exactly the one that was asked for.
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def load(settings: Zinb) -> Cells:
     Raises
     ------
     BadInput
-        If the settings leave genes or cells without counts, or a batch with fewer than two cells.
+        If the settings leave too few genes with counts, cells without counts, or a batch without cells.
     """
     return simulate(settings)[0]
 
