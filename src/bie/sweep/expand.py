@@ -6,20 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.schema import Section, validated
+from bie.schema import validated
+from bie.sweep.assign import assign, extend, lookup
 from bie.sweep.compose import GROUPS, Configurations, Plain
 from bie.sweep.grammar import Axis, read_axes
+from bie.sweep.silence import inactive, owner
 
 _SETTINGS = tuple(Settings.model_fields)
 _HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
-_OPEN = ("site.environment", "hydra.launcher.additional_parameters")
-"""Sections of any keys: variables, options of sbatch."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
     choices, keys = _choices(fixed)
     plain = copy.deepcopy(configurations.compose(choices))
     for key, value in keys.items():
-        if key.split(".")[0] in _SETTINGS and not (_extend(plain, key, value) or _assign(plain, key, value)):
+        if key.split(".")[0] in _SETTINGS and not (extend(plain, key, value) or assign(plain, key, value)):
             raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
     return validated(Settings, {key: plain[key] for key in _SETTINGS})
 
@@ -174,7 +172,7 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     plain = copy.deepcopy(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
     for key, value in keys.items():
-        if not (_extend(plain, key, value) or _assign(plain, key, value)):
+        if not (extend(plain, key, value) or assign(plain, key, value)):
             raise configurations.unknown(key, choices)
     return validated(Settings, plain)
 
@@ -191,18 +189,18 @@ def _combination(
     plain = copy.deepcopy(configurations.compose(choices))
     silent = {}
     for key, value in keys.items():
-        if not _assign(plain, key, value):
+        if not assign(plain, key, value):
             if not configurations.acts(key):
                 raise configurations.unknown(key, choices)
-            silent[key] = _owner(key, choices, plain)
+            silent[key] = owner(key, choices, plain)
     run = {key: value for key, value in plain.items() if key not in _SETTINGS}
     values = seeds or (plain["seed"],)
     config, checked = _checked(run, values)
-    silent |= _inactive(config, keys)
+    silent |= inactive(config, keys)
     swept = [key for axis in axes if axis.swept for key in axis.keys if key != "seed"]
     dumped = config.model_dump(mode="json")
     acting = {
-        key: choices.get(key) if key in _BUNDLES else _lookup(dumped, key)
+        key: choices.get(key) if key in _BUNDLES else lookup(dumped, key)
         for key in swept
         if key not in (*silent, *_COLUMNS)
     }
@@ -229,77 +227,3 @@ def _choices(assigned: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any
     """Split assignments into choices of groups and values of keys."""
     choices = {key: str(value) for key, value in assigned.items() if key in GROUPS}
     return choices, {key: value for key, value in assigned.items() if key not in GROUPS}
-
-
-def _assign(plain: Plain, key: str, value: Any) -> bool:
-    """Set an existing dotted key; False where there is none."""
-    *sections, leaf = key.split(".")
-    node: Any = plain
-    for section in sections:
-        node = node.get(section) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or leaf not in node:
-        return False
-    if isinstance(node[leaf], dict):
-        if not isinstance(value, dict):
-            raise BadInput(f"{key}={value}: {key} is a section; its settings: {', '.join(node[leaf])}")
-        return all(_assign(node[leaf], str(inner), item) for inner, item in value.items())
-    node[leaf] = _interpolated(plain, value)
-    return True
-
-
-def _extend(plain: Plain, key: str, value: Any) -> bool:
-    """Set an entry of a section that is open to any, or all of them; False where `key` is none of it."""
-    for name in _OPEN:
-        *sections, leaf = name.split(".")
-        node = _lookup(plain, ".".join(sections))
-        if not isinstance(node, dict) or leaf not in node:
-            continue
-        if key == name and isinstance(value, dict):
-            node[leaf] = value
-            return True
-        if key.startswith(f"{name}."):
-            node[leaf] = {**node[leaf], key.removeprefix(f"{name}."): _interpolated(plain, value)}
-            return True
-    return False
-
-
-def _interpolated(plain: Plain, value: Any) -> Any:
-    """Resolve ``${...}`` of OmegaConf, such as ``${oc.env:SCRATCH}``."""
-    if isinstance(value, str) and "${" in value:
-        return OmegaConf.create({**plain, "_": value})["_"]
-    return value
-
-
-def _owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
-    """The choice that silences a key: the dataset for ``dataset.*``, the model for all others."""
-    group = key.split(".")[0] if key.split(".")[0] in GROUPS else "model"
-    return f"{group}={choices.get(group, plain[group]['name'])}"
-
-
-def _inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
-    """Given keys that the configuration itself silences, such as another mode's, and by which setting."""
-    found = {key: _silencer(config, key.split(".")) for key in keys}
-    return {key: cause for key, cause in found.items() if cause}
-
-
-def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
-    """What silences a key or one of the sections around it, the outermost first."""
-    for depth, name in enumerate(names):
-        node = _section(config, names[:depth])
-        cause = node.inactive().get(name) if node else None
-        if cause:
-            return ".".join([*names[:depth], cause])
-    return None
-
-
-def _section(config: Section, names: Sequence[str]) -> Section | None:
-    for name in names:
-        config = getattr(config, name, None)  # type: ignore[assignment]
-    return config if isinstance(config, Section) else None
-
-
-def _lookup(plain: Plain, key: str) -> Any:
-    node: Any = plain
-    for name in key.split("."):
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
