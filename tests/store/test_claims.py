@@ -230,12 +230,21 @@ def test_heartbeats_renew_the_claim(folder: Path, monkeypatch: pytest.MonkeyPatc
         assert not claim.lost
 
 
-def test_who_wakes_up_beside_a_successor_has_lost_and_leaves_it_alone(folder: Path) -> None:
+@pytest.fixture
+def succeeded(folder: Path) -> tuple[Claim, Claim]:
+    """The claim of a process that has slept too long, and that of its successor."""
     sleeper = take(folder, HERE)
     assert sleeper is not None
     os.utime(folder / CLAIM, (time.time() - STALE - 5,) * 2)
     successor = take(folder, replace(HERE, launch="launch-2"))
     assert successor is not None
+    return sleeper, successor
+
+
+def test_who_wakes_up_beside_a_successor_has_lost_and_leaves_it_alone(
+    folder: Path, succeeded: tuple[Claim, Claim]
+) -> None:
+    sleeper, successor = succeeded
     os.utime(folder / CLAIM, (time.time() - 60,) * 2)
     before = (folder / CLAIM).stat().st_mtime
     sleeper.beat()
@@ -247,12 +256,8 @@ def test_who_wakes_up_beside_a_successor_has_lost_and_leaves_it_alone(folder: Pa
     assert names(folder) == []
 
 
-def test_who_wakes_up_after_a_successor_has_lost(folder: Path) -> None:
-    sleeper = take(folder, HERE)
-    assert sleeper is not None
-    os.utime(folder / CLAIM, (time.time() - STALE - 5,) * 2)
-    successor = take(folder, replace(HERE, launch="launch-2"))
-    assert successor is not None
+def test_who_wakes_up_after_a_successor_has_lost(folder: Path, succeeded: tuple[Claim, Claim]) -> None:
+    sleeper, successor = succeeded
     successor.release()
     sleeper.beat()
     assert sleeper.lost
