@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bie.cluster.census import take_census
-from bie.store.claims import Owner, take
+from bie.store.claims import take
+from bie.store.owner import Owner
 
 
 def states(disk: Any) -> dict[int, str]:

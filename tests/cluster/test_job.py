@@ -8,8 +8,9 @@ import pytest
 from bie.cluster import job
 from bie.cluster.job import DISK, FAILED, TERMINATED, TIMEOUT, Job, Place
 from bie.cluster.script import AGAIN
-from bie.store.claims import Owner, take
+from bie.store.claims import take
 from bie.store.launches import open_launch, stopped
+from bie.store.owner import Owner
 from bie.store.paths import Tree
 from bie.store.record import write_record
 from bie.sweep.compose import Configurations

@@ -13,7 +13,8 @@ from typing import NoReturn
 import pytest
 
 from bie.store import claims
-from bie.store.claims import CLAIM, FIELDS, STALE, Claim, Owner, living, take
+from bie.store.claims import CLAIM, FIELDS, STALE, Claim, living, take
+from bie.store.owner import Owner
 from bie.store.record import write_part
 
 HERE = Owner.here("launch-1")
@@ -102,7 +103,8 @@ def test_of_many_one_wins(folder: Path, left_by: Owner | None, links: str) -> No
 
 RACER = """
 import sys, pathlib
-from bie.store.claims import Owner, take
+from bie.store.claims import take
+from bie.store.owner import Owner
 folder, gun = map(pathlib.Path, sys.argv[1:])
 print("ready", flush=True)
 while not gun.exists(): pass
@@ -210,7 +212,7 @@ def test_a_successor_that_died_at_it_is_succeeded(folder: Path, monkeypatch: pyt
     leave(folder, replace(HERE, pid=GONE))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        patch.setattr(claims.Owner, "here", classmethod(lambda *_: HERE))
+        patch.setattr(Owner, "here", classmethod(lambda *_: HERE))
         with pytest.raises(KeyboardInterrupt):
             take(folder, replace(HERE, pid=GONE + 1))
     assert len(names(folder)) == 2

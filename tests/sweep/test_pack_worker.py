@@ -11,7 +11,8 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.packed import Packed, experiments, room
-from bie.store.claims import CLAIM, Owner, take
+from bie.store.claims import CLAIM, take
+from bie.store.owner import Owner
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import pack_worker
 from bie.sweep.pack_worker import execute_pack

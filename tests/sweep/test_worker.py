@@ -20,8 +20,9 @@ import torch
 from bie.data.load import load
 from bie.data.shelf import shelve
 from bie.store import claims
-from bie.store.claims import CLAIM, Owner, living, take
+from bie.store.claims import CLAIM, living, take
 from bie.store.identity import config_id, scientific
+from bie.store.owner import Owner
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 from bie.sweep import checkpoints, worker
 from bie.sweep.compose import Configurations

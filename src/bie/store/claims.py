@@ -13,16 +13,15 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import secrets
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from errno import EMLINK, ENOSYS, EOPNOTSUPP, EPERM
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bie.store.owner import Owner, runs
 from bie.store.record import write_part
 
 CLAIM = "claim.json"
@@ -32,42 +31,6 @@ STALE = 180.0
 """Seconds without one after which a claim is dead: NFS clients may show a time that is a minute old."""
 
 _NO_HARD_LINKS = (EPERM, EOPNOTSUPP, ENOSYS, EMLINK)
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process, as others can find it.
-
-    Attributes
-    ----------
-    host, boot, pid_namespace
-        Where its process id means something: node name, id of the boot, id of the namespace (a container has
-        one of its own). The last two are None where the system has no such thing.
-    pid
-        Process id.
-    slurm
-        Slurm's name of the job it belongs to, ``81233_4``.
-    launch
-        Id of the launch that it works for.
-    """
-
-    host: str
-    boot: str | None
-    pid_namespace: str | None
-    pid: int
-    slurm: str | None = None
-    launch: str | None = None
-
-    @classmethod
-    def here(cls, launch: str | None = None) -> "Owner":
-        """This process."""
-        boot, namespace = _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")
-        return cls(platform.node(), boot, namespace, os.getpid(), _slurm(os.environ), launch)
-
-    @property
-    def place(self) -> tuple[str, str | None, str | None]:
-        """Within one place a process id names one process."""
-        return self.host, self.boot, self.pid_namespace
 
 
 FIELDS = (*(field.name for field in fields(Owner)), "since", "token")
@@ -230,19 +193,7 @@ def _alive(found: _Found, now: float) -> bool:
         return False
     claim = found.claim
     there, pid = tuple(claim.get(name) for name in ("host", "boot", "pid_namespace")), claim.get("pid")
-    return there != Owner.here().place or not isinstance(pid, int) or _runs(pid)
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is such a process here; one that only waits for its parent to notice does not count."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    status = _text(f"/proc/{pid}/stat")
-    return status is None or status.rpartition(")")[2].split()[0] != "Z"
+    return there != Owner.here().place or not isinstance(pid, int) or runs(pid)
 
 
 def _server_time(folder: Path) -> float:
@@ -255,22 +206,3 @@ def _server_time(folder: Path) -> float:
         return touched.stat().st_mtime
     finally:
         touched.unlink(missing_ok=True)
-
-
-def _slurm(environment: Mapping[str, str]) -> str | None:
-    array, index = (environment.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    return f"{array}_{index}" if array and index else environment.get("SLURM_JOB_ID")
-
-
-def _text(path: str) -> str | None:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None
-
-
-def _link(path: str) -> str | None:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - no path: "pid:[4026531836]"
-    except OSError:
-        return None

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bie.config import RunConfig
-from bie.store.claims import CLAIM, Owner, take
+from bie.store.claims import CLAIM, take
 from bie.store.identity import run_id, split_id
+from bie.store.owner import Owner
 from bie.store.record import RECORD, write_failure
 
 

@@ -16,7 +16,8 @@ from bie.data.cells import Cells
 from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.experiment import Result, experiment
-from bie.store.claims import Claim, Owner, take
+from bie.store.claims import Claim, take
+from bie.store.owner import Owner
 from bie.store.provenance import provenance
 from bie.store.record import HISTORY, write_record
 from bie.sweep.checkpoints import Checkpoints, Interrupted, TakenOver

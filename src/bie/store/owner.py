@@ -1,0 +1,74 @@
+"""Processes as others can find them, on this machine and on others."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process, as others can find it.
+
+    Attributes
+    ----------
+    host, boot, pid_namespace
+        Where its process id means something: node name, id of the boot, id of the namespace (a container has
+        one of its own). The last two are None where the system has no such thing.
+    pid
+        Process id.
+    slurm
+        Slurm's name of the job it belongs to, ``81233_4``.
+    launch
+        Id of the launch that it works for.
+    """
+
+    host: str
+    boot: str | None
+    pid_namespace: str | None
+    pid: int
+    slurm: str | None = None
+    launch: str | None = None
+
+    @classmethod
+    def here(cls, launch: str | None = None) -> "Owner":
+        """This process."""
+        boot, namespace = _text("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")
+        return cls(platform.node(), boot, namespace, os.getpid(), _slurm(os.environ), launch)
+
+    @property
+    def place(self) -> tuple[str, str | None, str | None]:
+        """Within one place a process id names one process."""
+        return self.host, self.boot, self.pid_namespace
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process here; one that only waits for its parent to notice does not count."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    status = _text(f"/proc/{pid}/stat")
+    return status is None or status.rpartition(")")[2].split()[0] != "Z"
+
+
+def _slurm(environment: Mapping[str, str]) -> str | None:
+    array, index = (environment.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{index}" if array and index else environment.get("SLURM_JOB_ID")
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - no path: "pid:[4026531836]"
+    except OSError:
+        return None
