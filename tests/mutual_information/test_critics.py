@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 from torch.nn.functional import one_hot
 
-from bie.mutual_information.critics import Mlp, MlpCritic
+from bie.mutual_information.critics import Mlp, MlpCritic, SeparableCritic
 
 
 def generator(seed: int) -> torch.Generator:
@@ -34,6 +34,16 @@ def test_one_seed_one_critic() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_a_separable_critic_gives_the_scores_of_all_batches_at_once() -> None:
+    critic, (z_nd, batch_nb) = SeparableCritic(3, 2, 5, 2, generator(0)), inputs()
+    score_nb = critic(z_nd)
+    assert critic.network.widths == (3, 5, 5, 2)
+    torch.testing.assert_close(score_nb, critic.network(z_nd))
+    torch.testing.assert_close(critic(z_nd, batch_nb), score_nb[torch.arange(6), torch.arange(6) % 2])
+    several = critic(z_nd.expand(4, 6, 3), batch_nb.expand(4, 6, 2))
+    torch.testing.assert_close(several, critic(z_nd, batch_nb).expand(4, 6))
+
+
 def test_stacked_parameters_are_several_critics() -> None:
     critics = [MlpCritic(3, 2, 5, 2, generator(seed)) for seed in range(3)]
     z_nd, batch_nb = inputs()
@@ -43,8 +53,9 @@ def test_stacked_parameters_are_several_critics() -> None:
         torch.testing.assert_close(critic(z_nd, batch_nb), scores_n)
 
 
-def test_sees_the_interaction_of_latent_vector_and_batch() -> None:
-    critic = MlpCritic(3, 2, 5, 1, generator(0))
+@pytest.mark.parametrize("kind", [MlpCritic, SeparableCritic])
+def test_sees_the_interaction_of_latent_vector_and_batch(kind: type[MlpCritic | SeparableCritic]) -> None:
+    critic = kind(3, 2, 5, 1, generator(0))
     z_nd, _ = inputs()
     as_first, as_second = (critic(z_nd, one_hot(torch.full((6,), b), 2).float()) for b in (0, 1))
     difference_n = as_first - as_second

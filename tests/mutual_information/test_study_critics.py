@@ -117,8 +117,8 @@ def test_stacked_parameters_are_several_critics(name: str) -> None:
 
 def test_every_critic_that_can_be_asked_for_can_be_built() -> None:
     names = Mine.model_fields["critic"].annotation.__args__  # type: ignore[union-attr]
-    assert set(names) == {"mlp", *CRITICS}
-    assert len({type(build(name)) for name in names}) == 5
+    assert set(names) == {"separable", "mlp", *CRITICS}
+    assert len({type(build(name)) for name in names}) == 6
 
 
 # What they can see

@@ -255,7 +255,7 @@ def test_trajectories_are_equal_over_twenty_steps(
 
 MINE = {
     "scale": 10.0,
-    "critic": "mlp",
+    "critic": "separable",
     "n_hidden": 40,
     "n_layers": 2,
     "batch_input": "onehot",

@@ -30,7 +30,7 @@ class Mine(PenaltySection):
 
     free = ("scale", "lr", "ema")
 
-    critic: Literal["mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
+    critic: Literal["separable", "mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
     n_hidden: Count
     n_layers: Count
     batch_input: Literal["onehot", "raw"]
@@ -47,10 +47,15 @@ class Mine(PenaltySection):
         """Not with the critic of the 2019 study, which is drawn anew for every minibatch."""
         return self.critic_training != "none"
 
+    @property
+    def sees(self) -> Literal["onehot", "raw"]:
+        """What the critic gets of a batch: for the separable one it is a column of scores."""
+        return "onehot" if self.critic == "separable" else self.batch_input
+
     def inactive(self) -> dict[str, str]:
-        """Some critics have sizes of their own; one that does not train needs no way to do so."""
-        fixed = {"mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}.get(self.critic, [])
-        silent = dict.fromkeys(fixed, f"critic={self.critic}")
+        """Some critics have an input or sizes of their own; one that does not train needs no way to do so."""
+        own = {"separable": ["batch_input"], "mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
+        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
         if self.critic_training == "none":
             training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
             return silent | dict.fromkeys(training, "critic_training=none")

@@ -25,12 +25,12 @@ static int classes_of(int64_t n, int64_t n_classes, const int64_t *class, Classe
     return 0;
 }
 
-/* From logits (n x classes) to the derivatives of the cross-entropy to the true classes: softmax minus truth, weighted. Returns the
- * cross-entropy. */
-static double by_logits(int64_t n, const Classes *classes, const float *logits, float *by)
+/* Cross-entropy of the logits (n x classes) to the true classes; its derivatives are softmax minus truth, weighted. */
+static double cross_entropy(const void *of, int64_t n, int learns, const float *logits, float *by)
 {
+    const Classes *classes = of;
     const int64_t n_classes = classes->n_classes;
-    double cross_entropy = 0.0;
+    double sum_of_cells = 0.0;
     for (int64_t i = 0; i < n; i++, logits += n_classes, by += n_classes) {
         const int64_t truth = classes->of_cell[i];
         const float weight = classes->weight[truth];
@@ -39,11 +39,11 @@ static double by_logits(int64_t n, const Classes *classes, const float *logits, 
             top = logits[k] > top ? logits[k] : top;
         for (int64_t k = 0; k < n_classes; k++)
             sum += by[k] = exp_negative(logits[k] - top);
-        cross_entropy += weight * (log(sum) + top - logits[truth]);
+        sum_of_cells += weight * (log(sum) + top - logits[truth]);
         for (int64_t k = 0; k < n_classes; k++)
             by[k] = weight * (by[k] / sum - (k == truth ? 1.0f : 0.0f));
     }
-    return cross_entropy;
+    return sum_of_cells;
 }
 
 /* The classifier's steps on a minibatch, then the cross-entropy to the true classes and its derivatives by the latent vectors.
@@ -52,21 +52,14 @@ static double by_logits(int64_t n, const Classes *classes, const float *logits, 
  * parameters, ...         the network and its optimiser; changed
  * value, by_z             1; n x latent dimensions
  * z                       latent vectors
- * codes                   the class of each cell */
+ * class                   of each cell */
 int classifier(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, AdamRule *rule, float *mean,
-               float *square, float *value, float *by_z, const float *z, const int64_t *const *codes)
+               float *square, float *value, float *by_z, const float *z, const int64_t *class)
 {
     const Critic critic = {n_layers, widths, parameters, rule, mean, square};
     Classes classes = {0};
-    Activations of = {0};
-    int failed = classes_of(n, widths[n_layers], codes[0], &classes) || activations_of(n, &critic, &of);
-    for (int64_t t = 0; t <= n_steps && !failed; t++) {
-        failed = forward(n, &critic, z, &of);
-        if (failed)
-            break;
-        *value = (float)by_logits(n, &classes, of.out, of.by_out);
-        failed = t < n_steps ? step(n, &critic, z, &of) : by_inputs(n, &critic, z, &of, by_z);
-    }
-    free(of.hidden), free(classes.weight);
+    const int failed = classes_of(n, widths[n_layers], class, &classes)
+        || update_and_score(n_steps, n, &critic, z, cross_entropy, &classes, value, by_z);
+    free(classes.weight);
     return failed;
 }

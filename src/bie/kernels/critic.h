@@ -65,3 +65,24 @@ static int by_inputs(int64_t n, const Critic *critic, const float *x, Activation
 {
     return mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->by_out, by_x, NULL);
 }
+
+/* What a critic minimises, as a function of its outputs for n cells; it gives the derivatives by these as well. `learns`: a step
+ * follows. */
+typedef double (*Objective)(const void *of, int64_t n, int learns, const float *out, float *by_out);
+
+/* Steps of the critic, then the objective by the critic as it is then, and its derivatives by the inputs. */
+static int update_and_score(int64_t n_steps, int64_t n, const Critic *critic, const float *x, Objective objective, const void *of,
+                            float *value, float *by_x)
+{
+    Activations at = {0};
+    int failed = activations_of(n, critic, &at);
+    for (int64_t t = 0; t <= n_steps && !failed; t++) {
+        failed = forward(n, critic, x, &at);
+        if (failed)
+            break;
+        *value = (float)objective(of, n, t < n_steps, at.out, at.by_out);
+        failed = t < n_steps ? step(n, critic, x, &at) : by_inputs(n, critic, x, &at, by_x);
+    }
+    free(at.hidden);
+    return failed;
+}

@@ -4,7 +4,7 @@ Defined by `bie.penalties.base.Penalty.update_and_score`. A single update takes 
 done.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -52,11 +52,9 @@ class MineKernel:
     Parameters
     ----------
     learner
-        A critic of a latent vector and a batch, side by side.
+        A separable critic.
     n, d
         Cells of a minibatch, latent dimensions.
-    input_bc
-        What the critic sees of each batch.
     average
         Updated by the scores of each step.
     epsilon
@@ -64,24 +62,15 @@ class MineKernel:
         are.
     """
 
-    def __init__(
-        self, learner: Learner, n: int, d: int, input_bc: Tensor, average: Average, epsilon: float | None
-    ) -> None:
-        columns = input_bc.shape[1]
-        check_width(d + columns, learner.widths)
+    def __init__(self, learner: Learner, n: int, d: int, average: Average, epsilon: float | None) -> None:
+        check_width(d, learner.widths)
         self._bound, self._by = torch.empty(()), torch.empty(n, d)
-        shape = learner.n_steps, n, d, columns, epsilon is not None, epsilon or 0.0
-        self._kernel = bind("mine", *shape, *learner.arguments(), input_bc, *average, self._bound, self._by)
+        shape = learner.n_steps, n, d, epsilon is not None, epsilon or 0.0
+        self._kernel = bind("mine", *shape, *learner.arguments(), *average, self._bound, self._by)
 
-    def __call__(
-        self, latent_nd: Tensor, batch_n: Tensor, permutations: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The bound after the steps, nats, and its gradient ``(n, d)``, in memory that is used again.
-
-        `permutations` of the cells, for each step and for the bound, say whose batch a cell gets in the
-        independent pairs.
-        """
-        self._kernel(latent_nd.contiguous(), codes((batch_n, *permutations)))
+    def __call__(self, latent_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
+        """The bound after the steps, nats, and its gradient ``(n, d)``, in memory that is used again."""
+        self._kernel(latent_nd.contiguous(), codes(batch_n))
         return self._bound.clone(), self._by
 
 
@@ -103,7 +92,7 @@ class ClassifierKernel:
 
     def __call__(self, z_nd: Tensor, class_n: Tensor) -> tuple[Tensor, Tensor]:
         """The cross-entropy after the steps, nats, and its gradient, in memory that is used again."""
-        self._kernel(z_nd.contiguous(), codes((class_n,)))
+        self._kernel(z_nd.contiguous(), codes(class_n))
         return self._value.clone(), self._by
 
 

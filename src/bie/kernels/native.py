@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,14 +99,12 @@ def sizes(numbers: Sequence[int]) -> Any:
     return (_SIZE * len(numbers))(*numbers)
 
 
-def codes(tensors: Iterable[Any]) -> Any:
-    """Addresses of vectors of int64 as an argument of `call`."""
-    addresses = list[int]()
-    for tensor in tensors:
-        if tensor.itemsize != 8 or tensor.is_floating_point() or not tensor.is_cpu:
-            raise TypeError(f"codes are int64 on the CPU, not {tensor.dtype} on {tensor.device}")
-        addresses.append(check_contiguous(tensor).data_ptr())
-    return (_ADDRESS * len(addresses))(*addresses)
+def codes(vector: Any) -> int:
+    """Address of a vector of int64 as an argument of `call`."""
+    if vector.itemsize != 8 or vector.is_floating_point() or not vector.is_cpu:
+        raise TypeError(f"codes are int64 on the CPU, not {vector.dtype} on {vector.device}")
+    address: int = check_contiguous(vector).data_ptr()
+    return address
 
 
 def _converted(argument: Any) -> Any:

@@ -66,3 +66,28 @@ class MlpCritic(nn.Module):
         """Score rows of latent vectors ``(..., n, d)`` and one-hot batches ``(..., n, b)``: ``(..., n)``."""
         score_n1: Tensor = self.network(torch.cat((z_nd, batch_nb), -1))
         return score_n1.squeeze(-1)
+
+
+class SeparableCritic(nn.Module):
+    """A network on the latent vector with an output for each batch: the score with it.
+
+    The separable critic of Poole et al. 2019 (On variational bounds of mutual information, ICML), an inner
+    product of functions of z and of the batch, where the latter is the one-hot batch. It can be any function
+    of the two, as `MlpCritic` can, and tells the scores of a cell with all batches at once.
+
+    Parameters
+    ----------
+    n_latent, n_batches, n_hidden, n_layers, init
+        As for `MlpCritic`.
+    """
+
+    def __init__(
+        self, n_latent: int, n_batches: int, n_hidden: int, n_layers: int, init: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.network = Mlp((n_latent, *[n_hidden] * n_layers, n_batches), init)
+
+    def forward(self, z_nd: Tensor, batch_nb: Tensor | None = None) -> Tensor:
+        """As that of `MlpCritic`; without batches the scores with each of them, ``(..., n, b)``."""
+        score_nb: Tensor = self.network(z_nd)
+        return score_nb if batch_nb is None else (score_nb * batch_nb).sum(-1)

@@ -42,12 +42,27 @@ def batch_sizes(batch_n: Tensor, n_batches: int) -> Tensor:
     return none_b.scatter_add(-1, batch_n, torch.ones_like(batch_n))
 
 
-def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores for `infonce_bound` of each cell with the batches of all n cells of the minibatch.
+def with_each_batch(critic: Critic, z_nd: Tensor, input_bc: Tensor) -> Tensor:
+    """Scores of each cell with each batch, ``(..., n, b)``, by a critic that takes them in pairs."""
+    *runs, n, _ = z_nd.shape
+    each_z, each_batch = z_nd.repeat_interleave(len(input_bc), -2), input_bc.repeat(*runs, n, 1)
+    return critic(each_z, each_batch).view(*runs, n, len(input_bc))
 
-    Among n cells there are only b batches, so that nothing has to be sampled: the mean of e^T over the cells
-    is that over the batches, weighted by their shares. The bound then is the entropy of the shares minus the
+
+def contrasted(score_nb: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of the cells with their own batches, and with the batches of all n cells of the minibatch.
+
+    Among n cells there are only b batches, so that no independent pairs have to be sampled: the mean of e^T
+    over the cells is that over the batches, weighted by their shares, and the mean over `shuffled` pairs on
+    average over all orders. Under `infonce_bound` they give the entropy of the shares minus the
     cross-entropy of a classifier with logits ``T(z, batch) + ln share``, at most that entropy and ln n.
+
+    Parameters
+    ----------
+    score_nb
+        ``T(z, batch)``, ``(..., n, b)``.
+    batch_n
+        Batch codes, ``(..., n)``.
 
     Returns
     -------
@@ -56,9 +71,7 @@ def contrasted(critic: Critic, z_nd: Tensor, batch_n: Tensor, input_bc: Tensor) 
     marginal_nb : Tensor
         ``T(z, batch) + ln(b * share)``, whose `log_mean_exp` over b is that of T over the n cells.
     """
-    n, b = batch_n.shape[-1], len(input_bc)
-    each_z, each_batch = z_nd.repeat_interleave(b, -2), input_bc.repeat(*batch_n.shape[:-1], n, 1)
-    score_nb = critic(each_z, each_batch).reshape(*batch_n.shape, b)
+    n, b = score_nb.shape[-2:]
     joint_n = score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
     log_share_1b = batch_sizes(batch_n, b).log().unsqueeze(-2) - math.log(n)
     return joint_n, score_nb + log_share_1b + math.log(b)

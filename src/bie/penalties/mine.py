@@ -4,6 +4,8 @@ Belghazi et al. 2018 (MINE: Mutual Information Neural Estimation, ICML). The cri
 I(z; batch), the encoder descends it.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -15,7 +17,7 @@ from bie.kernels.gradients import add_gradient
 from bie.kernels.native import is_float32_cpu
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
-from bie.mutual_information.critics import MlpCritic
+from bie.mutual_information.critics import SeparableCritic
 from bie.mutual_information.estimators import (
     LogMovingAverage,
     critic_objective,
@@ -24,7 +26,7 @@ from bie.mutual_information.estimators import (
     log_mean_exp,
     nwj_bound,
 )
-from bie.mutual_information.pairs import Critic, batch_inputs, contrasted, shuffled
+from bie.mutual_information.pairs import batch_inputs, contrasted, shuffled, with_each_batch
 from bie.penalties.base import Penalty, Steps
 from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
@@ -43,11 +45,12 @@ class MinePenalty(Penalty):
     Nor is there noise that would give their scale a meaning, so that the critic gets them standardised: the
     mutual information is that of any scale, and dimensions of small variance are seen as well as the others.
 
-    Pairs that belong together are the cells of a minibatch. Independent pairs are the same latent vectors
-    with the batches in random order, for ``infonce`` each latent vector with the batches of all cells
-    (`contrasted`). A mutual information is never negative: an estimate below 0 says
-    that the critic is behind, and an encoder that followed it further down would be paid for confusing the
-    critic, not for forgetting the batch. There it rests, until the critic has caught up.
+    Pairs that belong together are the cells of a minibatch. Independent pairs are each latent vector with
+    the batches of all cells (`contrasted`) if the critic is separable, which gives their scores at once, and
+    for ``infonce``; else the same latent vectors with the batches in random order. A mutual information is
+    never negative: an estimate below 0 says that the critic is behind, and an encoder that followed it
+    further down would be paid for confusing the critic, not for forgetting the batch. There it rests, until
+    the critic has caught up.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ class MinePenalty(Penalty):
         self.scale, self.critic_steps, self.critic_lr = settings.scale, settings.steps, settings.lr
         self.of_means = settings.latent == "mean"
         self.warm_start, self.bound = settings.warm_start, BOUNDS[settings.estimator]
-        self.register_buffer("input_bc", batch_inputs(n_batches, settings.batch_input), persistent=False)
+        self.register_buffer("input_bc", batch_inputs(n_batches, settings.sees), persistent=False)
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
@@ -94,12 +97,11 @@ class MinePenalty(Penalty):
         optimiser: Steps,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """In one call where there is a kernel."""
-        latent_nd, n = mean_nd if self.of_means else z_nd, len(batch_n)
+        latent_nd = mean_nd if self.of_means else z_nd
         kernel = self._kernels.of(optimiser, latent_nd)
         if kernel is None:
             return super().update_and_score(z_nd, mean_nd, batch_n, noise, score_noise, optimiser)
-        permutations = [*(noise.permutation(n) for _ in range(self.critic_steps)), score_noise.permutation(n)]
-        bound, by_latent_nd = kernel(latent_nd, batch_n, permutations)
+        bound, by_latent_nd = kernel(latent_nd, batch_n)
         factor = 0.0 if bound <= 0 else self.strength()
         return add_gradient(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
 
@@ -121,21 +123,25 @@ class MinePenalty(Penalty):
 
     def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
         takes = self.bound is dv_bound and latent_nd.ndim == 2 and is_float32_cpu(latent_nd)
-        if not (takes and isinstance(self.critic, MlpCritic) and isinstance(optimiser, CompiledAdam)):
+        if not (takes and isinstance(self.critic, SeparableCritic) and isinstance(optimiser, CompiledAdam)):
             return None
         (n, d), network = latent_nd.shape, self.critic.network
         epsilon = LEAST_VARIANCE if self.of_means else None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
-        return MineKernel(learner, n, d, self.input_bc, self.average.state(), epsilon)
+        return MineKernel(learner, n, d, self.average.state(), epsilon)
 
-    def _scores(self, critic: Critic, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        if self.bound is infonce_bound:
-            return contrasted(critic, z_nd, batch_n, self.input_bc)
-        joint_n, marginal_n = critic(*self._shuffled(z_nd, batch_n, noise)).chunk(2, -1)
-        return joint_n, marginal_n
-
-    def _shuffled(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        return shuffled(z_nd, batch_n, self.input_bc, noise.permutation(batch_n.shape[-1]))
+    def _scores(
+        self, critic: Callable[..., Tensor], z_nd: Tensor, batch_n: Tensor, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """Of pairs that belong together, and of independent ones, as the bound takes them."""
+        separable, infonce = isinstance(self.critic, SeparableCritic), self.bound is infonce_bound
+        if not (separable or infonce):
+            order = noise.permutation(batch_n.shape[-1])
+            joint_n, marginal_n = critic(*shuffled(z_nd, batch_n, self.input_bc, order)).chunk(2, -1)
+            return joint_n, marginal_n
+        score_nb = critic(z_nd) if separable else with_each_batch(critic, z_nd, self.input_bc)
+        joint_n, marginal_nb = contrasted(score_nb, batch_n)
+        return joint_n, marginal_nb if infonce else marginal_nb.flatten(-2)
 
 
 def standardised(x_nd: Tensor) -> Tensor:

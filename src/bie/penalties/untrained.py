@@ -37,7 +37,7 @@ class UntrainedPenalty(Penalty):
     def __init__(self, settings: Mine, n_latent: int, n_batches: int) -> None:
         super().__init__()
         self.settings, self.n_latent = settings, n_latent
-        self.register_buffer("input_bc", batch_inputs(n_batches, settings.batch_input), persistent=False)
+        self.register_buffer("input_bc", batch_inputs(n_batches, settings.sees), persistent=False)
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """0: nothing learns."""
