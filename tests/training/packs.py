@@ -16,7 +16,8 @@ from bie.seeds import Streams
 from bie.sweep.compose import Configurations
 from bie.sweep.expand import expand
 from bie.training.checkpoint import Keeper
-from bie.training.fit import History, Row, fit
+from bie.training.fit import History, fit
+from bie.training.loss import Row
 from bie.training.pack import Member
 
 TINY = (

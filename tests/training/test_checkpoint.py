@@ -36,6 +36,7 @@ CASES = [
     ("model=scvi", "model.likelihood=nb", "model.library=observed", "train.kl.mode=capacity"),
     ("model=scvi", "model.n_layers=2", "model.n_hidden=16", "train.weight_decay=1e-3"),
     ("model=scvi_mine", "mine.steps=2"),
+    ("model=scvi_mine", "mine.critic=mlp", "mine.steps=2"),
     ("model=scvi_mmd",),
     ("model=scvi_mmd", "mmd.estimator=fast", "mmd.pairs=all", "mmd.bandwidth=median"),
     ("model=adversarial", "adversarial.dropout=0.2"),
@@ -161,7 +162,7 @@ def test_every_part_of_the_state_matters(
     path: tuple[str, ...], configurations: Configurations, cells: Cells
 ) -> None:
     """With any one of them as it was an epoch earlier, the training takes another way."""
-    settings = config(configurations, "model=scvi_mine", "mine.steps=1")
+    settings = config(configurations, "model=scvi_mine", "mine.steps=1", "mine.critic=mlp")  # which draws
     history, *_ = train(settings, cells, Keeper())
     early, late = (OnPaper(content=interrupted(settings, cells, n).content).start() for n in (1, 2))
     assert early

@@ -18,8 +18,9 @@ from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import Minibatch
-from bie.training.fit import History, Row, Trainer, embed, fit, loss_terms
+from bie.training.fit import History, Trainer, embed, fit, loss_terms
 from bie.training.forward import called
+from bie.training.loss import Row
 
 MODEL = {
     "name": "scvi",
@@ -95,8 +96,7 @@ class Recorder(Penalty):
         return (self.centre - 10).square()
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        assert z_nd.requires_grad
-        self.calls.append("encoder")
+        self.calls.append("encoder" if z_nd.requires_grad else "evaluation")
         size = z_nd.square().mean() + 0 * self.centre
         term = size if self.value is None else size * 0 + self.value
         return self.scale * term, {"size": term}
@@ -110,17 +110,16 @@ def test_history_names_and_adds_up() -> None:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert [row["kl_weight"] for row in history] == [0.0, 0.25, 0.5]
     parts = ["reconstruction", "kl_z", "kl_library"]
-    names = {"epoch", "kl_weight", "critic_halvings", "train_loss", "train_size"}
-    assert set(history[0]) == names | {
-        f"{side}_{name}" for side in ("train", "test") for name in [*parts, "elbo"]
-    }
+    names = {f"{side}_{name}" for side in ("train", "test") for name in [*parts, "elbo", "size", "loss"]}
+    assert set(history[0]) == names | {"epoch", "kl_weight", "critic_halvings"}
     for row in history:
         for side in ("train", "test"):
             assert row[f"{side}_elbo"] == pytest.approx(
                 sum(row[f"{side}_{part}"] for part in parts), rel=1e-6
             )
-        rest = row["train_reconstruction"] + row["train_kl_library"] + 2 * row["train_size"]
-        assert row["train_loss"] == pytest.approx(rest + row["kl_weight"] * row["train_kl_z"], rel=1e-6)
+            rest = sum(row[f"{side}_{part}"] for part in ("reconstruction", "kl_library"))
+            rest += row["kl_weight"] * row[f"{side}_kl_z"] + 2 * row[f"{side}_size"]
+            assert row[f"{side}_loss"] == pytest.approx(rest, rel=1e-6)
 
 
 def test_each_row_is_handed_on_as_it_is_made() -> None:
@@ -153,20 +152,33 @@ def test_test_terms_are_those_of_the_trained_model() -> None:
     assert terms != loss_terms(model, CELLS, TEST_ROWS, Streams(1))
 
 
+def test_a_bound_that_fails_on_cells_it_has_not_seen_ends_no_run() -> None:
+    class Infinite(Recorder):
+        def encoder_loss(
+            self, z_nd: Tensor, batch_n: Tensor, noise: Noise
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, terms = super().encoder_loss(z_nd, batch_n, noise)
+            return (loss, terms) if z_nd.requires_grad else (loss, {"size": terms["size"] - math.inf})
+
+    _, history = run(penalty=Infinite(), epochs=2)
+    assert [row["test_size"] for row in history] == [torch.finfo(torch.float32).min] * 2
+
+
 # Penalty and loop
 
 
 def test_critic_takes_its_steps_before_each_step_of_the_model() -> None:
     penalty = Recorder(critic_steps=3)
     run(penalty=penalty, epochs=2)
-    assert penalty.calls == (["critic"] * 3 + ["encoder"]) * 4 * 2  # 100 cells are 4 minibatches
+    epoch = (["critic"] * 3 + ["encoder"]) * 4 + ["evaluation"]  # 100 cells are 4 minibatches
+    assert penalty.calls == epoch * 2
     assert penalty.centres[:3] == pytest.approx([0.0, 0.5, 1.0], abs=0.02)  # Adam's first steps are lr long
 
 
 def test_penalty_without_critic() -> None:
     penalty = Recorder(critic_steps=0)
     run(penalty=penalty, epochs=1)
-    assert penalty.calls == ["encoder"] * 4
+    assert penalty.calls == ["encoder"] * 4 + ["evaluation"]
     assert penalty.centre.item() == 0
 
 

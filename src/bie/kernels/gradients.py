@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -16,9 +17,12 @@ def with_gradient(value: Tensor, x: Tensor, by_x: Tensor, factor: float | Tensor
 def add_gradient(value: Tensor, x: Tensor, by_x: Tensor, factor: float | Tensor) -> Tensor:
     """As `with_gradient`, for a term that enters the loss with coefficient 1.
 
-    If `x` is a leaf whose ``x.grad`` is allocated, the gradient is added there at once and the value carries
-    no graph: autograd would take longer to be called than the kernel.
+    Where nobody asks for gradients there is none. If `x` is a leaf whose ``x.grad`` is allocated, the
+    gradient is added there at once and the value carries no graph: autograd would take longer to be called
+    than the kernel.
     """
+    if not torch.is_grad_enabled():
+        return factor * value
     if not x.is_leaf or x.grad is None:
         return with_gradient(value, x, by_x, factor)
     x.grad.add_(by_x, alpha=float(factor))

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bie.errors import RunFailed
@@ -110,6 +111,32 @@ class PenaltyTrainer:
         if self.penalty.critic_steps:
             lr = self.penalty.critic_lr / 2**halvings
             self.optimiser = adam(self.penalty.parameters(), lr)
+
+
+class Judge:
+    """A penalty's term by its critic as it is, for cells that nothing learns from.
+
+    Parameters
+    ----------
+    penalty
+        Alone, or that of a pack.
+    noise
+        Stream of the term's draws.
+    """
+
+    def __init__(self, penalty: Penalty, noise: Noise) -> None:
+        self.penalty, self.noise = penalty, noise
+
+    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The encoder's loss and terms for the history.
+
+        A bound may be minus infinity for cells that its critic has not seen; that ends no run, and is told
+        as the lowest number there is.
+        """
+        seen_nd = self.penalty.critic_input(z_nd, mean_nd)
+        loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, self.noise)
+        lowest = torch.finfo(loss.dtype).min
+        return loss.clamp_min(lowest), {name: value.clamp_min(lowest) for name, value in terms.items()}
 
 
 def diverged(penalty: Penalty, epoch: int) -> RunFailed:

@@ -4,31 +4,30 @@ There is one loop for every model. What differs between models is the penalty, a
 and an encoder loss of which this module knows no more than that.
 """
 
-import math
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bie.config import Train
 from bie.data.cells import Cells
-from bie.errors import RunFailed
 from bie.models.noise import Noise
-from bie.models.scvi import Scvi, Terms
+from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import Minibatch, chunks, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, Stateful
-from bie.training.critic import PenaltyTrainer
-from bie.training.forward import Forward, called
+from bie.training.critic import Judge, PenaltyTrainer
+from bie.training.forward import called
+from bie.training.loss import Row, finite, mean_over, mean_parts, numbers, total
 from bie.training.optimiser import adam
 from bie.training.schedules import KlSchedule
 
-Row = dict[str, float]
 History = list[Row]
+
+EVALUATION = ("evaluation", "penalty evaluation")
+"""Streams of model and penalty for cells that nothing learns from; each evaluation starts them anew."""
 
 
 def fit(
@@ -56,7 +55,7 @@ def fit(
     settings
         Section ``train`` of the configuration.
     streams
-        Of the run; ``minibatch``, ``noise``, ``penalty`` and ``evaluation`` are read here.
+        Of the run; ``minibatch``, ``noise``, ``penalty`` and those of `EVALUATION` are read here.
     on_epoch
         Called with each row of the history as it is made.
     keeper
@@ -67,8 +66,9 @@ def fit(
     History
         A row for each epoch: ``epoch`` (from 1), ``kl_weight``, ``critic_halvings`` (of the learning rate so
         far; where there is a critic that learns), and, in nats per cell, lower better:
-        ``train_{loss,elbo,reconstruction,kl_z,kl_library}``, ``train_`` and each term of the penalty (means
-        over the minibatches as they were trained, weighted by size), ``test_{elbo,...}`` as `loss_terms`.
+        ``{train,test}_{loss,elbo,reconstruction,kl_z,kl_library}`` and ``{train,test}_`` with each term of
+        the penalty, means over minibatches weighted by size: of training cells as they were trained, of
+        test cells by `Trainer.evaluate` after the epoch.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def fit(
     for epoch in range(len(history), settings.epochs):
         parts = minibatches(train_rows, settings.batch_size, order)
         train = trainer.epoch((trainer.forward.take(cells, rows) for rows in parts), epoch)
-        test = loss_terms(model, cells, test_rows, streams, trainer.forward)
+        test = trainer.evaluate(cells, test_rows, epoch)
         row = trainer.row(epoch, train, test)
         history.append(finite(row, epoch))
         on_epoch(row)
@@ -144,15 +144,32 @@ class Trainer:
         self.model.train()
         if self.penalty:
             self.penalty.begin(epoch)
-        return _mean((len(batch.x_ng), self.step(batch, epoch)) for batch in batches)
+        return mean_over((len(batch.x_ng), self.step(batch, epoch)) for batch in batches)
 
     def step(self, batch: Minibatch, epoch: int) -> Row:
         """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
         terms = self.forward.terms(batch, self.noise)
         loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch.batch_n)
-        row = finite({name: part.item() for name, part in parts.items()}, epoch)
+        row = finite(numbers(parts), epoch)
         self.forward.descend(loss, self.schedule.slope(row["kl_z"], epoch))
         return row
+
+    @torch.inference_mode()
+    def evaluate(self, cells: Cells, rows: NDArray[np.int64], epoch: int) -> Row:
+        """Mean of each term of the loss over some cells, in evaluation mode; nothing learns.
+
+        Weights are those of the epoch, counted from 0. Draws are the same at each call.
+        """
+        self.model.eval()
+        noise, of_penalty = (Noise(self.streams.torch(name)) for name in EVALUATION)
+        judge = Judge(self.penalty.penalty, of_penalty) if self.penalty else None
+
+        def terms_of(batch: Minibatch) -> Row:
+            terms = self.forward.evaluate(batch, noise)
+            return numbers(total(terms, self.schedule.term(terms.kl_z_n, epoch), judge, batch.batch_n)[1])
+
+        batches = (self.forward.take(cells, part) for part in chunks(rows))
+        return mean_over((len(batch.x_ng), terms_of(batch)) for batch in batches)
 
 
 @torch.inference_mode()
@@ -171,13 +188,10 @@ def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.floa
 
 
 @torch.inference_mode()
-def loss_terms(
-    model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams, forward: Forward | None = None
-) -> Row:
+def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams) -> Row:
     """Parts of the loss on some cells in evaluation mode, KL at full weight.
 
-    The stream ``evaluation`` starts anew at each call, so that two calls differ by the model only. `forward`
-    is the model as it is called, where that has been made already.
+    Draws are the same at each call, so that two calls differ by the model only.
 
     Returns
     -------
@@ -186,63 +200,7 @@ def loss_terms(
         cell, lower better. The model is left in evaluation mode.
     """
     model.eval()
-    noise, forward = Noise(streams.torch("evaluation")), forward or called(model)
+    noise, forward = Noise(streams.torch(EVALUATION[0])), called(model)
     batches = (forward.take(cells, part) for part in chunks(rows))
     parts = ((len(batch.x_ng), mean_parts(forward.evaluate(batch, noise))) for batch in batches)
-    return _mean((n, {name: part.item() for name, part in row.items()}) for n, row in parts)
-
-
-class Term(Protocol):
-    """What a penalty is to a step: its critic learns, then it gives its loss and terms for the history."""
-
-    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """See `bie.training.critic.PenaltyTrainer.term`."""
-
-
-def total(
-    terms: Terms, kl: Tensor, penalty: Term | None, batch_n: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss of a minibatch, and what the history says of it, ``loss`` included.
-
-    Parameters
-    ----------
-    terms
-        Of the model.
-    kl
-        KL term of the loss, nats per cell.
-    penalty, batch_n
-        Asked for its part, with the latent vectors of `terms` and these batch codes.
-    """
-    parts = mean_parts(terms)
-    loss = parts["reconstruction"] + parts["kl_library"] + kl
-    if penalty:
-        penalty_loss, penalty_parts = penalty.term(terms.z_nd, terms.mean_nd, batch_n)
-        loss, parts = loss + penalty_loss, parts | penalty_parts
-    return loss, parts | {"loss": loss}
-
-
-def mean_parts(terms: Terms) -> dict[str, Tensor]:
-    """Mean of each part of the loss over the cells of a minibatch, ``(...)``."""
-    reconstruction, kl_z, kl_library = (
-        part_n.mean(-1) for part_n in (terms.reconstruction_n, terms.kl_z_n, terms.kl_library_n)
-    )
-    elbo = reconstruction + kl_z + kl_library
-    return {"reconstruction": reconstruction, "kl_z": kl_z, "kl_library": kl_library, "elbo": elbo}
-
-
-def _mean(rows: Iterable[tuple[int, Row]]) -> Row:
-    """Mean of each term, where a row holds the means of so many cells."""
-    totals: Row = {}
-    n_cells = 0
-    for n, row in rows:
-        n_cells += n
-        totals = {name: totals.get(name, 0.0) + n * value for name, value in row.items()}
-    return {name: total / n_cells for name, total in totals.items()}
-
-
-def finite(row: Row, epoch: int) -> Row:
-    """Hand the row on if all its numbers are finite, else end the run."""
-    for name, value in row.items():
-        if not math.isfinite(value):
-            raise RunFailed("nan", f"{name} is {value} in epoch {epoch + 1}; a smaller train.lr may help")
-    return row
+    return mean_over((n, numbers(row)) for n, row in parts)

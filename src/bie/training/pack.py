@@ -22,8 +22,9 @@ from bie.seeds import Streams
 from bie.training.batches import CHUNK, Resident, minibatches
 from bie.training.checkpoint import Keeper, Snapshots, State
 from bie.training.critic import MOST_HALVINGS, diverged
-from bie.training.fit import History, Row, Trainer, finite
+from bie.training.fit import History, Trainer
 from bie.training.graph import Replays, Table, replays
+from bie.training.loss import Row, finite
 from bie.training.pack_penalty import HALVINGS
 from bie.training.pack_steps import PackTrainer
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bie.models.noise import Noise, Replay
 from bie.penalties.base import Penalty
-from bie.training.critic import PenaltyTrainer
+from bie.training.critic import Judge, PenaltyTrainer
 from bie.training.optimiser import moments, set_moments
 from bie.training.stack import Stack, StackedAdam, fill
 
@@ -94,6 +94,10 @@ class PackPenalty:
         self.critics.go_back(bad, before)
         self.optimiser.slow_down(bad)
         self.halvings += bad
+
+    def judge(self, noise: Noise) -> Judge:
+        """The penalties without steps of their critics."""
+        return Judge(self._penalty(), noise)
 
     def facts(self) -> dict[str, Tensor]:
         """How often the critics have diverged so far, ``(r,)``."""

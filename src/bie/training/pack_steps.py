@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bie.models.noise import Noise, StackedNoise
 from bie.training.batches import CHUNK, Resident
-from bie.training.fit import Trainer, mean_parts, total
+from bie.training.fit import EVALUATION, Trainer
 from bie.training.graph import Replays, Table, Terms, as_they_come
+from bie.training.loss import total
 from bie.training.optimiser import moments, set_moments
 from bie.training.pack_penalty import PackPenalty
 from bie.training.schedules import KlSchedule
@@ -110,9 +111,13 @@ class PackTrainer:
 
     @torch.inference_mode()
     def evaluate(self, rows_rn: Tensor) -> Table:
-        """Parts of the loss on some cells of each run, in chunks; see `bie.training.fit.loss_terms`."""
+        """Terms of the loss on some cells of each run; see `bie.training.fit.Trainer.evaluate`.
+
+        Weights are those of the epoch that `epoch` was called for last.
+        """
         self.model.bind().eval()
-        streams = [[trainer.streams.torch("evaluation", self.device) for trainer in self.trainers]]
+        names = EVALUATION[: len(self.streams)]
+        streams = [[each.streams.torch(name, self.device) for each in self.trainers] for name in names]
         sizes = [len(chunk) for chunk in torch.split(rows_rn[0], CHUNK)]
         if self.replays:
             return self.replays.table("evaluation", self._evaluated, [], rows_rn, sizes, streams)
@@ -120,7 +125,9 @@ class PackTrainer:
 
     def _evaluated(self, rows_rn: Tensor, noises: Sequence[Noise]) -> Terms:
         x_ng, batch_n, label_n = self.data.take(rows_rn)
-        return mean_parts(self.model.bind()(x_ng, batch_n, noises[0], label_n))
+        terms = self.model.bind()(x_ng, batch_n, noises[0], label_n)
+        judge = self.penalty.judge(noises[1]) if self.penalty else None
+        return total(terms, self.kl.term(terms.kl_z_n), judge, batch_n)[1]
 
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only."""
