@@ -154,6 +154,33 @@ def test_the_judgement_and_its_gradient(name: str, batches: list[int], spread: f
         assert (one - other).norm() <= 2e-5 * other.norm()
 
 
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
+def test_the_judgement_without_gradient(
+    name: str, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of cells that nothing learns from; by a kernel where gradients are known as well."""
+    called, before = list[str](), Critic(name, batches, exact=True).vector
+
+    def listen(kernel: str, *arguments: Any) -> None:
+        called.append(kernel)
+        native.call(kernel, *arguments)
+
+    monkeypatch.setattr("bie.kernels.critics.call", listen)
+    fast, exact = both(name, batches)
+    with torch.no_grad():
+        found, right = (
+            critic.penalty.encoder_loss(latent(0).to(dtype), critic.batch_n, Noise(torch.Generator()))
+            for critic, dtype in ((fast, torch.float32), (exact, torch.float64))
+        )
+    torch.testing.assert_close(found[0].double(), right[0], rtol=1e-5, atol=1e-6)
+    for term, value in right[1].items():
+        torch.testing.assert_close(found[1][term].double(), value, rtol=1e-5, atol=1e-6)
+    kernel = ["mine" if name.startswith("mine") else "classifier"]
+    assert called == ([] if name == "wrong class" else kernel)
+    assert torch.equal(fast.vector.double(), before)
+
+
 def test_an_estimate_below_0_rests() -> None:
     """No loss, no gradient; the history has the estimate itself."""
     critic = Critic("mine", BATCHES["two"], exact=False, lr=0.0)

@@ -49,8 +49,8 @@ static double cross_entropy(const void *of, int64_t n, int learns, const float *
 /* The classifier's steps on a minibatch, then the cross-entropy to the true classes and its derivatives by the latent vectors.
  *
  * n                       cells; as many latent dimensions and classes as the network has inputs and outputs
- * parameters, ...         the network and its optimiser; changed
- * value, by_z             1; n x latent dimensions
+ * parameters, ...         the network and its optimiser, which may be NULL where there is no step; changed
+ * value, by_z             1; n x latent dimensions, or NULL
  * z                       latent vectors
  * class                   of each cell */
 int classifier(int64_t n_steps, int64_t n, int64_t n_layers, const int64_t *widths, float *parameters, AdamRule *rule, float *mean,

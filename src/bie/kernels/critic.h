@@ -70,7 +70,7 @@ static int by_inputs(int64_t n, const Critic *critic, const float *x, Activation
  * follows. */
 typedef double (*Objective)(const void *of, int64_t n, int learns, const float *out, float *by_out);
 
-/* Steps of the critic, then the objective by the critic as it is then, and its derivatives by the inputs. */
+/* Steps of the critic, then the objective by the critic as it is then, and its derivatives by the inputs, unless `by_x` is NULL. */
 static int update_and_score(int64_t n_steps, int64_t n, const Critic *critic, const float *x, Objective objective, const void *of,
                             float *value, float *by_x)
 {
@@ -81,7 +81,10 @@ static int update_and_score(int64_t n_steps, int64_t n, const Critic *critic, co
         if (failed)
             break;
         *value = (float)objective(of, n, t < n_steps, at.out, at.by_out);
-        failed = t < n_steps ? step(n, critic, x, &at) : by_inputs(n, critic, x, &at, by_x);
+        if (t < n_steps)
+            failed = step(n, critic, x, &at);
+        else if (by_x)
+            failed = by_inputs(n, critic, x, &at, by_x);
     }
     free(at.hidden);
     return failed;

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.mlp import check_width
-from bie.kernels.native import bind, codes, sizes
+from bie.kernels.native import bind, call, codes, sizes
 
 
 class Average(NamedTuple):
@@ -31,19 +31,20 @@ class Learner(NamedTuple):
     ----------
     vector, widths
         As for `bie.kernels.mlp.mlp`.
-    n_steps
-        On each minibatch.
+    optimiser, n_steps
+        On each minibatch; none for a network that is only asked.
     """
 
     vector: Tensor
     widths: tuple[int, ...]
-    optimiser: CompiledAdam
-    n_steps: int
+    optimiser: CompiledAdam | None = None
+    n_steps: int = 0
 
     def arguments(self) -> tuple[object, ...]:
         """Of a kernel: number of layers, widths, parameters, optimiser and its moments."""
         adam = self.optimiser
-        return len(self.widths) - 1, sizes(self.widths), self.vector, adam.rule, adam.mean, adam.square
+        state = (adam.rule, adam.mean, adam.square) if adam else (None, None, None)
+        return len(self.widths) - 1, sizes(self.widths), self.vector, *state
 
 
 class MineKernel:
@@ -94,6 +95,32 @@ class ClassifierKernel:
         """The cross-entropy after the steps, nats, and its gradient, in memory that is used again."""
         self._kernel(z_nd.contiguous(), codes(class_n))
         return self._value.clone(), self._by
+
+
+def bound_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Tensor) -> Tensor:
+    """``dv_bound`` of latent vectors by a separable critic as it is, nats, without gradient."""
+    (n, d), value, asked = z_nd.shape, torch.empty(()), Learner(vector, widths).arguments()
+    check_width(d, widths)
+    no_average = (None,) * len(Average._fields)
+    call("mine", 0, n, d, False, 0.0, *asked, *no_average, value, None, z_nd.contiguous(), codes(batch_n))
+    return value
+
+
+def cross_entropy_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, class_n: Tensor) -> Tensor:
+    """The cross-entropy to the true classes by a classifier as it is, nats, without gradient."""
+    (n, d), value = z_nd.shape, torch.empty(())
+    check_width(d, widths)
+    call(
+        "classifier",
+        0,
+        n,
+        *Learner(vector, widths).arguments(),
+        value,
+        None,
+        z_nd.contiguous(),
+        codes(class_n),
+    )
+    return value
 
 
 Kernel = TypeVar("Kernel")

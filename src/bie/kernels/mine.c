@@ -86,8 +86,8 @@ static double minus_bound(const void *of, int64_t n, int learns, const float *sc
  * n, d                    cells, latent dimensions; as many batches as the network has outputs
  * standardised, epsilon   whether it sees latent vectors standardised, and what is added to their variances for that
  * parameters, ...         the network and its optimiser; changed
- * log_rate, ...           of the moving average; changed
- * value, by_latent        1; n x d
+ * log_rate, ...           of the moving average; changed; all these may be NULL where there is no step
+ * value, by_latent        1; n x d, or NULL where latent vectors are not standardised
  * latent (n x d)          latent vectors
  * batch                   of each cell */
 int mine(int64_t n_steps, int64_t n, int64_t d, int standardised, float epsilon, int64_t n_layers, const int64_t *widths,
@@ -106,7 +106,7 @@ int mine(int64_t n_steps, int64_t n, int64_t d, int standardised, float epsilon,
     } else if (!failed)
         failed = update_and_score(n_steps, n, &critic, latent, minus_bound, &batches, value, by_latent);
     *value = -*value;
-    for (int64_t k = 0; k < n * d && !failed; k++)
+    for (int64_t k = 0; by_latent && k < n * d && !failed; k++)
         by_latent[k] = -by_latent[k];
     free(seen), free(batches.share);
     return failed;

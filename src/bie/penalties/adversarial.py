@@ -12,9 +12,9 @@ from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner
+from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner, cross_entropy_by
 from bie.kernels.gradients import add_gradient
-from bie.kernels.native import is_float32_cpu
+from bie.kernels.native import is_active, is_float32_cpu
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -121,8 +121,8 @@ class AdversarialPenalty(Penalty):
         return add_gradient(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
     def _make_kernel(self, optimiser: object, z_nd: Tensor) -> ClassifierKernel | None:
-        network, takes = self.classifier.network, z_nd.ndim == 2 and is_float32_cpu(z_nd)
-        if not (self.classifier.keep == 1 and isinstance(optimiser, CompiledAdam) and takes):
+        network, takes = self.classifier.network, self.classifier.keep == 1 and _has_kernel(z_nd)
+        if not (takes and isinstance(optimiser, CompiledAdam)):
             return None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
         return ClassifierKernel(learner, *z_nd.shape)
@@ -133,9 +133,13 @@ class AdversarialPenalty(Penalty):
         The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
         the classifier cannot tell them apart, 0 where it is always right.
         """
+        network, reverses = self.classifier.network, self.objective == "reversal"
+        if reverses and _has_kernel(z_nd) and not torch.is_grad_enabled():
+            truth = cross_entropy_by(network.vector, network.widths, z_nd, batch_n)
+            return -self.strength() * truth, {"cross_entropy": truth}
         log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
         truth = true_cross_entropy(log_probability_nb, batch_n)
-        objective = -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
+        objective = -truth if reverses else self._distance(log_probability_nb, batch_n)
         return self.strength() * objective, {"cross_entropy": truth.detach()}
 
     def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
@@ -147,6 +151,10 @@ class AdversarialPenalty(Penalty):
     def weight(self) -> float:
         """Weight of the objective by the ramp, 0 to 1."""
         return math.tanh(5 * self.progress) if self.ramp == "ganin" else 1.0
+
+
+def _has_kernel(z_nd: Tensor) -> bool:
+    return is_active() and z_nd.ndim == 2 and is_float32_cpu(z_nd)
 
 
 def true_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:

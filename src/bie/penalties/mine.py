@@ -12,12 +12,12 @@ from torch.func import functional_call
 
 from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import CriticKernels, Learner, MineKernel
+from bie.kernels.critics import CriticKernels, Learner, MineKernel, bound_by
 from bie.kernels.gradients import add_gradient
-from bie.kernels.native import is_float32_cpu
+from bie.kernels.native import is_active, is_float32_cpu
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
-from bie.mutual_information.critics import SeparableCritic
+from bie.mutual_information.critics import Mlp, SeparableCritic
 from bie.mutual_information.estimators import (
     LogMovingAverage,
     critic_objective,
@@ -107,7 +107,11 @@ class MinePenalty(Penalty):
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
+        network = None if torch.is_grad_enabled() else self._in_kernels(z_nd)
+        if network:
+            bound = bound_by(network.vector, network.widths, z_nd, batch_n)
+        else:
+            bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
         return self.strength() * bound.relu(), {"mine": bound.detach()}
 
     def weight(self) -> float:
@@ -121,12 +125,16 @@ class MinePenalty(Penalty):
         scores: Tensor = functional_call(self.critic, tensors, rows)
         return scores
 
+    def _in_kernels(self, latent_nd: Tensor) -> Mlp | None:
+        """The critic's network, if there are kernels for it, the bound and such latent vectors."""
+        takes = self.bound is dv_bound and is_active() and latent_nd.ndim == 2 and is_float32_cpu(latent_nd)
+        return self.critic.network if takes and isinstance(self.critic, SeparableCritic) else None
+
     def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
-        takes = self.bound is dv_bound and latent_nd.ndim == 2 and is_float32_cpu(latent_nd)
-        if not (takes and isinstance(self.critic, SeparableCritic) and isinstance(optimiser, CompiledAdam)):
+        network = self._in_kernels(latent_nd)
+        if network is None or not isinstance(optimiser, CompiledAdam):
             return None
-        (n, d), network = latent_nd.shape, self.critic.network
-        epsilon = LEAST_VARIANCE if self.of_means else None
+        (n, d), epsilon = latent_nd.shape, LEAST_VARIANCE if self.of_means else None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
         return MineKernel(learner, n, d, self.average.state(), epsilon)
 
