@@ -108,18 +108,9 @@ def bound_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Ten
 
 def cross_entropy_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, class_n: Tensor) -> Tensor:
     """The cross-entropy to the true classes by a classifier as it is, nats, without gradient."""
-    (n, d), value = z_nd.shape, torch.empty(())
+    (n, d), value, asked = z_nd.shape, torch.empty(()), Learner(vector, widths).arguments()
     check_width(d, widths)
-    call(
-        "classifier",
-        0,
-        n,
-        *Learner(vector, widths).arguments(),
-        value,
-        None,
-        z_nd.contiguous(),
-        codes(class_n),
-    )
+    call("classifier", 0, n, *asked, value, None, z_nd.contiguous(), codes(class_n))
     return value
 
 
