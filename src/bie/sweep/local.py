@@ -137,13 +137,22 @@ class Pool:
             return
         worker.ready = True
         pack = _next(queue, admit)
-        if pack is not None:
-            places = filterfalse(worker.left.__contains__, count())
-            tasks = dict(zip(places, pack, strict=False))
-            worker.left |= tasks
-            for place, task in tasks.items():
-                observer.started(self._slot(slot, place), task)
+        if pack is not None and not self._hand_over(slot, pack, observer):
+            queue.appendleft(pack)
+
+    def _hand_over(self, slot: int, pack: Pack, observer: Observer) -> bool:
+        """Give a worker a pack; False if it has died since it asked, which it will be buried for."""
+        worker = self._workers[slot]
+        places = filterfalse(worker.left.__contains__, count())
+        tasks = dict(zip(places, pack, strict=False))
+        try:
             worker.pipe.send(tasks)
+        except OSError:
+            return False
+        worker.left |= tasks
+        for place, task in tasks.items():
+            observer.started(self._slot(slot, place), task)
+        return True
 
     def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
         """Tell the observer of an epoch, or of how a task ended."""
