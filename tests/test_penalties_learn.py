@@ -122,18 +122,20 @@ def test_progress_is_the_share_of_the_epochs_that_are_over(
     configurations: Configurations, small: Cells
 ) -> None:
     watched, _ = short(config(configurations, "model=adversarial", "train.epochs=4"), small)
-    assert watched.told == np.repeat([0, 0.25, 0.5, 0.75], 2).tolist()  # 240 cells: two minibatches
+    assert (
+        watched.told == np.repeat([0, 0.25, 0.5, 0.75], 4).tolist()
+    )  # 240 and 160 cells: two minibatches each
 
 
 def test_history_has_both_norms_of_mmd(configurations: Configurations, small: Cells) -> None:
     """Mean over the steps, weighted by size; and their sum over the number of cells."""
     watched, history = short(config(configurations, "model=scvi_mmd", "train.epochs=1"), small)
-    (n, first), (m, second) = watched.said
-    assert (n, m) == (128, 112)
-    mean = (n * first["mmd"] + m * second["mmd"]) / (n + m)
-    assert history[0]["train_mmd"] == pytest.approx(mean, rel=1e-6)
-    summed = (first["mmd"] + second["mmd"]) / (n + m)
-    assert history[0]["train_mmd_per_cell"] == pytest.approx(summed, rel=1e-6)
+    assert [n for n, _ in watched.said] == [128, 112, 128, 32]
+    for side, ((n, first), (m, second)) in (("train", watched.said[:2]), ("test", watched.said[2:])):
+        mean = (n * first["mmd"] + m * second["mmd"]) / (n + m)
+        assert history[0][f"{side}_mmd"] == pytest.approx(mean, rel=1e-6)
+        summed = (first["mmd"] + second["mmd"]) / (n + m)
+        assert history[0][f"{side}_mmd_per_cell"] == pytest.approx(summed, rel=1e-6)
 
 
 @pytest.mark.parametrize(
