@@ -87,6 +87,11 @@ def is_float32_cpu(tensor: Any) -> bool:
     return bool(tensor.itemsize == 4 and tensor.is_cpu and tensor.is_floating_point())
 
 
+def takes(rows_nd: Any) -> bool:
+    """Whether there are kernels, and they take rows such as these: ``(n, d)``, not those of a pack."""
+    return is_active() and rows_nd.ndim == 2 and is_float32_cpu(rows_nd)
+
+
 def check_contiguous(tensor: Any) -> Any:
     """Hand the tensor on if its entries lie one after the other, as kernels read them, else `ValueError`."""
     if not tensor.is_contiguous():

@@ -14,7 +14,7 @@ from bie.config import Adversarial
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner, cross_entropy_by
 from bie.kernels.gradients import add_gradient
-from bie.kernels.native import is_active, is_float32_cpu
+from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
@@ -121,8 +121,8 @@ class AdversarialPenalty(Penalty):
         return add_gradient(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
 
     def _make_kernel(self, optimiser: object, z_nd: Tensor) -> ClassifierKernel | None:
-        network, takes = self.classifier.network, self.classifier.keep == 1 and _has_kernel(z_nd)
-        if not (takes and isinstance(optimiser, CompiledAdam)):
+        network, drops = self.classifier.network, self.classifier.keep < 1
+        if drops or not (takes(z_nd) and isinstance(optimiser, CompiledAdam)):
             return None
         learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
         return ClassifierKernel(learner, *z_nd.shape)
@@ -134,7 +134,7 @@ class AdversarialPenalty(Penalty):
         the classifier cannot tell them apart, 0 where it is always right.
         """
         network, reverses = self.classifier.network, self.objective == "reversal"
-        if reverses and _has_kernel(z_nd) and not torch.is_grad_enabled():
+        if reverses and takes(z_nd) and not torch.is_grad_enabled():
             truth = cross_entropy_by(network.vector, network.widths, z_nd, batch_n)
             return -self.strength() * truth, {"cross_entropy": truth}
         log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
@@ -151,10 +151,6 @@ class AdversarialPenalty(Penalty):
     def weight(self) -> float:
         """Weight of the objective by the ramp, 0 to 1."""
         return math.tanh(5 * self.progress) if self.ramp == "ganin" else 1.0
-
-
-def _has_kernel(z_nd: Tensor) -> bool:
-    return is_active() and z_nd.ndim == 2 and is_float32_cpu(z_nd)
 
 
 def true_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:

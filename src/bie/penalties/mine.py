@@ -14,7 +14,7 @@ from bie.config import Mine
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.critics import CriticKernels, Learner, MineKernel, bound_by
 from bie.kernels.gradients import add_gradient
-from bie.kernels.native import is_active, is_float32_cpu
+from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import Mlp, SeparableCritic
@@ -127,8 +127,8 @@ class MinePenalty(Penalty):
 
     def _in_kernels(self, latent_nd: Tensor) -> Mlp | None:
         """The critic's network, if there are kernels for it, the bound and such latent vectors."""
-        takes = self.bound is dv_bound and is_active() and latent_nd.ndim == 2 and is_float32_cpu(latent_nd)
-        return self.critic.network if takes and isinstance(self.critic, SeparableCritic) else None
+        known = self.bound is dv_bound and takes(latent_nd)
+        return self.critic.network if known and isinstance(self.critic, SeparableCritic) else None
 
     def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
         network = self._in_kernels(latent_nd)

@@ -16,6 +16,7 @@ from torch.nn.functional import one_hot
 from bie.config import Mmd
 from bie.kernels import mmd as kernel
 from bie.kernels.gradients import add_gradient
+from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
@@ -64,7 +65,7 @@ class MmdPenalty(Penalty):
         ``mmd_per_cell``: the mean over cells of the latter is the sum over the minibatches of an epoch
         divided by its cells, which is how the scvi-tools branch ``valeh/scvi_mmd`` reports its penalty.
         """
-        if kernel.takes(z_nd) and not self.fast:
+        if takes(z_nd) and not self.fast:
             how = self.n_batches, self.pairs, WIDTHS.get(self.bandwidth, ())
             mmd, by_z_nd = kernel.v_statistic(z_nd, batch_n, *how)
             return add_gradient(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
