@@ -28,8 +28,8 @@ from benchmarks.packs import MIB, Pack, Place, equality
 from benchmarks.page import DOCS, put
 from bie.config import RunConfig
 from bie.data.load import load
+from bie.execution.pack_worker import USABLE
 from bie.packed import Packed, bytes_of_cells, bytes_of_run, room
-from bie.sweep.pack_worker import USABLE
 from bie.training.checkpoint import Keeper
 from bie.training.graph import status
 

@@ -20,9 +20,9 @@ from bie.config import RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.experiment import experiment
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.store.provenance import configuration_folder
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 
 PLAIN, *PENALISED = MODELS = ("scvi", "scvi_mmd", "adversarial", "scvi_mine")
 STUDY = ("train.epochs=100", "model.batch_covariate=false", "seed=10")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bie.planning.compose import Configurations
 from bie.store.provenance import configuration_folder
-from bie.sweep.compose import Configurations
 
 TINY = (
     "dataset.size=smoke",

@@ -15,9 +15,9 @@ from bie.data.split import monte_carlo_split
 from bie.experiment import Result, experiment
 from bie.kernels import native
 from bie.packed import Packed, experiments
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.run import main
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.training.checkpoint import Keeper
 
 UNSEEN = [5, 17]

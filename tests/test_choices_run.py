@@ -14,10 +14,10 @@ from bie.data.cells import Cells
 from bie.data.load import load
 from bie.experiment import experiment
 from bie.models.scvi import Scvi
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.run import main
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.training.fit import fit
 
 CHOICES = [

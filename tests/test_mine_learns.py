@@ -16,9 +16,9 @@ from bie.experiment import Result, experiment
 from bie.metrics.dependence import mi_ross
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 
 OVERRIDES = (
     "dataset=zinb",

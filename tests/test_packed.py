@@ -2,7 +2,7 @@
 
 from bie.data.load import load
 from bie.packed import Packed, bytes_of_cells, bytes_of_run, room
-from bie.sweep.compose import Configurations
+from bie.planning.compose import Configurations
 from bie.training.checkpoint import Keeper
 from tests.training.packs import configs
 

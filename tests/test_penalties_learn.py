@@ -18,10 +18,10 @@ from bie.models.noise import Noise
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.schema import validated
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.training.fit import History, fit
 
 PENALISED = ["scvi_mmd", "adversarial"]

@@ -34,16 +34,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bie.cluster.lookup import find_run
-    from bie.cluster.story import story
+    from bie.monitoring.lookup import find_run
+    from bie.monitoring.story import story
 
     print("\n".join(story(*find_run(options.of, options.outputs))))
     return 0
 
 
 def _failed(options: argparse.Namespace) -> int:
-    from bie.cluster.census import take_census
-    from bie.cluster.failures import report
+    from bie.monitoring.census import take_census
+    from bie.monitoring.failures import report
     from bie.store.paths import find_tree, spelled
 
     given = Path(options.of) if options.of else None

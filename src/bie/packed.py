@@ -62,7 +62,7 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unsco
     Parameters
     ----------
     runs
-        Experiments that go together; see `bie.sweep.packs`.
+        Experiments that go together; see `bie.execution.packs`.
     cells
         Theirs.
     device

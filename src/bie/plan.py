@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bie.errors import guarded
-from bie.sweep.request import local_workers, parser, tree_of, understand
+from bie.planning.request import local_workers, parser, tree_of, understand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,12 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from bie.cluster.launch import describe, share_out, workers
     from bie.config import Local
-    from bie.sweep.datasets import Datasets
-    from bie.sweep.forecast import forecast, seconds_per_run
-    from bie.sweep.outline import as_json, outline, unsaved, without_effect
-    from bie.sweep.plan import make_plan
+    from bie.launching.launch import describe, share_out, workers
+    from bie.planning.datasets import Datasets
+    from bie.planning.forecast import forecast, seconds_per_run
+    from bie.planning.outline import as_json, outline, unsaved, without_effect
+    from bie.planning.plan import make_plan
 
     expansion = understand(options.overrides, options.config_dir)
     tree, datasets = tree_of(expansion), Datasets()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
-    from bie.cluster.again import Chosen
-    from bie.cluster.census import Census
-    from bie.cluster.launch import Order
+    from bie.launching.launch import Order
+    from bie.monitoring.again import Chosen
+    from bie.monitoring.census import Census
 
 _EPILOG = """\
 OVERRIDES say how, never what: hydra/launcher=local hydra.launcher.workers=2, site=spartan, site.qos=long.
@@ -47,12 +47,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _retry(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.cluster.again import choose, orders, read_causes
-    from bie.cluster.census import take_census
+    from bie.monitoring.again import choose, orders, read_causes
+    from bie.monitoring.census import take_census
+    from bie.planning.compose import Configurations
+    from bie.planning.expand import amended
     from bie.store.paths import find_tree
     from bie.store.provenance import configuration_folder
-    from bie.sweep.compose import Configurations
-    from bie.sweep.expand import amended
 
     overrides = [text for text in options.given if "=" in text and not Path(text).is_dir()]
     trees = [text for text in options.given if text not in overrides]
@@ -71,7 +71,7 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
 
 def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
     """What will be done, what is left alone, and why."""
-    from bie.cluster.again import cause_of, command_of
+    from bie.monitoring.again import cause_of, command_of
 
     states = Counter(run.state for run in census.runs)
     again = Counter(cause_of(run) for run in chosen.runs)
@@ -94,9 +94,9 @@ def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
 
 
 def _launch(order: "Order") -> int:
-    from bie.cluster.launch import launch
-    from bie.sweep.request import check_device, needs_workers
-    from bie.sweep.server import single_threaded, warm_up
+    from bie.execution.server import single_threaded, warm_up
+    from bie.launching.launch import launch
+    from bie.planning.request import check_device, needs_workers
 
     single_threaded()
     check_device(order.settings)

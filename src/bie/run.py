@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie.errors import BadInput, guarded
-from bie.sweep.request import check_device, needs_workers, one_run_here, parser, tree_of, understand
+from bie.planning.request import check_device, needs_workers, one_run_here, parser, tree_of, understand
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
-    from bie.sweep.expand import Expansion
+    from bie.planning.expand import Expansion
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.sweep.server import single_threaded, warm_up
+    from bie.execution.server import single_threaded, warm_up
 
     single_threaded()
     context = warm_up("one") if one_run_here(options) else None  # before all else, that takes time too
@@ -53,12 +53,12 @@ def _print_config(expansion: "Expansion") -> int:
 
 
 def _launch(expansion: "Expansion", context: "ForkServerContext | None", typed: list[str]) -> int:
-    from bie.cluster.launch import Order, launch
-    from bie.sweep.datasets import Datasets
-    from bie.sweep.forecast import seconds_per_run
-    from bie.sweep.launched import points
-    from bie.sweep.outline import outline, unsaved, without_effect
-    from bie.sweep.plan import make_plan
+    from bie.launching.launch import Order, launch
+    from bie.launching.launched import points
+    from bie.planning.datasets import Datasets
+    from bie.planning.forecast import seconds_per_run
+    from bie.planning.outline import outline, unsaved, without_effect
+    from bie.planning.plan import make_plan
 
     tree = tree_of(expansion)
     datasets = Datasets()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
-    from bie.cluster.census import Census
+    from bie.monitoring.census import Census
     from bie.store.paths import Tree
 
 EVERY = 5.0  # seconds between two looks; longer where looking takes long
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from bie.cluster.overview import as_json, as_text
+    from bie.monitoring.overview import as_json, as_text
     from bie.store.paths import find_tree, spelled
 
     tree = find_tree(options.tree, options.outputs)
@@ -55,7 +55,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _look(tree: "Tree", before: "Census | None" = None) -> "Census":
-    from bie.cluster.census import take_census
+    from bie.monitoring.census import take_census
 
     census = take_census(tree, before)
     if not census.runs:
@@ -65,7 +65,7 @@ def _look(tree: "Tree", before: "Census | None" = None) -> "Census":
 
 def _watch(census: "Census", named: str) -> "Census":
     """Look again and again, and show what changed; the last look is returned."""
-    from bie.cluster.watch import display
+    from bie.monitoring.watch import display
 
     with display(named) as show:
         while True:

@@ -8,8 +8,8 @@ from bie.config import RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.experiment import Result, experiment
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 
 Configure = Callable[..., RunConfig]
 Run = Callable[..., Result]

@@ -17,9 +17,9 @@ from bie.errors import BadInput
 from bie.experiment import Result
 from bie.metrics.cards import CARDS, LOSS_TERMS
 from bie.plan import main as plan
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 
 Configure = Callable[..., RunConfig]
 CONTROLS = ("noise", "batch_only", "labels_only", "pca")

@@ -17,7 +17,7 @@ from torch import Tensor
 from bie.data.load import load
 from bie.kernels import fused
 from bie.models.likelihoods import nb, zinb
-from bie.sweep.compose import Configurations
+from bie.planning.compose import Configurations
 from bie.training.pack import fit_pack
 from tests.training.packs import configs, member
 

@@ -20,8 +20,8 @@ from bie.config import Model
 from bie.data.cells import Cells, canonical
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 
 N, G, B, L, EPS = 60, 15, 3, 4, 1e-8
 Array = NDArray[np.float64]

@@ -49,7 +49,7 @@ def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished
     sweep.launch("seed=range(3)")
     task = sweep.wait_for_claim(2)["slurm"]
     began = time.monotonic()
-    for pid in sweep.processes(task, "bie.cluster.job"):
+    for pid in sweep.processes(task, "bie.launching.job"):
         os.kill(pid, signal.SIGKILL)
     sweep.wait_for_status(failed=1)
     found = time.monotonic() - began
@@ -80,7 +80,7 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     sweep.launch("seed=range(3)")
     (checkout / "src/bie/experiment.py").write_text("raise SystemExit('edited')\n")
     (checkout / "conf/train/full.yaml").write_text("epochs: 1\n")
-    shutil.rmtree(checkout / "src/bie/cluster")
+    shutil.rmtree(checkout / "src/bie/launching")
     sweep.variables["PYTHONPATH"] = str(SOURCE)
     sweep.cluster.slurm("scancel", blocker)
     sweep.wait_until_over()

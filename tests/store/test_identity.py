@@ -4,9 +4,9 @@ import json
 import pytest
 
 from bie.config import RunConfig
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.store.identity import config_id, run_id, scientific, split_id
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 
 SHA = "0" * 64
 

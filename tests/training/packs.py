@@ -12,9 +12,9 @@ from bie.data.load import load
 from bie.data.split import monte_carlo_split
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.training.checkpoint import Keeper
 from bie.training.fit import History, fit
 from bie.training.loss import Row

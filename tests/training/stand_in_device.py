@@ -14,8 +14,8 @@ from torch.utils import backend_registration
 
 from bie.data.load import load
 from bie.models.noise import Noise
+from bie.planning.compose import Configurations
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
 from bie.training import pack_steps
 from bie.training.batches import Resident
 from bie.training.draws import KINDS, Draw, Generators, Tables

@@ -17,9 +17,9 @@ from bie.experiment import experiment
 from bie.kernels import native
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
 from bie.training.checkpoint import Keeper, State
 from bie.training.fit import History, fit
 

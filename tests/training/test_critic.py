@@ -11,8 +11,8 @@ from bie.errors import BadInput, RunFailed
 from bie.experiment import Result, experiment
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
-from bie.sweep.compose import Configurations
-from bie.sweep.expand import expand
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.training.critic import MOST_HALVINGS, PenaltyTrainer
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bie.models import decoder, likelihoods
+from bie.planning.compose import Configurations
 from bie.seeds import Streams
-from bie.sweep.compose import Configurations
 from bie.training.draws import Draw, Given, in_blocks, step_by_step
 from bie.training.graph import BLOCK, Unrecorded
 from bie.training.pack import fit_pack

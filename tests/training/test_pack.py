@@ -9,7 +9,7 @@ import torch
 
 from bie.data.load import load
 from bie.errors import RunFailed
-from bie.sweep.compose import Configurations
+from bie.planning.compose import Configurations
 from bie.training.checkpoint import Keeper, State
 from bie.training.fit import embed
 from bie.training.pack import Fitted, Member, fit_pack

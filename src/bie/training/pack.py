@@ -1,7 +1,7 @@
 """Train many runs at once: the same experiments as one after the other, in one model with an axis of runs.
 
 A run has its own rows, order of minibatches, noise, learning rate, KL schedule and penalty's scale; what
-gives tensors their shapes is common to all (`bie.sweep.packs` knows what goes together). No run feels
+gives tensors their shapes is common to all (`bie.execution.packs` knows what goes together). No run feels
 another: a sum of losses does not mix gradients, and a run that fails or is stopped leaves the pack, whose
 other numbers stay what they are.
 """

@@ -1,0 +1,1 @@
+"""Runs are carried out on this machine: workers, packs, checkpoints, scoring, progress."""

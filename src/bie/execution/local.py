@@ -1,0 +1,227 @@
+"""Run tasks on this machine: persistent one-thread worker processes that can die alone.
+
+The workers are forked from one server process that has the libraries loaded, so that a further worker
+costs milliseconds and little memory. Each talks to its parent through a pipe; a worker that dies takes
+down the run it was at, whose failure the parent then records, and is replaced.
+"""
+
+import gc
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count, filterfalse
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from bie.execution.packs import Pack, Packing
+from bie.execution.signals import how_ended, serve_parent
+from bie.execution.task import Outcome, Task, disclaim, leave_killed
+from bie.execution.turns import Admit, Observer, everything
+
+
+class WorkersCannotStart(RuntimeError):  # noqa: N818
+    """No worker came up; `log` says why."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    left: dict[int, Task] = field(default_factory=dict)  # of its packs, by place: a number of the run's own
+    ready: bool = False
+
+
+class Pool:
+    """Workers that take packs of tasks in order, each the next when it has trained one.
+
+    Parameters
+    ----------
+    context
+        From `bie.execution.server.warm_up`.
+    n_workers
+        Number of processes.
+    logs
+        Folder for what the workers print, ``worker-0.log`` and so on; None: where this process prints.
+    launch
+        Id of the launch, for the claims.
+    packing
+        Which tasks run together, and where; None: each alone, on the CPU.
+    """
+
+    def __init__(
+        self,
+        context: ForkServerContext,
+        n_workers: int,
+        logs: Path | None,
+        launch: str | None = None,
+        packing: Packing | None = None,
+    ) -> None:
+        self._context, self._logs, self._launch = context, logs, launch
+        self._packing = packing or Packing()
+        # Nothing is ever sent: once the parent has closed its end, everybody finds the pipe closed.
+        self._closed, self._open = context.Pipe(duplex=False)
+        self._workers = [self._start(slot) for slot in range(n_workers)]
+
+    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
+        """Run all tasks. Returns when each has ended; stops all workers on any exception.
+
+        Parameters
+        ----------
+        tasks
+            In the order in which they are to start.
+        observer
+            Is told how they get on.
+        admit
+            Asked when a worker is free for a pack; one that it declines is left out.
+        """
+        queue = deque(self._packing.packs(tasks))
+        interrupted = False
+        try:
+            while queue or any(worker.left for worker in self._workers):
+                pipes = [worker.pipe for worker in self._workers]
+                ready = wait(pipes if interrupted else [*pipes, self._closed])
+                if self._closed in ready:
+                    interrupted = True
+                    queue.clear()
+                    observer.stopping()
+                for slot, worker in enumerate(self._workers):
+                    if worker.pipe in ready:
+                        self._attend(slot, queue, observer, admit)
+        finally:
+            self.stop()
+
+    def interrupt(self) -> None:
+        """Let the workers stop after the epoch they are at, with checkpoints; then `run` returns.
+
+        Safe in a signal handler, and more than once.
+        """
+        self._open.close()
+
+    def stop(self) -> None:
+        """End all workers at once; what they had not finished leaves its last checkpoint at most."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            for task in worker.left.values():
+                disclaim(task)
+
+    def _start(self, slot: int) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        arguments = (theirs, self._closed, self._log(slot), self._launch, self._packing)
+        process = self._context.Process(target=_serve, args=arguments)  # no daemon: it may have children
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _log(self, slot: int) -> Path | None:
+        return None if self._logs is None else self._logs / f"worker-{slot}.log"
+
+    def _slot(self, worker: int, place: int) -> int:
+        """Number of a run for the observer."""
+        return worker + place * len(self._workers)
+
+    def _attend(self, slot: int, queue: deque[Pack], observer: Observer, admit: Admit) -> None:
+        worker = self._workers[slot]
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(slot, observer)
+            return
+        if message is not None:
+            self._pass_on(slot, observer, *message)
+            return
+        worker.ready = True
+        pack = _next(queue, admit)
+        if pack is not None and not self._hand_over(slot, pack, observer):
+            queue.appendleft(pack)
+
+    def _hand_over(self, slot: int, pack: Pack, observer: Observer) -> bool:
+        """Give a worker a pack; False if it has died since it asked, which it will be buried for."""
+        worker = self._workers[slot]
+        places = filterfalse(worker.left.__contains__, count())
+        tasks = dict(zip(places, pack, strict=False))
+        try:
+            worker.pipe.send(tasks)
+        except OSError:
+            return False
+        worker.left |= tasks
+        for place, task in tasks.items():
+            observer.started(self._slot(slot, place), task)
+        return True
+
+    def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
+        """Tell the observer of an epoch, or of how a task ended."""
+        if isinstance(news, int):
+            observer.epoch(self._slot(slot, place), news)
+        else:
+            observer.ended(self._slot(slot, place), self._workers[slot].left.pop(place), news)
+
+    def _bury(self, slot: int, observer: Observer) -> None:
+        """Record the runs that a dead worker was at and put a new worker in its place."""
+        worker = self._workers[slot]
+        worker.process.join()
+        if not worker.ready:
+            log = self._log(slot) or "above"
+            raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
+        message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
+        for place, task in worker.left.items():
+            observer.ended(self._slot(slot, place), task, leave_killed(task, message))
+        self._workers[slot] = self._start(slot)
+
+
+def _next(queue: deque[Pack], admit: Admit) -> Pack | None:
+    """The first pack that is admitted; those before it are dropped."""
+    while queue:
+        pack = queue.popleft()
+        if admit(pack):
+            return pack
+    return None
+
+
+def _serve(
+    pipe: Connection, closed: Connection, log: Path | None, launch: str | None, packing: Packing
+) -> None:
+    """Body of a worker: take packs until the pipe or the parent is gone."""
+    gc.freeze()  # what was loaded before the fork stays in the pages that all workers share
+    gc.enable()
+    serve_parent()
+    if log is not None:
+        _print_to(log)
+    from bie.execution.pack_worker import Packs
+
+    def on_epoch(place: int, row: dict[str, float]) -> None:
+        _tell(pipe, (place, int(row["epoch"])))
+
+    def on_end(place: int, outcome: Outcome) -> None:
+        _tell(pipe, (place, outcome))
+
+    with Packs(on_epoch, on_end, closed.poll, launch, packing) as packs:
+        while True:
+            _tell(pipe, None)
+            packs.score_until(pipe)
+            try:
+                tasks = pipe.recv()
+            except EOFError:
+                return
+            for task in tasks.values():
+                print(f"--- {task.folder}", flush=True)
+            packs.execute(tasks)
+
+
+def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:
+    """Say how a task of the pack gets on, or nothing: that there is room for the next pack."""
+    try:
+        pipe.send(message)
+    except OSError:  # nobody listens any more: end without a word, above all without a failed.json
+        os._exit(1)
+
+
+def _print_to(log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())

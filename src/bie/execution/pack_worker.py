@@ -1,0 +1,214 @@
+"""Carry out a pack of tasks: each as `bie.execution.worker.execute` would, but with their training in one."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from bie import devices
+from bie.errors import BadInput
+from bie.execution.checkpoints import Checkpoints
+from bie.execution.packs import Pack, Packing, packable
+from bie.execution.scoring import End, Scorers, raising
+from bie.execution.task import Outcome, Task
+from bie.execution.worker import attempt, cause_of, cells_on, claimed, execute, failed, message_of
+from bie.experiment import Result
+from bie.packed import Packed, experiments, room
+from bie.store.claims import Claim
+from bie.store.provenance import provenance
+from bie.training.graph import status
+
+USABLE = 0.8
+"""Share of a GPU's free memory that packs of unsaid size are made for."""
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+OnEnd = Callable[[int, Outcome], None]
+
+
+def execute_pack(
+    pack: Pack,
+    on_epoch: OnEpoch,
+    on_end: OnEnd,
+    stop: Callable[[], bool] = lambda: False,
+    launch: str | None = None,
+    packing: Packing | None = None,
+) -> None:
+    """Run the tasks of a pack, but those that are done or that somebody else is at.
+
+    Parameters
+    ----------
+    pack
+        What to run.
+    on_epoch, on_end
+        Called with the place of a task in the pack and each row of its history, or how it ended: once for
+        every task, as soon as it is known.
+    stop, launch
+        As for `execute`.
+    packing
+        Where to train and how many at once; None: on the CPU, all.
+    """
+    with Packs(on_epoch, on_end, stop, launch, packing or Packing(len(pack))) as packs:
+        packs.execute(dict(enumerate(pack)))
+
+
+class Packs:
+    """The packs of a process: one trains while the runs of the one before are scored. A context manager.
+
+    Parameters
+    ----------
+    on_epoch, on_end, stop, launch, packing
+        As for `execute_pack`; a place is a number that is one task's until it has ended.
+    """
+
+    def __init__(
+        self,
+        on_epoch: OnEpoch,
+        on_end: OnEnd,
+        stop: Callable[[], bool],
+        launch: str | None,
+        packing: Packing,
+    ) -> None:
+        torch.set_num_threads(1)
+        self.on_end, self.stop, self.launch, self.packing = on_end, stop, launch, packing
+        self.scorers = Scorers(packing.n_scorers)
+        self._on_epoch = on_epoch
+        self.held: dict[int, Claim] = {}
+
+    def __enter__(self) -> "Packs":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is None:
+                self.scorers.finish()
+        finally:
+            self.scorers.stop()
+            for claim in self.held.values():
+                claim.release()
+
+    def execute(self, tasks: Mapping[int, Task]) -> None:
+        """Run the tasks of a pack, by place, but for scores that others may make meanwhile."""
+        try:
+            on_cpu = self.device == "cpu"
+        except BadInput as error:  # the node is not what the launch expected
+            for place, task in tasks.items():
+                self._end(place, failed(task, error))
+            return
+        alone = (on_cpu and len(tasks) == 1) or not all(packable(task.config) for task in tasks.values())
+        size, left = 1 if alone else self._size(tasks), list(tasks)
+        for start in range(0, len(left), size):
+            cut = {place: tasks[place] for place in left[start : start + size]}
+            if self.stop():
+                self._interrupt(cut)
+            elif alone:
+                self._execute_alone(*cut.popitem())
+            elif held := {place: task for place, task in cut.items() if self._claim(place, task)}:
+                self._train(held)
+
+    @cached_property
+    def device(self) -> str:
+        """Where packs train: ``cpu`` or ``cuda``."""
+        return devices.chosen(self.packing.device)
+
+    def on_epoch(self, place: int, row: dict[str, float]) -> None:
+        """Hand on how a run gets on, and see to those that are scored."""
+        self.scorers.attend()
+        self._on_epoch(place, row)
+
+    def score_until(self, pipe: Connection) -> None:
+        """See to the runs that are scored until there is something in the pipe."""
+        while pipe not in wait([pipe, *self.scorers.pipes]):
+            self.scorers.attend()
+
+    def _size(self, tasks: Mapping[int, Task]) -> int:
+        """Runs that train at once: all, or as many as fit where nobody said a number."""
+        if self.packing.size is not None or self.device == "cpu":
+            return len(tasks)
+        torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
+        free, _ = torch.cuda.mem_get_info()
+        task = next(iter(tasks.values()))
+        return room(Packed(task.config), cells_on(task.shelf), USABLE * free / self.packing.n_workers)
+
+    def _execute_alone(self, place: int, task: Task) -> None:
+        self._end(place, execute(task, partial(self.on_epoch, place), self.stop, self.launch))
+
+    def _claim(self, place: int, task: Task) -> bool:
+        claim = claimed(task, self.launch)
+        if isinstance(claim, Outcome):
+            self._end(place, claim)
+            return False
+        self.held[place] = claim
+        return True
+
+    def _interrupt(self, places: Iterable[int]) -> None:
+        """End runs before their training: each cut of a pack would take an epoch to stop by itself."""
+        for place in places:
+            self._end(place, Outcome("interrupted"))
+
+    def _end(self, place: int, outcome: Outcome) -> None:
+        """Give a run back, if it was claimed, and tell how it ended."""
+        if claim := self.held.pop(place, None):
+            claim.release()
+        self.on_end(place, outcome)
+
+    def _train(self, tasks: Mapping[int, Task]) -> None:
+        """Train runs that are claimed together, then have them scored and recorded.
+
+        A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
+        which it then ends. After another error of the whole each run trains alone, so that only those fail
+        that it comes from.
+        """
+        if self.stop():
+            self._interrupt(tasks)
+            return
+        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
+        runs, ends = zip(
+            *(self._prepared(place, task, len(tasks)) for place, task in tasks.items()), strict=True
+        )
+        shelf = next(iter(tasks.values())).shelf
+        try:
+            works = experiments(runs, cells_on(shelf), self.device)
+        except Exception as error:  # the border of a pack
+            if len(tasks) == 1:
+                ends[0](raising(error))
+                return
+            parts = list(_parts(tasks, error))
+        else:
+            self.scorers.begin_all()  # those of the pack before: two packs in memory are enough
+            for work, end in zip(works, ends, strict=True):
+                self.scorers.add(work, end)
+            return
+        if self.device == "cuda":  # the error is gone by now, and with it the tensors that did not fit
+            torch.cuda.empty_cache()
+        for part in parts:
+            self._train(part)
+
+    def _prepared(self, place: int, task: Task, n_runs: int) -> tuple[Packed, End]:
+        """A run before its training, and how it will end."""
+        device = self.device if self.device == "cpu" else f"{self.device}, {self.packing.products}"
+        checkpoints = Checkpoints(task, self.held[place], self.stop, device, n_runs)
+
+        def end(work: Callable[[], Result]) -> None:
+            self._end(place, attempt(task, work, checkpoints, self._made_by(n_runs)))
+
+        return Packed(task.config, partial(self.on_epoch, place), checkpoints), end
+
+    def _made_by(self, n_runs: int) -> dict[str, Any]:
+        """What the provenance of a packed run says otherwise."""
+        device = provenance()["device"]
+        if self.device == "cuda":
+            device = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+            device["products"] = self.packing.products
+        return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
+
+
+def _parts(tasks: Mapping[int, Task], error: Exception) -> Iterator[dict[int, Task]]:
+    """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
+    size = (len(tasks) + 1) // 2 if cause_of(error) == "oom" else 1
+    print(f"a pack of {len(tasks)} failed ({message_of(error)}); now {size} at a time", flush=True)
+    left = iter(tasks.items())
+    while part := dict(islice(left, size)):
+        yield part

@@ -1,0 +1,129 @@
+"""Which runs train together.
+
+A pack is made of runs on the same cells whose tensors have the same shapes at every step: their
+configurations are equal but for the seed, the keys in `FREE` and those that the section of their penalty
+declares. What cannot be stacked runs alone, by `packable`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bie import devices
+from bie.config import Model, RunConfig, Settings
+from bie.execution.task import Task
+from bie.store.identity import canonical
+
+Pack = tuple[Task, ...]
+
+FREE = {
+    "": ("seed", "dataset", "metrics", "save"),
+    "train": ("lr", "adam_eps", "weight_decay", "kl"),
+}
+"""Keys, by section, in which runs of a pack may differ, with any penalty. Cells are compared by content."""
+
+
+def packable(config: RunConfig) -> bool:
+    """Whether a run can share a pack.
+
+    Not so controls, which train nothing here, and penalties that do not declare it.
+    """
+    _, penalty = config.penalty or ("", None)
+    return isinstance(config.model, Model) and (penalty is None or penalty.packs)
+
+
+def kind(task: Task) -> str:
+    """Equal for runs that can share a pack."""
+    plain, penalty = task.config.model_dump(mode="json"), task.config.penalty
+    free = FREE | ({penalty[0]: penalty[1].free} if penalty else {})
+    common: dict[str, Any] = {
+        section: _without(free.get(section, ()), values)
+        for section, values in plain.items()
+        if section not in FREE[""]
+    }
+    return canonical({**common, "cells": task.shelf.name})
+
+
+def _without(free: Sequence[str], values: Any) -> Any:
+    return {k: v for k, v in values.items() if k not in free} if isinstance(values, dict) else values
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How runs are packed and where they train.
+
+    Attributes
+    ----------
+    size
+        Runs that train together; None: as many as the memory of a GPU holds, on a CPU one.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    n_workers
+        Processes that share the machine and its GPU.
+    cores
+        What they have of the machine together.
+    products
+        ``float32`` or ``tf32``: of matrices on a GPU.
+    """
+
+    size: int | None = 1
+    device: str = "cpu"
+    n_workers: int = 1
+    cores: int = 1
+    products: str = "float32"
+
+    @classmethod
+    def of(cls, settings: Settings, tasks: Sequence[Task], n_workers: int, cores: int) -> "Packing":
+        """As the settings of a launch have it, with no more workers than there are packs for them.
+
+        On a GPU whose memory says the size of packs there is one worker, unless somebody asked for more: it
+        trains as many runs at once as several would, and has all the cores to score them.
+        """
+        size = None if settings.pack == "auto" else settings.pack
+        most = cls(size, settings.device, n_workers, cores, settings.products)
+        if size is None and most.on_gpu and getattr(settings.hydra.launcher, "workers", None) is None:
+            return replace(most, n_workers=1)
+        return replace(most, n_workers=max(1, min(n_workers, len(most.packs(tasks)))))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether runs train on a GPU of this machine."""
+        return self.device != "cpu" and devices.has_cuda()
+
+    @property
+    def n_scorers(self) -> int:
+        """Runs that a worker scores at a time."""
+        return max(1, self.cores // self.n_workers)
+
+    def packs(self, tasks: Iterable[Task]) -> list[Pack]:
+        """Cut tasks into packs, which come in the order of their first tasks.
+
+        Where the size is left to a GPU's memory, a worker gets its share of the runs that go together and
+        cuts it further (`bie.execution.worker`).
+        """
+        known = list(tasks)
+        kinds = self._kinds(known)
+        names = [kinds.get(task.config_id) or str(task.folder) for task in known]
+        n_of = Counter(names)
+        open_packs: dict[str, list[Task]] = {}
+        found: list[list[Task]] = []
+        for name, task in zip(names, known, strict=True):
+            if len(open_packs.get(name, ())) in (0, self._most(n_of[name])):
+                open_packs[name] = []
+                found.append(open_packs[name])
+            open_packs[name].append(task)
+        return [tuple(pack) for pack in found]
+
+    def _kinds(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """`kind` by grid point, whose seeds do not matter to it; of those whose runs can share a pack."""
+        if self._most(len(tasks)) == 1:
+            return {}
+        points = {task.config_id: task for task in tasks}
+        return {point: kind(task) for point, task in points.items() if packable(task.config)}
+
+    def _most(self, n_alike: int) -> int:
+        """Runs of a pack, where so many could share one."""
+        if self.size is not None:
+            return self.size
+        return -(-n_alike // self.n_workers) if self.on_gpu else 1

@@ -1,0 +1,223 @@
+"""How a launch gets on, for people: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from bie.execution.task import Outcome, Status, Task
+from bie.planning.durations import duration
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
+BAR = 20
+QUIET = 60  # seconds without a line
+STOPPING = "stopping after this epoch; again to stop at once"
+
+
+_SAID: Mapping[Status, str] = {
+    "before": "was done already:",
+    "elsewhere": "is being done by another launch:",
+    "interrupted": "stopped before it began:",
+}
+
+
+class Scoreboard:
+    """Counts and times of a launch; both displays read it.
+
+    Parameters
+    ----------
+    n_tasks
+        Number of runs to do, by model: models differ in how long they take.
+    n_workers
+        Processes at work.
+    """
+
+    def __init__(self, n_tasks: Mapping[str, int], n_workers: int) -> None:
+        self.left, self.n_workers = Counter(n_tasks), n_workers
+        self.total = sum(n_tasks.values())
+        self.done = 0
+        self.before = 0
+        self.elsewhere: list[Task] = []
+        self.midway = 0
+        self.failed: Counter[str] = Counter()
+        self.running: dict[int, tuple[Task, float]] = {}
+        self.shares: dict[int, float] = {}
+        self._seconds: dict[str, list[float]] = {}
+
+    def started(self, slot: int, task: Task) -> None:
+        """Note when a run began."""
+        self.running[slot] = (task, time.monotonic())
+        self.shares[slot] = 0.0
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Note how far a run has come."""
+        self.shares[slot] = epoch / self.running[slot][0].config.train.epochs
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Count a run and learn from its time. One that was interrupted is still left to do."""
+        del self.running[slot]
+        model = task.config.model.name
+        self.left[model] -= outcome.status != "interrupted"
+        self.midway += outcome.midway
+        self.before += outcome.status == "before"
+        if outcome.status == "elsewhere":
+            self.elsewhere.append(task)
+        if outcome.cause:
+            self.failed[outcome.cause] += 1
+        if outcome.status == "done":
+            self.done += 1
+            self._seconds.setdefault(model, []).append(outcome.seconds)
+
+    @property
+    def over(self) -> int:
+        """Runs that this launch is through with."""
+        return self.total - self.left.total()
+
+    def seconds_left(self) -> float | None:
+        """Estimate from the runs so far; None while nothing is known."""
+        known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
+        together = max(1.0, len(self.running) / self.n_workers)  # runs that share a worker's time
+        for slot, (task, start) in self.running.items():
+            if self.shares[slot] > 0.02 and task.config.model.name not in known:
+                known[task.config.model.name] = (time.monotonic() - start) / self.shares[slot] / together
+        if not known:
+            return None
+        other = sum(known.values()) / len(known)
+        work = sum(n * known.get(model, other) for model, n in self.left.items())
+        begun = sum(
+            self.shares[s] * known.get(t.config.model.name, other) for s, (t, _) in self.running.items()
+        )
+        return max(work - begun, 0.0) / self.n_workers
+
+    def line(self) -> str:
+        """One line: how many, how many failed, how long still."""
+        left = self.seconds_left()
+        parts = [
+            f"{self.over}/{self.total}",
+            f"{self.n_workers} worker{'s' * (self.n_workers != 1)}",
+            f"running {len(self.running)}",
+            f"failed {sum(self.failed.values())}",
+            f"left {duration(left)}" if left is not None and self.over < self.total else "",
+        ]
+        return "   ".join(part for part in parts if part)
+
+
+class Lines:
+    """A line for each run that ends, and one a minute in between: for log files and pipes."""
+
+    def __init__(self, board: Scoreboard, stream: TextIO) -> None:
+        self.board, self._stream, self._said = board, stream, time.monotonic()
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.flush()
+
+    def started(self, slot: int, task: Task) -> None:
+        """Say nothing yet."""
+        self.board.started(slot, task)
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Give a sign of life where runs are long."""
+        self.board.epoch(slot, epoch)
+        if time.monotonic() - self._said > QUIET:
+            self._say(f"epoch {epoch} of {self.board.running[slot][0].title}")
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Print how the run ended and how the launch stands."""
+        self.board.ended(slot, task, outcome)
+        self._say(ending(task, outcome))
+
+    def stopping(self) -> None:
+        """Say what happens now."""
+        self._say(STOPPING)
+
+    def _say(self, news: str) -> None:
+        self._said = time.monotonic()
+        print(f"{self.board.line()}   {news}", file=self._stream, flush=True)
+
+
+class Display:
+    """A bar and the last run, redrawn in place; failures stay on the screen."""
+
+    def __init__(self, board: Scoreboard) -> None:
+        self.board, self._last = board, ""
+        self._live: Live | None = None
+
+    def __enter__(self) -> "Display":
+        from rich.live import Live
+
+        self._live = Live(get_renderable=self._text, refresh_per_second=4, transient=True)
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live:
+            self._live.__exit__(None, None, None)
+
+    def started(self, slot: int, task: Task) -> None:
+        """Show the run among those at work."""
+        self.board.started(slot, task)
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Move the bar."""
+        self.board.epoch(slot, epoch)
+
+    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+        """Show the run as the last one; print a failure for good."""
+        self.board.ended(slot, task, outcome)
+        news = ending(task, outcome)
+        if outcome.cause is None:
+            self._last = news
+        elif self._live:
+            self._live.console.print(f"  {news}", style="red", highlight=False, markup=False)
+
+    def stopping(self) -> None:
+        """Say what happens now, and leave it on the screen."""
+        if self._live:
+            self._live.console.print(f"  {STOPPING}", highlight=False, markup=False)
+
+    def _text(self) -> "Text":
+        from rich.text import Text
+
+        board = self.board
+        share = (board.over + sum(board.shares[s] for s in board.running)) / board.total
+        full = round(BAR * share)
+        seeds = sorted({task.config.seed for task, _ in board.running.values()})
+        now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
+        last = f"\n  last: {self._last}" if self._last else ""
+        return Text(f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}")
+
+
+def display(board: Scoreboard) -> Display | Lines:
+    """The display that fits where the output goes."""
+    return Display(board) if sys.stdout.isatty() else Lines(board, sys.stdout)
+
+
+def ending(task: Task, outcome: Outcome) -> str:
+    """One line on how a run ended."""
+    name = f"{task.title} seed={task.config.seed}"
+    if outcome.cause:
+        return (
+            f"failed ({outcome.cause}) {name}: {outcome.message.splitlines()[0] if outcome.message else ''}"
+        )
+    if outcome.midway:
+        return f"stopped, with a checkpoint: {name}"
+    if outcome.status != "done":
+        return f"{_SAID[outcome.status]} {name}"
+    return "  ".join(
+        part for part in (f"done {name}", scores(outcome.scores), duration(outcome.seconds)) if part
+    )
+
+
+def scores(values: Mapping[str, float | None]) -> str:
+    """The test scores that a progress line has room for."""
+    ari, be, ceiling = (values.get(name) for name in ("ari", "be", "be_ceiling"))
+    shown = [f"ari {ari:.2f}"] if ari is not None else []
+    shown += [f"be {be:.2f} of {ceiling:.2f}"] if be is not None and ceiling is not None else []
+    return "  ".join(shown)

@@ -1,0 +1,167 @@
+"""Carry out one task: run the experiment and leave a record, or the reason why there is none."""
+
+import csv
+import errno
+import io
+import resource
+import traceback
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bie.data.cells import Cells
+from bie.data.shelf import unshelve
+from bie.errors import RunFailed
+from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
+from bie.execution.task import Outcome, Task, leave_failure
+from bie.experiment import Result, experiment
+from bie.store.claims import Claim, take
+from bie.store.owner import Owner
+from bie.store.provenance import provenance
+from bie.store.record import HISTORY, write_record
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_NO_MEMORY = "can't allocate memory", "out of memory", "ALLOC_FAILED"
+"""Of the CPU, of CUDA and Triton, of cuBLAS and cuDNN: what torch may raise as a plain RuntimeError."""
+
+
+def execute(
+    task: Task,
+    on_epoch: Callable[[dict[str, float]], None],
+    stop: Callable[[], bool] = lambda: False,
+    launch: str | None = None,
+) -> Outcome:
+    """Run one task, unless it is done or somebody else is at it. Whatever goes wrong stays in it.
+
+    Parameters
+    ----------
+    task
+        What to run. A checkpoint in its folder is continued.
+    on_epoch
+        Called with each row of the history as it is made.
+    stop
+        Asked after each epoch; where it says True the run leaves a checkpoint and ends as ``interrupted``.
+    launch
+        Id of the launch, for the claim.
+    """
+    torch.set_num_threads(1)
+    claim = claimed(task, launch)
+    if isinstance(claim, Outcome):
+        return claim
+    with claim:
+        checkpoints = Checkpoints(task, claim, stop)
+        return attempt(
+            task, lambda: experiment(task.config, cells_on(task.shelf), on_epoch, checkpoints), checkpoints
+        )
+
+
+def claimed(task: Task, launch: str | None) -> Claim | Outcome:
+    """Claim of a run that is to be done; how it ended, where it is not."""
+    if task.is_done():
+        return Outcome("before")
+    try:
+        claim = take(task.folder, Owner.here(launch))
+    except OSError as error:
+        return failed(task, error)
+    if claim is None:
+        return Outcome("elsewhere")
+    if task.is_done():  # finished since, by whoever had the claim
+        claim.release()
+        return Outcome("before")
+    return claim
+
+
+def attempt(
+    task: Task,
+    work: Callable[[], Result],
+    checkpoints: Checkpoints,
+    made_by: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Do a run's work and leave its record, or the reason why there is none.
+
+    Parameters
+    ----------
+    task, checkpoints
+        The run, and what keeps its state.
+    work
+        Gives the result.
+    made_by
+        What the provenance says otherwise than that of this process.
+    """
+    try:
+        result = work()
+        record = _record(task, result, checkpoints, made_by or {})
+        if not write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files}):
+            return Outcome("before")  # by a successor, whose scores may differ from ours
+        return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
+    except Interrupted:
+        return Outcome("interrupted", seconds=checkpoints.seconds())
+    except TakenOver:
+        return Outcome("elsewhere")
+    except Exception as error:  # the border of a run: its failure is recorded, the sweep goes on
+        if cause_of(error) in ("nan", "error"):
+            checkpoints.discard()  # it would lead there again; a full disk or memory may have room next time
+        return failed(task, error)
+
+
+def failed(task: Task, error: Exception) -> Outcome:
+    """Record the failure of a run by an error."""
+    return leave_failure(task, cause_of(error), message_of(error), traceback.format_exc())
+
+
+@lru_cache(maxsize=2)
+def cells_on(shelf: Path) -> Cells:
+    """Cells of a shelf, mapped once however many runs read them."""
+    return unshelve(shelf)
+
+
+def cause_of(error: BaseException) -> str:
+    """Short class of a failure."""
+    if isinstance(error, RunFailed):
+        return error.cause
+    if _is_full_memory(error):
+        return "oom"
+    return "disk" if isinstance(error, OSError) and error.errno in _DISK else "error"
+
+
+def _is_full_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return said or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def message_of(error: BaseException) -> str:
+    """A failure in words."""
+    return str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
+
+
+def _record(
+    task: Task, result: Result, checkpoints: Checkpoints, made_by: Mapping[str, Any]
+) -> dict[str, Any]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    stages = {f"{stage}_s": value for stage, value in result.seconds.items()}
+    stages["fit_s"] += checkpoints.seconds_before
+    total = {"total_s": sum(stages.values()), **stages, "interruptions": checkpoints.interruptions}
+    return {
+        **task.identity,
+        "status": "done",
+        "config": {**task.plain, "seed": task.config.seed},
+        "metrics": result.metrics,
+        "missing": result.missing,
+        "history_tail": result.history[-1] if result.history else {},
+        "timing": {**total, "peak_rss_mib": peak},
+        "provenance": {**provenance(), **made_by, "dataset": task.origin},
+    }
+
+
+def _csv(rows: list[dict[str, float]]) -> bytes:
+    """Rows as CSV, none for a control; a float in the shortest form that reads back to the same number."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["epoch"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

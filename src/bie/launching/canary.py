@@ -1,0 +1,42 @@
+"""A short run of each grid point before the sweep: what cannot work fails in a minute, once."""
+
+from pathlib import Path
+
+from bie.config import RunConfig
+from bie.execution.task import Task
+from bie.launching.launched import task_of
+from bie.schema import validated
+from bie.store.identity import config_id
+from bie.store.launches import POINTS
+from bie.store.paths import Tree
+from bie.store.record import read
+
+EPOCHS, MOST = 2, 50
+"""Epochs of a canary's runs; tasks of a canary at the most, which share the grid points."""
+
+
+def n_canary_tasks(n_points: int) -> int:
+    """Tasks of the canary of a launch."""
+    return min(n_points, MOST)
+
+
+def canary_tasks(launch: Path, index: int) -> list[Task]:
+    """Runs of one task of the canary. They go to the launch's own folder, never among the study's runs."""
+    tree = Tree(launch.parents[1])
+    known = sorted((read(launch / POINTS) or {}).items())
+    mine = known[index :: n_canary_tasks(len(known))]
+    configs = [validated(RunConfig, point["config"]) for _, point in mine]
+    return [
+        _short(task_of(tree, name, point, config, config.seed), launch)
+        for (name, point), config in zip(mine, configs, strict=True)
+    ]
+
+
+def _short(task: Task, launch: Path) -> Task:
+    """The same run with few epochs, which is another experiment."""
+    epochs = min(EPOCHS, task.config.train.epochs)
+    train = task.config.train.model_copy(update={"epochs": epochs})
+    plain = {**task.plain, "train": {**task.plain["train"], "epochs": epochs}}
+    folder = launch / "canary" / task.config_id[:12] / task.folder.name
+    config = task.config.model_copy(update={"train": train})
+    return Task(task.title, config, plain, config_id(plain), task.shelf, task.origin, folder)

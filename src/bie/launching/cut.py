@@ -1,0 +1,121 @@
+"""Cut a sweep into tasks of several runs, and the tasks into arrays that Slurm accepts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bie.errors import BadInput
+from bie.launching.slurm import Limits
+
+SPREAD = 100
+"""Tasks to aim at: enough to spread over a cluster, few enough to look at."""
+
+SHORTEST = 300.0
+"""Seconds below which a task is mostly its own start."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the runs of a launch are shared out.
+
+    Attributes
+    ----------
+    n_runs, per_task
+        The i-th run is that of task ``i // per_task``: tasks take runs in the order of the plan, so that
+        what is done at any time is a nearly balanced table.
+    waves
+        Number of tasks in each array, one after the other.
+    """
+
+    n_runs: int
+    per_task: int
+    waves: tuple[int, ...]
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks over all waves."""
+        return sum(self.waves)
+
+    def task_of(self, i: int) -> int:
+        """Task of the i-th run to do."""
+        return i // self.per_task
+
+    @property
+    def first_tasks(self) -> list[int]:
+        """First task of each wave."""
+        return [sum(self.waves[:k]) for k in range(len(self.waves))]
+
+
+def cut(
+    n_runs: int,
+    limits: Limits,
+    workers: int,
+    asked: int | None = None,
+    seconds: float | None = None,
+    time_limit: float | None = None,
+) -> Cut:
+    """Share runs out over tasks.
+
+    Parameters
+    ----------
+    n_runs
+        Runs to do.
+    limits
+        What may be submitted.
+    workers
+        Runs that a task has at work at a time.
+    asked
+        Runs of a task, where the user said so.
+    seconds
+        Expected seconds of a run.
+    time_limit
+        Of a task, in seconds.
+
+    Raises
+    ------
+    BadInput
+        The runs do not fit into what may be submitted.
+    """
+    if n_runs == 0:
+        return Cut(0, 1, ())
+    if limits.room == 0:
+        raise BadInput(
+            "the cluster takes no further jobs of yours now; wait until some have ended (squeue --me)"
+        )
+    fits = math.ceil(n_runs / limits.room)
+    per_task = asked or max(_sensible(n_runs, workers, seconds, time_limit), fits)
+    if per_task < fits:
+        raise BadInput(
+            f"hydra.launcher.runs_per_job={asked}: that is {math.ceil(n_runs / per_task):,} tasks, and "
+            f"{limits.room:,} may be submitted now. The smallest value that fits is {fits}"
+        )
+    n_tasks = math.ceil(n_runs / per_task)
+    return Cut(n_runs, per_task, waves(n_tasks, limits.array_size))
+
+
+def _sensible(n_runs: int, workers: int, seconds: float | None, time_limit: float | None) -> int:
+    """Runs of a task: spread wide, but no task shorter than some minutes or longer than half its limit."""
+    spread = max(math.ceil(n_runs / SPREAD), min(workers, n_runs))
+    if not seconds:
+        return spread
+    at_least = math.ceil(SHORTEST * workers / seconds)
+    at_most = n_runs if time_limit is None else max(int(time_limit / 2 * workers / seconds), 1)
+    return max(1, min(max(spread, at_least), at_most, n_runs))
+
+
+def waves(n_tasks: int, array_size: int) -> tuple[int, ...]:
+    """Sizes of the fewest arrays that hold all tasks.
+
+    >>> waves(2100, 1001), waves(84, 1001)
+    ((1001, 1001, 98), (84,))
+    """
+    full, rest = divmod(n_tasks, array_size)
+    return (array_size,) * full + ((rest,) if rest else ())
+
+
+def mean_seconds(points: Sequence[tuple[float | None, int]]) -> float | None:
+    """Mean expected seconds of a run over grid points of (seconds, runs); None where one is not known."""
+    known = [(seconds, n) for seconds, n in points if seconds is not None]
+    if not points or len(known) < len(points):
+        return None
+    return sum(seconds * n for seconds, n in known) / sum(n for _, n in known)

@@ -1,0 +1,91 @@
+"""What a launch leaves for those who carry it out: grid points as files, and the tasks back from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bie.config import RunConfig
+from bie.data.shelf import shelve
+from bie.execution.task import Task
+from bie.planning.datasets import Datasets
+from bie.planning.plan import Plan, Point
+from bie.schema import validated
+from bie.store.launches import BEFORE, POINTS, planned_tasks
+from bie.store.paths import Tree
+from bie.store.record import read
+
+
+def points(
+    plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float]
+) -> dict[str, dict[str, Any]]:
+    """``points.json``: by config_id, what a run of each grid point with something to do is.
+
+    The cells are put on the shelf of the tree.
+
+    Parameters
+    ----------
+    seconds
+        Expected seconds of a run, by index of the point, where they are known.
+    """
+    return {
+        plan.points[i].config_id: {
+            "title": plan.points[i].title,
+            "config": plan.points[i].config.model_dump(mode="json"),
+            "plain": plan.points[i].plain,
+            "shelf": shelve(datasets[plan.points[i].config.dataset], tree.shelf).name,
+            "origin": _origin(plan.points[i]),
+            "seconds": seconds.get(i),
+        }
+        for i in dict.fromkeys(index for index, _ in plan.todo)
+    }
+
+
+def _origin(point: Point) -> dict[str, object]:
+    """Where a dataset came from: what its section says beyond its identity, such as the path."""
+    dumped = point.config.dataset.model_dump(mode="json")
+    local = {key: value for key, value in dumped.items() if key not in point.plain["dataset"]}
+    return {"sha256": point.plain["dataset"]["sha256"], **local}
+
+
+def tasks_of(folder: Path, index: int | None = None) -> list[Task]:
+    """Tasks of a launch, or of one of its slices, in their order; done or not by now.
+
+    Parameters
+    ----------
+    folder
+        The launch.
+    index
+        Of the slice, as in the column ``task`` of the plan; None: all that were to do.
+    """
+    tree, known = Tree(folder.parents[1]), read(folder / POINTS) or {}
+    configs: dict[str, RunConfig] = {}
+    chosen = [
+        (config_id, seed)
+        for config_id, seed, task in planned_tasks(folder)
+        if (task != BEFORE if index is None else task == index)
+    ]
+    for config_id, _ in chosen:
+        if config_id not in configs:
+            configs[config_id] = validated(RunConfig, known[config_id]["config"])
+    return [
+        task_of(tree, config_id, known[config_id], configs[config_id], seed) for config_id, seed in chosen
+    ]
+
+
+def task_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConfig, seed: int) -> Task:
+    """One run of a grid point, whose entry in ``points.json`` is `point`."""
+    return Task(
+        point["title"],
+        config.model_copy(update={"seed": seed}),
+        point["plain"],
+        config_id,
+        tree.shelf / point["shelf"],
+        point["origin"],
+        tree.run_dir(config.dataset.name, config.model.name, config_id, seed),
+    )
+
+
+def expected_seconds(folder: Path) -> dict[str, float]:
+    """Forecast of the launch: seconds of a run by config_id, where earlier runs told."""
+    known = read(folder / POINTS) or {}
+    return {config_id: point["seconds"] for config_id, point in known.items() if point["seconds"] is not None}

@@ -1,0 +1,1 @@
+"""What became of the runs of a study: status, failures, logs; retry and cancel."""

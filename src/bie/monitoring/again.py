@@ -1,0 +1,152 @@
+"""Runs that failed or are missing, as orders for new launches."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from bie.config import Local, Settings
+from bie.errors import BadInput
+from bie.launching.launch import Order
+from bie.monitoring.census import Census
+from bie.monitoring.folders import SLURM, Launch
+from bie.monitoring.planned import Run, grid_points
+from bie.monitoring.states import ENDED, EXITS
+from bie.planning.compose import did_you_mean
+from bie.store.identity import canonical
+from bie.store.launches import COLUMNS, TASK
+from bie.store.paths import Tree
+
+CAUSES = frozenset({"nan", "missing", *filter(None, [*ENDED.values(), *EXITS.values()])})
+"""What ``--cause`` may name, in every study; a run that raised may have brought one of its own."""
+
+Settle = Callable[[dict[str, Any]], Settings]
+"""Settings of a new launch from those of an earlier one."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Runs to do again, and those that cannot be.
+
+    Attributes
+    ----------
+    runs
+        In the order of their launches.
+    unknown
+        Launches that noted too little to do their runs again, with the number of these.
+    unasked
+        Number of missing runs that may be waiting or at work, as Slurm does not answer.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    unknown: list[tuple[Launch, int]] = field(default_factory=list)
+    unasked: int = 0
+
+
+def choose(census: Census, causes: Sequence[str]) -> Chosen:
+    """Failed and missing runs; with `causes` those that failed of one of them (``missing`` is one too)."""
+    points = {config for launch in census.launches for config in launch.points}
+    runs, unknown, unasked = [], Counter[str](), 0
+    for run in census.runs:
+        if run.state not in ("failed", "missing") or (causes and cause_of(run) not in causes):
+            continue
+        if run.state == "missing" and run.launch.launcher == SLURM and census.silence:
+            unasked += 1
+        elif run.config_id not in points:
+            unknown[run.launch.id] += 1
+        else:
+            runs.append(run)
+    foreign = [(launch, unknown[launch.id]) for launch in census.launches if unknown[launch.id]]
+    return Chosen(runs, foreign, unasked)
+
+
+def read_causes(typed: str | None, census: Census) -> list[str]:
+    """Words of ``--cause``; none for every cause.
+
+    Raises
+    ------
+    BadInput
+        A word that is no cause, neither in general nor of a run of this study; or no word at all.
+    """
+    if typed is None:
+        return []
+    words = [word.strip() for word in typed.split(",") if word.strip()]
+    known = sorted(CAUSES | {cause_of(run) for run in census.runs if run.state in ("failed", "missing")})
+    wrong = [word for word in words if word not in known]
+    if wrong or not words:
+        hint = did_you_mean(wrong[0], known) if wrong else ""
+        raise BadInput(f"--cause {','.join(wrong)}: no such cause.{hint} Causes: {', '.join(known)}")
+    return words
+
+
+def cause_of(run: Run) -> str:
+    """What ``--cause`` calls it."""
+    return run.cause if run.state == "failed" else run.state
+
+
+def command_of(launch: Launch) -> str:
+    """What was typed to make a launch."""
+    try:
+        typed = json.loads((launch.folder / "argv").read_bytes())
+    except (OSError, ValueError):
+        return "python -m bie.run ..."
+    return f"python -m bie.run {shlex.join(typed)}"
+
+
+def orders(census: Census, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
+    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first.
+
+    Parameters
+    ----------
+    settle
+        Settings of the new launch, given those of a run's last launch.
+    """
+    settled: dict[str, Settings] = {}
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.launch.id not in settled:
+            settled[run.launch.id] = settle(run.launch.about["settings"])
+        settings = settled[run.launch.id].model_dump(mode="json")
+        groups.setdefault(canonical(settings), []).append(run)
+    known = {config: point for launch in census.launches for config, point in launch.points.items()}
+    rows = grid_points(census.launches)
+    made = [
+        _order(census, members, argv, settled[members[0].launch.id], known, rows)
+        for members in groups.values()
+    ]
+    return sorted(made, key=lambda order: isinstance(order.settings.hydra.launcher, Local))
+
+
+def _order(
+    census: Census,
+    runs: list[Run],
+    argv: Sequence[str],
+    settings: Settings,
+    known: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> Order:
+    configs = [run.config_id for run in runs]
+    points = {config: known[config] for config in dict.fromkeys(configs)}
+    _require_cells(census.tree, points)
+    return Order(census.tree, argv, configs, points, partial(_columns, runs, rows), 0, settings)
+
+
+def _columns(
+    runs: list[Run], rows: Mapping[str, Mapping[str, Any]], task_of: Callable[[int], int]
+) -> dict[str, list[Any]]:
+    """The plan of a launch of these runs; see `bie.planning.plan.Plan.columns`."""
+    own = [{**rows[run.config_id], "seed": run.seed, "run_id": run.run_id} for run in runs]
+    columns = {name: [row[name] for row in own] for name in COLUMNS}
+    return {**columns, TASK: [task_of(i) for i in range(len(runs))]}
+
+
+def _require_cells(tree: Tree, points: Mapping[str, Mapping[str, Any]]) -> None:
+    for point in points.values():
+        if not (tree.shelf / point["shelf"]).is_dir():
+            raise BadInput(
+                f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
+                "Run the study's own command again: it prepares them"
+            )

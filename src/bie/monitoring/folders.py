@@ -1,0 +1,142 @@
+"""What the folders of the launches say: who started which tasks, where, and what they left there."""
+
+import functools
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bie.monitoring.processes import is_ours
+from bie.monitoring.states import Key
+from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, stopped
+from bie.store.paths import Tree
+from bie.store.record import read
+
+ENDED = "ended"
+SLURM = "submitit_slurm"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process noted by a launch."""
+
+    pid: int
+    host: str
+    noted: float
+    launch: str
+
+    def alive(self) -> bool:
+        """Whether it still runs, on this host."""
+        return is_ours(self.pid, self.host, self.noted, self.launch)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch as its folder shows it; read once, as it was then.
+
+    Attributes
+    ----------
+    about
+        ``launch.json``; empty for launches made before there was one.
+    since
+        When it was made, by the clock of the file server (seconds since the epoch).
+    jobs
+        ``jobs.json``: arrays of Slurm or processes, with the tasks that each runs.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    since: float
+    jobs: tuple[dict[str, Any], ...]
+
+    @property
+    def id(self) -> str:
+        """Name of the launch."""
+        return self.folder.name
+
+    @property
+    def launcher(self) -> str:
+        """Name of the choice of ``hydra/launcher``."""
+        return str(self.about.get("launcher", "local"))
+
+    @property
+    def created(self) -> datetime | None:
+        """Time of the launch as it noted it."""
+        return datetime.fromisoformat(self.about["created"]) if "created" in self.about else None
+
+    @property
+    def arrays(self) -> list[str]:
+        """Ids of its arrays in Slurm."""
+        return [str(job["job_id"]) for job in self.jobs if "job_id" in job]
+
+    @functools.cached_property
+    def stopped(self) -> str:
+        """Why the launch stopped itself; empty where it did not."""
+        return stopped(self.folder) or ""
+
+    @functools.cached_property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """``points.json``: what a run of each grid point is; empty for launches made before there was one."""
+        return read(self.folder / POINTS) or {}
+
+    def key_of(self, task: int) -> Key | None:
+        """The task as Slurm knows it."""
+        job = self._job_of(task)
+        return (str(job["job_id"]), task - job["first_task"]) if job and "job_id" in job else None
+
+    def log_of(self, task: int) -> Path | None:
+        """The log of a task; None where workers share their logs."""
+        key = self.key_of(task)
+        if key or self.jobs:
+            return self.folder / "logs" / (f"{key[0]}_{key[1]}.log" if key else f"local_{task}.log")
+        return None
+
+    def exit_code(self, task: int) -> int | None:
+        """Exit code that the task's script left behind when it last ended."""
+        code = (read(self.folder / ENDED / str(task)) or {}).get("code")
+        return code if isinstance(code, int) else None
+
+    def process_of(self, task: int) -> Process | None:
+        """The local process that works through a task."""
+        job = self._job_of(task)
+        return self._process(job, JOBS) if job else None if self.jobs else self.launcher_process
+
+    @property
+    def launcher_process(self) -> Process | None:
+        """The process that made the launch; it ends early where the launch goes to Slurm."""
+        return self._process(self.about, LAUNCH)
+
+    @property
+    def processes(self) -> list[Process]:
+        """The processes that work, or hand out work, for a launch on one machine."""
+        if self.launcher == SLURM:
+            return []
+        noted = [self.launcher_process, *(self._process(job, JOBS) for job in self.jobs)]
+        return list(dict.fromkeys(process for process in noted if process))
+
+    def _job_of(self, task: int) -> dict[str, Any] | None:
+        return next(
+            (
+                job
+                for job in self.jobs
+                if job.get("kind") == "runs" and 0 <= task - job["first_task"] < job["n_tasks"]
+            ),
+            None,
+        )
+
+    def _process(self, noted: dict[str, Any], name: str) -> Process | None:
+        if "pid" not in noted or "job_id" in noted:
+            return None
+        when = (self.folder / name).stat().st_mtime
+        return Process(int(noted["pid"]), str(noted["host"]), when, self.id)
+
+
+def read_launches(tree: Tree) -> list[Launch]:
+    """All launches of a study that have a plan, in the order in which they were made."""
+    return [_read(path.parent) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+
+
+def _read(folder: Path) -> Launch:
+    about = folder / LAUNCH
+    since = (about if about.is_file() else folder / PLAN).stat().st_mtime
+    return Launch(folder, read(about) or {}, since, tuple(jobs(folder)))

@@ -1,0 +1,169 @@
+"""A census in words and numbers: the table of the grid points and what to do next."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bie.monitoring.census import Census
+from bie.monitoring.failures import Failure, failures, headline, seeds
+from bie.monitoring.folders import Launch
+from bie.monitoring.planned import titles
+from bie.planning.durations import duration
+from bie.store.paths import Tree
+
+MOST_LINES = 5  # reasons that status names; `bie logs --failed` has them all
+MOST_LETTERS = 90
+Titles = dict[str, tuple[str, ...]]
+
+
+@dataclass
+class Cell:
+    """A grid point: how many of its runs are in which state, and why some failed."""
+
+    dataset: str
+    model: str
+    config_id: str
+    states: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def expected(self) -> int:
+        """Number of runs asked for."""
+        return self.states.total()
+
+
+def cells(census: Census) -> list[Cell]:
+    """The grid points in the order in which they were asked for."""
+    found: dict[str, Cell] = {}
+    for run in census.runs:
+        cell = found.get(run.config_id)
+        if cell is None:
+            cell = found[run.config_id] = Cell(run.dataset, run.model, run.config_id)
+        cell.states[run.state] += 1
+        if run.state == "failed":
+            cell.causes[run.cause] += 1
+    return list(found.values())
+
+
+def as_json(census: Census) -> dict[str, object]:
+    """The table in numbers."""
+    counted = ("done", "running", "queued", "failed")
+    return {
+        "cells": [
+            {
+                "dataset": cell.dataset,
+                "model": cell.model,
+                "config_id": cell.config_id,
+                **{state: cell.states[state] for state in counted},
+                "expected": cell.expected,
+            }
+            for cell in cells(census)
+        ]
+    }
+
+
+def as_text(census: Census, names: Titles | None = None, tree: str = "") -> list[str]:
+    """The table in lines, with a header of the last launch and the next commands below.
+
+    Parameters
+    ----------
+    names
+        From `titles`, where they are known already.
+    tree
+        To be named in the commands, see `bie.store.paths.spelled`.
+    """
+    names = titles(census.launches) if names is None else names
+    return [header(census), *_table(cells(census), names), *_ending(census, tree)]
+
+
+def header(census: Census) -> str:
+    """Study, last launch, how long it has been going, tasks."""
+    launch = census.launches[-1]
+    tasks = tasks_of(census, launch)
+    parts = [
+        census.tree.root.resolve().name,
+        f"launch {launch.id}",
+        _since(launch) if census.going else "",
+        f"{tasks['running']:,} of {tasks.total():,} tasks running, {tasks['waiting']:,} waiting"
+        if launch.jobs and census.going
+        else "",
+        f"stopped: {launch.stopped}" if launch.stopped else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def tasks_of(census: Census, launch: Launch) -> Counter[str]:
+    """How many tasks of a launch are in which phase; those with all runs done have ended."""
+    known = [state for (name, _), state in census.tasks.items() if name == launch.id]
+    phases = Counter(state.phase for state in known)
+    total = sum(int(job["n_tasks"]) for job in launch.jobs if job.get("kind") == "runs")
+    return Counter({"running": phases["running"], "waiting": phases["waiting"]}) + Counter(
+        ended=total - phases["running"] - phases["waiting"]
+    )
+
+
+def _since(launch: Launch) -> str:
+    return duration((datetime.now(UTC) - launch.created).total_seconds()) if launch.created else ""
+
+
+def _table(rows: list[Cell], names: Titles) -> list[str]:
+    order = {config: i for i, config in enumerate(names)}
+    rows = sorted(rows, key=lambda cell: order[cell.config_id])
+    width = max(map(len, names.values()))
+    labels = [[*names[cell.config_id], *[""] * (width - len(names[cell.config_id]))] for cell in rows]
+    columns = list(
+        zip(*[[*label, _share(cell)] for label, cell in zip(labels, rows, strict=True)], strict=True)
+    )
+    sizes = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(
+            [
+                *(part.ljust(size) for part, size in zip(label, sizes, strict=False)),
+                _share(cell).rjust(sizes[-1]),
+                *_rest(cell),
+            ]
+        )
+        for label, cell in zip(labels, rows, strict=True)
+    ]
+
+
+def _share(cell: Cell) -> str:
+    return f"{cell.states['done']}/{cell.expected}"
+
+
+def _rest(cell: Cell) -> Iterator[str]:
+    for state in ("running", "queued", "failed", "missing"):
+        if n := cell.states[state]:
+            causes = ", ".join(cause for cause, _ in cell.causes.most_common())
+            yield f" {state} {n}" + (f" ({causes})" if state == "failed" else "")
+
+
+def _ending(census: Census, tree: str) -> Iterator[str]:
+    """What failed of what, what is missing, and the commands that help."""
+    named = f" {tree}" if tree else ""
+    yield from _reasons(failures(census.runs), named, census.tree if tree else None)
+    states = Counter(run.state for run in census.runs)
+    if states["missing"] and census.silence:
+        yield f"{states['missing']:,} runs may be waiting or at work: {census.silence}"
+    elif states["missing"] and not census.going:
+        yield f"{states['missing']:,} missing: asked for, not done, and nobody is at them"
+    if census.going:
+        yield f"  bie status{named} --watch     bie cancel{named}"
+        return
+    if states["failed"]:
+        yield f"  bie logs --failed{named}     why"
+    if states["failed"] or states["missing"]:
+        yield f"  bie retry{named}             again"
+    if states["done"]:
+        yield f"  bie aggregate{named}         table"
+
+
+def _reasons(found: list[Failure], named: str, where: Tree | None) -> Iterator[str]:
+    if found:
+        yield f"{headline(found)}:"
+    for failure in found[:MOST_LINES]:
+        said = f"{failure.message[:MOST_LETTERS]}, {seeds(failure.runs)}"
+        yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(where)}"
+    if len(found) > MOST_LINES:
+        yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{named}"

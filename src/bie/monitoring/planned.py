@@ -1,0 +1,124 @@
+"""The runs and the grid points that the launches of a study asked for."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.grid import describe_cells, flat
+from bie.monitoring.folders import Launch
+from bie.store.identity import SHOWN
+from bie.store.launches import BEFORE, PLAN, TASK
+from bie.store.paths import Tree, seed_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_RUN = ("dataset", "model", "config_id", "seed", "run_id")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that was asked for, and what has become of it (`bie.monitoring.census`).
+
+    Attributes
+    ----------
+    launch, task
+        The last launch that had it to do, and its task there; `BEFORE` where no launch noted tasks.
+    state
+        done, running, queued, failed or missing.
+    cause, message, failed_at
+        Of a failure; the time by the clock of the file server.
+    """
+
+    launch: Launch
+    task: int
+    dataset: str
+    model: str
+    config_id: str
+    seed: int
+    run_id: str
+    state: str = "missing"
+    cause: str = ""
+    message: str = ""
+    failed_at: float = 0.0
+
+    def folder(self, tree: Tree) -> Path:
+        """The run's own folder."""
+        return tree.run_dir(self.dataset, self.model, self.config_id, self.seed)
+
+    @property
+    def place(self) -> str:
+        """The end of its folder's name, by which logs know it."""
+        return "/".join((self.dataset, self.model, self.config_id[:SHOWN], seed_name(self.seed)))
+
+
+def planned_runs(launches: Sequence[Launch]) -> list[Run]:
+    """Every run that any of the launches asked for, once, in the order in which it was first asked for."""
+    runs: dict[str, Run] = {}
+    for launch in launches:
+        for *named, task in _rows(launch):
+            run = runs.get(named[-1])
+            if run is None:
+                runs[named[-1]] = Run(launch, task, *named)
+            elif task != BEFORE:
+                run.launch, run.task = launch, task
+    return list(runs.values())
+
+
+def _rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
+    table = _read(launch, _RUN)
+    tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
+    return zip(*(table[name].to_pylist() for name in _RUN), tasks, strict=True)
+
+
+def _read(launch: Launch, names: Sequence[str]) -> "pa.Table":
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(launch.folder / PLAN)
+    return file.read([name for name in (*names, TASK) if name in file.schema_arrow.names])
+
+
+def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:
+    """A row of the plans for each ``config_id``; its ``grid`` and ``config`` are JSON texts."""
+    found: dict[str, dict[str, Any]] = {}
+    for launch in launches:
+        table = _read(launch, ("config_id", "dataset", "model", "grid", "config"))
+        first: dict[str, int] = {}
+        for i, config in enumerate(table["config_id"].to_pylist()):
+            first.setdefault(config, i)
+        new = [i for config, i in first.items() if config not in found]
+        rows = table.take(new).to_pylist() if new else []
+        found |= {row["config_id"]: row for row in rows}
+    return found
+
+
+def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
+    """How people tell the grid points apart, in the order of the tables.
+
+    Returns
+    -------
+    dict
+        For each ``config_id`` the dataset, the model, and ``key=value`` of the settings that vary and act.
+    """
+    import pandas as pd
+
+    points = grid_points(launches)
+    grids = {config: flat(json.loads(row["grid"])) for config, row in points.items()}
+    configs = {config: flat(json.loads(row["config"])) for config, row in points.items()}
+    cells = describe_cells(pd.DataFrame(list(points.values())), configs, grids)
+    settings = [name for name in cells.columns if name not in ("dataset", "model")]
+    return {
+        str(row.name): (row["dataset"], row["model"], *_acting(row, settings)) for _, row in cells.iterrows()
+    }
+
+
+def _acting(row: Any, names: Sequence[str]) -> Iterator[str]:
+    import pandas as pd
+
+    return (f"{name}={_short(row[name])}" for name in names if not pd.isna(row[name]))
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,78 @@
+"""Everything that is known of one run, in lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bie.monitoring.census import take_census
+from bie.monitoring.folders import Launch
+from bie.monitoring.planned import Run
+from bie.store.identity import SHOWN
+from bie.store.paths import Tree
+from bie.store.record import FAILED, read
+
+TAIL = 30  # lines of a task's log where the run itself left none
+MARK = "--- "
+"""Begins the line that a worker prints before each run, followed by the run's folder."""
+
+
+def story(tree: Tree, run: Run) -> list[str]:
+    """State of a run, why it failed, and its part of the newest log that has one."""
+    census = take_census(tree)
+    known = next(found for found in census.runs if found.run_id == run.run_id)
+    return [*_facts(tree, known), *_failure(known.folder(tree)), *_log(census.launches, known)]
+
+
+def _facts(tree: Tree, run: Run) -> Iterator[str]:
+    point = f"{run.dataset} {run.model}, config {run.config_id[:SHOWN]}"
+    yield f"run {run.run_id[:SHOWN]}  {point}, seed {run.seed}"
+    yield f"{run.state}{f' ({run.cause})' if run.cause else ''}  {run.folder(tree)}"
+    task = run.launch.key_of(run.task)
+    yield f"launch {run.launch.id}" + (f", task {task[0]}_{task[1]}" if task else "")
+    if run.message:
+        yield f"{run.message}"
+
+
+def _failure(folder: Path) -> Iterator[str]:
+    failure = read(folder / FAILED)
+    if failure:
+        yield ""
+        yield f"--- failed.json, attempt {failure.get('attempt', 1)}"
+        yield str(failure.get("traceback") or failure.get("message", "")).rstrip()
+
+
+def _log(launches: list[Launch], run: Run) -> Iterator[str]:
+    for launch in reversed(launches):
+        for path in _logs(launch, run):
+            lines = section(path, run.place)
+            if lines:
+                yield ""
+                yield from (f"--- {path}", *lines)
+                return
+    own = run.launch.log_of(run.task)
+    if own is not None and own.is_file():
+        yield ""
+        yield f"--- {own}: the end of it, nothing in it is of this run"
+        yield from _tail(own)
+
+
+def _logs(launch: Launch, run: Run) -> list[Path]:
+    """Logs of a launch that can hold the run: its task's, or those of all workers."""
+    own = launch.log_of(run.task) if launch.id == run.launch.id else None
+    return [own] if own is not None and own.is_file() else sorted((launch.folder / "logs").glob("*.log"))
+
+
+def section(path: Path, place: str) -> list[str]:
+    """Lines of a log that belong to a run: after each line ``--- <its folder>``, up to the next such line."""
+    lines, inside = [], False
+    with path.open(errors="replace") as file:
+        for line in file:
+            if line.startswith(MARK):
+                inside = line.rstrip().endswith(f"/{place}")
+            if inside:
+                lines.append(line.rstrip("\n"))
+    return lines
+
+
+def _tail(path: Path) -> list[str]:
+    with path.open(errors="replace") as file:
+        return [line.rstrip("\n") for line in file][-TAIL:]

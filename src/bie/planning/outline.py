@@ -1,0 +1,92 @@
+"""A plan in words and in numbers."""
+
+from collections import Counter
+
+from bie.config import Control, RunConfig
+from bie.data.cells import Cells
+from bie.planning.datasets import Datasets
+from bie.planning.expand import Expansion
+from bie.planning.plan import Plan
+from bie.store.paths import Tree
+from bie.store.record import EMBEDDING, MODEL
+
+
+def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
+    """The plan in numbers. A job is a task of an array; on this machine, a worker process."""
+    todo = len(plan.todo)
+    return {
+        "runs": len(plan.runs),
+        "done": len(plan.done),
+        "todo": todo,
+        "dropped": [{"reason": reason, "count": n} for reason, n in plan.dropped.items()],
+        "jobs": jobs,
+        "waves": waves,
+    }
+
+
+def outline(plan: Plan, datasets: Datasets) -> list[str]:
+    """The plan in lines: grid points with their runs, what was dropped and why, what is done."""
+    per_point = Counter(index for index, _ in plan.runs)
+    lines, dataset = [], None
+    for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
+        if point.dataset != dataset:
+            dataset = point.dataset
+            lines.append(f"{dataset} ({_size(datasets[point.config.dataset])})")
+        name = point.title.removeprefix(f"{dataset} ")
+        lines.append(f"  {name:<40} {_runs(per_point[index]):>11}")
+    return [*lines, *_sums(plan)]
+
+
+def _size(cells: Cells) -> str:
+    return f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
+
+
+def _sums(plan: Plan) -> list[str]:
+    dropped = plan.dropped.total()
+    total = _runs(len(plan.runs))
+    lines = [f"{total} = {len(plan.runs) + dropped:,} combinations - {dropped:,}" if dropped else total]
+    lines += [f"  {n:,} dropped: {reason}" for reason, n in plan.dropped.items()]
+    order = "; order: seed by seed, so a stopped sweep is still a fair table" if len(plan.todo) > 1 else ""
+    return [*lines, f"  {len(plan.done):,} done already, {len(plan.todo):,} to do{order}"]
+
+
+def _runs(n: int) -> str:
+    return f"{n:,} run{'s' * (n != 1)}"
+
+
+def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
+    """Typed keys that do not act on some choice, a line each; the study's own are meant to be so.
+
+    Where that made combinations the same experiment, the lines on what was dropped say it already.
+    """
+    said = {reason for reasons in plan.dropped for reason in reasons.split("; ")}
+    causes: dict[str, dict[str, None]] = {}
+    for combination in expansion.combinations:
+        for (key, cause), reason in zip(combination.silent.items(), combination.reasons, strict=True):
+            if key in expansion.typed and reason not in said:
+                causes.setdefault(key, {})[cause] = None
+    return [f"{key} has no effect where {', '.join(found)}" for key, found in causes.items()]
+
+
+def unsaved(plan: Plan, tree: Tree) -> list[str]:
+    """Files that were asked for and that runs done before did not leave, a line for each kind.
+
+    What to save is no part of a run's identity: such a run counts as done and is not run again.
+    """
+    lacking: Counter[tuple[str, str]] = Counter()
+    for index, seed in plan.done:
+        point = plan.points[index]
+        folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
+        lacking.update(asked for asked in _asked(point.config) if not (folder / asked[1]).exists())
+    return [
+        f"{key}=true: {_runs(n)} done already without {name}, not run again for it. To have it, run anew "
+        f"under another version=..., or move these runs' folders out of {tree.runs}"
+        for (key, name), n in sorted(lacking.items())
+    ]
+
+
+def _asked(config: RunConfig) -> list[tuple[str, str]]:
+    """Keys of `save` that are set, with the file of each; a control has no model to keep."""
+    model = config.save.model and not isinstance(config.model, Control)
+    asked = {("save.model", MODEL): model, ("save.embedding", EMBEDDING): config.save.embedding}
+    return [each for each, wanted in asked.items() if wanted]

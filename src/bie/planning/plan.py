@@ -1,0 +1,141 @@
+"""The plan of a launch: which runs, in which order, which of them are done, what was dropped and why."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bie.config import RunConfig
+from bie.planning.expand import Combination
+from bie.store.identity import canonical, config_id, run_id, scientific
+from bie.store.launches import BEFORE, COLUMNS, TASK
+from bie.store.paths import Tree
+from bie.store.record import done_seeds
+
+
+@dataclass(frozen=True)
+class Point:
+    """A grid point: everything about its runs but the seed."""
+
+    config: RunConfig
+    plain: dict[str, Any]
+    config_id: str
+    grid: dict[str, Any]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset in tables and folders."""
+        return self.config.dataset.name
+
+    @property
+    def model(self) -> str:
+        """Name of the model in tables and folders."""
+        return self.config.model.name
+
+    @property
+    def title(self) -> str:
+        """One line for people: dataset, model, swept values."""
+        return " ".join([self.dataset, self.model, *(f"{key}={_short(v)}" for key, v in self.grid.items())])
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Distinct runs of a launch.
+
+    Attributes
+    ----------
+    points
+        Distinct grid points in the order typed.
+    runs
+        (index of the point, seed) of each distinct run, seed by seed: every beginning of it is a
+        balanced table.
+    done
+        Those that have a record in the tree.
+    dropped
+        Reasons for which combinations are not runs of their own, and how many.
+    """
+
+    points: list[Point] = field(default_factory=list)
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    done: set[tuple[int, int]] = field(default_factory=set)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def todo(self) -> list[tuple[int, int]]:
+        """Runs without a record, in order."""
+        return [run for run in self.runs if run not in self.done]
+
+    def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
+        """The plan as columns of ``plan.parquet``.
+
+        Parameters
+        ----------
+        task_of
+            Task that carries out the i-th of the runs to do; all are one task's where nothing is said.
+        """
+        fixed = [
+            (p.dataset, p.model, p.config_id, canonical(p.grid), json.dumps(p.plain, ensure_ascii=False))
+            for p in self.points
+        ]
+        rows = (
+            (*fixed[i][:3], seed, run_id(self.points[i].plain, seed), *fixed[i][3:]) for i, seed in self.runs
+        )
+        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        place = {run: task_of(i) for i, run in enumerate(self.todo)}
+        tasks = [place.get(run, BEFORE) for run in self.runs]
+        return {**dict(zip(COLUMNS, map(list, columns), strict=True)), TASK: tasks}
+
+
+def make_plan(combinations: Iterable[Combination], content: Callable[[RunConfig], str], tree: Tree) -> Plan:
+    """Merge combinations that are the same experiment and look up which runs are done.
+
+    Parameters
+    ----------
+    content
+        SHA-256 of the cells of a configuration.
+    """
+    plan = Plan()
+    seeds_of: dict[int, dict[int, None]] = {}
+    index: dict[str, int] = {}
+    for combination in combinations:
+        plain = scientific(combination.config, content(combination.config))
+        del plain["seed"]
+        identity = config_id(plain)
+        if identity not in index:
+            index[identity] = len(plan.points)
+            plan.points.append(Point(combination.config, plain, identity, combination.grid))
+            seeds_of[index[identity]] = {}
+        _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
+    plan.runs.extend(_seed_major(seeds_of))
+    plan.done.update(_done(plan, tree))
+    return plan
+
+
+def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counter[str]) -> None:
+    """Add the new seeds of a combination; count the others with the reason."""
+    fresh = [seed for seed in dict.fromkeys(combination.seeds) if seed not in known]
+    repeated = len(combination.seeds) - len(dict.fromkeys(combination.seeds))
+    merged = len(combination.seeds) - repeated - len(fresh)
+    known.update(dict.fromkeys(fresh))
+    if repeated:
+        dropped["a seed given more than once"] += repeated
+    if merged:
+        dropped["; ".join(combination.reasons) or "the same experiment as another combination"] += merged
+
+
+def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, int]]:
+    """All points at the first seed, then all at the second, ... Seeds in the order given."""
+    order: dict[int, None] = {}
+    for seeds in seeds_of.values():
+        order.update(seeds)
+    return [(point, seed) for seed in order for point, seeds in seeds_of.items() if seed in seeds]
+
+
+def _done(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
+    found = [done_seeds(tree.config_dir(p.dataset, p.model, p.config_id)) for p in plan.points]
+    return {(point, seed) for point, seed in plan.runs if seed in found[point]}

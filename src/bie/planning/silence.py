@@ -1,0 +1,36 @@
+"""Which keys have no effect in a configuration, and what silences them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bie.config import RunConfig
+from bie.planning.compose import GROUPS, Plain
+from bie.schema import Section
+
+
+def owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
+    """The choice that silences a key: the dataset for ``dataset.*``, the model for all others."""
+    group = key.split(".")[0] if key.split(".")[0] in GROUPS else "model"
+    return f"{group}={choices.get(group, plain[group]['name'])}"
+
+
+def inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Given keys that the configuration itself silences, such as another mode's, and by which setting."""
+    found = {key: _silencer(config, key.split(".")) for key in keys}
+    return {key: cause for key, cause in found.items() if cause}
+
+
+def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
+    """What silences a key or one of the sections around it, the outermost first."""
+    for depth, name in enumerate(names):
+        node = _section(config, names[:depth])
+        cause = node.inactive().get(name) if node else None
+        if cause:
+            return ".".join([*names[:depth], cause])
+    return None
+
+
+def _section(config: Section, names: Sequence[str]) -> Section | None:
+    for name in names:
+        config = getattr(config, name, None)  # type: ignore[assignment]
+    return config if isinstance(config, Section) else None

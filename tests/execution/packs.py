@@ -1,0 +1,47 @@
+"""What tests of packs share: who watches one, and how it is run and read."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from bie.execution.pack_worker import execute_pack
+from bie.execution.packs import Pack
+from bie.execution.task import Outcome, Task
+from bie.store.record import RECORD
+
+Make = Callable[..., Pack]
+"""The tasks of a sweep: the name of their folder, then what is typed."""
+
+
+class Watch:
+    """Notes what is said of each place; may stop after an epoch."""
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        self.ends: dict[int, Outcome] = {}
+        self.epochs: list[tuple[int, int]] = []
+        self._stop_after = stop_after
+
+    def on_epoch(self, place: int, row: dict[str, float]) -> None:
+        self.epochs.append((place, int(row["epoch"])))
+
+    def on_end(self, place: int, outcome: Outcome) -> None:
+        assert place not in self.ends
+        self.ends[place] = outcome
+
+    def stop(self) -> bool:
+        return bool(self.epochs) and self.epochs[-1][1] >= self._stop_after
+
+    @property
+    def statuses(self) -> list[str]:
+        return [self.ends[place].status for place in sorted(self.ends)]
+
+
+def run(pack: Pack, stop_after: int = 10**9, **how: Any) -> Watch:
+    watch = Watch(stop_after)
+    execute_pack(pack, watch.on_epoch, watch.on_end, watch.stop, **how)
+    return watch
+
+
+def record(task: Task) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((task.folder / RECORD).read_text())
+    return found

@@ -1,0 +1,213 @@
+"""Which runs train together."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bie import devices
+from bie.config import PenaltySection, RunConfig
+from bie.execution.packs import Packing, packable
+from bie.execution.task import Task
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
+from bie.store.identity import config_id, scientific
+
+Make = Callable[..., list[Task]]
+
+
+@pytest.fixture
+def tasks(configurations: Configurations) -> Make:
+    """Tasks of a sweep, seed by seed."""
+
+    def make(*typed: str, cells: str = "a") -> list[Task]:
+        found = expand(typed, configurations).combinations
+        return [
+            task(each.config.model_copy(update={"seed": seed}), cells)
+            for seed in found[0].seeds
+            for each in found
+        ]
+
+    def task(config, cells: str) -> Task:
+        plain = scientific(config, cells)
+        del plain["seed"]
+        name = config_id(plain)
+        return Task("", config, plain, name, Path(cells), {}, Path(name, str(config.seed)))
+
+    return make
+
+
+def sizes(tasks: list[Task], size: int = 100) -> list[int]:
+    return [len(pack) for pack in Packing(size).packs(tasks)]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("seed=range(6)",),
+        ("train.lr=1e-3,1e-2", "train.adam_eps=1e-8,0.01", "train.weight_decay=0,0.1"),
+        ("train.kl.mode=warmup,beta", "train.kl.weight=0.5,1"),
+        ("model=scvi_mine", "mine.scale=1,10", "mine.lr=1e-3,1e-2", "mine.ema=0.1,0.2"),
+        ("model=scvi_mmd", "mmd.scale=1,10", "seed=0,1"),
+        ("model=adversarial", "adversarial.scale=1,10", "adversarial.lr=1e-3,1e-2"),
+        ("metrics.be.neighbours=10,20", "save.model=true"),
+    ],
+)
+def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], tasks: Make):
+    found = tasks(*typed)
+    assert sizes(found) == [len(found)]
+
+
+@pytest.mark.parametrize(
+    "swept",
+    [
+        "model=scvi,scvi_mine",
+        "model.n_hidden=10,20",
+        "model.n_latent=2,3",
+        "model.dropout=0.1,0.2",
+        "model.library=modelled,observed",
+        "train.epochs=3,4",
+        "train.batch_size=64,128",
+        "split.train_fraction=0.5,0.6",
+        "model=noise seed=0,1",
+        "model=scvi_mmd mmd.estimator=fast seed=0,1",
+        "model=scvi_mine mine.critic_training=none seed=0,1",
+        "model=scvi_mine mine.steps=1,2",
+        "model=scvi_mine mine.warm_start=0,2",
+        "model=adversarial adversarial.objective=reversal,uniform",
+    ],
+)
+def test_what_does_not_is_apart(swept: str, tasks: Make):
+    assert sizes(tasks(*swept.split())) == [1, 1]
+
+
+def test_other_cells_are_apart(tasks: Make):
+    assert sizes([*tasks(cells="a"), *tasks(cells="b"), *tasks("seed=1", cells="a")]) == [2, 1]
+
+
+def test_controls_and_what_cannot_be_stacked(tasks: Make):
+    kinds = ("model=scvi,scvi_mmd,pca", "mmd.estimator=fast")
+    assert [packable(task.config) for task in tasks(*kinds)] == [True, False, False]
+
+
+class Silent(PenaltySection):
+    """Somebody's penalty, which declares nothing of packs."""
+
+    lr: float
+
+
+class Declared(Silent):
+    """One that does."""
+
+    free = ("scale",)
+
+    @property
+    def packs(self) -> bool:
+        return True
+
+
+class Extended(RunConfig):
+    own: Declared | Silent | None = None
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [(Silent, [[0], [1], [2], [3]]), (Declared, [[0, 1, 2], [3]])],
+)
+def test_a_penalty_is_packed_only_if_its_section_says_so(
+    section: type[Silent], expected: list[list[int]], tasks: Make
+):
+    owns = [section(scale=scale, lr=lr) for scale, lr in ((1, 0.1), (1, 0.1), (10, 0.1), (1, 0.2))]
+    found = [
+        replace(task, config=Extended(**dict(task.config), own=own), config_id=task.folder.name + str(own))
+        for task, own in zip(tasks("seed=range(4)"), owns, strict=True)
+    ]
+    assert [[found.index(each) for each in pack] for pack in Packing(100).packs(found)] == expected
+
+
+def test_packs_come_in_the_order_of_their_first_runs(tasks: Make):
+    found = tasks("model=scvi,scvi_mine", "seed=range(5)")
+    packs = Packing(2).packs(found)
+    assert [[(task.config.model.name, task.config.seed) for task in pack] for pack in packs] == [
+        [(model, seed) for seed in seeds]
+        for seeds in ((0, 1), (2, 3), (4,))
+        for model in ("scvi", "scvi_mine")
+    ]
+    assert Packing(1).packs(found) == [(task,) for task in found]
+
+
+def test_left_to_us_a_cpu_packs_nothing_and_a_gpu_gives_each_worker_its_share(
+    tasks: Make, monkeypatch: pytest.MonkeyPatch
+):
+    found = tasks("seed=range(7)")
+
+    def packs(device: str, has_cuda: bool) -> list[int]:
+        monkeypatch.setattr(devices, "has_cuda", lambda: has_cuda)
+        return [len(pack) for pack in Packing(None, device, n_workers=3).packs(found)]
+
+    assert packs("auto", False) == packs("cpu", True) == [1] * 7
+    assert packs("auto", True) == packs("cuda", True) == [3, 3, 1]
+
+
+def test_cores_are_shared_by_the_workers_that_have_a_pack(tasks: Make, configurations: Configurations):
+    found = tasks("seed=range(5)")
+
+    def packing(n_workers: int, cores: int, *typed: str) -> tuple[int, int]:
+        settings = expand(typed, configurations).settings
+        how = Packing.of(settings, found, n_workers, cores)
+        return how.n_workers, how.n_scorers
+
+    assert packing(2, 16) == (2, 8)
+    assert packing(16, 16) == (5, 3)
+    assert packing(16, 16, "pack=4") == (2, 8)
+    assert packing(16, 16, "pack=5") == (1, 16)
+    assert packing(2, 1, "pack=4") == (2, 1)
+
+
+def test_a_gpu_has_one_worker_unless_more_are_asked_for(
+    tasks: Make, configurations: Configurations, monkeypatch: pytest.MonkeyPatch
+):
+    found = tasks("seed=range(8)")
+
+    def packing(*typed: str, has_cuda: bool = True) -> tuple[int, int]:
+        monkeypatch.setattr(devices, "has_cuda", lambda: has_cuda)
+        how = Packing.of(expand(typed, configurations).settings, found, n_workers=4, cores=16)
+        return how.n_workers, how.n_scorers
+
+    assert packing("device=cuda") == packing("device=auto") == (1, 16)
+    assert packing("device=auto", has_cuda=False) == packing("device=cpu") == (4, 4)
+    assert packing("device=cuda", "hydra.launcher.workers=4") == (4, 4)
+    assert packing("device=cuda", "pack=2") == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("quota", "slurm", "expected"),
+    [
+        (None, None, 8),
+        ("max 100000\n", None, 8),
+        ("250000 100000\n", None, 2),
+        ("50000 100000\n", None, 1),
+        (None, "4", 4),
+        (None, "64", 8),
+        ("300000 100000\n", "4", 3),
+    ],
+)
+def test_cores_are_those_that_we_may_use(
+    quota: str | None, slurm: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(devices, "_QUOTA", tmp_path / "cpu.max")
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    if slurm:
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", slurm)
+    assert devices.cores() == expected
+
+
+def test_nothing_is_lost(tasks: Make):
+    found = tasks("model=scvi,scvi_mmd,noise", "mmd.scale=1,2", "seed=range(3)")
+    packed = [task for pack in Packing(4).packs(found) for task in pack]
+    assert sorted(str(task.folder) for task in packed) == sorted(str(task.folder) for task in found)

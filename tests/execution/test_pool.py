@@ -1,0 +1,100 @@
+"""A pool of workers that do what the test says."""
+
+import os
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from socket import SHUT_RDWR, socket
+from threading import Thread
+from typing import Any
+
+from bie.execution.local import Pool
+from bie.execution.packs import Packing
+from bie.execution.task import Outcome
+
+Body = Callable[[Connection], None]
+DONE = Outcome("done")
+
+
+class Process:
+    """A worker that does not outlive its body."""
+
+    exitcode = -9
+
+    def __init__(self, body: Body, pipe: Connection) -> None:
+        self._pipe = Connection(os.dup(pipe.fileno()))
+        self._thread = Thread(target=self._run, args=(body,))
+
+    def _run(self, body: Body) -> None:
+        body(self._pipe)
+        self._pipe.close()
+
+    def start(self) -> None:
+        self._thread.start()
+        self._thread.join(0.2)  # long enough to die, if that is all it does
+
+    def join(self) -> None:
+        self._thread.join(10)
+
+    def kill(self) -> None:
+        if not self._pipe.closed:
+            with socket(fileno=os.dup(self._pipe.fileno())) as end:
+                end.shutdown(SHUT_RDWR)
+
+
+class Context:
+    """Workers with these bodies, one after the other."""
+
+    Pipe = staticmethod(Pipe)
+
+    def __init__(self, *bodies: Body) -> None:
+        self._bodies = list(bodies)
+
+    def Process(self, target: object, args: tuple[Any, ...]) -> Process:  # noqa: N802
+        return Process(self._bodies.pop(0), args[0])
+
+
+class Packs(Packing):
+    """Of one task each, whatever it is."""
+
+    def packs(self, tasks: Any) -> Any:
+        return [(task,) for task in tasks]
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    def started(self, slot: int, task: Any) -> None:
+        self.heard.append(("started", task))
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        self.heard.append(("epoch", epoch))
+
+    def ended(self, slot: int, task: Any, outcome: Outcome) -> None:
+        self.heard.append((outcome.status, task))
+
+    def stopping(self) -> None:
+        self.heard.append(("stopping", None))
+
+
+def asks_and_dies(pipe: Connection) -> None:
+    pipe.send(None)
+
+
+def works(pipe: Connection) -> None:
+    try:
+        while True:
+            pipe.send(None)
+            for place in pipe.recv():
+                pipe.send((place, DONE))
+    except (EOFError, OSError):
+        return
+
+
+def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
+    context: Any = Context(asks_and_dies, works)
+    pool, observer = Pool(context, 1, None, packing=Packs()), Observer()
+    tasks: Any = ["a", "b"]
+    pool.run(tasks, observer)
+    assert observer.heard == [("started", "a"), ("done", "a"), ("started", "b"), ("done", "b")]

@@ -1,0 +1,110 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bie.execution.progress import Display, Lines, Scoreboard
+from bie.execution.task import Outcome, Task
+from bie.planning.durations import duration
+from bie.planning.expand import expand
+
+SCORES: dict[str, float | None] = {"ari": 0.812, "be": 0.6, "be_ceiling": 0.66}
+
+
+@pytest.fixture
+def task_of(configurations):
+    def task(model: str, seed: int) -> Task:
+        config = (
+            expand([f"model={model}", f"seed={seed}", "train.epochs=10"], configurations)
+            .combinations[0]
+            .config
+        )
+        return Task(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path())
+
+    return task
+
+
+def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
+    board = Scoreboard({"scvi": 3, "scvi_mine": 2}, n_workers=2)
+    assert board.seconds_left() is None
+    first = task_of("scvi", 0)
+    board.started(0, first)
+    board.ended(0, first, Outcome("done", scores=SCORES, seconds=10.0))
+    assert board.seconds_left() == pytest.approx((2 * 10 + 2 * 10) / 2), (
+        "an unknown model is guessed from the others"
+    )
+    second = task_of("scvi_mine", 0)
+    board.started(1, second)
+    board.ended(1, second, Outcome("done", scores=SCORES, seconds=30.0))
+    assert board.seconds_left() == pytest.approx((2 * 10 + 1 * 30) / 2)
+    board.started(0, task_of("scvi", 1))
+    board.epoch(0, 5)
+    assert board.seconds_left() == pytest.approx((2 * 10 + 30 - 5) / 2)
+
+
+def test_failures_do_not_teach_how_long_runs_take(task_of):
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    task = task_of("scvi", 0)
+    board.started(0, task)
+    board.ended(0, task, Outcome("failed", "nan", "loss is nan"))
+    assert board.seconds_left() is None
+    assert board.line() == "1/2   1 worker   running 0   failed 1"
+
+
+def test_a_line_per_run_greps_well(task_of):
+    stream = io.StringIO()
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    with Lines(board, stream) as lines:
+        for seed, outcome in enumerate(
+            [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
+        ):
+            task = task_of("scvi", seed)
+            lines.started(0, task)
+            lines.epoch(0, 5)
+            lines.ended(0, task, outcome)
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("done zinb scvi seed=0  ari 0.81  be 0.60 of 0.66  72 s")
+    assert "left 72 s" in first
+    assert second.endswith("failed (nan) zinb scvi seed=1: elbo is nan")
+
+
+def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
+    stream, board = io.StringIO(), Scoreboard({"scvi": 2}, n_workers=1)
+    with Lines(board, stream) as lines:
+        for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
+            lines.started(0, task_of("scvi", seed))
+            lines.ended(0, task_of("scvi", seed), outcome)
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("stopped, with a checkpoint: zinb scvi seed=0")
+    assert second.endswith("stopped before it began: zinb scvi seed=1")
+    assert (board.midway, board.left.total()) == (1, 2)
+
+
+def test_the_bar_moves_within_runs(task_of):
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    show = Display(board)
+    task = task_of("scvi", 7)
+    show.started(0, task)
+    show.epoch(0, 5)
+    screen = io.StringIO()
+    Console(file=screen, width=120).print(show._text())
+    text = screen.getvalue()
+    assert text.count("█") == 5
+    assert "0/2" in text
+    assert "seed 7" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (130, "2.2 min"),
+        (1300, "22 min"),
+        (5400, "1 h 30 min"),
+        (86400, "24 h 0 min"),
+    ],
+)
+def test_durations(seconds: float, text: str):
+    assert duration(seconds) == text

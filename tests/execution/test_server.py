@@ -1,0 +1,79 @@
+"""What is loaded when: the start of a single run waits for nothing that it does not need yet."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bie.planning.request import one_run_here, parser
+
+FORKED = """
+import gc, json, sys
+from bie.execution.server import single_threaded, warm_up
+
+def tell(pipe):
+    found = [name for name in ("torch", "bie.embedders.trained", "sklearn") if name in sys.modules]
+    pipe.send(found)
+
+if __name__ == "__main__":
+    single_threaded()
+    context = warm_up(sys.argv[1])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=tell, args=(theirs,))
+    process.start()
+    print(json.dumps(ours.recv()))
+    process.join()
+"""
+
+
+def told(script: str, *arguments: str) -> Any:
+    command = [sys.executable, script, *arguments]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.parametrize(("n_runs", "scoring"), [("one", []), ("many", ["sklearn"])])
+def test_workers_are_forked_with_their_libraries(tmp_path: Path, n_runs: str, scoring: list[str]) -> None:
+    script = tmp_path / "forked.py"
+    script.write_text(FORKED)
+    assert told(str(script), n_runs) == ["torch", "bie.embedders.trained", *scoring]
+
+
+def test_the_server_starts_before_anything_heavy_is_loaded() -> None:
+    heavy = ["numpy", "hydra", "pydantic", "torch"]
+    code = f"import bie.run, bie.execution.server, sys; sys.exit(any(m in sys.modules for m in {heavy}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_launch_loads_no_pandas(tmp_path: Path) -> None:
+    script = tmp_path / "launch.py"
+    script.write_text(
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from bie.store.launches import COLUMNS, TASK, open_launch, planned_tasks\n"
+        "from bie.store.paths import Tree\n"
+        "plan = {name: ['ä', 'b'] for name in COLUMNS} | {'seed': [2**32 - 1, 0], TASK: [0, -1]}\n"
+        "settings = {'hydra': {'launcher': {'kind': 'local'}}}\n"
+        "folder = open_launch(Tree(Path(sys.argv[1])), [], plan, {}, settings)\n"
+        "print(json.dumps([planned_tasks(folder), 'pandas' in sys.modules]))\n"
+    )
+    assert told(str(script), str(tmp_path)) == [[["ä", 2**32 - 1, 0], ["b", 0, -1]], False]
+
+
+@pytest.mark.parametrize(
+    ("typed", "here"),
+    [
+        (["dataset=zinb", "train=smoke"], True),
+        (["-m", "seed=1,2"], False),
+        (["--config-dir", "mine"], False),
+        (["hydra/launcher=submitit_slurm"], False),
+        (["hydra.launcher.workers=0"], False),
+        (["study=trade_off"], False),
+    ],
+)
+def test_what_looks_like_a_single_run(typed: list[str], here: bool) -> None:
+    arguments = parser("bie run", "")
+    arguments.add_argument("--cfg")
+    assert one_run_here(arguments.parse_intermixed_args(typed)) == here

@@ -1,0 +1,63 @@
+"""Grid points as files, and the tasks back from them."""
+
+from pathlib import Path
+
+import pytest
+
+from bie.launching.launched import expected_seconds, points, tasks_of
+from bie.planning.compose import Configurations
+from bie.planning.datasets import Datasets
+from bie.planning.expand import expand
+from bie.planning.plan import make_plan
+from bie.store.identity import run_id
+from bie.store.launches import open_launch
+from bie.store.paths import Tree
+from bie.store.record import write_record
+
+TYPED = ("dataset.size=smoke", "model=scvi,scvi_mine", "mine.scale=5", "seed=0,1", "save.model=true")
+
+
+@pytest.fixture
+def launch(configurations: Configurations, tmp_path: Path):
+    """Plan and folder of a launch in three tasks; one run was done before it."""
+    tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
+    combinations = expand(TYPED, configurations).combinations
+    first = make_plan(combinations, datasets.content, tree).points[0]
+    write_record(tree.run_dir(first.dataset, first.model, first.config_id, 0), {}, {})
+    plan = make_plan(combinations, datasets.content, tree)
+    settings = {"hydra": {"launcher": {"kind": "local"}}}
+    found = points(plan, datasets, tree, {1: 2.5})
+    return plan, open_launch(tree, [], plan.columns(lambda i: i), found, settings)
+
+
+def test_tasks_come_back_as_they_were_planned(launch):
+    plan, folder = launch
+    tasks = tasks_of(folder)
+    assert len(tasks) == 3
+    for task, (index, seed) in zip(tasks, plan.todo, strict=True):
+        point = plan.points[index]
+        assert task.config == point.config.model_copy(update={"seed": seed})
+        assert (task.title, task.plain, task.config_id) == (point.title, point.plain, point.config_id)
+        assert task.identity["run_id"] == run_id(point.plain, seed)
+        assert (task.shelf / "meta.json").is_file()
+        assert task.folder.parts[-4:] == ("zinb", point.model, point.config_id[:12], f"seed={seed:04d}")
+
+
+def test_each_slice_has_its_own_runs(launch):
+    _, folder = launch
+    assert [task.folder for i in range(3) for task in tasks_of(folder, i)] == [
+        t.folder for t in tasks_of(folder)
+    ]
+    assert tasks_of(folder, 3) == []
+
+
+def test_a_moved_tree_is_still_whole(launch, tmp_path: Path):
+    _, folder = launch
+    (tmp_path / "v1").rename(tmp_path / "moved")
+    (task, *_) = tasks_of(tmp_path / "moved" / "study" / "launches" / folder.name)
+    assert (task.shelf / "meta.json").is_file()
+
+
+def test_forecast_of_the_launch(launch):
+    plan, folder = launch
+    assert expected_seconds(folder) == {plan.points[1].config_id: 2.5}

@@ -1,0 +1,155 @@
+"""``bie retry``: failed and missing runs once more, by the way that ``run`` takes."""
+
+import copy
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bie.config import Settings, SubmititSlurm
+from bie.monitoring.again import choose, orders, read_causes
+from bie.monitoring.census import take_census
+from bie.planning.compose import Configurations
+from bie.planning.expand import amended
+from bie.retry import main
+from bie.run import main as run
+from bie.store.launches import COLUMNS
+from bie.store.paths import Tree
+
+Printed = pytest.CaptureFixture[str]
+HERE = "hydra.launcher.workers=0"
+
+
+@pytest.fixture
+def study(in_tmp: Path, tiny: tuple[str, ...], capsys: Printed) -> Tree:
+    """A launch of two runs, one of which has diverged; the other's record is lost."""
+    assert run(["-m", *tiny, "train.lr=1e-3,1e30", HERE]) == 1
+    shutil.rmtree(next(in_tmp.rglob("record.json")).parent)
+    capsys.readouterr()
+    return Tree(Path("outputs/v1/adhoc"))
+
+
+def stored(launcher: str, configurations: Configurations) -> dict[str, Any]:
+    plain = copy.deepcopy(configurations.compose({"hydra/launcher": launcher}))  # it is shared
+    return {key: plain[key] for key in Settings.model_fields}
+
+
+def test_a_cause_at_a_time_then_all(study: Tree, capsys: Printed):
+    (failed,) = study.runs.rglob("failed.json")
+    assert main(["--cause", "oom,timeout"]) == 0
+    assert "nothing to retry: 0 of 2 done; missing: 1, nan: 1" in capsys.readouterr().out
+    assert main(["--cause", "nan"]) == 1
+    out = capsys.readouterr().out
+    assert "adhoc: 1 to do again (nan: 1)" in out
+    assert "failed 1 (nan: 1)" in out
+    assert json.loads(failed.read_text())["attempt"] == 2
+    assert not list(study.runs.rglob("record.json"))
+    assert main([str(study.root)]) == 1
+    assert "2 to do again" in capsys.readouterr().out
+    assert len(list(study.runs.rglob("record.json"))) == 1
+    assert json.loads(failed.read_text())["attempt"] == 3
+
+
+def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: Printed):
+    folder = disk.launch([(point, 0, 0)], {})
+    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    disk.failure(point, 0, "odd", "x")
+    for typed, says in {
+        "naan": "--cause naan: no such cause. Did you mean nan? Causes: cancelled, disk, error, ",
+        "odd,fooo": "--cause fooo: no such cause. Causes: ",
+        ",": "--cause : no such cause",
+    }.items():
+        assert main([str(disk.root), "--cause", typed]) == 2
+        assert says in capsys.readouterr().err
+    census = take_census(disk.tree)
+    assert read_causes("odd, nan,missing", census) == ["odd", "nan", "missing"]
+    assert read_causes(None, census) == []
+
+
+def test_a_run_done_again_is_the_same_experiment(study: Tree):
+    (plan,) = (take_census(study).runs,)
+    assert main(["--cause", "missing"]) == 0
+    (record,) = study.runs.rglob("record.json")
+    found = json.loads(record.read_text())
+    (missing,) = (run for run in plan if run.state == "missing")
+    assert (found["run_id"], found["config_id"]) == (missing.run_id, missing.config_id)
+    assert main(["--cause", "missing"]) == 0, "nothing is missing any more"
+
+
+def test_the_new_launch_notes_the_same_plan(study: Tree, configurations: Configurations):
+    census = take_census(study)
+    (order,) = orders(census, census.runs, ["retry"], lambda plain: amended(plain, [], configurations))
+    columns = order.columns(lambda i: 7 + i)
+    assert columns["task"] == [7, 8]
+    old = [(run.dataset, run.model, run.config_id, run.seed, run.run_id) for run in census.runs]
+    assert list(zip(*(columns[name] for name in COLUMNS[:5]), strict=True)) == old
+    assert [json.loads(grid) for grid in columns["grid"]] == [{"train.lr": 1e-3}, {"train.lr": 1e30}]
+
+
+def test_only_the_launcher_can_be_changed(study: Tree, capsys: Printed):
+    for bad in ("model=scvi_mine", "seed=3", "hydra.launcher.workers=1,2", "hydra.launcher.wrokers=1"):
+        assert main([bad]) == 2, bad
+        assert bad.split("=")[0] in capsys.readouterr().err
+    assert main([str(study.root), "elsewhere"]) == 2
+    assert len(list(study.launches.iterdir())) == 1
+
+
+def test_cells_that_are_gone_are_named(study: Tree, capsys: Printed):
+    shutil.rmtree(study.shelf)
+    assert main([]) == 2
+    assert "are gone" in capsys.readouterr().err
+
+
+def test_settings_of_the_last_launch_stay_unless_changed(configurations: Configurations):
+    plain = copy.deepcopy(stored("submitit_slurm", configurations))
+    plain["hydra"]["launcher"] |= {"qos": "long", "timeout_min": 30}
+    plain["version"] = "v7"
+    settings = amended(plain, ["hydra.launcher.timeout_min=60", "site=spartan"], configurations)
+    assert isinstance(settings.hydra.launcher, SubmititSlurm)
+    assert (settings.hydra.launcher.qos, settings.hydra.launcher.timeout_min) == ("long", 60)
+    assert (settings.site.name, settings.version) == ("spartan", "v7")
+    local = amended(plain, ["hydra/launcher=local", "hydra.launcher.workers=2"], configurations)
+    assert local.hydra.launcher.model_dump() == {"kind": "local", "workers": 2}
+    assert plain["hydra"]["launcher"]["timeout_min"] == 30, "what was noted stays as it is"
+
+
+def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, capsys: Printed):
+    disk.on_slurm([(point, task, task) for task in range(4)], (19, 0, 4))
+    assert [run.seed for run in choose(take_census(disk.tree), ()).runs] == [], "no points.json"
+    folder = disk.root / "launches"
+    (next(folder.iterdir()) / "points.json").write_text(json.dumps({point.id: {}}))
+    assert [run.seed for run in choose(take_census(disk.tree), ()).runs] == [0]
+    slurm.command(
+        "squeue", "echo '19_0|PENDING|None'; cat " + str(Path(__file__).parent / "captured/squeue.txt")
+    )
+    assert main([str(disk.root)]) == 0
+    assert "nothing to retry" in capsys.readouterr().out
+
+
+def test_a_retried_failure_is_not_retried_while_it_waits(disk: Any, point: Any, slurm: Any):
+    failed = disk.failure(point, 0, "nan", "x")
+    os.utime(failed, (time.time() - 60, time.time() - 60))
+    folder = disk.on_slurm([(point, 0, 2)], (19, 0, 4))
+    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    assert choose(take_census(disk.tree), ()).runs == []
+
+
+def test_nothing_is_done_twice_because_slurm_is_silent(disk: Any, point: Any, slurm: Any, capsys: Printed):
+    folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
+    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    slurm.command("squeue", 'echo "squeue: error: Unable to contact slurm controller" >&2; exit 1')
+    assert main([str(disk.root)]) == 0
+    assert "left alone: 1 that may be waiting or at work; squeue: error: Unable" in capsys.readouterr().out
+
+
+def test_a_launch_of_an_earlier_version_is_given_its_command(disk: Any, point: Any, capsys: Printed):
+    disk.launch([(point, 0, 0), (point, 1, 0)])
+    disk.run(point, 0, "record.json")
+    assert main([str(disk.root)]) == 1
+    out = capsys.readouterr().out
+    assert "1 were launched by an earlier bie" in out
+    assert "python -m bie.run -m model=scvi_mine 'seed=range(3)'" in out

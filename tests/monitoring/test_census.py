@@ -1,0 +1,169 @@
+"""The state of every planned run, against folders and Slurm answers written by hand."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bie.monitoring.census import take_census
+from bie.store.claims import take
+from bie.store.owner import Owner
+
+
+def states(disk: Any) -> dict[int, str]:
+    """State and cause by seed."""
+    census = take_census(disk.tree)
+    return {run.seed: f"{run.state} {run.cause}".strip() for run in census.runs}
+
+
+def test_records_claims_and_failures_tell_in_this_order(disk: Any, point: Any):
+    disk.launch([(point, seed, 0) for seed in range(5)], {})
+    disk.run(point, 0, "record.json")
+    disk.failure(point, 0, "nan", "from an earlier attempt")
+    disk.failure(point, 1, "nan", "at epoch 3")
+    claimed = disk.failure(point, 2, "nan", "at epoch 3").parent
+    disk.run(point, 3, "claim.json", {"host": "elsewhere", "pid": 1})
+    os.utime(disk.run(point, 4, "claim.json", {"host": "elsewhere", "pid": 1}), (1, 1))
+    claim = take(claimed, Owner.here())
+    assert claim is not None
+    with claim:
+        expected = {0: "done", 1: "failed nan", 2: "running", 3: "running", 4: "missing"}
+        assert states(disk) == expected
+
+
+def test_the_tasks_of_an_array_tell_of_the_runs_left_undone(disk: Any, point: Any, slurm: Any):
+    disk.on_slurm(
+        [(point, task, task) for task in range(12)], (18, 0, 5), (19, 5, 4), (20, 9, 1), (21, 10, 2)
+    )
+    disk.run(point, 1, "record.json")
+    disk.failure(point, 2, "nan", "at epoch 3")
+    assert states(disk) == {
+        0: "missing",  # COMPLETED explains nothing
+        1: "done",
+        2: "failed nan",
+        3: "failed cancelled",
+        4: "failed killed",
+        5: "failed node",
+        6: "queued",
+        7: "queued",
+        8: "queued",
+        9: "queued",
+        10: "failed timeout",
+        11: "failed timeout",
+    }
+
+
+def test_a_run_is_never_dead_because_slurm_forgot_it(disk: Any, point: Any, slurm: Any):
+    disk.on_slurm([(point, 0, 0)], (18, 0, 1))
+    slurm.forget()
+    slurm.no_accounting()
+    assert states(disk) == {0: "missing"}
+
+
+def test_the_note_of_the_task_itself_counts_where_slurm_forgot(disk: Any, point: Any, slurm: Any):
+    folder = disk.on_slurm([(point, seed, seed) for seed in range(4)], (18, 0, 4))
+    slurm.forget()
+    slurm.no_accounting()
+    (folder / "ended").mkdir()
+    for task, code in enumerate((137, 124, 0)):
+        (folder / "ended" / str(task)).write_text(json.dumps({"code": code, "job": "18_0", "restart": 0}))
+    assert states(disk) == {0: "failed killed", 1: "failed timeout", 2: "missing", 3: "missing"}
+
+
+def test_slurm_says_killed_before_the_note_of_an_earlier_incarnation_counts(
+    disk: Any, point: Any, slurm: Any
+):
+    folder = disk.on_slurm([(point, 0, 1)], (19, 0, 4))
+    (folder / "ended").mkdir()
+    (folder / "ended" / "1").write_text(json.dumps({"code": 137}))
+    assert states(disk) == {0: "queued"}, "19_1 runs again"
+
+
+def test_a_task_that_ended_with_1_explains_only_that_nothing_at_all_came_out(
+    disk: Any, point: Any, slurm: Any
+):
+    runs = [(point, 0, 1), (point, 1, 1)]
+    folder = disk.on_slurm(runs, (18, 0, 5))
+    assert states(disk) == {0: "failed error", 1: "failed error"}
+    disk.failure(point, 0, "nan", "at epoch 3")
+    assert states(disk) == {0: "failed nan", 1: "missing"}
+    (disk.root / "runs").rename(disk.root / "gone")
+    (folder / "stopped.json").write_text(json.dumps({"reason": "20 times nan"}))
+    assert states(disk) == {0: "missing", 1: "missing"}, "it was told to stop"
+
+
+def test_a_failure_of_an_earlier_launch_is_queued_again_but_not_forgotten(disk: Any, point: Any, slurm: Any):
+    disk.on_slurm([(point, 0, 0), (point, 1, 0)], (18, 0, 1))
+    for seed in (0, 1):
+        os.utime(disk.failure(point, seed, "nan", "at epoch 3"), (time.time() - 60, time.time() - 60))
+    later = [{"kind": "runs", "job_id": "19", "first_task": 0, "n_tasks": 4}]
+    about = {"launcher": "submitit_slurm"}
+    disk.launch([(point, 0, 2)], about, later, name="20260102-000000-81d0")
+    assert states(disk) == {0: "queued", 1: "failed nan"}
+    slurm.forget()
+    slurm.no_accounting()
+    assert states(disk) == {0: "failed nan", 1: "failed nan"}
+
+
+def test_the_last_launch_that_had_a_run_to_do_answers_for_it(disk: Any, point: Any, slurm: Any):
+    disk.on_slurm([(point, 0, 0)], (21, 0, 1))
+    later = [{"kind": "runs", "job_id": "19", "first_task": 0, "n_tasks": 4}]
+    disk.launch([(point, 0, 2)], {"launcher": "submitit_slurm"}, later, name="20260102-000000-81d0")
+    disk.launch([(point, 0, -1)], {}, name="20260103-000000-0000")
+    assert states(disk) == {0: "queued"}
+
+
+def test_a_local_launch_under_way_has_its_runs_queued(disk: Any, point: Any):
+    with subprocess.Popen([sys.executable, "-c", "input('bie')"], stdin=subprocess.PIPE) as process:
+        disk.launch([(point, 0, 0), (point, 1, -1)], {"pid": process.pid})
+        assert states(disk) == {0: "queued", 1: "missing"}
+    assert states(disk) == {0: "missing", 1: "missing"}
+
+
+def test_a_process_number_that_was_given_to_somebody_else_is_not_ours(disk: Any, point: Any):
+    folder = disk.launch([(point, 0, 0)], {"pid": os.getpid()})
+    os.utime(folder / "launch.json", (1, 1))  # noted long before this process started
+    assert states(disk) == {0: "missing"}
+
+
+def test_a_claim_shows_that_a_launch_on_another_machine_is_alive(disk: Any, point: Any):
+    folder = disk.launch([(point, 0, 0), (point, 1, 0)], {"host": "elsewhere", "pid": 1})
+    disk.run(point, 0, "claim.json", {"host": "elsewhere", "pid": 2, "launch": folder.name})
+    assert states(disk) == {0: "running", 1: "queued"}
+
+
+def test_trees_of_earlier_versions_are_read(disk: Any, point: Any):
+    disk.launch([(point, seed, 0) for seed in range(3)])
+    disk.run(point, 0, "record.json")
+    disk.failure(point, 1, "nan", "at epoch 3")
+    assert states(disk) == {0: "done", 1: "failed nan", 2: "missing"}
+
+
+def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch):
+    disk.launch([(point, seed, 0) for seed in range(3)], {})
+    disk.run(point, 0, "record.json")
+    first = take_census(disk.tree)
+    looked: list[str] = []
+    exists = os.path.exists
+
+    def look(path: str) -> bool:
+        looked.append(str(path))
+        return exists(path)
+
+    monkeypatch.setattr(os.path, "exists", look)
+    disk.run(point, 1, "record.json")
+    second = take_census(disk.tree, first)
+    assert Counter(run.state for run in second.runs) == {"done": 2, "missing": 1}
+    assert [Path(path).parent.name for path in looked if path.endswith("record.json")] == ["seed=0001"]
+
+
+def test_a_run_of_two_launches_is_expected_once(disk: Any, point: Any):
+    for name in ("20260101-000000-0001", "20260102-000000-0002"):
+        disk.launch([(point, 0, 0)], {}, name=name)
+    assert len(take_census(disk.tree).runs) == 1

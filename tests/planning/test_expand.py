@@ -1,0 +1,126 @@
+import pytest
+
+from bie.errors import BadInput
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("mine.scal=1000", r"mine\.scal is not a setting\. Did you mean mine\.scale\?"),
+        ("+sede=1,2", "Did you mean seed?"),
+        ("+foo.bar=1", r"^foo\.bar is not a setting\. There are: adversarial, .*model, .*seed, .*version$"),
+        ("perturb=x", "^perturb is not a setting. There are: adversarial, "),
+        ("train.foo=1", "^train.foo is not a setting. .*Settings of train: adam_eps, "),
+        ("modle=scvi", "Did you mean model?"),
+        ("model=scvi_mnie", "Did you mean scvi_mine.*Choices: .*scvi_mine"),
+        ("dataset=atlas", "Choices: .*zinb"),
+        ("train.lr=-1", r"train\.lr=-1: .*> 0"),
+        ("train.epochs=ten", r"train\.epochs=ten: .*>= 1"),
+        ("train.epochs=2.5", r"train\.epochs=2\.5"),
+        ("split.train_fraction=1", r"split\.train_fraction=1: .*> 0, < 1"),
+        ("model.dropout=true", r"model\.dropout=true: must be a number"),
+        ("model.likelihood=zip", "'zinb', 'nb', 'poisson' or 'gaussian'"),
+        ("model.dispersion=cell", "'gene', 'gene-batch', 'gene-label' or 'gene-cell'"),
+        ("model.deep_covariates=true", "Did you mean"),
+        ("preset=scvi_2017", "Did you mean scvi_201.*Choices: none, scvi_2018, "),
+        ("seed=-1", r"seed=-1: .*>= 0"),
+        ("seed=0,abc", "seed=abc"),
+        ("model=3", "there is no such model"),
+        ("train.kl=warmup", "is a section"),
+        ("dataset.n_cells=5", r"dataset\.n_cells=5: .*>= 20"),
+        ("outputs=a,b", "cannot be swept"),
+        ("study=quickstart,adhoc", "one study per command"),
+        ("hydra.launcher.workers=-1", r"hydra\.launcher\.workers=-1"),
+        ("hydra.run.dir=x", r"hydra\.run\.dir is not a setting"),
+        ("study.name=a/b", r"^study\.name=a/b: must be letters, digits and \. _ \+ - alone, with a letter"),
+        ("version=.x", r"^version=\.x: must be letters, digits"),
+        ("pack=0", r"^pack=0: must be auto or a number of runs >= 1$"),
+        ("pack=all", r"^pack=all: must be auto or a number of runs >= 1$"),
+        ("pack=1,2", "cannot be swept"),
+        ("device=gpu", r"^device=gpu: must be 'auto', 'cpu' or 'cuda'$"),
+        ("products=bf16", r"^products=bf16: must be 'float32' or 'tf32'$"),
+        ("dataset=h5ad", r"dataset\.path is not set"),
+    ],
+)
+def test_bad_input_is_named_with_its_remedy(typed: str, says: str, configurations: Configurations):
+    with pytest.raises(BadInput, match=says):
+        expand([typed], configurations)
+
+
+def test_every_bad_key_is_reported_at_once(configurations: Configurations):
+    with pytest.raises(BadInput) as error:
+        expand(["train.lr=0", "model.n_latent=0"], configurations)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_keys_that_do_not_act_are_noted_not_refused(configurations: Configurations):
+    found = expand(["model=scvi,scvi_mine", "mine.scale=1000,5000"], configurations)
+    assert [c.silent for c in found.combinations] == [{"mine.scale": "model=scvi"}] * 2 + [{}] * 2
+    assert found.combinations[0].reasons == ["mine.scale does not act on model=scvi"]
+    assert [c.grid for c in found.combinations] == [{}, {}, {"mine.scale": 1000.0}, {"mine.scale": 5000.0}]
+
+
+def test_keys_of_one_dataset_do_not_act_on_another(configurations: Configurations):
+    found = expand(["dataset=zinb,h5ad", "dataset.path=x.h5ad", "dataset.batch_key=b"], configurations)
+    assert found.combinations[0].silent["dataset.path"] == "dataset=zinb"
+    assert found.combinations[1].silent == {}
+
+
+def test_a_study_is_overridden_by_what_was_typed(configurations: Configurations):
+    found = expand(["study=quickstart", "seed=7", "study.name=mine"], configurations)
+    assert found.settings.study.name == "mine"
+    assert [(c.config.model.name, c.seeds) for c in found.combinations] == [
+        ("scvi", (7,)),
+        ("scvi_mine", (7,)),
+    ]
+
+
+def test_zip_of_seeds(configurations: Configurations):
+    found = expand(["model=scvi_mine", "zip(seed=[1,2],mine.scale=[10,20])"], configurations)
+    assert [(c.seeds, c.config.mine.scale) for c in found.combinations if c.config.mine] == [
+        ((1,), 10.0),
+        ((2,), 20.0),
+    ]
+
+
+def test_environment_can_be_interpolated(configurations: Configurations, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BIE_TEST_SCRATCH", "scratch")
+    assert (
+        str(expand(["outputs=${oc.env:BIE_TEST_SCRATCH}/x"], configurations).settings.outputs) == "scratch/x"
+    )
+
+
+def test_groups_of_the_users_own(tmp_path, configurations: Configurations):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "long.yaml").write_text("defaults: [full, _self_]\nepochs: 1234\n")
+    own = Configurations(configurations.folder, tmp_path)
+    assert expand(["train=long"], own).combinations[0].config.train.epochs == 1234
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: own\n", "sweep is missing .* has: name. Write it so"),
+        ("name: own\nsweeps: [seed=1]\n", "sweep is missing .* has: name, sweeps"),
+        ("name: own\nsweep: seed=1\n", "sweep=seed=1 is no list of overrides"),
+        ("name: own\nsweep:\n  - seed: 1\n", ".* is no list of overrides"),
+        ("name: own\nsweep:\n", "sweep=None is no list"),
+        ("", "sweep is missing .* has: nothing"),
+    ],
+)
+def test_a_study_file_without_a_sweep_is_bad_input(
+    text: str, says: str, tmp_path, configurations: Configurations
+):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "own.yaml").write_text(text)
+    with pytest.raises(BadInput, match=f"^study=own: {says}"):
+        expand(["study=own"], Configurations(configurations.folder, tmp_path))
+
+
+@pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])
+def test_every_shipped_choice_composes(group: str, configurations: Configurations):
+    for choice in configurations.groups[group]:
+        given = ["dataset.path=x", "dataset.batch_key=b"] if choice == "h5ad" else []
+        assert expand([f"{group}={choice}", *given], configurations).combinations

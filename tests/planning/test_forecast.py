@@ -1,0 +1,58 @@
+from pathlib import Path
+
+from bie.planning.expand import expand
+from bie.planning.forecast import forecast
+from bie.planning.plan import Plan, make_plan
+from bie.store.paths import Tree
+from bie.store.record import write_record
+
+SHA = "0" * 64
+
+
+def leave(tree: Tree, plan: Plan, index: int, seed: int, seconds: float) -> None:
+    point = plan.points[index]
+    record = {"timing": {"total_s": seconds}, "config": point.plain}
+    write_record(tree.run_dir(point.dataset, point.model, point.config_id, seed), record, {})
+
+
+def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str, sha: str = SHA) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: sha, tree)
+
+    assert "no forecast" in forecast(plan_of("seed=range(4)"), tree, 2)
+    leave(tree, plan_of("train.epochs=10"), 0, 9, 30.0)
+    leave(tree, plan_of("train.epochs=10", sha="1" * 64), 0, 9, 9999.0)
+    text = forecast(plan_of("train.epochs=20", "seed=range(4)"), tree, 2)
+    assert text.startswith("forecast from 1 earlier runs: 60 s each, 2 min on 2 workers")
+    leave(tree, plan_of("train.epochs=20"), 0, 9, 10.0)
+    assert "10 s each, 20 s on 2 workers" in forecast(plan_of("train.epochs=20", "seed=range(4)"), tree, 2)
+    assert forecast(plan_of("train.epochs=20", "seed=9"), tree, 2) == "nothing to do"
+
+
+def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+
+    leave(tree, plan_of("model=pca"), 0, 9, 2.0)
+    assert "no forecast" in forecast(plan_of("model=scvi"), tree, 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+    leave(tree, plan_of("model=scvi", "train.epochs=10"), 0, 9, 30.0)
+    assert "30 s each" in forecast(plan_of("model=scvi_mine", "train.epochs=10"), tree, 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+
+
+def test_a_record_that_several_grid_points_learn_from_counts_once(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+
+    for seed in range(4):
+        leave(tree, plan_of("model=scvi"), 0, seed, 30.0)
+    text = forecast(plan_of("model=scvi_mine", "mine.scale=1,2"), tree, 1)
+    assert text.startswith("forecast from 4 earlier runs")
+    assert text.endswith(" kB")

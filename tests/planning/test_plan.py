@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
+from bie.planning.plan import Plan, make_plan
+from bie.store.launches import open_launch, planned
+from bie.store.paths import Tree
+from bie.store.record import write_record
+
+
+@pytest.fixture
+def plan_of(configurations: Configurations, tmp_path: Path):
+    def plan(*overrides: str) -> Plan:
+        found = expand(overrides, configurations)
+        return make_plan(found.combinations, lambda config: "0" * 64, Tree(tmp_path))
+
+    return plan
+
+
+def test_the_example_of_the_contract_is_300_runs(plan_of):
+    plan = plan_of("model=scvi,scvi_mine", "mine.scale=1000,5000", "seed=range(100)")
+    assert len(plan.runs) == 300
+    assert plan.dropped == {"mine.scale does not act on model=scvi": 100}
+
+
+def test_runs_go_seed_by_seed(plan_of):
+    plan = plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=5,3")
+    assert [seed for _, seed in plan.runs] == [5, 5, 5, 3, 3, 3]
+    assert [point for point, _ in plan.runs] == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "n_runs", "dropped"),
+    [
+        (["seed=1,1,1"], 1, {"a seed given more than once": 2}),
+        (["train.lr=1e-3,0.001", "seed=0,1"], 2, {"the same experiment as another combination": 2}),
+        (["train.kl.gamma=1,2"], 1, {"train.kl.gamma has no effect with train.kl.mode=warmup": 1}),
+        (["model=scvi_mine", "zip(seed=[1,1],mine.scale=[10,20])"], 2, {}),
+        (["model=scvi", "mine.scale=1"], 1, {}),
+    ],
+)
+def test_duplicates_are_dropped_with_their_reason(typed, n_runs, dropped, plan_of):
+    plan = plan_of(*typed)
+    assert (len(plan.runs), dict(plan.dropped)) == (n_runs, dropped)
+
+
+def test_runs_with_a_record_are_done(plan_of, tmp_path: Path):
+    point = plan_of("seed=range(3)").points[0]
+    write_record(Tree(tmp_path).run_dir(point.dataset, point.model, point.config_id, 1), {}, {})
+    plan = plan_of("seed=range(3)")
+    assert plan.done == {(0, 1)}
+    assert plan.todo == [(0, 0), (0, 2)]
+
+
+def test_launches_keep_their_plan_and_are_merged(plan_of, tmp_path: Path):
+    tree = Tree(tmp_path)
+    settings = {"hydra": {"launcher": {"kind": "local"}}}
+    folder = open_launch(tree, ["model=scvi"], plan_of("seed=0,1").columns(), {}, settings)
+    open_launch(tree, [], plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=1").columns(), {}, settings)
+    assert pq.read_table(folder / "plan.parquet").num_rows == 2
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "argv",
+        "environment",
+        "launch.json",
+        "logs",
+        "plan.parquet",
+        "points.json",
+        "source.zip",
+    ]
+    merged = planned(tree)
+    assert len(merged) == 4
+    assert sorted(merged["grid"].unique()) == ['{"mine.scale":1.0}', '{"mine.scale":2.0}', "{}"]
+
+
+def test_a_hundred_thousand_runs_compose_once_per_choice(plan_of, configurations, monkeypatch):
+    composed = []
+    original = Configurations._compose
+
+    def compose(self, choices):
+        composed.append(choices)
+        return original(self, choices)
+
+    monkeypatch.setattr(Configurations, "_compose", compose)
+    configurations._composed.clear()
+    scales = ",".join(map(str, range(1, 20)))
+    plan = plan_of("model=scvi,scvi_mine", f"mine.scale={scales}", "seed=range(5000)")
+    columns = plan.columns()
+    assert len(plan.runs) == len(columns["run_id"]) == len(set(columns["run_id"])) == 100_000
+    assert len(composed) <= 2 + sum(map(len, configurations.groups.values()))
