@@ -15,7 +15,7 @@ from benchmarks.contender import configured
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
-from bie.embedders import trained as embedders
+from bie.methods import trained as methods
 from bie.seeds import Streams
 from bie.training.batches import Resident, minibatches
 from bie.training.fit import Trainer
@@ -43,7 +43,7 @@ class Place:
     def member(self, config: RunConfig, seed: int) -> Member:
         rows = monte_carlo_split(self.cells.n_cells, counts_like_pbmc.TRAIN_FRACTION, seed)
         assert isinstance(config.model, Model)
-        built = embedders.Trained(config.model, config.penalty, config.train)
+        built = methods.Trained(config.model, config.penalty, config.train)
         return built.member(self.cells, *rows, Streams(seed), lambda row: None)
 
     def done(self) -> None:

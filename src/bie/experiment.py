@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from bie.config import Metrics, RunConfig
 from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
-from bie.embedders import build_embedder
-from bie.embedders.base import Embedder
 from bie.errors import RunFailed
 from bie.exports import exports
+from bie.methods import build_embedder
+from bie.methods.base import Embedder
 from bie.metrics.cards import LOSS_TERMS
 from bie.metrics.score import score
 from bie.seeds import Streams

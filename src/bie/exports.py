@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bie.config import Save
 from bie.data.cells import Cells
-from bie.embedders.base import Embedder
+from bie.methods.base import Embedder
 from bie.store.record import EMBEDDING, MODEL
 
 

@@ -7,8 +7,8 @@ import torch
 
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
-from bie.embedders.trained import Trained
 from bie.experiment import Clock, Result, scored, split
+from bie.methods.trained import Trained
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 from bie.training.pack import Fitted, Member, fit_pack

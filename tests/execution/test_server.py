@@ -15,7 +15,7 @@ import gc, json, sys
 from bie.execution.server import single_threaded, warm_up
 
 def tell(pipe):
-    found = [name for name in ("torch", "bie.embedders.trained", "sklearn") if name in sys.modules]
+    found = [name for name in ("torch", "bie.methods.trained", "sklearn") if name in sys.modules]
     pipe.send(found)
 
 if __name__ == "__main__":
@@ -38,7 +38,7 @@ def told(script: str, *arguments: str) -> Any:
 def test_workers_are_forked_with_their_libraries(tmp_path: Path, n_runs: str, scoring: list[str]) -> None:
     script = tmp_path / "forked.py"
     script.write_text(FORKED)
-    assert told(str(script), n_runs) == ["torch", "bie.embedders.trained", *scoring]
+    assert told(str(script), n_runs) == ["torch", "bie.methods.trained", *scoring]
 
 
 def test_the_server_starts_before_anything_heavy_is_loaded() -> None:

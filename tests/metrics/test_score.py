@@ -163,6 +163,12 @@ def test_every_number_of_a_record_has_a_card() -> None:
         assert card.range[0] < card.range[1]
 
 
+def test_headline_metrics_are_those_of_the_printed_tables() -> None:
+    study_2019 = {"asw", "nmi", "ari", "uca", "be"}
+    headline = {name for name, card in CARDS.items() if card.headline}
+    assert headline == study_2019 | {"be_ratio", "probe_f1", "mi_ross", "elbo"}
+
+
 def test_values_lie_in_the_range_of_their_card() -> None:
     z_nd, batch_n, label_n = cells(seed=3)
     values, _ = scored(z_nd, batch_n, label_n)

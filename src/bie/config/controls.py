@@ -20,33 +20,33 @@ class Control(Section):
 
 
 class Noise(Control):
-    """See `bie.embedders.noise`."""
+    """See `bie.methods.noise`."""
 
     method: Literal["noise"]
 
 
 class BatchOnly(Control):
-    """See `bie.embedders.batch_only`."""
+    """See `bie.methods.batch_only`."""
 
     method: Literal["batch_only"]
     sd: Positive
 
 
 class LabelsOnly(Control):
-    """See `bie.embedders.labels_only`."""
+    """See `bie.methods.labels_only`."""
 
     method: Literal["labels_only"]
     sd: Positive
 
 
 class Pca(Control):
-    """See `bie.embedders.pca`."""
+    """See `bie.methods.pca`."""
 
     method: Literal["pca"]
 
 
 class Harmony(Control):
-    """See `bie.embedders.harmony`."""
+    """See `bie.methods.harmony`."""
 
     method: Literal["harmony"]
     theta: NonNegative
@@ -54,7 +54,7 @@ class Harmony(Control):
 
 
 class ScviTools(Control):
-    """See `bie.embedders.scvi_tools`."""
+    """See `bie.methods.scvi_tools`."""
 
     method: Literal["scvi_tools"]
     n_hidden: Count

@@ -18,7 +18,7 @@ _ANY = (-math.inf, math.inf)
 _POSITIVE = (0.0, math.inf)
 
 LOSS_TERMS = {
-    "elbo": Card("neg. ELBO", "lower", _ANY, "nats per cell", _SCVI),
+    "elbo": Card("neg. ELBO", "lower", _ANY, "nats per cell", _SCVI, headline=True),
     "reconstruction": Card("reconstruction", "lower", _ANY, "nats per cell", _SCVI),
     "kl_z": Card("KL of z", "none", _POSITIVE, "nats per cell", _SCVI),
     "kl_library": Card("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),

@@ -35,7 +35,7 @@ def kmeans(z_nd: Embedding, n_clusters: int, n_init: int, seed: int) -> Codes:
 
 
 @metric(
-    Card("ASW", "higher", (-1.0, 1.0), "", "Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7"),
+    Card("ASW", "higher", (-1.0, 1.0), "", "Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7", headline=True),
     two_labels,
     not_collapsed,
     pairs_in_reach,
@@ -46,7 +46,7 @@ def asw(z_nd: Embedding, label_n: Codes) -> float:
 
 
 @metric(
-    Card("NMI", "higher", (0.0, 1.0), "", "Strehl & Ghosh 2002, JMLR 3:583"),
+    Card("NMI", "higher", (0.0, 1.0), "", "Strehl & Ghosh 2002, JMLR 3:583", headline=True),
     two_labels,
     clusterable,
 )
@@ -61,7 +61,7 @@ def nmi(label_n: Codes, cluster_n: Codes) -> float:
 
 
 @metric(
-    Card("ARI", "higher", (-0.5, 1.0), "", "Hubert & Arabie 1985, doi:10.1007/BF01908075"),
+    Card("ARI", "higher", (-0.5, 1.0), "", "Hubert & Arabie 1985, doi:10.1007/BF01908075", headline=True),
     two_labels,
     clusterable,
 )
@@ -77,7 +77,7 @@ def ari(label_n: Codes, cluster_n: Codes) -> float:
 
 
 @metric(
-    Card("UCA", "higher", (0.0, 1.0), "", "Kuhn 1955, doi:10.1002/nav.3800020109"),
+    Card("UCA", "higher", (0.0, 1.0), "", "Kuhn 1955, doi:10.1002/nav.3800020109", headline=True),
     two_labels,
     clusterable,
 )

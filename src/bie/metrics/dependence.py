@@ -15,6 +15,7 @@ from bie.metrics.needs import not_collapsed, pairs_in_reach, two_batches_of_two
         (-math.inf, math.inf),
         "nats",
         "Ross 2014, doi:10.1371/journal.pone.0087357",
+        headline=True,
     ),
     two_batches_of_two,
     not_collapsed,

@@ -32,6 +32,8 @@ class Card:
         ``"nats"``, ...; empty for a pure number.
     reference
         Paper that defines it.
+    headline
+        Whether it is a column of the printed tables unless others are asked for.
     """
 
     label: str
@@ -39,6 +41,7 @@ class Card:
     range: tuple[float, float]
     unit: str
     reference: str
+    headline: bool = False
 
 
 @dataclass

@@ -15,7 +15,12 @@ def draw_pools(n_cells: int, n_pools: int, rng: np.random.Generator) -> Codes:
     return rng.integers(n_cells, size=n_pools * 100)
 
 
-@metric(Card("BE", "higher", (0.0, math.inf), "nats", _HAGHVERDI), two_batches, not_collapsed, pairs_in_reach)
+@metric(
+    Card("BE", "higher", (0.0, math.inf), "nats", _HAGHVERDI, headline=True),
+    two_batches,
+    not_collapsed,
+    pairs_in_reach,
+)
 def be(neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
     """Batch entropy: how evenly the batches share the neighbourhoods of cells, 0 to ln B.
 
@@ -55,7 +60,7 @@ def be_ceiling(batch_n: Codes, n_batches: int, n_neighbours: int) -> float:
 
 
 @metric(
-    Card("BE / ceiling", "higher", (0.0, math.inf), "", _HAGHVERDI),
+    Card("BE / ceiling", "higher", (0.0, math.inf), "", _HAGHVERDI, headline=True),
     two_batches,
     not_collapsed,
     two_neighbours,

@@ -31,7 +31,7 @@ _ELAZAR = "Elazar & Goldberg 2018, doi:10.18653/v1/D18-1002"
 _FAWCETT = "Fawcett 2006, doi:10.1016/j.patrec.2005.10.010"
 
 
-@metric(Card("probe F1", "lower", (0.0, 1.0), "", _ELAZAR), two_batches, probed, not_collapsed)
+@metric(Card("probe F1", "lower", (0.0, 1.0), "", _ELAZAR, headline=True), two_batches, probed, not_collapsed)
 def probe_f1(probe_pnb: Probabilities, batch_n: Codes) -> float:
     """Macro-F1 of the better probe: 1 where the batch can be read off, `probe_f1_random` where it cannot.
 

@@ -3,8 +3,8 @@
 from bie.config import Control, Dataset, RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
-from bie.embedders import check
 from bie.errors import BadInput
+from bie.methods import check
 
 
 class Datasets:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bie.config import controls
 from bie.data.cells import Cells
-from bie.embedders.base import Joint, Rows, needs
 from bie.errors import BadInput
+from bie.methods.base import Joint, Rows, needs
 from bie.seeds import Streams
 
 

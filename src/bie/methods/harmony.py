@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from bie.config import controls
 from bie.data.cells import Cells
-from bie.embedders.base import Joint, Rows, needs
-from bie.embedders.pca import Pca
+from bie.methods.base import Joint, Rows, needs
+from bie.methods.pca import Pca
 from bie.seeds import Streams
 
 

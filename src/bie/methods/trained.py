@@ -7,7 +7,7 @@ import torch
 
 from bie.config import Model, Train
 from bie.data.cells import Cells
-from bie.embedders.base import Embedder, Latent, Row, Rows
+from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from bie.config import RunConfig
 from bie.data.cells import Cells
-from bie.embedders import build_embedder
 from bie.errors import BadInput
 from bie.experiment import Result
+from bie.methods import build_embedder
 from bie.metrics.cards import CARDS, LOSS_TERMS
 from bie.seeds import Streams
 
@@ -94,7 +94,7 @@ def test_scvi_tools_survives_a_last_minibatch_of_one_cell(configure: Configure, 
 def test_scvi_tools_has_no_prior_for_a_batch_without_spread(
     configure: Configure, cells: Cells, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bie.embedders.scvi_tools.needs", lambda *_: None)
+    monkeypatch.setattr("bie.methods.scvi_tools.needs", lambda *_: None)
     odd = dataclasses.replace(cells, batch=(np.arange(400) == 3).astype(np.int64))
     modelled, observed = (
         configure("model=scvi_tools", f"model.library={x}") for x in ("modelled", "observed")

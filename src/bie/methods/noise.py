@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bie.config import controls
 from bie.data.cells import Cells
-from bie.embedders.base import Joint, Rows
+from bie.methods.base import Joint, Rows
 from bie.seeds import Streams
 
 

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from bie.config import controls
 from bie.data.cells import Cells
-from bie.embedders.base import Embedder, Latent, Row, Rows
 from bie.errors import BadInput
+from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.seeds import Streams
 
 

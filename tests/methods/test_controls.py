@@ -12,9 +12,9 @@ import pytest
 from bie.config import Control, RunConfig
 from bie.config.controls import LabelsOnly
 from bie.data.cells import Cells
-from bie.embedders import build_embedder, check
 from bie.errors import BadInput
 from bie.experiment import Result
+from bie.methods import build_embedder, check
 from bie.metrics.cards import CARDS, LOSS_TERMS
 from bie.plan import main as plan
 from bie.planning.compose import Configurations
@@ -112,7 +112,11 @@ def test_same_seed_same_bits_other_seed_others(configure: Configure, cells: Cell
         return embedder.embed(cells, rows).tobytes()
 
     assert latent(0) == latent(0)
-    assert (latent(0) == latent(1)) == (name == "pca")  # whose components do not depend on where one starts
+    if name == "pca":  # whose components do not depend on where one starts, up to rounding
+        one, other = (np.frombuffer(latent(seed), np.float32) for seed in (0, 1))
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    else:
+        assert latent(0) != latent(1)
 
 
 def test_components_equal_a_dense_decomposition(configure: Configure, cells: Cells) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bie.config import Control, Model, Train
 from bie.data.cells import Cells
-from bie.embedders.base import Embedder
+from bie.methods.base import Embedder
 from bie.schema import Section
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def build_embedder(
     """
     if isinstance(model, Control):
         return _control(model)
-    from bie.embedders.trained import Trained
+    from bie.methods.trained import Trained
 
     return Trained(model, penalty, train, keeper)
 
@@ -41,5 +41,5 @@ def check(control: Control, cells: Cells, n_train: int) -> None:
 
 
 def _control(settings: Control) -> Embedder:
-    built: Embedder = import_module(f"bie.embedders.{settings.method}").build(settings)
+    built: Embedder = import_module(f"bie.methods.{settings.method}").build(settings)
     return built
