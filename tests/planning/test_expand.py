@@ -124,3 +124,8 @@ def test_every_shipped_choice_composes(group: str, configurations: Configuration
     for choice in configurations.groups[group]:
         given = ["dataset.path=x", "dataset.batch_key=b"] if choice == "h5ad" else []
         assert expand([f"{group}={choice}", *given], configurations).combinations
+
+
+def test_launchers_of_bie_are_not_taken_for_those_of_a_plugin_with_the_same_names(configurations):
+    launcher = expand(["hydra/launcher=submitit_slurm"], configurations).settings.hydra.launcher
+    assert launcher.kind == "submitit_slurm"

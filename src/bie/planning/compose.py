@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from bie.errors import BadInput
+from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "model", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
@@ -55,6 +58,7 @@ class Configurations:
         overrides = [f"{group}={choice}" for group, choice in choices.items()]
         if self.own:
             overrides.append(f"hydra.searchpath=[file://{self.own.resolve()}]")
+        prefer_own_launchers()
         try:
             with initialize_config_dir(str(self.folder.resolve()), version_base="1.3"):
                 config = compose("config", overrides, return_hydra_config=True)
@@ -124,6 +128,20 @@ class Configurations:
     @functools.cached_property
     def _outermost(self) -> list[str]:
         return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
+
+
+def prefer_own_launchers() -> None:
+    """Let bie's files of launchers stand for those that plugins register under the same names.
+
+    hydra-submitit-launcher registers nodes ``submitit_local`` and ``submitit_slurm`` when Hydra looks for
+    plugins. Hydra takes a node as the schema of a file with its name, a match that it has deprecated, and
+    bie's launchers have keys of their own. So in this process, and after the search, bie's files alone count;
+    other applications of the same environment keep the plugin's.
+    """
+    Plugins.instance()
+    launchers = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
+    for path in (configuration_folder() / "hydra/launcher").glob("*.yaml"):
+        launchers.pop(path.name, None)
 
 
 def did_you_mean(name: str, names: list[str]) -> str:
