@@ -87,7 +87,9 @@ def test_without_any_plan_the_configs_tell(point: Make) -> None:
 def test_content_of_the_data_is_the_last_resort(point: Make) -> None:
     same_name = [point(other={"dataset.path": p}) for p in ("a.h5ad", "b.h5ad")]
     assert list(cells(*same_name).columns[2:]) == ["dataset.path"]
-    configs = {p.id: {"dataset.sha256": p.config["dataset"]["sha256"]} for p in same_name}
+    contents = {p.id: p.config["dataset"]["sha256"] for p in same_name}
+    hashes = {p: {"sha256": content, "unlabelled_sha256": content[::-1]} for p, content in contents.items()}
+    configs = {p: flat({"dataset": found}) for p, found in hashes.items()}
     runs = pd.DataFrame({"config_id": list(configs), "dataset": "mine", "model": "scvi"})
     assert list(describe_cells(runs, configs, {}).columns[2:]) == ["dataset.sha256"]
 

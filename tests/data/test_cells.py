@@ -69,6 +69,16 @@ def test_hash_sees_every_field(cells: Cells) -> None:
     assert len(hashes | {cells.sha256}) == len(changes) + 1
 
 
+def test_hash_of_counts_and_batches_sees_these_alone(cells: Cells) -> None:
+    more = cells.counts.copy()
+    more.data[5] += 1
+    for change in ({"counts": more}, {"batch": cells.batch[::-1].copy()}, {"batches": ("a", "c")}):
+        assert dataclasses.replace(cells, **change).unlabelled_sha256 != cells.unlabelled_sha256
+    others = [{"label": None, "labels": ()}, {"cell_names": cells.cell_names[::-1]}]
+    for change in (*others, {"gene_names": cells.gene_names[::-1]}, {"library_prior": "pooled"}):
+        assert dataclasses.replace(cells, **change).unlabelled_sha256 == cells.unlabelled_sha256
+
+
 def test_hash_byte_for_byte() -> None:
     cells = Cells(
         counts=canonical(sp.csr_matrix([[0, 2], [5, 0]])),
@@ -82,6 +92,8 @@ def test_hash_byte_for_byte() -> None:
     header = b'[[2, 2], ["a", "b"], [], "batch", false, ["c", "d"], ["g", "h"]]'
     content = struct.pack("<3q2i2f2q", 0, 1, 2, 1, 0, 2.0, 5.0, 0, 1)
     assert cells.sha256 == hashlib.sha256(header + content).hexdigest()
+    shorter = b'[[2, 2], ["a", "b"]]' + content
+    assert cells.unlabelled_sha256 == hashlib.sha256(shorter).hexdigest()
 
 
 def test_library_moments_are_those_of_log_totals_per_batch(cells: Cells) -> None:

@@ -25,8 +25,18 @@ def test_comes_back_as_it_went(cells: Cells, tmp_path: Path) -> None:
     assert place == tmp_path / "shelf" / cells.sha256[:12]
     back = unshelve(place)
     assert back.sha256 == cells.sha256
-    assert dataclasses.replace(back).sha256 == cells.sha256  # computed anew from what was read
+    assert dataclasses.replace(back).hashes == cells.hashes  # computed anew from what was read
     assert back.library_moments()[0].tolist() == cells.library_moments()[0].tolist()
+
+
+def test_both_hashes_are_read_not_computed(cells: Cells, tmp_path: Path) -> None:
+    place = shelve(cells, tmp_path)
+    meta = json.loads((place / "meta.json").read_text())
+    (place / "meta.json").write_text(json.dumps(meta | {"sha256": "a", "unlabelled_sha256": "b"}))
+    assert unshelve(place).hashes == {"sha256": "a", "unlabelled_sha256": "b"}
+    del meta["unlabelled_sha256"]  # as a copy of before has it
+    (place / "meta.json").write_text(json.dumps(meta))
+    assert unshelve(place).hashes == cells.hashes
 
 
 def test_without_labels_and_pooled(cells: Cells, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) 
         for each in found:
             for seed in each.seeds:
                 config = each.config.model_copy(update={"seed": seed})
-                plain = scientific(config, cells.sha256)
+                plain = scientific(config, cells.hashes)
                 del plain["seed"]
                 folder = tmp_path / name / config_id(plain)[:12] / str(seed)
                 tasks.append(Task(folder.name, config, plain, config_id(plain), shelf, {}, folder))

@@ -31,7 +31,7 @@ def tasks(configurations: Configurations) -> Make:
         ]
 
     def task(config, cells: str) -> Task:
-        plain = scientific(config, cells)
+        plain = scientific(config, {"sha256": cells})
         del plain["seed"]
         name = config_id(plain)
         return Task("", config, plain, name, Path(cells), {}, Path(name, str(config.seed)))

@@ -48,7 +48,7 @@ def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) 
         typed = (*tiny, f"train.epochs={EPOCHS}", *(overrides or MINE))
         config = expand(typed, configurations).combinations[0].config
         cells = load(config.dataset)
-        plain = scientific(config, cells.sha256)
+        plain = scientific(config, cells.hashes)
         del plain["seed"]
         shelf = shelve(cells, tmp_path / "cells")
         return Task(name, config, plain, config_id(plain), shelf, {}, tmp_path / name)

@@ -20,7 +20,7 @@ def config_of(configurations):
 def test_each_dataset_is_read_once(config_of):
     known = Datasets()
     config = config_of()
-    assert known.content(config) == known.content(config_of("train.epochs=3")) == known[config.dataset].sha256
+    assert known.content(config) == known.content(config_of("train.epochs=3")) == known[config.dataset].hashes
     assert known[config.dataset] is known[config_of("seed=7").dataset]
 
 
@@ -38,9 +38,9 @@ def test_a_dispersion_for_each_label_needs_labels(config_of, monkeypatch: pytest
     with pytest.raises(BadInput, match=r"model\.dispersion=gene-label: .* dataset\.label_key"):
         Datasets().content(per_label)
     for config in (config_of("model.dispersion=gene-label", "model.likelihood=poisson"), config_of()):
-        assert Datasets().content(config) == cells.sha256
+        assert Datasets().content(config) == cells.hashes
     monkeypatch.setattr(datasets, "load", lambda section: labelled)
-    assert Datasets().content(per_label) == labelled.sha256
+    assert Datasets().content(per_label) == labelled.hashes
 
 
 def test_equal_totals_of_all_cells_cannot_be_modelled(config_of, monkeypatch: pytest.MonkeyPatch):
@@ -51,6 +51,6 @@ def test_equal_totals_of_all_cells_cannot_be_modelled(config_of, monkeypatch: py
     monkeypatch.setattr(datasets, "load", lambda section: cells)
     with pytest.raises(BadInput, match=r"all 40 cells .* total count, 5, .*model.library=observed"):
         Datasets().content(config_of())
-    assert Datasets().content(config_of("model.library=observed")) == cells.sha256
+    assert Datasets().content(config_of("model.library=observed")) == cells.hashes
     counts[:20, 0] = 2
-    assert Datasets().content(config_of()) == cells.sha256  # one total a batch, but not the same
+    assert Datasets().content(config_of()) == cells.hashes  # one total a batch, but not the same

@@ -19,7 +19,7 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
     tree = Tree(tmp_path)
 
     def plan_of(*overrides: str, sha: str = SHA) -> Plan:
-        return make_plan(expand(overrides, configurations).combinations, lambda _: sha, tree)
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": sha}, tree)
 
     assert "no forecast" in forecast(plan_of("seed=range(4)"), tree, 2)
     leave(tree, plan_of("train.epochs=10"), 0, 9, 30.0)
@@ -35,7 +35,7 @@ def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
     tree = Tree(tmp_path)
 
     def plan_of(*overrides: str) -> Plan:
-        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
 
     leave(tree, plan_of("model=pca"), 0, 9, 2.0)
     assert "no forecast" in forecast(plan_of("model=scvi"), tree, 1)
@@ -49,7 +49,7 @@ def test_a_record_that_several_grid_points_learn_from_counts_once(configurations
     tree = Tree(tmp_path)
 
     def plan_of(*overrides: str) -> Plan:
-        return make_plan(expand(overrides, configurations).combinations, lambda _: SHA, tree)
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
 
     for seed in range(4):
         leave(tree, plan_of("model=scvi"), 0, seed, 30.0)

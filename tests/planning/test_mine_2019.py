@@ -29,7 +29,7 @@ def test_two_thousand_and_one_hundred_runs(in_tmp: Path, capsys: pytest.CaptureF
 
 def test_the_cells_are_those_of_the_study(configurations: Configurations, tmp_path: Path) -> None:
     combinations = expand(["study=mine_2019"], configurations).combinations
-    plan = make_plan(combinations, lambda config: config.dataset.name, Tree(tmp_path))
+    plan = make_plan(combinations, lambda config: {"sha256": config.dataset.name}, Tree(tmp_path))
     assert Counter(plan.points[index].dataset for index, _ in plan.runs) == {"pbmc": 2100, "retina": 2100}
 
 

@@ -35,7 +35,11 @@ def test_typed_keys_that_do_not_act_are_named_once(
     typed: list[str], said: list[str], configurations: Configurations, tmp_path: Path
 ) -> None:
     expansion = expand(typed, configurations)
-    plan = make_plan(expansion.combinations, lambda config: "0" * 64, Tree(tmp_path))
+    plan = make_plan(
+        expansion.combinations,
+        lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64},
+        Tree(tmp_path),
+    )
     assert without_effect(expansion, plan) == said
 
 
@@ -46,12 +50,14 @@ def test_files_that_finished_runs_did_not_leave_are_named(
 
     def said(*save: str) -> list[str]:
         found = expand(["model=scvi,pca", "seed=0,1,2", *save], configurations).combinations
-        plan = make_plan(found, lambda config: "0" * 64, tree)
+        plan = make_plan(found, lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}, tree)
         for index, seed in plan.runs[:4]:
             point = plan.points[index]
             folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
             write_record(folder, {}, {} if seed else {"embedding.npz": b""})
-        return unsaved(make_plan(found, lambda config: "0" * 64, tree), tree)
+        return unsaved(
+            make_plan(found, lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}, tree), tree
+        )
 
     assert said() == []
     (embedding,) = said("save.embedding=true")

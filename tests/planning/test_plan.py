@@ -15,7 +15,11 @@ from bie.store.record import write_record
 def plan_of(configurations: Configurations, tmp_path: Path):
     def plan(*overrides: str) -> Plan:
         found = expand(overrides, configurations)
-        return make_plan(found.combinations, lambda config: "0" * 64, Tree(tmp_path))
+        return make_plan(
+            found.combinations,
+            lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64},
+            Tree(tmp_path),
+        )
 
     return plan
 

@@ -17,6 +17,9 @@ from bie.store.paths import Tree
 PUBLISHED = ["scvi_2018", "scvi_2019_study", "scvi_tools"]
 
 
+HASHES = {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}
+
+
 @pytest.fixture
 def combinations(configurations: Configurations):
     def found(*typed: str) -> list[Combination]:
@@ -37,13 +40,13 @@ def config_of(combinations):
 @pytest.fixture
 def plan_of(combinations, tmp_path):
     def plan(*typed: str) -> Plan:
-        return make_plan(combinations(*typed), lambda config: "0" * 64, Tree(tmp_path))
+        return make_plan(combinations(*typed), lambda config: HASHES, Tree(tmp_path))
 
     return plan
 
 
 def identity(config: RunConfig) -> str:
-    return config_id(scientific(config, "0" * 64))
+    return config_id(scientific(config, HASHES))
 
 
 @pytest.mark.parametrize(

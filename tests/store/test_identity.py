@@ -6,16 +6,16 @@ import pytest
 from bie.config import RunConfig
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.store.identity import config_id, run_id, scientific, split_id
+from bie.store.identity import config_id, run_id, scientific, sha256, split_id
 
-SHA = "0" * 64
+HASHES = {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}
 
 
 @pytest.fixture
 def plain_of(configurations: Configurations):
-    def plain(*overrides: str, sha: str = SHA):
+    def plain(*overrides: str, **hashes: str):
         config: RunConfig = expand(overrides, configurations).combinations[0].config
-        return scientific(config, sha)
+        return scientific(config, HASHES | hashes)
 
     return plain
 
@@ -23,6 +23,7 @@ def plain_of(configurations: Configurations):
 def test_config_id_is_the_sha256_of_sorted_json_without_the_seed(plain_of):
     plain = plain_of("seed=3")
     assert plain["seed"] == 3
+    assert plain["dataset"].pop("name") == "zinb"
     text = json.dumps({k: v for k, v in plain.items() if k != "seed"}, sort_keys=True, separators=(",", ":"))
     assert config_id(plain) == hashlib.sha256(text.encode()).hexdigest()
 
@@ -43,7 +44,34 @@ def test_paths_names_of_studies_and_workers_are_not_part_of_it(plain_of):
 
 
 def test_content_of_the_data_is(plain_of):
-    assert config_id(plain_of()) != config_id(plain_of(sha="1" * 64))
+    assert config_id(plain_of()) != config_id(plain_of(sha256="2" * 64))
+    assert run_id(plain_of(), 0) != run_id(plain_of(sha256="2" * 64), 0)
+
+
+def test_its_name_is_not(plain_of):
+    a, b = plain_of(), plain_of("dataset.name=renamed")
+    assert b["dataset"]["name"] == "renamed"
+    assert (config_id(a), run_id(a, 0), split_id(a, 0)) == (config_id(b), run_id(b, 0), split_id(b, 0))
+
+
+def test_labels_are_in_all_but_the_split(plain_of):
+    a, b = plain_of(), plain_of(sha256="2" * 64)
+    assert config_id(a) != config_id(b)
+    assert split_id(a, 0) == split_id(b, 0) != split_id(plain_of(unlabelled_sha256="2" * 64), 0)
+
+
+def test_what_perturbs_the_cells_is_in_the_split(plain_of):
+    thinned = [plain_of() | {"perturb": {"fraction": fraction}} for fraction in (0.5, 0.9)]
+    assert len({split_id(plain, 0) for plain in (plain_of(), *thinned)}) == 3
+
+
+def test_a_launch_of_when_a_dataset_had_one_hash_keeps_its_identities(plain_of):
+    plain = plain_of("seed=3")
+    del plain["dataset"]["unlabelled_sha256"]
+    seedless = {key: value for key, value in plain.items() if key != "seed"}
+    assert config_id(plain) == sha256(seedless)
+    assert run_id(plain, 3) == sha256(plain)
+    assert split_id(plain, 3) == sha256({"dataset": "0" * 64, "split": plain["split"], "seed": 3})
 
 
 def test_a_preset_is_the_number_it_stands_for(plain_of):

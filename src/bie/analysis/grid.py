@@ -13,10 +13,11 @@ Plain = dict[str, Any]
 
 BASELINE = "scvi"  # the model that all others are compared with
 CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
+_UNTOLD = ("seed", "dataset.unlabelled_sha256")  # the latter differs only where CONTENT does
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Plain:
-    """Settings under their dotted names, without the seed; lists as JSON text.
+    """Settings under their dotted names, without the seed and a second hash of the data; lists as JSON text.
 
     >>> flat({"seed": 1, "mine": {"scale": 10.0}})
     {'mine.scale': 10.0}
@@ -25,7 +26,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Plain:
     for key, value in config.items():
         if isinstance(value, Mapping):
             settings |= flat(value, f"{prefix}{key}.")
-        elif f"{prefix}{key}" != "seed":
+        elif f"{prefix}{key}" not in _UNTOLD:
             settings[prefix + key] = json.dumps(value) if isinstance(value, list) else value
     return settings
 

@@ -69,21 +69,25 @@ class Cells:
     @cached_property
     def sha256(self) -> str:
         """Hash of the whole content; the same on every machine, whatever file or index width it came from."""
-        digest = hashlib.sha256()
         header = [self.counts.shape, self.batches, self.labels, self.library_prior, self.label is not None]
-        digest.update(json.dumps([*header, self.cell_names.tolist(), self.gene_names.tolist()]).encode())
         label = np.zeros(0, np.int64) if self.label is None else self.label
-        parts: list[tuple[NDArray[Any], str]] = [
-            (self.counts.indptr, "<i8"),
-            (self.counts.indices, "<i4"),
-            (self.counts.data, "<f4"),
-            (self.batch, "<i8"),
-            (label, "<i8"),
-        ]
-        for array, dtype in parts:
-            for start in range(0, len(array), _BLOCK):  # a conversion never holds more than a block
-                digest.update(np.ascontiguousarray(array[start : start + _BLOCK], dtype).data)
-        return digest.hexdigest()
+        names = [self.cell_names.tolist(), self.gene_names.tolist()]
+        return _sha256([*header, *names], [*self._counts_and_batch(), (label, "<i8")])
+
+    @cached_property
+    def unlabelled_sha256(self) -> str:
+        """Hash of counts and batches alone: the same whoever named the types, the cells or the genes."""
+        return _sha256([self.counts.shape, self.batches], self._counts_and_batch())
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Both hashes by name: what identities are made of (`bie.store.identity`)."""
+        return {"sha256": self.sha256, "unlabelled_sha256": self.unlabelled_sha256}
+
+    def _counts_and_batch(self) -> list[tuple[NDArray[Any], str]]:
+        """Arrays, each with the type in which it is hashed."""
+        counts = self.counts
+        return [(counts.indptr, "<i8"), (counts.indices, "<i4"), (counts.data, "<f4"), (self.batch, "<i8")]
 
     def library_moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and variance of the log total counts of a cell, for each batch.
@@ -104,6 +108,15 @@ class Cells:
         mean_b = [log_total_n[rows].mean() for rows in rows_b]
         var_b = [_variance(log_total_n[rows]) or _variance(log_total_n) for rows in rows_b]
         return np.array(mean_b, np.float32), np.array(var_b, np.float32)
+
+
+def _sha256(header: list[Any], parts: list[tuple[NDArray[Any], str]]) -> str:
+    """Hash of a header, as JSON, and of arrays in the types given."""
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for array, dtype in parts:
+        for start in range(0, len(array), _BLOCK):  # a conversion never holds more than a block
+            digest.update(np.ascontiguousarray(array[start : start + _BLOCK], dtype).data)
+    return digest.hexdigest()
 
 
 def _variance(values: NDArray[np.float64]) -> float:

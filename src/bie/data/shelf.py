@@ -44,7 +44,7 @@ def _write(draft: Path, cells: Cells) -> None:
     for name, array in _arrays(cells).items():
         np.save(draft / f"{name}.npy", array)
     meta = {
-        "sha256": cells.sha256,
+        **cells.hashes,
         "shape": cells.counts.shape,
         "batches": cells.batches,
         "labels": cells.labels,
@@ -70,7 +70,8 @@ def unshelve(path: Path) -> Cells:
         gene_names=arrays["gene_names"],
         library_prior=meta["library_prior"],
     )
-    vars(cells)["sha256"] = meta["sha256"]  # fills the cache of the property: hashing would read everything
+    # fills the caches of the properties: hashing would read everything (copies of old have one of the hashes)
+    vars(cells).update({name: meta[name] for name in ("sha256", "unlabelled_sha256") if name in meta})
     return cells
 
 

@@ -44,7 +44,8 @@ def _origin(point: Point) -> dict[str, object]:
     """Where a dataset came from: what its section says beyond its identity, such as the path."""
     dumped = point.config.dataset.model_dump(mode="json")
     local = {key: value for key, value in dumped.items() if key not in point.plain["dataset"]}
-    return {"sha256": point.plain["dataset"]["sha256"], **local}
+    content = point.plain["dataset"]
+    return {name: content[name] for name in ("sha256", "unlabelled_sha256")} | local
 
 
 def tasks_of(folder: Path, index: int | None = None) -> list[Task]:

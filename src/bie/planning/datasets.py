@@ -19,8 +19,8 @@ class Datasets:
             self._cells[section] = load(section)
         return self._cells[section]
 
-    def content(self, config: RunConfig) -> str:
-        """SHA-256 of the cells of a configuration, checked against what it wants to do with them.
+    def content(self, config: RunConfig) -> dict[str, str]:
+        """Hashes of the cells of a configuration, checked against what it wants to do with them.
 
         Raises
         ------
@@ -37,7 +37,7 @@ class Datasets:
             )
         if isinstance(config.model, Control):
             check(config.model, cells, n_train)
-            return cells.sha256
+            return cells.hashes
         if config.model.library == "modelled" and self._one_total(config.dataset):
             raise BadInput(
                 f"model.library=modelled: all {cells.n_cells} cells have the same total count, "
@@ -49,7 +49,7 @@ class Datasets:
                 "model.dispersion=gene-label: the cells have no labels. Name their column, "
                 "dataset.label_key=..., or use another model.dispersion"
             )
-        return cells.sha256
+        return cells.hashes
 
     def _one_total(self, section: Dataset) -> bool:
         """Whether all cells have the same total count; looked at once."""

@@ -91,13 +91,15 @@ class Plan:
         return {**dict(zip(COLUMNS, map(list, columns), strict=True)), TASK: tasks}
 
 
-def make_plan(combinations: Iterable[Combination], content: Callable[[RunConfig], str], tree: Tree) -> Plan:
+def make_plan(
+    combinations: Iterable[Combination], content: Callable[[RunConfig], Mapping[str, str]], tree: Tree
+) -> Plan:
     """Merge combinations that are the same experiment and look up which runs are done.
 
     Parameters
     ----------
     content
-        SHA-256 of the cells of a configuration.
+        Hashes of the cells of a configuration; see `bie.data.cells.Cells.hashes`.
     """
     plan = Plan()
     seeds_of: dict[int, dict[int, None]] = {}

@@ -29,26 +29,44 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def scientific(config: "RunConfig", dataset_sha256: str) -> dict[str, Any]:
+def scientific(config: "RunConfig", hashes: Mapping[str, str]) -> dict[str, Any]:
     """The experiment as plain values, seed included: what `record.json` holds as ``config``.
 
-    The dataset is named by its content; where it lay and what is saved are not part of it.
+    Where the dataset lay and what is saved are not part of it; its content is, as `hashes`
+    (`bie.data.cells.Cells.hashes`).
     """
     plain = config.scientific()
-    return plain | {"dataset": plain["dataset"] | {"sha256": dataset_sha256}}
+    return plain | {"dataset": {**plain["dataset"], **hashes}}
+
+
+def _identifying(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a scientific config tells experiments apart: the dataset's name does not, its content does.
+
+    It did while a dataset had one hash alone: what such a launch has left to do belongs beside its records.
+    """
+    dataset = plain["dataset"]
+    nameless = {key: value for key, value in dataset.items() if key != "name"}
+    counted = nameless if "unlabelled_sha256" in dataset else dataset
+    return {key: value for key, value in plain.items() if key != "seed"} | {"dataset": counted}
 
 
 def config_id(plain: Mapping[str, Any]) -> str:
     """Identity of a grid point: the scientific config without its seed."""
-    return sha256({key: value for key, value in plain.items() if key != "seed"})
+    return sha256(_identifying(plain))
 
 
 def run_id(plain: Mapping[str, Any], seed: int) -> str:
     """Identity of one run: the scientific config with the seed."""
-    return sha256({**plain, "seed": seed})
+    return sha256({**_identifying(plain), "seed": seed})
 
 
 def split_id(plain: Mapping[str, Any], seed: int) -> str:
-    """Identity of the split into training and test cells: no model in it, so that models can be paired."""
-    content = plain["dataset"]["sha256"]
-    return sha256({"dataset": content, "split": plain["split"], "seed": seed})
+    """Identity of the split into training and test cells: no model in it, so that models can be paired.
+
+    It is made of the counts and batches, of what perturbs them, of the section ``split`` and of the seed.
+    The labels are not in it: who names the types changes no split.
+    """
+    dataset = plain["dataset"]
+    content = dataset.get("unlabelled_sha256") or dataset["sha256"]
+    given = {section: plain[section] for section in ("perturb", "split") if section in plain}
+    return sha256({"dataset": content, **given, "seed": seed})
