@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
-from bie.seeds import Streams
+from bie.config.run import SEEDS
+from bie.seeds import KEY_OF, Streams
 
 
 def test_streams_repeat_and_are_independent_by_name_and_seed():
@@ -25,3 +27,17 @@ def test_torch_streams_leave_the_global_generator_alone():
 def test_known_values_so_that_no_upgrade_moves_them_unseen():
     assert Streams(0).integer("kmeans") == 1053323730
     assert Streams(2**32 - 1).integer("init") == 1191470821
+
+
+@pytest.mark.parametrize("key", sorted(set(KEY_OF.values())))
+def test_a_seed_of_its_own_moves_its_streams_and_no_other(key):
+    names = [*KEY_OF, "probes", "control"]
+    own, seven, zero = (
+        {name: streams.integer(name) for name in names}
+        for streams in (Streams(0, {key: 7}), Streams(7), Streams(0))
+    )
+    assert own == {name: seven[name] if KEY_OF.get(name) == key else zero[name] for name in names}
+
+
+def test_every_seed_of_the_configuration_drives_something():
+    assert {"split_seed", *KEY_OF.values()} == set(SEEDS)

@@ -69,7 +69,7 @@ def experiment(
     RunFailed
         Training diverged.
     """
-    streams, clock = Streams(config.seed), Clock()
+    streams, clock = streams_of(config), Clock()
     parts = split(config, cells)
 
     embedder = build_embedder(config.model, config.penalty, config.train, keeper)
@@ -80,15 +80,21 @@ def experiment(
 
 def split(config: RunConfig, cells: Cells) -> dict[str, NDArray[np.int64]]:
     """Rows of the training and of the test cells."""
-    train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
+    seed = config.own_seeds.get("split_seed", config.seed)
+    train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, seed)
     return {"train": train, "test": test}
+
+
+def streams_of(config: RunConfig) -> Streams:
+    """Where all other randomness of a run comes from."""
+    return Streams(config.seed, config.own_seeds)
 
 
 def scored(
     config: RunConfig, cells: Cells, embedder: Embedder, history: list[dict[str, float]], clock: "Clock"
 ) -> Result:
     """Embed and score what has been fitted."""
-    streams, parts = Streams(config.seed), split(config, cells)
+    streams, parts = streams_of(config), split(config, cells)
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
 

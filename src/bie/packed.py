@@ -7,9 +7,8 @@ import torch
 
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
-from bie.experiment import Clock, Result, scored, split
+from bie.experiment import Clock, Result, scored, split, streams_of
 from bie.methods.trained import Trained
-from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 from bie.training.pack import Fitted, Member, fit_pack
 
@@ -112,5 +111,5 @@ def _embedder(run: Packed) -> Trained:
 
 
 def _member(run: Packed, embedder: Trained, cells: Cells) -> Member:
-    parts, streams = split(run.config, cells), Streams(run.config.seed)
+    parts, streams = split(run.config, cells), streams_of(run.config)
     return embedder.member(cells, parts["train"], parts["test"], streams, run.on_epoch)

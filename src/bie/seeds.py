@@ -5,6 +5,7 @@ its own, so that a change in one never shifts the draws of another, and no globa
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,21 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+KEY_OF = {
+    "init": "init_seed",
+    "penalty init": "init_seed",
+    "minibatch": "order_seed",
+    "noise": "noise_seed",
+    "penalty": "noise_seed",
+    "evaluation": "noise_seed",
+    "penalty evaluation": "noise_seed",
+    "kmeans": "cluster_seed",
+}
+"""Root key whose seed drives a stream, where it is set; every other stream follows the run's ``seed``."""
+
 
 class Streams:
-    """Independent generators derived from one seed by name.
+    """Independent generators derived by name from one seed, or from one for each source of variance.
 
     The name is hashed into the spawn key of a `numpy.random.SeedSequence`, whose mixing makes the
     streams independent (O'Neill 2014; NumPy, NEP 19).
@@ -23,6 +36,9 @@ class Streams:
     ----------
     seed
         The seed of the run, 0 to 2**32 - 1.
+    own
+        Seeds by the keys of `KEY_OF` that have one of their own; their streams are those of a run with that
+        ``seed``.
 
     Examples
     --------
@@ -30,15 +46,18 @@ class Streams:
     True
     >>> Streams(0).integer("kmeans") == Streams(0).integer("init")
     False
+    >>> Streams(0, {"cluster_seed": 7}).integer("kmeans") == Streams(7).integer("kmeans")
+    True
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, own: Mapping[str, int] | None = None) -> None:
+        self.seed, self.own = seed, dict(own or {})
 
     def _sequence(self, name: str) -> np.random.SeedSequence:
         digest = hashlib.sha256(name.encode()).digest()
         key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-        return np.random.SeedSequence(self.seed, spawn_key=key)
+        seed = self.own.get(KEY_OF.get(name, ""), self.seed)
+        return np.random.SeedSequence(seed, spawn_key=key)
 
     def numpy(self, name: str) -> np.random.Generator:
         """NumPy generator of the stream `name`, at its beginning."""

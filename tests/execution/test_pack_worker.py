@@ -51,7 +51,12 @@ def same_records(packed: Sequence[Task], solo: Sequence[Task]) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [MINE, ("model=scvi", "seed=0,1", "save.model=true", "save.embedding=true")]
+    "typed",
+    [
+        MINE,
+        ("model=scvi", "seed=0,1", "save.model=true", "save.embedding=true"),
+        ("seed=0", "zip(split_seed=[1,null],init_seed=[2,2],order_seed=[null,3],noise_seed=[4,null])"),
+    ],
 )
 def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: Make) -> None:
     packed, solo = make("packed", *typed), make("solo", *typed)

@@ -53,6 +53,7 @@ def sizes(tasks: list[Task], size: int = 100) -> list[int]:
         ("model=scvi_mmd", "mmd.scale=1,10", "seed=0,1"),
         ("model=adversarial", "adversarial.scale=1,10", "adversarial.lr=1e-3,1e-2"),
         ("metrics.be.neighbours=10,20", "save.model=true"),
+        ("split_seed=0,1", "init_seed=0,1", "order_seed=0,1", "noise_seed=0,1", "cluster_seed=0,1"),
     ],
 )
 def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], tasks: Make):

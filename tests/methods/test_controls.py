@@ -151,13 +151,13 @@ def test_held_out_cells_do_not_move_the_components(configure: Configure, cells: 
 
 
 def test_keys_that_train_do_not_multiply_controls(configurations: Configurations) -> None:
-    typed = ["model=scvi,scvi_mine,pca", "train.lr=1e-3,5e-4", "train.kl.weight=1,2", "mine.scale=1,2"]
+    typed = ["model=scvi,scvi_mine,pca", "train.lr=1e-3,5e-4", "init_seed=1,2", "mine.scale=1,2"]
     found = expand(typed, configurations).combinations
     pca = [combination for combination in found if combination.config.model.name == "pca"]
     assert len({str(c.config.scientific()) for c in pca}) == 1
     assert all(combination.grid == {} for combination in pca)
     assert set(pca[0].reasons) == {
-        f"{key} does not act on model=pca" for key in ("train.lr", "train.kl.weight", "mine.scale")
+        f"{key} does not act on model=pca" for key in ("train.lr", "init_seed", "mine.scale")
     }
     assert len({str(c.config.scientific()) for c in found}) == 4 + 8 + 1
 

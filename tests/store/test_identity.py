@@ -60,6 +60,15 @@ def test_labels_are_in_all_but_the_split(plain_of):
     assert split_id(a, 0) == split_id(b, 0) != split_id(plain_of(unlabelled_sha256="2" * 64), 0)
 
 
+def test_the_split_follows_the_seed_that_drives_it(plain_of):
+    plain, held = plain_of(), plain_of("split_seed=3")
+    assert split_id(held, 0) == split_id(held, 1) == split_id(plain, 3) != split_id(plain, 0)
+    assert config_id(held) != config_id(plain) == config_id(plain_of("split_seed=null"))
+    assert run_id(held, 0) != run_id(held, 1)
+    other = plain_of("init_seed=3", "order_seed=3", "noise_seed=3", "cluster_seed=3")
+    assert split_id(other, 0) == split_id(plain, 0)
+
+
 def test_what_perturbs_the_cells_is_in_the_split(plain_of):
     thinned = [plain_of() | {"perturb": {"fraction": fraction}} for fraction in (0.5, 0.9)]
     assert len({split_id(plain, 0) for plain in (plain_of(), *thinned)}) == 3

@@ -27,6 +27,12 @@ class Save(Section):
     embedding: bool
 
 
+Seed = Annotated[Int, Field(ge=0, lt=2**32)]
+
+SEEDS = ("split_seed", "init_seed", "order_seed", "noise_seed", "cluster_seed")
+"""Root keys that hold or vary one source of variance apart from ``seed``; null: it follows ``seed``."""
+
+
 class RunConfig(Section):
     """Everything that one run needs to know."""
 
@@ -38,8 +44,18 @@ class RunConfig(Section):
     mmd: Mmd | None = None
     adversarial: Adversarial | None = None
     metrics: Metrics
-    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+    seed: Seed
+    split_seed: Seed | None = None
+    init_seed: Seed | None = None
+    order_seed: Seed | None = None
+    noise_seed: Seed | None = None
+    cluster_seed: Seed | None = None
     save: Annotated[Save, LOCAL]
+
+    @property
+    def own_seeds(self) -> dict[str, int]:
+        """The sources of variance that have a seed of their own, by key; the others follow ``seed``."""
+        return {key: value for key in SEEDS if (value := getattr(self, key)) is not None}
 
     @property
     def penalty(self) -> tuple[str, PenaltySection] | None:
@@ -54,7 +70,9 @@ class RunConfig(Section):
 
     def inactive(self) -> dict[str, str]:
         """Nothing here trains a control."""
-        return {"train": f"model={self.model.name}"} if isinstance(self.model, Control) else {}
+        if not isinstance(self.model, Control):
+            return {}
+        return dict.fromkeys(("train", "init_seed", "order_seed", "noise_seed"), f"model={self.model.name}")
 
     @model_validator(mode="after")
     def _one_penalty(self) -> Self:

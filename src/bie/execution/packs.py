@@ -12,13 +12,14 @@ from typing import Any
 
 from bie import devices
 from bie.config import Model, RunConfig, Settings
+from bie.config.run import SEEDS
 from bie.execution.task import Task
 from bie.store.identity import canonical
 
 Pack = tuple[Task, ...]
 
 FREE = {
-    "": ("seed", "dataset", "metrics", "save"),
+    "": ("seed", *SEEDS, "dataset", "metrics", "save"),
     "train": ("lr", "adam_eps", "weight_decay", "kl"),
 }
 """Keys, by section, in which runs of a pack may differ, with any penalty. Cells are compared by content."""

@@ -63,10 +63,10 @@ def run_id(plain: Mapping[str, Any], seed: int) -> str:
 def split_id(plain: Mapping[str, Any], seed: int) -> str:
     """Identity of the split into training and test cells: no model in it, so that models can be paired.
 
-    It is made of the counts and batches, of what perturbs them, of the section ``split`` and of the seed.
-    The labels are not in it: who names the types changes no split.
+    It is made of the counts and batches, of what perturbs them, of the section ``split`` and of the seed
+    of the split. The labels are not in it: who names the types changes no split.
     """
     dataset = plain["dataset"]
     content = dataset.get("unlabelled_sha256") or dataset["sha256"]
     given = {section: plain[section] for section in ("perturb", "split") if section in plain}
-    return sha256({"dataset": content, **given, "seed": seed})
+    return sha256({"dataset": content, **given, "seed": plain.get("split_seed", seed)})
