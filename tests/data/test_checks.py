@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from bie.config import Zinb
 from bie.data.cells import Cells, canonical
-from bie.data.checks import find_problems, first_non_count
+from bie.data.checks import fault_of_indices, fault_of_pointers, find_problems, first_non_count
 from bie.data.datasets import zinb
 
 
@@ -75,3 +76,50 @@ def test_too_few_cells_and_genes(cells: Cells) -> None:
         "19 cells are too few",
         "1 gene is too few",
     ]
+
+
+@pytest.mark.parametrize("dtype", ["i4", "i8", "u8", "f8"])
+def test_pointers_in_order(dtype: str) -> None:
+    assert fault_of_pointers(np.array([0, 2, 2, 5], dtype), 3, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("indptr", "fault"),
+    [
+        (np.array([0, 5]), "2 pointers where 4 are needed"),
+        (np.array([0, 1, 2, 3, 5]), "5 pointers where 4 are needed"),
+        (np.array([[0, 1, 2, 5]]), "4 pointers where 4 are needed"),
+        (np.array([1, 2, 3, 5]), "its pointers go from 1 to 5, its values from 0 to 5"),
+        (np.array([0, 2, 3, 6]), "its pointers go from 0 to 6, its values from 0 to 5"),
+        (np.array([0, 3, 2, 5]), r"its pointers are out of order at 1 \(3, 2\)"),
+        (np.array([0, -1, 2, 5]), r"its pointers are out of order at 0 \(0, -1\)"),
+        (np.array([0, 9, 2, 5], np.uint64), r"its pointers are out of order at 1 \(9, 2\)"),
+        (np.array([0, 2**40, 2, 5]), "its pointers are out of order"),
+        (np.array([0, 0.5, 2, 5]), r"its pointers are no whole numbers \(float64\)"),
+        (np.array([0, np.nan, 2, 5]), "its pointers are no whole numbers"),
+        (np.array(["0", "1", "2", "5"]), "its pointers are no whole numbers"),
+    ],
+)
+def test_pointers_that_lead_elsewhere(indptr: np.ndarray, fault: str) -> None:
+    assert re.match(fault, fault_of_pointers(indptr, 3, 5) or "")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "i8", "f8"])
+def test_indices_in_range(dtype: str) -> None:
+    assert fault_of_indices(np.array([0, 3, 1], dtype), 4) is None
+    assert fault_of_indices(np.array([], dtype), 4) is None
+
+
+@pytest.mark.parametrize(
+    ("indices", "fault"),
+    [
+        (np.array([0, 4]), "it has the index 4, beyond 0 to 3"),
+        (np.array([0, -1]), "it has the index -1, beyond 0 to 3"),
+        (np.array([2**40]), "it has the index 1099511627776, beyond 0 to 3"),
+        (np.array([2**63], np.uint64), "it has the index 9223372036854775808, beyond 0 to 3"),
+        (np.array([0.5]), r"its indices are no whole numbers \(float64\)"),
+        (np.array([np.inf]), "it has the index inf, beyond 0 to 3"),
+    ],
+)
+def test_indices_of_no_gene(indices: np.ndarray, fault: str) -> None:
+    assert re.match(fault, fault_of_indices(indices, 4) or "")

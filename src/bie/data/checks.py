@@ -5,7 +5,7 @@ them together.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,43 @@ def first_non_count(values: NDArray[np.generic]) -> float | None:
         if bad.any():
             return float(block[bad.argmax()])
     return None
+
+
+def fault_of_pointers(indptr: NDArray[Any], n_major: int, n_stored: int) -> str | None:
+    """What is wrong with the pointers of a sparse matrix; None if nothing is.
+
+    Libraries follow pointers without looking: one that is out of order or of range reads, or writes, memory
+    that is not the matrix's.
+
+    Parameters
+    ----------
+    indptr
+        As stored, any type.
+    n_major
+        Rows of a CSR, columns of a CSC matrix.
+    n_stored
+        Values that are stored.
+    """
+    if indptr.shape != (n_major + 1,):
+        return f"{indptr.size:,} pointers where {n_major + 1:,} are needed"
+    if indptr.dtype.kind not in "iuf" or (indptr != np.floor(indptr)).any():
+        return f"its pointers are no whole numbers ({indptr.dtype})"
+    if indptr[0] != 0 or indptr[-1] != n_stored:
+        return f"its pointers go from {indptr[0]:.0f} to {indptr[-1]:.0f}, its values from 0 to {n_stored}"
+    back = np.flatnonzero(indptr[1:] < indptr[:-1])
+    if back.size:
+        return (
+            f"its pointers are out of order at {back[0]} ({indptr[back[0]]:.0f}, {indptr[back[0] + 1]:.0f})"
+        )
+    return None
+
+
+def fault_of_indices(indices: NDArray[Any], n_minor: int) -> str | None:
+    """What is wrong with indices of a sparse matrix, from 0 to ``n_minor - 1``; None if nothing is."""
+    if indices.dtype.kind not in "iuf" or (indices != np.floor(indices)).any():
+        return f"its indices are no whole numbers ({indices.dtype})"
+    wrong = indices[(indices < 0) | (indices >= n_minor)]
+    return f"it has the index {wrong[0]:.0f}, beyond 0 to {n_minor - 1}" if wrong.size else None
 
 
 def find_problems(cells: Cells, matrix: str = "X") -> list[Problem]:

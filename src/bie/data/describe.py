@@ -3,16 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bie.config import H5ad
 from bie.data import grouping
-from bie.data.anndata_file import AnnDataFile, opened, override, survey
+from bie.data.anndata_file import AnnDataFile, opened
 from bie.data.datasets import h5ad
+from bie.data.nodes import Unreadable
+from bie.data.overrides import override
+from bie.data.table import Table
 from bie.errors import BadInput
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _BATCH_WORDS = re.compile(r"batch|sample|donor|patient|run|chemistry|tech|protocol|study|site|plate", re.I)
 _LABEL_WORDS = re.compile(r"cell.?type|cell.?label|annot|label|cluster|class|leiden|louvain", re.I)
@@ -50,15 +49,19 @@ def command(settings: H5ad) -> str:
 
 def _matrices(file: AnnDataFile) -> Iterator[str]:
     yield "matrices"
-    for name, matrix in file.matrices().items():
-        found = survey(matrix)
+    for matrix in file.matrices.values():
+        try:
+            found = matrix.survey()
+        except Unreadable as error:
+            yield f"  {matrix.name:<20} {'':<16} {str(error).removeprefix(matrix.name).lstrip()}"
+            continue
         says = "raw counts" if found.is_counts else "nothing but zeros"
         if found.bad is not None:
-            says = f"no counts: holds {found.bad:.4g}"
-        yield f"  {name:<20} {found.layout:<16} {says}"
+            says = f"no counts: holds {found.bad}"
+        yield f"  {matrix.name:<20} {matrix.layout:<16} {says}"
 
 
-def _columns(obs: "pd.DataFrame") -> Iterator[str]:
+def _columns(obs: Table) -> Iterator[str]:
     sizes = grouping.groupings(obs)
     yield (
         f"columns of obs with 2 to {grouping.MOST_GROUPS} values"
@@ -81,8 +84,7 @@ def _guess(file: AnnDataFile) -> H5ad:
     batch = next((key for key in others if _BATCH_WORDS.search(key)), next(iter(others), label))
     if batch is None:
         raise BadInput(f"{file.path}: no column of obs can tell batches. Add one with two or more values")
-    layers = [None, *file.layers]
-    layer = next((name for name in layers if file.holds_counts(name)), None)
+    layer = next((name for name in file.matrices if file.holds_counts(name)), None)
     return H5ad(
         source="h5ad",
         name="h5ad",

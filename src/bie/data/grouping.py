@@ -10,6 +10,8 @@ from bie.data.checks import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bie.data.table import Table
+
 MOST_GROUPS = 200
 
 
@@ -21,21 +23,29 @@ def codes(column: "pd.Series[Any]") -> tuple[NDArray[np.int64], tuple[str, ...]]
     Returns
     -------
     code_n, names
-        Codes 0 to len(names) - 1, and the values as text; 1.0 is called ``1``.
+        Codes 0 to len(names) - 1, and the values as text; 1.0 is called ``1`` where all are whole.
     """
     import pandas as pd
 
     grouped = column.astype("category").cat.remove_unused_categories()
     values = grouped.cat.categories
-    if pd.api.types.is_float_dtype(values):
-        values = values.astype("int64")
-    return np.array(grouped.cat.codes, dtype=np.int64), tuple(str(value) for value in values)
+    names = _float_names(values) if pd.api.types.is_float_dtype(values) else [str(value) for value in values]
+    return np.array(grouped.cat.codes, dtype=np.int64), tuple(names)
 
 
-def groupings(obs: "pd.DataFrame") -> dict[str, int]:
+def _float_names(values: "pd.Index[Any]") -> list[str]:
+    """Whole numbers only where all are: 7.5 and 8.0 stay so."""
+    numbers = np.asarray(values, dtype=values.dtype.name.lower())  # Float64 of pandas is float64 of NumPy
+    if (numbers == np.floor(numbers)).all() and np.isfinite(numbers).all():
+        return [str(int(number)) for number in numbers]
+    return [str(number) for number in numbers]
+
+
+def groupings(obs: "Table | pd.DataFrame") -> dict[str, int]:
     """Columns that could tell batches or labels, with their number of values: 2 to 200, no measurements."""
     most = min(MOST_GROUPS, len(obs) // 2)
-    sizes = {str(key): obs[key].nunique() for key in obs if not is_measurement(obs[key])}
+    columns = {str(key): obs[str(key)] for key in obs}
+    sizes = {key: column.nunique() for key, column in columns.items() if not is_measurement(column)}
     return {key: size for key, size in sizes.items() if 2 <= size <= most}
 
 
@@ -47,7 +57,7 @@ def is_measurement(column: "pd.Series[Any]") -> bool:
     return bool(pd.api.types.is_float_dtype(values) and (values % 1 != 0).any())
 
 
-def find_problems(obs: "pd.DataFrame", option: str, key: str, fewest: int) -> list[Problem]:
+def find_problems(obs: "Table", option: str, key: str, fewest: int) -> list[Problem]:
     """Everything that speaks against a column as batches or labels; [] if nothing does.
 
     Parameters

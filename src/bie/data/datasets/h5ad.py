@@ -48,8 +48,8 @@ def _table_problems(file: AnnDataFile, settings: H5ad) -> list[Problem]:
 
 def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
     batch, batches = grouping.codes(file.obs[settings.batch_key])
-    labelled = settings.label_key is not None
-    label, labels = grouping.codes(file.obs[settings.label_key]) if labelled else (None, ())
+    key = settings.label_key
+    label, labels = (None, ()) if key is None else grouping.codes(file.obs[key])
     return Cells(
         counts=file.counts(settings.layer),
         batch=batch,
@@ -57,7 +57,7 @@ def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
         label=label,
         labels=labels,
         cell_names=_unique(file.cell_names),
-        gene_names=file.gene_names,
+        gene_names=file.matrix(settings.layer).genes.names,
     )
 
 

@@ -1,0 +1,161 @@
+"""What comes instead of an AnnData file: what it is, and the one line that makes an AnnData of it."""
+
+import gzip
+import json
+import shlex
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from bie.data.nodes import child, encoding, is_group
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_WRITE = 'Write one: adata.write_h5ad("X.h5ad")'
+_R = 'it is an object of R. In R: anndataR::write_h5ad(readRDS("{name}"), "{stem}.h5ad")'
+_AGAIN = "Download it again, with a link to the file itself"
+_BEGINNINGS = {
+    b"version https://git-lfs": "it is a pointer of git-lfs, not the file. In its repository: git lfs pull",
+    b"%%MatrixMarket": (
+        'it is a Matrix Market file. With its folder: scanpy.read_10x_mtx("FOLDER").write_h5ad("X.h5ad")'
+    ),
+    b"BZh": "it is compressed by bzip2. bunzip2 -k {path}",
+    b"\xfd7zXZ": "it is compressed by xz. unxz -k {path}",
+    b"\x28\xb5\x2f\xfd": "it is compressed by zstd. unzstd {path}",
+    b"7z\xbc\xaf": "it is a 7z archive. 7z x {path}",
+    b"PAR1": f"it is a table of Parquet. {_WRITE}",
+    b"%PDF": f"it is a PDF document. {_AGAIN}",
+    b"RDX": _R,
+    b"X\n\x00\x00": _R,
+}
+
+
+def other_file(path: Path) -> str:
+    """What a file is that is no HDF5, and what to do."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head:
+        return "it is empty (0 bytes). Was the disk full where it was written, or the download cut short?"
+    if head.startswith(b"\x1f\x8b"):
+        return _gzipped(path)
+    if zipfile.is_zipfile(path):
+        return _zipped(path)
+    if head[257:262] == b"ustar":
+        return f"it is a tar archive. Unpack it: tar -xf {_quoted(path)}"
+    said = next((said for beginning, said in _BEGINNINGS.items() if head.startswith(beginning)), None)
+    return _filled(said, path) if said else _unknown(path, head)
+
+
+def _unknown(path: Path, head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")[:200].lower()
+    if start.startswith(b"<"):
+        return f"it is a web page or an XML message, saved under this name. {_AGAIN}"
+    size = path.stat().st_size
+    if start.startswith((b"{", b"[")):
+        return f"it ({size:,} bytes) is JSON text, perhaps the message of a server. {_AGAIN}"
+    return f"it ({size:,} bytes) is not an .h5ad file, but {_text_or_binary(head)}. {_WRITE}"
+
+
+def _text_or_binary(head: bytes) -> str:
+    if b"\0" in head:
+        return "of another kind, or the beginning of it is damaged"
+    return (
+        "a table in text"
+        if any(mark in head.split(b"\n")[0] for mark in (b",", b"\t", b";"))
+        else "plain text"
+    )
+
+
+def _gzipped(path: Path) -> str:
+    try:
+        with gzip.open(path) as file:
+            inside = file.read(512)
+    except (OSError, EOFError, zlib.error):
+        return "it is compressed by gzip, and damaged or incomplete. Download it again"
+    if inside.startswith((b"RDX", b"X\n\x00\x00", b"RDA", b"A\n")):
+        return _filled(_R, path)
+    if inside[257:262] == b"ustar":
+        return f"it is a tar archive. Unpack it: tar -xzf {_quoted(path)}"
+    if path.suffix == ".gz":
+        return f"it is compressed by gzip. gunzip -k {_quoted(path)}"
+    unpacked = path.with_name(f"unpacked_{path.name}")
+    return f"it is compressed by gzip. gunzip -c {_quoted(path)} > {_quoted(unpacked)}"
+
+
+def _zipped(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    found = next((name for name in names if name.endswith((".h5ad", ".h5mu", ".zarr/", ".loom"))), None)
+    if any(name.endswith((".zgroup", "zarr.json")) for name in names):
+        return f"it is a zip of a zarr store. unzip {_quoted(path)} -d {_quoted(path.with_suffix(''))}"
+    if any(name.startswith("xl/") for name in names):
+        return f"it is an Excel table. {_WRITE}"
+    inside = (
+        f" of {found}" if found else f" of {len(names):,} files" if len(names) != 1 else f" of {names[0]}"
+    )
+    return f"it is a zip archive{inside}. unzip {_quoted(path)} -d {_quoted(path.parent)}"
+
+
+def other_hdf5(path: Path, root: Any) -> str | None:
+    """What an HDF5 file is that has no tables obs and var, and what to do; None for an AnnData."""
+    if child(root, "mod") is not None or encoding(root) == "MuData":
+        return _mudata(path, root)
+    obs, var = child(root, "obs"), child(root, "var")
+    if obs is not None and var is not None:
+        flat = not is_group(obs) or not is_group(var)
+        return f"it is an AnnData of before version 0.7, with flat tables. {_anew(path)}" if flat else None
+    if child(root, "row_attrs") is not None and child(root, "col_attrs") is not None:
+        return f"it is a loom file. With the package loompy: {_python('anndata.io.read_loom({name})', path)}"
+    if _is_tenx(root):
+        return f"it is a 10x file of one sample, without obs. {_python('scanpy.read_10x_h5({name})', path)}"
+    if child(root, "assays") is not None and child(root, "meta.data") is not None:
+        return _filled('it is an h5Seurat file. In R: SeuratDisk::Convert("{name}", dest = "h5ad")', path)
+    lacks = " and ".join(name for name, node in (("obs", obs), ("var", var)) if node is None)
+    holds = ", ".join(list(root)[:5]) or "nothing"
+    return (
+        f"it is HDF5, but not an AnnData: it has no {lacks} (it holds {holds}). "
+        'Read it with what wrote it and write it anew: adata.write_h5ad("X.h5ad")'
+    )
+
+
+def _is_tenx(root: Any) -> bool:
+    """Cell Ranger 3 and later: group ``matrix``; Cell Ranger 2: a group for each genome."""
+    groups = [node for node in (child(root, name) for name in root) if node is not None and is_group(node)]
+    return any("barcodes" in group and "indptr" in group for group in groups)
+
+
+def _mudata(path: Path, root: Any) -> str:
+    modalities = list(child(root, "mod") or ())
+    rna = next((name for name in ("rna", "gex", "RNA", "GEX") if name in modalities), None)
+    chosen = rna or next(iter(modalities), "rna")
+    read = f'anndata.io.read_elem(h5py.File({{name}})["mod/{chosen}"])'
+    said = f"it is a MuData of {', '.join(modalities) or 'nothing'}. {_python(read, path, 'h5py', chosen)}"
+    columns = [key for key in child(root, "obs") or () if key not in ("_index", "index")]
+    return (
+        f"{said} (mudata.MuData.push_obs() before it, where its own obs has the batches)" if columns else said
+    )
+
+
+def _anew(path: Path) -> str:
+    return _python("anndata.io.read_h5ad({name})", path, stem=f"{path.stem}_new")
+
+
+def _python(read: str, path: Path, needs: str = "", stem: str = "") -> str:
+    """A command that reads the file by an expression and writes it as .h5ad beside it."""
+    target = path.with_name(f"{stem or path.stem}.h5ad")
+    package = read.partition(".")[0]
+    names = f"{package}, {needs}" if needs else package
+    code = f"import {names}; {read}.write_h5ad({_text(target)})".replace("{name}", _text(path))
+    return f"python -c {shlex.quote(code)}"
+
+
+def _text(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _filled(said: str, path: Path) -> str:
+    return said.replace("{path}", _quoted(path)).replace("{name}", str(path)).replace("{stem}", path.stem)

@@ -1,0 +1,94 @@
+"""Nodes of an HDF5 file and of a zarr store, read alike: groups, arrays, their attributes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Unreadable(Exception):  # noqa: N818 - reads as what it is at every raise
+    """A part of a file cannot be used; says which, why and what to do, but not the path of the file."""
+
+
+def is_group(node: Any) -> bool:
+    """Whether a node holds others; an array has a shape."""
+    return not hasattr(node, "shape")
+
+
+def child(group: Any, name: str) -> Any:
+    """Node of this name, or path, within a group; None if there is none or its link leads nowhere."""
+    try:
+        return group[name]
+    except KeyError:
+        return None
+
+
+def attribute(node: Any, name: str) -> Any:
+    """Attribute of a node or None; text is str, also where R wrote an array of one fixed-length text."""
+    value = node.attrs.get(name)
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "SUOT":
+        value = value.reshape(-1)[0]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def names_in(node: Any, name: str) -> list[str]:
+    """Attribute that lists names, such as ``column-order``; [] if it is absent or empty."""
+    listed = node.attrs.get(name)
+    if listed is None or getattr(listed, "dtype", np.dtype(object)).kind not in "SUOT":
+        return []  # anndata writes an empty list as an array of floats
+    return [text for text in decoded(np.atleast_1d(np.asarray(listed, dtype=object))) if text]
+
+
+def encoding(node: Any) -> str:
+    """What the node says it holds, in AnnData's words; empty for nodes without an encoding."""
+    return str(attribute(node, "encoding-type") or "")
+
+
+def leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Arrays and encoded groups below a group, by their path: a name with a slash is stored as a path."""
+    for name in group:
+        node = child(group, name)
+        if node is None:
+            continue
+        if not is_group(node) or encoding(node) or attribute(node, "h5sparse_format") or "indptr" in node:
+            yield prefix + name, node
+        else:
+            yield from leaves(node, f"{prefix}{name}/")
+
+
+def vector(node: Any, name: str) -> NDArray[Any]:
+    """Read an array of one dimension: numbers and truth values as they are, text as str in an object array.
+
+    Members of an enumeration (logical values of R: FALSE, TRUE, NA) become their names.
+    """
+    if node.shape is None:
+        return np.zeros(0, dtype=object)  # HDF5's empty dataset
+    if len(node.shape) != 1 and max(node.shape, default=1) != np.prod(node.shape):
+        raise Unreadable(f"{name} has {_times(node.shape)} values, where one for each row is needed")
+    if node.dtype.names:
+        raise Unreadable(f"{name} is a table, where a column is needed")
+    values = np.asarray(node[...]).reshape(-1)
+    members = (node.dtype.metadata or {}).get("enum")
+    if members:
+        named = {code: label for label, code in members.items()}
+        return np.array([named.get(code) for code in values.tolist()], dtype=object)
+    return decoded(values) if values.dtype.kind in "SUOT" else values
+
+
+def decoded(values: NDArray[Any]) -> NDArray[Any]:
+    """Text as str: bytes are UTF-8 or, as R on Windows may write them, Latin-1."""
+    return np.array([_text(value) for value in values.tolist()], dtype=object)
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{length:,}" for length in shape) or "1"
