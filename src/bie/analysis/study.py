@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bie.analysis.grid import Plain, describe_cells, flat
 from bie.metrics.cards import CARDS
 from bie.store.identity import SHOWN
-from bie.store.launches import planned
+from bie.store.launches import asked_of, planned
 from bie.store.paths import Tree
 from bie.store.record import FAILED, RECORD, read_all
 
@@ -38,11 +38,15 @@ class Study:
     runs
         A row per run that was asked for or found: ``config_id``, ``dataset``, ``model``, ``seed``,
         ``state`` (done, failed, unreadable or missing), ``cause`` and ``where`` of a failure; of a finished
-        run also ``run_id``, ``split_id``, ``code`` and ``packages``.
+        run also ``run_id``, ``split_id``, ``code``, ``packages`` and ``seconds`` (wall time).
     values
         Numbers of the rows of `runs`, columns (split, metric); NaN where there is none.
     reasons
         Why a number of a finished run is missing; None elsewhere. Rows and columns of `values`.
+    configs
+        Flat settings of each ``config_id``, the seed left out; empty where they are not known.
+    asked
+        Section ``study`` of the newest launch's settings; empty for a tree without a launch that tells.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Study:
     runs: "pd.DataFrame"
     values: "pd.DataFrame"
     reasons: "pd.DataFrame"
+    configs: Mapping[str, Plain] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def all_read(self) -> bool:
@@ -91,13 +97,14 @@ def read_study(tree: Tree) -> Study:
     runs = _in_order_of(cells, runs)
     values, reasons = _numbers(found, runs.index)
     grid = tuple(cells.columns[2:])
-    plain = [frame.reset_index(drop=True) for frame in (runs, values, reasons)]
-    return Study(tree.root.resolve().name, cells, grid, *plain)
+    runs, values, reasons = (frame.reset_index(drop=True) for frame in (runs, values, reasons))
+    name = tree.root.resolve().name
+    return Study(name, cells, grid, runs, values, reasons, found.configs, asked_of(tree))
 
 
 _COLUMNS = (
     *("config_id", "dataset", "model", "seed", "state", "cause", "where"),
-    *("run_id", "split_id", "code", "packages"),
+    *("run_id", "split_id", "code", "packages", "seconds"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 
@@ -134,6 +141,7 @@ def _parse(record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Key, float],
         "split_id": str(record["split_id"]),
         "code": code_version(origin),
         "packages": tuple(sorted({"python": origin.get("python"), **origin.get("packages", {})}.items())),
+        "seconds": float(record.get("timing", {}).get("total_s") or "nan"),
     }
     values = {
         (split, str(name)): float("nan") if value is None else float(value)

@@ -1,5 +1,8 @@
 """Where a launch writes and how it runs."""
 
+import contextlib
+import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,11 +104,27 @@ class Hydra(Section):
     launcher: Launcher
 
 
+def _margin(value: object) -> object:
+    share = re.fullmatch(r"(\d+(\.\d*)?|\.\d+)%", str(value))
+    if share:
+        return value
+    with contextlib.suppress(ValueError):
+        if 0 <= float(str(value)) < math.inf:
+            return float(str(value))
+    raise ValueError("must be a number >= 0, a share of the baseline such as 0.5%, or null")
+
+
+Margin = Annotated[float | str, BeforeValidator(_margin)]
+"""How large a difference of a metric has to be to matter."""
+
+
 class Study(Section):
-    """Name of the study and the sweep it stands for, as override texts."""
+    """Name of a study, the sweep it stands for as override texts, and what its rows are judged by."""
 
     name: Name
     sweep: tuple[str, ...]
+    baseline: Line | None
+    margins: dict[str, Margin | None]
 
 
 def _pack_size(value: object) -> object:

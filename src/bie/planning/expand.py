@@ -18,6 +18,7 @@ _SETTINGS = tuple(Settings.model_fields)
 _HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
+_JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _sweep_of(study: str, configurations: Configurations) -> list[str]:
     if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
         return sweep
     wrong = f"sweep={sweep} is no list of overrides" if "sweep" in section else "sweep is missing"
-    has = ", ".join(section) or "nothing"
+    has = ", ".join(key for key in section if key not in _JUDGED_BY) or "nothing"
     raise BadInput(
         f"study={study}: {wrong} in its file, which has: {has}. "
         "Write it so: sweep: ['model=scvi,scvi_mine', 'seed=range(5)']"

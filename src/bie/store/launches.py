@@ -172,3 +172,12 @@ def planned(tree: Tree) -> "pd.DataFrame":
     if not frames:
         return pd.DataFrame({name: [] for name in COLUMNS})
     return pd.concat(frames, ignore_index=True).drop_duplicates("run_id", ignore_index=True)
+
+
+def asked_of(tree: Tree) -> dict[str, Any]:
+    """Section ``study`` of the newest launch's settings; empty where no launch tells."""
+    for path in sorted(tree.launches.glob(f"*/{LAUNCH}"), reverse=True):
+        found = (read(path) or {}).get("settings", {}).get("study")
+        if found:
+            return dict(found)
+    return {}

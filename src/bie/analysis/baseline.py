@@ -1,0 +1,149 @@
+"""What a study is judged by: the row that all others are compared with, and the margins that matter."""
+
+import math
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.grid import BASELINE
+from bie.analysis.study import Study
+from bie.errors import BadInput
+from bie.metrics.cards import CARDS
+from bie.store.provenance import configuration_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Margin = float | str | None
+"""In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
+
+_OF_THE_CELLS = ("dataset.sha256", "split.", "perturb.")
+"""Settings that decide which cells are scored: rows that differ in one are never compared."""
+
+
+def groups(study: Study) -> "pd.Series[int]":
+    """Number of the data set of each grid point: content, perturbation and kind of split are the same."""
+    import pandas as pd
+
+    keys = []
+    for config, dataset in study.cells["dataset"].items():
+        settings = sorted(study.configs.get(str(config), {}).items())
+        keys.append((dataset, *(item for item in settings if item[0].startswith(_OF_THE_CELLS))))
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return pd.Series([numbers[key] for key in keys], index=study.cells.index, dtype=int)
+
+
+def baselines(study: Study, wanted: str | None = None) -> "pd.Series[str]":
+    """``config_id`` of the baseline of each grid point, missing where its data set has none.
+
+    Parameters
+    ----------
+    wanted
+        Name of a row: a model, the beginning of a ``config_id``, settings, or several of these
+        (``"scvi_mine mine.scale=50"``). The first row of a data set that fits is its baseline. By default
+        what the study's settings say (``study.baseline``), else ``scvi``.
+
+    Raises
+    ------
+    BadInput
+        No row fits what was asked for; the message names the rows.
+    """
+    asked = wanted or study.asked.get("baseline")
+    words = re.split(r"[\s,]+", (asked or BASELINE).strip())
+    group = groups(study)
+    models = {str(config): model for config, model in study.cells["model"].items()}
+    fitting = [c for c, model in models.items() if all(_fits(study, c, model, word) for word in words)]
+    if asked and not fitting:
+        raise BadInput(_no_such_row(study, asked))
+    first: dict[int, str] = {}
+    for config in fitting:
+        first.setdefault(group[config], config)
+    return group.map(first)
+
+
+def _fits(study: Study, config: str, model: str, word: str) -> bool:
+    key, equals, value = word.partition("=")
+    if not equals:
+        return word == model or (len(word) >= 4 and config.startswith(word))
+    return _same({**study.configs.get(config, {}), "model": model}.get(key), value)
+
+
+def _same(value: Any, text: str) -> bool:
+    """Whether a setting has the value that was typed."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).lower() == text.lower() if value is not None else text in ("null", "–")
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def row_name(study: Study, config: str) -> str:
+    """Name of a row: its model and the settings that tell it apart, as one would type them."""
+    import pandas as pd
+
+    row = study.cells.loc[config]
+    settings = [f"{key}={_typed(row[key])}" for key in study.grid if not pd.isna(row[key])]
+    return " ".join([str(row["model"]), *settings])
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _no_such_row(study: Study, asked: str) -> str:
+    names = list(dict.fromkeys(row_name(study, config) for config in study.cells.index))
+    near = get_close_matches(asked, names, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"study.baseline={asked}: no row of this study is that.{hint} Rows: {'; '.join(names)}"
+
+
+def margins(study: Study, given: Mapping[str, Margin] | None = None) -> dict[str, Margin]:
+    """Margin of each metric: what is given, else what the study's settings say, else ``conf/config.yaml``.
+
+    Raises
+    ------
+    BadInput
+        A metric that does not exist, or a margin that is none.
+    """
+    from omegaconf import OmegaConf
+
+    conf: Any = OmegaConf.to_container(OmegaConf.load(configuration_folder() / "config.yaml"))
+    checked = {name: _checked(name, margin) for name, margin in (given or {}).items()}
+    return {**conf["study"]["margins"], **(study.asked.get("margins") or {}), **checked}
+
+
+def _checked(name: str, margin: object) -> Margin:
+    from pydantic import TypeAdapter, ValidationError
+
+    from bie.config.launch import Margin as Checked
+
+    if name not in CARDS:
+        near = get_close_matches(name, CARDS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise BadInput(f"study.margins.{name}: there is no such metric.{hint} Metrics: {', '.join(CARDS)}")
+    try:
+        found: Margin = TypeAdapter(Checked | None).validate_python(margin)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadInput(f"study.margins.{name}={margin}: {reason}") from None
+    return found
+
+
+def absolute(margin: Margin, baseline: Any) -> Any:
+    """Margin in the unit of the metric, NaN for none.
+
+    Parameters
+    ----------
+    baseline
+        Mean of the baseline, number or array.
+
+    >>> absolute("0.5%", -200.0), absolute(0.02, 5.0)
+    (1.0, 0.02)
+    """
+    if isinstance(margin, str):
+        return float(margin.removesuffix("%")) / 100 * abs(baseline)
+    return (math.nan if margin is None else margin) + 0 * abs(baseline)

@@ -1,0 +1,218 @@
+"""Every grid point against its baseline: one row per data set, model, grid point, split and metric."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bie.analysis.baseline import Margin, absolute, baselines, groups, margins
+from bie.analysis.paired import TIED, Inference, Moments, Numbers, new_cells
+from bie.analysis.study import Study
+from bie.analysis.verdicts import Judged, judge, shown
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIGNS = {"higher": 1.0, "lower": -1.0, "none": 0.0}
+COLUMNS = (
+    *("config_id", "baseline_id", "n_pairs", "mean", "sd", "low", "high", "p", "p_holm"),
+    *("low_new", "high_new", "p_new", "win_rate", "margin", "verdict", "more_seeds", "new_cells"),
+)
+"""Of the comparison, after what names its row."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Paired differences of a study, summed up by grid point.
+
+    Attributes
+    ----------
+    rows
+        A row per grid point that has a baseline and is none: ``config_id``, ``baseline_id``, ``group`` (its
+        data set), ``asked`` (seeds asked of both), ``test_to_train``.
+    columns
+        (split, metric) of each column of the arrays below, which have shape (rows, columns).
+    moments
+        Of the differences.
+    low, high
+        The smallest and the largest difference.
+    missing
+        Pairs that were asked for and have no number.
+    win_rate
+        Share of the pairs in which the row beats the baseline, a tie counting half.
+    sign, margin
+        See `bie.analysis.verdicts.judge`.
+    """
+
+    rows: "pd.DataFrame"
+    columns: "pd.Index[Any]"
+    moments: Moments
+    low: Numbers
+    high: Numbers
+    missing: Numbers
+    win_rate: Numbers
+    sign: Numbers
+    margin: Numbers
+
+
+def compare(
+    study: Study, baseline: str | None = None, margins: Mapping[str, Margin] | None = None
+) -> "pd.DataFrame":
+    """Compare each grid point with the baseline of its data set, on their common splits.
+
+    Parameters
+    ----------
+    study
+        As `bie.analysis.load` returns it.
+    baseline
+        Row to compare with, see `bie.analysis.baseline.baselines`; default: the study's own, else the first
+        ``scvi`` row.
+    margins
+        By metric, see `bie.analysis.baseline.margins`; what is not given here has its default.
+
+    Returns
+    -------
+    DataFrame
+        A row per grid point x split x metric, baselines left out: ``dataset``, ``model``, the settings that
+        vary, ``split``, ``metric`` and `COLUMNS`. Differences are row minus baseline in the unit of the
+        metric. ``mean sd low high p p_holm``: these cells, paired t-test, Holm's correction over the rows
+        of a data set. ``low_new high_new p_new``: new cells, Nadeau & Bengio. ``verdict`` is ``better``,
+        ``worse``, ``equal`` or ``open``, empty for a metric of which no direction is better; ``more_seeds``
+        how many would close an open one, missing where that cannot be told.
+    """
+
+    found = differences(study, baseline, margins)
+    judged = judge_groups(found)
+    new = new_cells(found.moments, found.rows["test_to_train"].to_numpy(dtype=float)[:, None])
+    wide = {
+        "n_pairs": found.moments.n.astype(int),
+        **{"mean": found.moments.mean, "sd": found.moments.sd},
+        **{"low": judged.inference.low, "high": judged.inference.high, "p": judged.inference.p},
+        **{"p_holm": judged.p_holm, "low_new": new.low, "high_new": new.high, "p_new": new.p},
+        **{"win_rate": found.win_rate, "margin": found.margin, "verdict": judged.verdict},
+        **{"more_seeds": judged.more_seeds, "new_cells": shown(new)},
+    }
+    row, column = np.divmod(np.arange(found.margin.size), max(found.margin.shape[1], 1))
+    names = study.cells.reindex(found.rows["config_id"]).reset_index()
+    table = names.iloc[row].reset_index(drop=True)
+    table["baseline_id"] = found.rows["baseline_id"].to_numpy()[row]
+    for place, level in enumerate(("split", "metric")):
+        table[level] = found.columns.get_level_values(place).to_numpy()[column]
+    table = table.assign(**{name: values.ravel() for name, values in wide.items()})
+    table["more_seeds"] = table["more_seeds"].astype("Float64").astype("Int64")
+    return table[["dataset", "model", *study.grid, "split", "metric", *COLUMNS]]
+
+
+def judge_groups(found: Differences) -> Judged:
+    """Verdicts, Holm's families apart: a metric, a split, a data set."""
+    shape = found.margin.shape
+    p_holm, more = np.full(shape, np.nan), np.full(shape, np.nan)
+    low, high, p = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    verdict = np.full(shape, "", dtype=object)
+    for rows in found.rows.groupby("group", sort=False).indices.values():
+        part = Moments(*(field[rows] for field in vars(found.moments).values()))
+        judged = judge(part, found.sign, found.margin[rows])
+        p_holm[rows], verdict[rows], more[rows] = judged.p_holm, judged.verdict, judged.more_seeds
+        low[rows], high[rows], p[rows] = vars(judged.inference).values()
+    return Judged(Inference(low, high, p), p_holm, verdict, more)
+
+
+def differences(
+    study: Study, baseline: str | None = None, given: Mapping[str, Margin] | None = None
+) -> Differences:
+    """Sum up the paired differences of every grid point from its baseline."""
+    base, margin_of = baselines(study, baseline), margins(study, given)
+    rows, pairs, columns = _rows(study, base), pair_runs(study, base), study.values.columns
+    above, below = (study.values.loc[pairs[name]].to_numpy(dtype=float) for name in ("row", "baseline_row"))
+    metrics = columns.get_level_values("metric")
+    sign = np.array([SIGNS[CARDS[name].direction] if name in CARDS else 0.0 for name in metrics])
+    config, difference, base_value = _one_per_split(pairs, above - below, below + 0 * above)
+    n, mean, sd, low, high = _by_row(config, difference, rows, "count", "mean", "std", "min", "max")
+    (base_mean,) = _by_row(config, base_value, rows, "mean")
+    won = np.where(sign == 0, np.nan, (np.sign(difference * sign) + 1) / 2)
+    tied = (n >= 2) & (sd <= TIED * np.fmax(np.abs(mean), np.abs(base_mean)))
+    margin = [absolute(margin_of.get(name), base_mean[:, i]) for i, name in enumerate(metrics)]
+    (win_rate,) = _by_row(config, won, rows, "mean")
+    (n_pairs,) = _by_row(pairs["config_id"], above - below, rows, "count")
+    return Differences(
+        rows=rows,
+        columns=columns,
+        moments=Moments(np.nan_to_num(n), mean, np.where(tied, 0.0, sd)),
+        low=low,
+        high=high,
+        missing=rows["asked"].to_numpy()[:, None] - np.nan_to_num(n_pairs),
+        win_rate=win_rate,
+        sign=sign,
+        margin=np.stack(margin, axis=1) if margin else np.empty((len(rows), 0)),
+    )
+
+
+def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
+    """Grid points to compare, in the order of the table."""
+    import pandas as pd
+
+    compared = base.notna() & (base != base.index)
+    named = pd.DataFrame({"baseline_id": base, "group": groups(study)})[compared]
+    rows = named.rename_axis("config_id").reset_index()
+    seeds = study.runs[["config_id", "seed"]]
+    both = seeds.merge(rows).merge(
+        seeds, left_on=["baseline_id", "seed"], right_on=["config_id", "seed"], suffixes=("", "_of_baseline")
+    )
+    fractions = [study.configs.get(config, {}).get("split.train_fraction") for config in rows["config_id"]]
+    fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
+    asked = both["config_id"].value_counts().reindex(rows["config_id"]).fillna(0)
+    return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)
+
+
+def pair_runs(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
+    """Which runs are paired: those of one split and one seed.
+
+    Parameters
+    ----------
+    base
+        As `bie.analysis.baseline.baselines` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row per pair: ``config_id``, ``baseline_id``, ``split_id``, ``seed``, ``run_id``,
+        ``baseline_run_id``, and ``row``, ``baseline_row`` (of `Study.runs` and `Study.values`).
+    """
+    done = study.runs.loc[study.runs["state"] == "done", ["config_id", "split_id", "seed", "run_id"]]
+    done = done.assign(row=done.index)
+    ours = done.assign(baseline_id=done["config_id"].map(base))
+    ours = ours[ours["baseline_id"].notna() & (ours["baseline_id"] != ours["config_id"])]
+    names = {"config_id": "baseline_id", "run_id": "baseline_run_id", "row": "baseline_row"}
+    theirs = done[done["config_id"].isin(set(base.dropna()))].rename(columns=names)
+    pairs = ours.merge(theirs, on=["baseline_id", "split_id", "seed"])
+    first = ["config_id", "baseline_id", "split_id", "seed", "run_id", "baseline_run_id"]
+    return pairs[[*first, "row", "baseline_row"]]
+
+
+def _one_per_split(
+    pairs: "pd.DataFrame", difference: Numbers, base: Numbers
+) -> tuple["pd.Series[str]", Numbers, Numbers]:
+    """Means over the pairs of a split: several seeds on one split are not several splits.
+
+    Where there is but one split, its pairs stay apart, and the answer is about this split.
+    """
+    import pandas as pd
+
+    n_splits = pairs.groupby("config_id")["split_id"].transform("nunique")
+    keys = pairs[["config_id"]].assign(unit=pairs["split_id"].where(n_splits > 1, pairs["seed"].astype(str)))
+    if not keys.duplicated().any():
+        return pairs["config_id"], difference, base
+    by = [keys["config_id"], keys["unit"]]
+    means = [pd.DataFrame(values).groupby(by, sort=False).mean() for values in (difference, base)]
+    return means[0].index.to_frame(index=False)["config_id"], means[0].to_numpy(), means[1].to_numpy()
+
+
+def _by_row(config: "pd.Series[str]", values: Numbers, rows: "pd.DataFrame", *what: str) -> Iterator[Numbers]:
+    """Summaries of the values of each grid point, in the order of the rows."""
+    import pandas as pd
+
+    grouped = pd.DataFrame(values).groupby(config.to_numpy(), sort=False)
+    for name in what:
+        yield getattr(grouped, name)().reindex(rows["config_id"]).to_numpy(dtype=float)

@@ -1,0 +1,175 @@
+"""Comparisons of a study on disk, each number against scipy on the records themselves."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_rel
+
+from bie.analysis import compare, load
+from bie.analysis.comparison import COLUMNS
+from bie.errors import BadInput
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def arms(disk: Any, point: Make) -> dict[str, Any]:
+    """scVI and two scales of MINE at 8 seeds, one of them failed; ARI better, ELBO worse by construction."""
+    rng = np.random.default_rng(0)
+    split = {"split.train_fraction": 0.6}
+    points = {
+        "scvi": point(other=split),
+        "mine": point("scvi_mine", other=split, mine__scale=10.0),
+        "mine20": point("scvi_mine", other=split, mine__scale=20.0),
+    }
+    disk.plan(list(points.values()), range(8))
+    values: dict[str, Any] = {name: {} for name in points}
+    for name, p in points.items():
+        for seed in range(8):
+            if (name, seed) == ("mine20", 3):
+                disk.failure(p, seed, "nan")
+                continue
+            gain = 0.0 if name == "scvi" else 0.2
+            test = {"ari": rng.normal(0.5 + gain, 0.05), "elbo": rng.normal(700 + 50 * gain, 1), "kl_z": 1.0}
+            values[name][seed] = test
+            disk.record(p, seed, test, {"ari": test["ari"] + 0.1, "elbo": 600.0, "kl_z": 1.0})
+    return {"points": points, "values": values, "root": disk.root}
+
+
+def row_of(table: pd.DataFrame, arm: Any, metric: str, split: str = "test") -> Any:
+    chosen = (table["config_id"] == arm.id) & (table["metric"] == metric) & (table["split"] == split)
+    (row,) = table[chosen].to_dict("records")
+    return row
+
+
+def test_columns_and_rows_are_the_contracts(arms: dict[str, Any]) -> None:
+    table = compare(load(arms["root"]))
+    assert list(table.columns) == ["dataset", "model", "mine.scale", "split", "metric", *COLUMNS]
+    assert len(table) == 2 * 2 * 3  # grid points x splits x metrics
+    assert set(table["baseline_id"]) == {arms["points"]["scvi"].id}
+
+
+@pytest.mark.parametrize("arm", ["mine", "mine20"])
+@pytest.mark.parametrize("metric", ["ari", "elbo"])
+def test_numbers_are_those_of_the_common_splits(arms: dict[str, Any], arm: str, metric: str) -> None:
+    ours, theirs = arms["values"][arm], arms["values"]["scvi"]
+    seeds = sorted(ours.keys() & theirs.keys())
+    a, b = (np.array([v[s][metric] for s in seeds]) for v in (ours, theirs))
+    row, known = row_of(compare(load(arms["root"])), arms["points"][arm], metric), ttest_rel(a, b)
+    interval = known.confidence_interval(0.95)
+    assert row["n_pairs"] == len(seeds)
+    assert row["mean"] == pytest.approx((a - b).mean())
+    assert row["sd"] == pytest.approx((a - b).std(ddof=1))
+    assert (row["low"], row["high"], row["p"]) == pytest.approx((interval.low, interval.high, known.pvalue))
+    wider = math.sqrt(1 + len(seeds) * 0.4 / 0.6)
+    assert row["high_new"] - row["mean"] == pytest.approx(wider * (row["high"] - row["mean"]))
+    assert row["win_rate"] == np.mean(a > b if metric == "ari" else a < b)
+    assert row["verdict"] == ("better" if metric == "ari" else "worse")
+    assert row["p"] <= row["p_holm"] <= 2 * row["p"] + 1e-12
+
+
+def test_ties_and_metrics_without_direction(arms: dict[str, Any]) -> None:
+    table = compare(load(arms["root"]))
+    tied = row_of(table, arms["points"]["mine"], "elbo", "train")
+    assert (tied["mean"], tied["sd"], tied["p"], tied["win_rate"]) == (0, 0, 1, 0.5)
+    assert math.isnan(tied["low"])
+    assert tied["verdict"] == "open"
+    none = row_of(table, arms["points"]["mine"], "kl_z")
+    assert none["verdict"] == ""
+    assert pd.isna(none["more_seeds"])
+
+
+def test_margins_and_baseline_can_be_given(arms: dict[str, Any]) -> None:
+    study, points = load(arms["root"]), arms["points"]
+    assert row_of(compare(study), points["mine"], "ari")["margin"] == 0.02
+    loose = row_of(compare(study, margins={"ari": 1, "elbo": "50%"}), points["mine"], "ari")
+    assert (loose["margin"], loose["verdict"]) == (1.0, "equal")
+    relative = row_of(compare(study, margins={"elbo": "50%"}), points["mine"], "elbo")
+    baseline = np.mean([v["elbo"] for v in arms["values"]["scvi"].values()])
+    assert relative["margin"] == pytest.approx(baseline / 2)
+    for name in ("scvi_mine", "scvi_mine mine.scale=10", "mine.scale=10", points["mine"].id[:8]):
+        turned = row_of(compare(study, baseline=name), points["scvi"], "ari")
+        assert (turned["verdict"], turned["baseline_id"]) == ("worse", points["mine"].id)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"baseline": "scvi_mind"}, ["study.baseline=scvi_mind", "scvi_mine mine.scale=10", "scvi;"]),
+        ({"baseline": "scvi mine.scale=10"}, ["study.baseline=scvi mine.scale=10"]),
+        ({"margins": {"arii": 1}}, ["study.margins.arii", "Did you mean ari?"]),
+        ({"margins": {"ari": -1}}, ["study.margins.ari=-1", "number >= 0"]),
+        ({"margins": {"ari": "2 %"}}, ["study.margins.ari=2 %"]),
+        ({"margins": {"ari": True}}, ["study.margins.ari=True"]),
+    ],
+)
+def test_bad_values_are_named(arms: dict[str, Any], given: dict[str, Any], says: list[str]) -> None:
+    with pytest.raises(BadInput) as error:
+        compare(load(arms["root"]), **given)
+    assert all(text in str(error.value) for text in says[:2])
+
+
+def test_each_data_set_has_its_own_baseline_and_family(disk: Any, point: Make) -> None:
+    for dataset, gain in (("a", 0.3), ("b", -0.3)):
+        for seed in range(5):
+            disk.record(point(dataset=dataset), seed, {"ari": 0.5 + seed / 100})
+            disk.record(point("scvi_mine", dataset=dataset), seed, {"ari": 0.5 + gain - seed / 100})
+    disk.record(point("pca", dataset="c"), 0, {"ari": 0.5})
+    table = compare(load(disk.root))
+    found = table[table["split"] == "test"].set_index("dataset")["verdict"].to_dict()
+    assert found == {"a": "better", "b": "worse"}
+
+
+def test_rows_on_other_cells_are_never_compared(disk: Any, point: Make) -> None:
+    """One data set by name, two by content: each has its own first scVI."""
+    for content in ("weak", "strong"):
+        for seed in range(3):
+            for model in ("scvi", "scvi_mine"):
+                p = point(model, other={"dataset.preset": content})
+                disk.record(p, seed, {"ari": 0.1 * seed})
+    table = compare(load(disk.root))
+    assert len(table) == 2 * 2
+    assert table["baseline_id"].nunique() == 2
+    assert set(table["baseline_id"]) == {
+        point(other={"dataset.preset": content}).id for content in ("weak", "strong")
+    }
+
+
+def test_several_seeds_on_one_split_count_once(disk: Any, point: Make) -> None:
+    rng, rows = np.random.default_rng(1), []
+    for seed in range(12):
+        values = rng.normal(size=2)
+        for p, value in zip((point(), point("scvi_mine")), values, strict=True):
+            path = disk.record(p, seed, {"ari": float(value)})
+            path.write_text(path.read_text().replace(split_of(path), f"split{seed // 3}"))
+        rows.append(values[1] - values[0])
+    (row,) = (r for r in compare(load(disk.root)).to_dict("records") if r["split"] == "test")
+    means = np.array(rows).reshape(4, 3).mean(axis=1)
+    assert (row["n_pairs"], row["mean"], row["sd"]) == pytest.approx((4, means.mean(), means.std(ddof=1)))
+
+
+def split_of(path: Any) -> str:
+    import json
+
+    return str(json.loads(path.read_text())["split_id"])
+
+
+def test_a_study_without_pairs_has_open_rows(disk: Any, point: Make) -> None:
+    disk.record(point(), 0, {"ari": 0.5})
+    disk.record(point("scvi_mine"), 1, {"ari": 0.6})
+    table = compare(load(disk.root))
+    assert table["n_pairs"].tolist() == [0, 0]
+    assert set(table["verdict"]) == {"open"}
+    assert table[["mean", "p", "win_rate"]].isna().all(axis=None)
+    assert set(table["new_cells"]) == {"not shown"}
+
+
+def test_a_study_of_baselines_alone_has_no_rows(disk: Any, point: Make) -> None:
+    disk.record(point(), 0, {"ari": 0.5})
+    table = compare(load(disk.root))
+    assert list(table.columns) == ["dataset", "model", "split", "metric", *COLUMNS]
+    assert table.empty
