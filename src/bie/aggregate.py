@@ -20,18 +20,9 @@ _EPILOG = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write ``report/`` of a study and print its tables of the test cells.
-
-        Returns
-        -------
-        int
-    _EPILOG = (
-        "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
-        "report/ cannot be written (the tables are printed all the same)."
-    )
-    """
+    """Write ``report/`` of a study and print its tables of the test cells."""
     arguments = _parser().parse_args(argv)
-    return guarded(lambda: _aggregate(arguments.tree, arguments.outputs))
+    return guarded(lambda: _aggregate(arguments.tree, arguments.outputs, arguments.csv))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,45 +31,52 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    parser.add_argument(
+        "--csv", action="store_true", help="runs.csv of a large study too: 200 bytes a number"
+    )
     return parser
 
 
-def _aggregate(given: Path | None, outputs: Path) -> int:
-    from bie.analysis.recall import recall, sources
+def _aggregate(given: Path | None, outputs: Path, csv: bool) -> int:
+    from bie.analysis.files import look
+    from bie.analysis.recall import recall
     from bie.analysis.study import read_study
     from bie.store.paths import find_tree
 
     tree = find_tree(given, outputs)
-    made_from = sources(tree)  # before anything is read: what changes meanwhile is another report's
+    files = look(tree)  # before anything is read: what changes meanwhile is another report's
+    made_from = files.digest()
     outcome = recall(tree, made_from)
-    if outcome is None:
-        study = read_study(tree)
+    if outcome is None or (csv and not (tree.report / "runs.csv").is_file()):
+        study = read_study(tree, files)
         if nothing := _nothing_done(study, tree.root):
             print(nothing, file=sys.stderr)
             return 1
-        outcome = _make(study, tree, made_from)
+        outcome = _make(study, tree, made_from, csv)
     print(outcome.text)
     return outcome.exit_code
 
 
-def _make(study: "Study", tree: "Tree", made_from: str | None) -> "Outcome":
+def _make(study: "Study", tree: "Tree", made_from: str | None, csv: bool) -> "Outcome":
     """Write the report from the records."""
     # pandas takes a second to import: not for --help, nor for a report that is recalled
+    from bie.analysis.parse import SPLITS
     from bie.analysis.recall import Outcome, remember
     from bie.analysis.render import as_text
-    from bie.analysis.report import write_report
-    from bie.analysis.study import SPLITS
+    from bie.analysis.report import CSV_ROWS, n_numbers, write_report
     from bie.analysis.tidy import summarise
     from bie.analysis.wide import wide_tables
 
     summary = summarise(study)
     tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
     texts = "\n\n".join(as_text(table) for table in tables["test"])
-    written = f"Written: {tree.report}/runs.{{parquet,csv}}, {tree.report}/summary.{{csv,md,tex}}"
+    csv = csv or n_numbers(study) <= CSV_ROWS
+    runs = "runs.{parquet,csv}" if csv else "runs.parquet (runs.csv only with --csv)"
+    written = f"Written: {tree.report}/{runs}, {tree.report}/summary.{{csv,md,tex}}"
     complete = bool((study.runs["state"] == "done").all())
     outcome = Outcome(f"{texts}\n{written}", 0 if complete else 1)
     try:
-        files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]])
+        files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]], csv)
         if made_from is not None and study.all_read:
             remember(tree, made_from, files, outcome)
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bie.aggregate import main
-from bie.analysis import recall, report
+from bie.analysis import files, parse, recall, report
 from bie.analysis.tidy import long_table
 from bie.store import record
 
@@ -37,11 +37,15 @@ def study(disk: Any, point: Make) -> Any:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the records, failures and plans that are read, and of report files that are written."""
     names: list[str] = []
-    read, replace = Path.read_bytes, Path.replace
+    read, replace, content = Path.read_bytes, Path.replace, parse._content
 
     def noted(path: Path) -> bytes:
         names.append(path.name)
         return read(path)
+
+    def noted_content(path: str) -> bytes:
+        names.append(Path(path).name)
+        return content(path)
 
     def written(path: Path, target: Path) -> Path:
         names.append(Path(target).name)
@@ -49,11 +53,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Path, "read_bytes", noted)
     monkeypatch.setattr(Path, "replace", written)
+    monkeypatch.setattr(parse, "_content", noted_content)
     return names
 
 
 def made_anew(opened: list[str]) -> bool:
-    return {record.RECORD, *report.FILES} <= set(opened)
+    return set(report.FILES) <= set(opened)
 
 
 def test_an_unchanged_study_says_the_same_and_reads_no_record(
@@ -161,10 +166,11 @@ def test_other_code_and_other_packages_make_it_anew(
     study: Any, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("source_sha256", lambda: "0" * 64), ("version", lambda package: "9")):
-        monkeypatch.setattr(recall, name, value)
+        monkeypatch.setattr(files, name, value)
         opened.clear()
         main([str(study.root)])
         assert made_anew(opened)
+        assert opened.count(record.RECORD) == 2
 
 
 def test_another_name_of_the_tree_is_told(
@@ -190,17 +196,17 @@ def test_what_changes_while_the_records_are_read_belongs_to_the_next_report(
     delete_report_file(study, point())
     calls = []
 
-    def meanwhile(found: Any) -> Any:
+    def meanwhile(found: Any, runs: slice) -> Any:
         add_record(study, point())
         calls.append(found)
         settle(study.root)
-        return long_table(found)
+        return long_table(found, runs)
 
     monkeypatch.setattr("bie.analysis.report.long_table", meanwhile)
     assert main([str(study.root)]) == 1
     monkeypatch.setattr("bie.analysis.report.long_table", long_table)
     assert main([str(study.root)]) == 0
-    assert len(calls) == 1
+    assert len(calls) == 2  # for runs.parquet and runs.csv
 
 
 @pytest.mark.parametrize("name", ["record.json", "failed.json"])
@@ -219,6 +225,6 @@ def test_a_folder_that_cannot_be_looked_into_is_in_doubt(study: Any, monkeypatch
     def refused(folder: str) -> None:
         raise PermissionError(folder)
 
-    assert recall.sources(Tree(study.root)) is not None
+    assert files.look(Tree(study.root)).digest() is not None
     monkeypatch.setattr(os, "scandir", refused)
-    assert recall.sources(Tree(study.root)) is None
+    assert files.look(Tree(study.root)).digest() is None

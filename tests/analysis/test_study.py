@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bie.analysis.study import Study, code_version, read_study
+from bie.analysis.parse import code_version
+from bie.analysis.study import Study, read_study
 from bie.store.paths import Tree
 
 Make = Callable[..., Any]

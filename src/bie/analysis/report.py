@@ -1,7 +1,7 @@
 """Write the tables of a study to its folder."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from bie.analysis.wide import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+AT_ONCE = 10_000  # runs whose numbers are in memory at once
+CSV_ROWS = 500_000  # above, runs.csv (200 bytes a row) is written only where it is asked for
 FILES = ("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex")
 
 
@@ -26,12 +28,22 @@ def stamp(path: Path) -> Stamp:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
+def n_numbers(study: Study) -> int:
+    """Rows of ``runs.csv``: a number each."""
+    return int((study.runs["state"] == "done").sum()) * study.values.shape[1]
+
+
 def write_report(
-    folder: Path, study: Study, summary: "pd.DataFrame", tables: Sequence[Table]
+    folder: Path, study: Study, summary: "pd.DataFrame", tables: Sequence[Table], csv: bool = True
 ) -> dict[str, Stamp]:
     """Write `FILES`, the same bytes for the same records.
 
     Each file is replaced as a whole, so that neither readers nor a second writer see half of it.
+
+    Parameters
+    ----------
+    csv
+        Whether to write ``runs.csv``; else one that is there is removed, for it would not fit the others.
 
     Returns
     -------
@@ -39,15 +51,17 @@ def write_report(
         `stamp` of each file as it was written here, whoever may have replaced it since.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    runs = long_table(study)
     writers: dict[str, Callable[[Path], object]] = {
-        "runs.parquet": lambda part: _write_parquet(runs, part),
-        "runs.csv": lambda part: runs.to_csv(part, index=False, lineterminator="\n"),
+        "runs.parquet": lambda part: _write_parquet(study, part),
+        "runs.csv": lambda part: _write_csv(study, part),
         "summary.csv": lambda part: summary.to_csv(part, index=False, lineterminator="\n"),
         "summary.md": lambda part: part.write_text(as_markdown(study.name, tables), encoding="utf-8"),
         "summary.tex": lambda part: part.write_text(as_latex(tables), encoding="utf-8"),
     }
-    return {name: _replace(folder / name, writers[name]) for name in FILES}
+    if not csv:
+        del writers["runs.csv"]
+        (folder / "runs.csv").unlink(missing_ok=True)
+    return {name: _replace(folder / name, write) for name, write in writers.items()}
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:
@@ -62,10 +76,29 @@ def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:
     return written
 
 
-def _write_parquet(frame: "pd.DataFrame", path: Path) -> None:
+def _slices(study: Study) -> "Iterator[pd.DataFrame]":
+    """Every number of the study, some thousand runs at a time; at least one frame."""
+    n = int((study.runs["state"] == "done").sum())
+    for start in range(0, max(n, 1), AT_ONCE):
+        yield long_table(study, slice(start, start + AT_ONCE))
+
+
+def _write_csv(study: Study, path: Path) -> None:
+    for i, frame in enumerate(_slices(study)):
+        frame.to_csv(path, mode="a" if i else "w", header=not i, index=False, lineterminator="\n")
+
+
+def _write_parquet(study: Study, path: Path) -> None:
     """Plain column types, without notes of how pandas held them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(table, path, store_schema=False)
+    writer = None
+    try:
+        for frame in _slices(study):
+            table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+            writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False)
+            writer.write_table(table)
+    finally:
+        if writer:
+            writer.close()

@@ -1,24 +1,26 @@
 """Everything that is known of a study: the runs that were asked for, and what became of each."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bie.analysis.files import Files, look
 from bie.analysis.grid import Plain, describe_cells, flat
+from bie.analysis.index import read_index
+from bie.analysis.parse import SPLITS, UNKNOWN
 from bie.metrics.cards import CARDS
 from bie.store.identity import SHOWN
 from bie.store.launches import asked_of, planned
 from bie.store.paths import Tree
-from bie.store.record import FAILED, RECORD, read_all
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
-SPLITS = ("train", "test")
 NOT_RECORDED = "not in the record"
-UNKNOWN = "unknown"  # cause of a failure whose file does not tell
 
 Key = tuple[str, str]  # split, metric
 
@@ -37,8 +39,9 @@ class Study:
         Dotted names of the settings that tell the grid points apart.
     runs
         A row per run that was asked for or found: ``config_id``, ``dataset``, ``model``, ``seed``,
-        ``state`` (done, failed, unreadable or missing), ``cause`` and ``where`` of a failure; of a finished
-        run also ``run_id``, ``split_id``, ``code``, ``packages`` and ``seconds`` (wall time).
+        ``state`` (done, failed, unreadable or missing), ``cause``, ``message`` and ``where`` of a failure;
+        of a finished run also ``run_id``, ``split_id``, ``code``, ``packages``, ``device`` and ``seconds``
+        (wall time).
     values
         Numbers of the rows of `runs`, columns (split, metric); NaN where there is none.
     reasons
@@ -47,6 +50,8 @@ class Study:
         Flat settings of each ``config_id``, the seed left out; empty where they are not known.
     asked
         Section ``study`` of the newest launch's settings; empty for a tree without a launch that tells.
+    timing
+        What the runs took, a column for each name in the record's ``timing``; rows of `runs`.
     """
 
     name: str
@@ -55,8 +60,9 @@ class Study:
     runs: "pd.DataFrame"
     values: "pd.DataFrame"
     reasons: "pd.DataFrame"
-    configs: Mapping[str, Plain] = field(default_factory=dict)
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    configs: Mapping[str, Plain]
+    asked: Mapping[str, Any]
+    timing: "pd.DataFrame"
 
     @property
     def all_read(self) -> bool:
@@ -65,124 +71,106 @@ class Study:
         return not unread.any()
 
 
-@dataclass
-class _Found:
-    """What the tree holds, in the order read: finished runs first, so that they come before their plan."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    values: list[dict[Key, float]] = field(default_factory=list)
-    missing: list[dict[str, str]] = field(default_factory=list)
-    configs: dict[str, Plain] = field(default_factory=dict)
-    grids: dict[str, Plain] = field(default_factory=dict)
-    packages: dict[tuple[Any, ...], tuple[Any, ...]] = field(default_factory=dict)
-
-
-def read_study(tree: Tree) -> Study:
-    """Read all records, failures and plans of a study.
-
-    A record that cannot be read is a run in the state ``unreadable``, not an error.
-    """
-    import pandas as pd
-
-    found = _Found()
-    unreadable = _read_records(tree, found)
-    _read_plan(tree, found)
-    full_ids = {row["config_id"][:SHOWN]: row["config_id"] for row in found.rows}
-    for path, failure in read_all(tree, FAILED):
-        cause = str((failure or {}).get("cause", UNKNOWN))
-        found.rows.append(_row_of_path(tree, path, full_ids, "failed", cause))
-    found.rows += [_row_of_path(tree, path, full_ids, "unreadable", "") for path in unreadable]
-    runs = _one_row_per_run(pd.DataFrame(found.rows, columns=list(_COLUMNS)))
-    cells = describe_cells(runs, found.configs, found.grids)
-    runs = _in_order_of(cells, runs)
-    values, reasons = _numbers(found, runs.index)
-    grid = tuple(cells.columns[2:])
-    runs, values, reasons = (frame.reset_index(drop=True) for frame in (runs, values, reasons))
-    name = tree.root.resolve().name
-    return Study(name, cells, grid, runs, values, reasons, found.configs, asked_of(tree))
-
-
-_COLUMNS = (
-    *("config_id", "dataset", "model", "seed", "state", "cause", "where"),
-    *("run_id", "split_id", "code", "packages", "seconds"),
+_TEXTS = (
+    *("config_id", "dataset", "model", "state", "cause", "message", "run_id", "split_id", "code"),
+    *("packages", "device"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 
 
-def _read_records(tree: Tree, found: _Found) -> list[Path]:
-    """Collect the finished runs; the paths of records that cannot be read are returned."""
-    unreadable = []
-    for path, record in read_all(tree, RECORD):
-        try:
-            row, values, missing = _parse(record or {})
-        except (KeyError, TypeError, ValueError, AttributeError):
-            unreadable.append(path)
-            continue
-        packages = found.packages.setdefault(row["packages"], row["packages"])  # one copy, not one per run
-        found.rows.append(row | {"packages": packages})
-        found.values.append(values)
-        found.missing.append(missing)
-        if row["config_id"] not in found.configs:
-            found.configs[row["config_id"]] = flat(record["config"])  # type: ignore[index]
-    return unreadable
+def read_study(tree: Tree, files: Files | None = None) -> Study:
+    """Read all records, failures and plans of a study.
 
+    A record that cannot be read is a run in the state ``unreadable``, not an error.
 
-def _parse(record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[Key, float], dict[str, str]]:
-    config, origin = record["config"], record["provenance"]
-    row = {
-        "config_id": str(record["config_id"]),
-        "dataset": str(config["dataset"]["name"]),
-        "model": str(config["model"]["name"]),
-        "seed": int(record["seed"]),
-        "state": "done",
-        "cause": "",
-        "where": "",
-        "run_id": str(record["run_id"]),
-        "split_id": str(record["split_id"]),
-        "code": code_version(origin),
-        "packages": tuple(sorted({"python": origin.get("python"), **origin.get("packages", {})}.items())),
-        "seconds": float(record.get("timing", {}).get("total_s") or "nan"),
-    }
-    values = {
-        (split, str(name)): float("nan") if value is None else float(value)
-        for split in SPLITS
-        for name, value in record["metrics"][split].items()
-    }
-    return row, values, dict(record.get("missing") or {})
-
-
-def code_version(origin: Mapping[str, Any]) -> str:
-    """Short name of the code behind a record: the hash of its source, whatever else was committed.
-
-    >>> code_version({"git_commit": "3f2a1b9c5d", "source_sha256": "0dd1e2f3a4b5c6"})
-    '0dd1e2f3a4b5'
+    Parameters
+    ----------
+    files
+        What `bie.analysis.files.look` found in the tree; None: look now.
     """
-    return (origin.get("source_sha256") or origin.get("git_commit") or "unknown")[:SHOWN]
+
+    index, plan = read_index(files or look(tree)), planned(tree)
+    ended = _ended(index)
+    ended["config_id"] = _whole_ids(ended["config_id"], [ended["config_id"], plan["config_id"]])
+    runs = _one_row_per_run(_joined(ended, plan))
+    grids = _by_config(plan["config_id"], plan["grid"])
+    configs = _by_config(plan["config_id"], plan["config"]) | _configs(index)
+    cells = describe_cells(runs, configs, grids)
+    runs = _in_order_of(cells, runs)
+    numbers, reasons = _numbers(index, runs)
+    return Study(
+        name=tree.root.resolve().name,
+        cells=cells,
+        grid=tuple(cells.columns[2:]),
+        runs=runs.reset_index(drop=True),
+        values=numbers.reset_index(drop=True),
+        reasons=reasons.reset_index(drop=True),
+        configs=configs,
+        asked=asked_of(tree),
+        timing=_timing(index, runs).reset_index(drop=True),
+    )
 
 
-def _read_plan(tree: Tree, found: _Found) -> None:
-    for row in planned(tree).to_dict("records"):
-        known = {name: row[name] for name in ("config_id", "dataset", "model", "seed", "run_id")}
-        found.rows.append({**known, "state": "missing", "cause": "", "where": ""})
-        if row["config_id"] not in found.grids:
-            found.grids[row["config_id"]] = flat(json.loads(row["grid"]))
-            found.configs.setdefault(row["config_id"], flat(json.loads(row["config"])))
+def _joined(ended: "pd.DataFrame", plan: "pd.DataFrame") -> "pd.DataFrame":
+    """The runs that ended, then those that were asked for."""
+    import numpy as np
+    import pandas as pd
 
-
-def _row_of_path(
-    tree: Tree, path: Path, full_ids: Mapping[str, str], state: str, cause: str
-) -> dict[str, Any]:
-    """Row of a run of which only the place in the tree is known."""
-    dataset, model, config, seed = path.parent.relative_to(tree.runs).parts
-    return {
-        "config_id": full_ids.get(config, config),
-        "dataset": dataset,
-        "model": model,
-        "seed": int(seed.removeprefix("seed=")),
-        "state": state,
-        "cause": cause,
-        "where": path.relative_to(tree.root).as_posix(),
+    asked = plan[["config_id", "dataset", "model", "seed", "run_id"]].assign(state="missing", where="")
+    asked = asked.assign(cause="", message="", seconds=np.nan).reindex(columns=ended.columns)
+    columns = {
+        name: np.concatenate([part[name].to_numpy(object) for part in (ended, asked)]) for name in ended
     }
+    return pd.DataFrame(columns).astype({"seed": "int64", "seconds": float})
+
+
+def _ended(index: "pa.Table") -> "pd.DataFrame":
+    """The rows of the index as far as `Study.runs` has them."""
+    import numpy as np
+    import pandas as pd
+
+    frame = pd.DataFrame({name: _shared(index[name]) for name in _TEXTS})
+    frame[["cause", "message"]] = frame[["cause", "message"]].fillna("")
+    frame["seed"] = index["seed"].to_numpy()
+    frame["seconds"] = _column(index, "timing.total_s", np.arange(len(index)))[0]
+    frame["where"] = pd.Series(_shared(index["path"])).where(frame["state"] != "done", "")
+    versions = {text: tuple(sorted(json.loads(text).items())) for text in frame["packages"].dropna().unique()}
+    frame["packages"] = frame["packages"].map(versions)
+    return frame
+
+
+def _shared(column: "pa.ChunkedArray") -> "NDArray[np.object_]":
+    """Texts as Python's own, one object for those that are alike; None where there is none."""
+    import numpy as np
+    import pandas as pd
+
+    found = column.to_pandas()
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        texts = np.array([*found.cat.categories, None], dtype=object)
+        shared: NDArray[np.object_] = texts[found.cat.codes]  # code -1: there is none
+        return shared
+    return np.asarray(found, dtype=object)
+
+
+def _whole_ids(short: "pd.Series", known: "Iterable[pd.Series]") -> "pd.Series":
+    """Put whole ids in the place of those that only a path told."""
+    whole = {full[:SHOWN]: full for column in known for full in column.unique() if len(full) > SHOWN}
+    return short.map({found: whole.get(found, found) for found in short.unique()})
+
+
+def _by_config(config_ids: "pd.Series", texts: "pd.Series") -> dict[str, Plain]:
+    """Settings by grid point, from its first row."""
+    new = ~config_ids.duplicated()
+    first = zip(config_ids[new], texts[new], strict=True)
+    return {str(config): flat(json.loads(text)) for config, text in first}
+
+
+def _configs(index: "pa.Table") -> dict[str, Plain]:
+    import pandas as pd
+
+    texts = pd.Series(_shared(index["config"]), _shared(index["config_id"]), dtype=object).dropna()
+    first = texts[~texts.index.duplicated()]
+    return {str(config): json.loads(text) for config, text in first.items()}
 
 
 def _one_row_per_run(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -196,34 +184,72 @@ def _in_order_of(cells: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     return runs.assign(place=place).sort_values(["place", "seed"]).drop(columns="place")
 
 
-def _numbers(found: _Found, index: "pd.Index[int]") -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Numbers and reasons of the rows `index`; the finished runs were read first, so theirs are 0, 1, ..."""
+def _numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Numbers of the runs, and why they are missing; both have the labels of `runs`."""
+    import numpy as np
     import pandas as pd
 
-    columns = _columns(found.values)
-    labels = pd.MultiIndex.from_tuples(columns, names=["split", "metric"])
-    values = [[row.get(key, float("nan")) for key in columns] for row in found.values]
-    reasons = [
-        [_reason(row, missing, key) for key in columns]
-        for row, missing in zip(found.values, found.missing, strict=True)
-    ]
+    columns = _columns(index.column_names)
+    names = pd.MultiIndex.from_tuples(columns, names=["split", "metric"])
+    row = np.flatnonzero((runs["state"] == "done").to_numpy())
+    record = runs.index.to_numpy()[row]  # the rows of the index come first in its labels
+    values = np.full((len(runs), len(columns)), np.nan)
+    reasons = np.full(values.shape, None, dtype=object)
+    told, which = np.unique(_shared(index["missing"])[record].astype(str), return_inverse=True)
+    for place, key in enumerate(columns):
+        number, absent = _column(index, ".".join(key), record)
+        values[row, place] = number
+        for reason, of in _reasons(key, number, absent, told, which):
+            reasons[row[of], place] = reason
     return (
-        pd.DataFrame(values, columns=labels, dtype=float).reindex(index),
-        pd.DataFrame(reasons, columns=labels, dtype=object).reindex(index),
+        pd.DataFrame(values, index=runs.index, columns=names),
+        pd.DataFrame(reasons, index=runs.index, columns=names),
     )
 
 
-def _reason(row: Mapping[Key, float], missing: Mapping[str, str], key: Key) -> str | None:
-    """Why a number is missing; a record names the metric alone where both splits lack it."""
-    if key not in row:
-        return NOT_RECORDED
-    if row[key] == row[key]:  # not NaN
-        return None
-    return missing.get(".".join(key)) or missing.get(key[1], "no reason given")
+def _column(index: "pa.Table", name: str, rows: Any) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
+    """Numbers (NaN where there is none), and which of them are not in the record at all."""
+    import numpy as np
+
+    if name not in index.column_names:
+        return np.full(len(rows), np.nan), np.ones(len(rows), bool)
+    column = index[name].take(rows)
+    numbers, given = column.to_numpy(), column.is_valid().to_numpy()
+    return numbers, given & np.isnan(numbers)
 
 
-def _columns(values: Sequence[Mapping[Key, float]]) -> list[Key]:
+def _reasons(
+    key: Key, number: "NDArray[np.float64]", absent: "NDArray[np.bool_]", told: Any, which: Any
+) -> "Iterator[tuple[str, NDArray[np.bool_]]]":
+    """Why numbers are missing, and whose; a record names the metric alone where both splits lack it.
+
+    Parameters
+    ----------
+    told, which
+        The distinct values of ``missing``, as JSON, and which of them each record has.
+    """
+    import numpy as np
+
+    if absent.any():
+        yield NOT_RECORDED, absent
+    nothing = np.isnan(number) & ~absent
+    for place in np.unique(which[nothing]):
+        missing = {} if told[place] == "None" else json.loads(told[place])
+        reason = missing.get(".".join(key)) or missing.get(key[1], "no reason given")
+        yield str(reason), nothing & (which == place)
+
+
+def _columns(names: Iterable[str]) -> list[Key]:
     """Every metric of any record for each split: those with a card in its order, then the others."""
-    names = {name for row in values for _, name in row}
-    known = [name for name in CARDS if name in names]
-    return [(split, name) for split in SPLITS for name in [*known, *sorted(names - CARDS.keys())]]
+    parts = (name.partition(".") for name in names)
+    metrics = {metric for split, _, metric in parts if split in SPLITS}
+    known = [name for name in CARDS if name in metrics]
+    return [(split, name) for split in SPLITS for name in [*known, *sorted(metrics - CARDS.keys())]]
+
+
+def _timing(index: "pa.Table", runs: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    names = [name for name in index.column_names if name.startswith("timing.")]
+    times = {name.removeprefix("timing."): index[name].to_numpy() for name in names}
+    return pd.DataFrame(times, index=range(len(index))).reindex(runs.index)

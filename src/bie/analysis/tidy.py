@@ -8,19 +8,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def long_table(study: Study) -> "pd.DataFrame":
+def long_table(study: Study, runs: slice = slice(None)) -> "pd.DataFrame":
     """Every number of every finished run.
+
+    Parameters
+    ----------
+    runs
+        Which of the finished runs: of 100,000 all numbers at once take 300 MiB.
 
     Returns
     -------
     DataFrame
         A row per run x split x metric: ``run_id``, ``config_id``, ``split_id``, ``dataset``, ``model``,
         ``seed``, the settings that vary, ``split``, ``metric``, ``value`` (missing if there is none),
-        ``reason`` (why it is missing), ``code`` (see `bie.analysis.study.code_version`).
+        ``reason`` (why it is missing), ``code`` (see `bie.analysis.parse.code_version`).
     """
     import numpy as np
 
-    done = study.runs[study.runs["state"] == "done"]
+    done = study.runs[study.runs["state"] == "done"].iloc[runs]
     cells = study.cells.loc[done["config_id"], list(study.grid)]
     names = ["run_id", "config_id", "split_id", "dataset", "model", "seed"]
     once = done[names].assign(**{key: cells[key].array for key in study.grid}, code=done["code"])

@@ -166,16 +166,21 @@ def planned(tree: Tree) -> "pd.DataFrame":
     A run asked for by several launches keeps its first row.
     """
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     paths = sorted(tree.launches.glob(f"*/{PLAN}"))
-    frames = [pd.read_parquet(path, columns=list(COLUMNS)) for path in paths]
-    if not frames:
+    texts = [name for name in COLUMNS if name not in ("seed", "run_id")]  # many rows share them: one copy
+    tables = [pq.ParquetFile(path, read_dictionary=texts).read(list(COLUMNS)) for path in paths]
+    if not tables:
         return pd.DataFrame({name: [] for name in COLUMNS})
-    return pd.concat(frames, ignore_index=True).drop_duplicates("run_id", ignore_index=True)
+    frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    first: pd.DataFrame = frame.drop_duplicates("run_id", ignore_index=True)
+    return first
 
 
 def asked_of(tree: Tree) -> dict[str, Any]:
-    """Section ``study`` of the newest launch's settings; empty where no launch tells."""
+    """Section ``study`` of the settings of the newest launch; empty where no launch tells."""
     for path in sorted(tree.launches.glob(f"*/{LAUNCH}"), reverse=True):
         found = (read(path) or {}).get("settings", {}).get("study")
         if found:
