@@ -1,4 +1,4 @@
-"""The method, top to bottom: cells -> split -> train -> embed -> score."""
+"""The method, top to bottom: cells -> split -> genes -> train -> embed -> score."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bie.config import Metrics, RunConfig
 from bie.data.cells import Cells
+from bie.data.hvg import most_variable
 from bie.data.split import monte_carlo_split
 from bie.errors import RunFailed
 from bie.exports import exports
@@ -71,6 +72,7 @@ def experiment(
     """
     streams, clock = streams_of(config), Clock()
     parts = split(config, cells)
+    cells = with_genes(config, cells)
 
     embedder = build_embedder(config.model, config.penalty, config.train, keeper)
     history = embedder.fit(cells, parts["train"], parts["test"], streams, on_epoch)
@@ -90,10 +92,18 @@ def streams_of(config: RunConfig) -> Streams:
     return Streams(config.seed, config.own_seeds)
 
 
+def with_genes(config: RunConfig, cells: Cells) -> Cells:
+    """The cells with the genes that the run models: all, or those that vary most among its training cells."""
+    if config.dataset.n_top_genes is None:
+        return cells
+    train = split(config, cells)["train"]
+    return most_variable(cells, train, config.dataset.n_top_genes, config.dataset.hvg)
+
+
 def scored(
     config: RunConfig, cells: Cells, embedder: Embedder, history: list[dict[str, float]], clock: "Clock"
 ) -> Result:
-    """Embed and score what has been fitted."""
+    """Embed and score what has been fitted; `cells` with the genes of the run."""
     streams, parts = streams_of(config), split(config, cells)
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")

@@ -7,7 +7,7 @@ import torch
 
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
-from bie.experiment import Clock, Result, scored, split, streams_of
+from bie.experiment import Clock, Result, scored, split, streams_of, with_genes
 from bie.methods.trained import Trained
 from bie.training.checkpoint import Keeper
 from bie.training.pack import Fitted, Member, fit_pack
@@ -74,6 +74,7 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unsco
         share.
     """
     clock = Clock()
+    cells = with_genes(runs[0].config, cells)
     embedders = [_embedder(run) for run in runs]
     members = [_member(run, embedder, cells) for run, embedder in zip(runs, embedders, strict=True)]
     fitted = fit_pack(members, cells, device)
@@ -85,6 +86,7 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unsco
 
 def room(run: Packed, cells: Cells, free: float) -> int:
     """How many such runs fit into so many bytes of a device, 1 at least, by a generous estimate."""
+    cells = with_genes(run.config, cells)
     return max(1, int((free - bytes_of_cells(cells)) // bytes_of_run(run, cells)))
 
 

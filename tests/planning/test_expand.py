@@ -121,11 +121,25 @@ def test_a_study_file_without_a_sweep_is_bad_input(
 
 @pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
+    needed = {"h5ad": ["dataset.path=x", "dataset.batch_key=b"], "tenx": ["dataset.samples=x"]}
     for choice in configurations.groups[group]:
-        given = ["dataset.path=x", "dataset.batch_key=b"] if choice == "h5ad" else []
-        assert expand([f"{group}={choice}", *given], configurations).combinations
+        assert expand([f"{group}={choice}", *needed.get(choice, [])], configurations).combinations
 
 
 def test_launchers_of_bie_are_not_taken_for_those_of_a_plugin_with_the_same_names(configurations):
     launcher = expand(["hydra/launcher=submitit_slurm"], configurations).settings.hydra.launcher
     assert launcher.kind == "submitit_slurm"
+
+
+@pytest.mark.parametrize("likelihood", ["zinb", "nb", "poisson"])
+def test_fractions_are_kept_only_where_they_have_a_density(likelihood: str, configurations: Configurations):
+    given = ["dataset=tenx", "dataset.samples=x", "dataset.fractional=keep"]
+    said = (
+        rf"dataset\.fractional=keep: model\.likelihood={likelihood} .*gaussian, or .*=round"
+    )
+    with pytest.raises(BadInput, match=said):
+        expand([*given, f"model.likelihood={likelihood}"], configurations)
+    kept = expand([*given, "model.likelihood=gaussian"], configurations).combinations[0].config
+    assert kept.scientific()["dataset"]["fractional"] == "keep"
+    refused = expand(["dataset=tenx", "dataset.samples=x"], configurations).combinations[0].config
+    assert "fractional" not in refused.scientific()["dataset"]

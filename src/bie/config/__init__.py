@@ -5,7 +5,7 @@ alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its 
 """
 
 from bie.config.controls import AnyModel, Control
-from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Zinb
+from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Tenx, Zinb
 from bie.config.launch import (
     Hydra,
     Launcher,
@@ -50,6 +50,7 @@ __all__ = [
     "Study",
     "SubmititLocal",
     "SubmititSlurm",
+    "Tenx",
     "Train",
     "Zinb",
 ]

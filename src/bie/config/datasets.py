@@ -14,11 +14,29 @@ LogCounts = Annotated[Float, Field(ge=0, le=14)]  # e^14 counts in one gene stil
 LogSd = Annotated[Float, Field(ge=0, le=10)]
 
 
-class Zinb(Section):
+class Source(Section):
+    """What all sources of cells have.
+
+    Attributes
+    ----------
+    n_top_genes, hvg
+        Each run models so many highly variable genes, chosen on its training cells (`bie.data.hvg`); None:
+        all genes.
+    """
+
+    name: Name
+    n_top_genes: Annotated[Int, Field(ge=2)] | None = None
+    hvg: Literal["seurat_v3", "pearson_residuals", "cell_ranger"] = "seurat_v3"
+
+    def inactive(self) -> dict[str, str]:
+        """Without a number of genes, none are chosen."""
+        return {"hvg": "n_top_genes=null"} if self.n_top_genes is None else {}
+
+
+class Zinb(Source):
     """Simulated counts with known truth; see `bie.data.datasets.zinb`."""
 
     source: Literal["zinb"]
-    name: Name
     preset: Annotated[Literal["none", "mild", "strong"], LOCAL]
     size: Annotated[Literal["smoke", "small", "pbmc"], LOCAL]
     n_cells: Annotated[Int, Field(ge=20)]
@@ -56,31 +74,56 @@ class Zinb(Section):
         return values | {key: value for key, value in implied.items() if values.get(key) is None}
 
 
-class H5ad(Section):
-    """A user's AnnData file with raw counts; its content, not its path, is its identity."""
+class Own(Source):
+    """A user's own counts; their content, not their place, is their identity.
+
+    Attributes
+    ----------
+    fractional
+        What becomes of values that are not whole.
+    min_counts, min_cells
+        Least total of a cell, and number of cells with a count of a gene, that stays; None: all stay.
+    """
+
+    fractional: Literal["refuse", "round", "keep"] = "refuse"
+    min_counts: Annotated[Annotated[Int, Field(ge=1)] | None, LOCAL] = None
+    min_cells: Annotated[Annotated[Int, Field(ge=1)] | None, LOCAL] = None
+
+    def scientific(self) -> dict[str, Any]:
+        """Whole counts need no word on fractions."""
+        plain = super().scientific()
+        return plain if self.fractional != "refuse" else {k: v for k, v in plain.items() if k != "fractional"}
+
+
+class H5ad(Own):
+    """A user's AnnData file with raw counts."""
 
     source: Literal["h5ad"]
-    name: Name
     path: Annotated[Path, LOCAL]
     layer: Annotated[str | None, LOCAL]
     batch_key: Annotated[str, LOCAL]
     label_key: Annotated[str | None, LOCAL]
 
 
-class Pbmc(Section):
+class Tenx(Own):
+    """A user's 10x samples, named by a sample sheet."""
+
+    source: Literal["tenx"]
+    samples: Annotated[Path, LOCAL]
+
+
+class Pbmc(Source):
     """The PBMC set of the scVI study (10x 8k and 4k)."""
 
     source: Literal["pbmc"]
-    name: Name
     cache: Annotated[Path | None, LOCAL]
 
 
-class Retina(Section):
+class Retina(Source):
     """The mouse retina set of the scVI study."""
 
     source: Literal["retina"]
-    name: Name
     cache: Annotated[Path | None, LOCAL]
 
 
-Dataset = Annotated[Zinb | H5ad | Pbmc | Retina, Field(discriminator="source")]
+Dataset = Annotated[Zinb | H5ad | Tenx | Pbmc | Retina, Field(discriminator="source")]

@@ -86,6 +86,17 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _likelihood_has_a_density(self) -> Self:
+        kept = getattr(self.dataset, "fractional", "refuse") == "keep"
+        likelihood = getattr(self.model, "likelihood", "gaussian")
+        if kept and likelihood != "gaussian":
+            raise BadInput(
+                f"dataset.fractional=keep: model.likelihood={likelihood} gives a probability to whole counts "
+                "alone. Use model.likelihood=gaussian, or dataset.fractional=round"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _penalty_acts(self) -> Self:
         if self.mine and self.mine.warm_start >= self.train.epochs:
             raise BadInput(

@@ -89,6 +89,13 @@ class Cells:
         counts = self.counts
         return [(counts.indptr, "<i8"), (counts.indices, "<i4"), (counts.data, "<f4"), (self.batch, "<i8")]
 
+    def seen_g(self) -> NDArray[np.int64]:
+        """In how many cells each gene has a count; some entries at a time, to spare the memory."""
+        indices, total_g = self.counts.indices, np.zeros(self.n_genes, np.int64)
+        for start in range(0, len(indices), _BLOCK):
+            total_g += np.bincount(indices[start : start + _BLOCK], minlength=self.n_genes)
+        return total_g
+
     def library_moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and variance of the log total counts of a cell, for each batch.
 

@@ -1,13 +1,17 @@
-"""Count matrices in the archives of Cell Ranger 2."""
+"""Count matrices as Cell Ranger leaves them: archives of version 2, ``.h5`` files, ``mtx`` folders."""
 
 import tarfile
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
 import scipy.sparse as sp
 
+from bie.data.cells import canonical
+from bie.data.fractional import Policy, settle
 from bie.errors import BadInput
 
 
@@ -39,7 +43,7 @@ def read(archive: Path) -> Run:
         if absent:
             raise BadInput(f"{archive} lacks {', '.join(absent)}. Delete it to download it again")
         parts = {name: cast(IO[bytes], tar.extractfile(member)) for name, member in members.items()}
-        x_gn = mmread(parts["matrix.mtx"])
+        x_gn = mmread(parts["matrix.mtx"], spmatrix=False)
         barcodes = _first_column(parts["barcodes.tsv"])
         genes = _first_column(parts["genes.tsv"])
     return Run(sp.csr_matrix(x_gn.T), barcodes, genes)
@@ -47,3 +51,84 @@ def read(archive: Path) -> Run:
 
 def _first_column(lines: Iterable[bytes]) -> list[str]:
     return [line.decode().rstrip("\r\n").split("\t")[0] for line in lines]
+
+
+MATRIX = ("matrix.mtx.gz", "matrix.mtx")
+INSIDE = (
+    "filtered_feature_bc_matrix.h5",
+    "filtered_feature_bc_matrix",
+    "filtered_gene_bc_matrices_h5.h5",
+    "outs",
+)
+"""Where a folder of Cell Ranger holds the matrix of its cells, the first that is there."""
+
+
+def read_matrix(path: Path) -> Run:
+    """Read the gene expression of one sample.
+
+    Parameters
+    ----------
+    path
+        A ``.h5`` file; a folder with ``matrix.mtx``, ``barcodes.tsv`` and ``features.tsv`` or ``genes.tsv``,
+        packed by gzip or not; a folder of Cell Ranger around it; or the beginning that the names of the three
+        have in common, as in GEO (``GSM1_a_`` for ``GSM1_a_matrix.mtx.gz``).
+
+    Raises
+    ------
+    BadInput
+        If nothing of the kind is there, or it cannot be read.
+    """
+    import scanpy
+
+    place, prefix = _locate(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # repeated gene symbols: the ids are used
+            if place.is_file():
+                data = scanpy.read_10x_h5(place, gex_only=True)
+            else:
+                data = scanpy.read_10x_mtx(place, var_names="gene_ids", gex_only=True, prefix=prefix)
+    except Exception as error:  # whatever keeps it from being read is bad input
+        raise BadInput(f"{path} cannot be read as 10x: {_line(error)}. Is it whole?") from None
+    genes = data.var.get("gene_ids", data.var_names)
+    if not data.n_vars or not data.n_obs:
+        raise BadInput(
+            f"{path} holds {data.n_obs:,} cells x {data.n_vars:,} genes of the kind Gene Expression"
+        )
+    return Run(sp.csr_matrix(data.X), [str(code) for code in data.obs_names], [str(gene) for gene in genes])
+
+
+def as_counts(path: Path, matrix: sp.csr_matrix, fractional: Policy) -> sp.csr_matrix:
+    """Check the values and bring them into the form of `bie.data.cells.Cells.counts`.
+
+    Raises
+    ------
+    BadInput
+        If a value is no count; says how to go on where it only is not whole.
+    """
+    x_ng = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
+    bad = settle(x_ng.data, fractional)
+    if bad is not None:
+        way = "" if bad < 0 else ". To go on with what is not whole: dataset.fractional=round"
+        raise BadInput(f"{path} holds {bad:.4g}, which is not a count{way}")
+    return canonical(x_ng)
+
+
+def _locate(path: Path) -> tuple[Path, str]:
+    """File or folder of the matrix, and what the names of its files begin with."""
+    if path.is_file():
+        return path, ""
+    if path.is_dir():
+        if any((path / name).is_file() for name in MATRIX):
+            return path, ""
+        inside = next((path / name for name in INSIDE if (path / name).exists()), None)
+        if inside is None:
+            raise BadInput(f"{path} holds none of {', '.join([*MATRIX, *INSIDE])}")
+        return _locate(inside)
+    if any(path.with_name(path.name + name).is_file() for name in MATRIX):
+        return path.parent, path.name
+    raise BadInput(f"{path} does not exist (seen from {Path.cwd()})")
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

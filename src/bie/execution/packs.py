@@ -2,7 +2,8 @@
 
 A pack is made of runs on the same cells whose tensors have the same shapes at every step: their
 configurations are equal but for the seed, the keys in `FREE` and those that the section of their penalty
-declares. What cannot be stacked runs alone, by `packable`.
+declares; where each split has genes of its own (`bie.data.hvg`), the split too. What cannot be stacked runs
+alone, by `packable`.
 """
 
 from collections import Counter
@@ -48,6 +49,14 @@ def kind(task: Task) -> str:
 
 def _without(free: Sequence[str], values: Any) -> Any:
     return {k: v for k, v in values.items() if k not in free} if isinstance(values, dict) else values
+
+
+def _pack_name(task: Task, kind: str | None) -> str:
+    """Equal for runs that go into one pack; those whose genes depend on the split, by split."""
+    if kind is None:
+        return str(task.folder)
+    seed = task.config.own_seeds.get("split_seed", task.config.seed)
+    return kind if task.config.dataset.n_top_genes is None else f"{kind} split of {seed}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Packing:
         """
         known = list(tasks)
         kinds = self._kinds(known)
-        names = [kinds.get(task.config_id) or str(task.folder) for task in known]
+        names = [_pack_name(task, kinds.get(task.config_id)) for task in known]
         n_of = Counter(names)
         open_packs: dict[str, list[Task]] = {}
         found: list[list[Task]] = []
