@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bie.aggregate import main
+from bie.analysis.report import FILES
 
 SEEDS = (0, 1, 2)
 
@@ -45,10 +46,11 @@ def test_a_complete_study_prints_its_table_and_where_it_is(
     root = study(tmp_path)
     assert main([str(root)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split() == ["scvi", "3/3", ".60±.10"]  # of .5, .6, .7
-    assert lines[-1] == f"Written: {root}/report/runs.{{parquet,csv}}, {root}/report/summary.{{csv,md,tex}}"
+    assert lines[3].split() == ["scvi", "3/3", ".60±.10"]  # of .5, .6, .7
+    files = ("runs.{parquet,csv}", "summary.{csv,md,tex}", "paired.{csv,md}")
+    assert lines[-1] == "Written: " + ", ".join(f"{root}/report/{name}" for name in files)
     written = {path.name for path in (root / "report").iterdir() if path.name[0] != "."}
-    assert written == {"runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex"}
+    assert written == set(FILES)
     assert ".60±.10" in (root / "report" / "summary.md").read_text()
 
 
@@ -148,3 +150,88 @@ def test_help_is_quick_and_no_table_needs_torch(tmp_path: Path) -> None:
 
     assert loaded("--help") == "[]"
     assert loaded(str(root)) == "['pandas']"
+
+
+def test_check_tells_whether_the_tables_are_those_of_the_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = study(tmp_path)
+    assert main([str(root), "--check"]) == 1
+    assert "no tables yet" in capsys.readouterr().err
+    assert not (root / "report").exists()
+    main([str(root)])
+    assert main([str(root), "--check"]) == 0
+    assert main([os.path.relpath(root), "--check"]) == 0
+    record = next(root.rglob("record.json"))
+    record.write_text(record.read_text().replace("0.5", "0.4"))
+    capsys.readouterr()
+    assert main([str(root), "--check"]) == 1
+    assert f"bie aggregate {root}" in capsys.readouterr().err
+    main([str(root)])
+    assert main([str(root), "--check"]) == 0
+    (root / "report" / "paired.md").write_text("another")
+    assert main([str(root), "--check"]) == 1
+    assert "another hand: paired.md" in capsys.readouterr().err
+
+
+def test_what_is_printed_can_be_chosen_and_the_files_hold_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = study(tmp_path)
+    main([str(root)])
+    before = (root / "report" / "summary.md").read_bytes()
+    capsys.readouterr()
+    assert main([str(root), "--split", "train,test", "--metrics", "ari", "--format", "markdown"]) == 0
+    out = capsys.readouterr().out
+    assert out.index("## zinb, train cells") < out.index("## zinb, test cells")
+    assert main([str(root), "--format", "latex"]) == 0
+    assert r"\toprule" in capsys.readouterr().out
+    assert (root / "report" / "summary.md").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["--metrics", "arii"], "--metrics arii: there is none. Did you mean ari?"),
+        (["--split", "all"], "--split all: there is none. There are: test, train"),
+        (["--by", "modle"], "--by or --where: modle: there is none. Did you mean model?"),
+        (["--by", "a/b/c/d"], "at most three parts"),
+        (["--where", "model"], "not KEY=VALUE"),
+        (["--where", "model=pca"], "model: scvi"),
+        (["study.baseline=pca"], "study.baseline=pca: no row of this study is that. Rows: scvi"),
+        (["study.margins.ari=x"], "study.margins.ari=x: must be a number >= 0"),
+        (["study.margins.arii=1"], "Did you mean ari?"),
+        (["study.name=x"], "study.name is not a setting of the tables"),
+        (["elsewhere"], "one study at a time"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(
+    typed: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = study(tmp_path)
+    assert main([str(root), *typed]) == 2
+    assert says in capsys.readouterr().err
+    assert not (root / "report" / "summary.md").exists()
+
+
+def test_other_margins_are_another_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = study(tmp_path)
+    for path in [*root.rglob("*.json"), *root.rglob("*.parquet")]:
+        os.utime(path, (1e9, 1e9))
+    main([str(root)])
+    first = (root / "report" / "paired.csv").stat().st_ino
+    main([str(root)])
+    assert (root / "report" / "paired.csv").stat().st_ino == first  # recalled
+    main([str(root), "study.margins.ari=0.5"])
+    assert (root / "report" / "paired.csv").stat().st_ino != first
+    assert main([str(root), "--check"]) == 0
+
+
+def test_a_terminal_without_unicode_gets_words(tmp_path: Path) -> None:
+    root = study(tmp_path)
+    command = [sys.executable, "-m", "bie.aggregate", str(root)]
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True
+    )
+    assert b".60+-.10" in done.stdout
+    assert "▲".encode() not in done.stdout

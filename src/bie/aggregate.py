@@ -2,88 +2,205 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
+    from bie.analysis.files import Files
     from bie.analysis.recall import Outcome
+    from bie.analysis.results import Results
     from bie.analysis.study import Study
+    from bie.analysis.view import View
     from bie.store.paths import Tree
 
-_EPILOG = (
-    "Exit code: 0 every run asked for is done, 1 some or all failed or are missing, 2 no runs at all, or "
-    "report/ cannot be written (the tables are printed all the same)."
-)
+_BASELINE, _MARGINS = "study.baseline", "study.margins."
+_EPILOG = """\
+settings (KEY=VALUE), also of bie.run, whose newest launch of the study has them for its tables:
+  study.baseline=ROW       what all rows are compared with: a model, a config_id, settings
+                           ('study.baseline=scvi_mine mine.scale=50'); by default the first scvi row
+  study.margins.METRIC=X   differences up to here mean nothing, so that rows can be equal: in the unit of the
+                           metric, or a share of the baseline (0.5%), or null; defaults: conf/config.yaml
+what is printed; the files in report/ hold everything:
+  --by model/mine.scale    rows/columns/facets, each one setting or several with commas between
+  --where mine.scale=50,150 --where dataset=zinb --metrics ari,be --split test,train
+  --format latex           for \\input, with booktabs
+
+Exit code: 0 every run asked for is done, 1 some or all failed or are missing, or with --check the tables are
+older than the records, 2 bad input, no runs at all, or report/ cannot be written (the tables are printed all
+the same). What the marks mean: docs/verdict.md."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What rows are compared with, and by which margins; None or empty: as the study's settings say."""
+
+    baseline: str | None = None
+    margins: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write ``report/`` of a study and print its tables of the test cells."""
     arguments = _parser().parse_args(argv)
-    return guarded(lambda: _aggregate(arguments.tree, arguments.outputs, arguments.csv))
+    return guarded(lambda: _aggregate(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bie aggregate", description="Tables of a study: mean±sd over seeds.", epilog=_EPILOG
+        prog="bie aggregate",
+        description="Tables of a study: mean±sd over seeds; is a row better than the baseline, how sure?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
+    parser.add_argument(
+        "words", nargs="*", metavar="TREE KEY=VALUE", help="study (default: the newest), settings"
+    )
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    parser.add_argument("--by", metavar="ROWS/COLUMNS/FACETS", help="settings that make the table")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="rows to print")
+    parser.add_argument("--metrics", help="columns to print: names, all, or headline (the default)")
+    parser.add_argument("--split", help="cells to print: test (the default), train, or test,train")
+    parser.add_argument("--rescale", action="store_true", help="0 the worst of the controls, 1 the best")
+    parser.add_argument("--format", choices=["text", "markdown", "latex"], default="text")
+    parser.add_argument("--check", action="store_true", help="only say whether the tables are up to date")
     parser.add_argument(
         "--csv", action="store_true", help="runs.csv of a large study too: 200 bytes a number"
     )
     return parser
 
 
-def _aggregate(given: Path | None, outputs: Path, csv: bool) -> int:
+def _aggregate(options: argparse.Namespace) -> int:
     from bie.analysis.files import look
     from bie.analysis.recall import recall
-    from bie.analysis.study import read_study
     from bie.store.paths import find_tree
 
-    tree = find_tree(given, outputs)
+    given, question = _understood(options.words)
+    tree = find_tree(given, options.outputs)
     files = look(tree)  # before anything is read: what changes meanwhile is another report's
-    made_from = files.digest()
+    if options.check:
+        return _check(tree, files)
+    made_from = _made_from(files, question)
     outcome = recall(tree, made_from)
-    if outcome is None or (csv and not (tree.report / "runs.csv").is_file()):
-        study = read_study(tree, files)
-        if nothing := _nothing_done(study, tree.root):
-            print(nothing, file=sys.stderr)
-            return 1
-        outcome = _make(study, tree, made_from, csv)
-    print(outcome.text)
+    lacks_csv = options.csv and not (tree.report / "runs.csv").is_file()
+    if outcome is None or lacks_csv or _is_own(options):
+        return _anew(options, tree, files, question, outcome)
+    _say(outcome.text)
     return outcome.exit_code
 
 
-def _make(study: "Study", tree: "Tree", made_from: str | None, csv: bool) -> "Outcome":
-    """Write the report from the records."""
+def _understood(words: Sequence[str]) -> tuple[Path | None, Question]:
+    """Tree and settings among what was typed."""
+    trees = [word for word in words if not (word.startswith("study.") and "=" in word)]
+    if len(trees) > 1:
+        raise BadInput(
+            f"{', '.join(trees)}: one study at a time; settings are study.baseline=, study.margins."
+        )
+    typed = dict(word.split("=", 1) for word in words if word not in trees)
+    for key in typed:
+        if key != _BASELINE and not key.startswith(_MARGINS):
+            raise BadInput(f"{key} is not a setting of the tables. There are: {_BASELINE}, {_MARGINS}METRIC")
+    values = {key: None if value == "null" else value.strip("'\"") for key, value in typed.items()}
+    margins = {key.removeprefix(_MARGINS): value for key, value in values.items() if key != _BASELINE}
+    return Path(trees[0]) if trees else None, Question(values.get(_BASELINE), margins)
+
+
+def _made_from(files: "Files", question: Question) -> str | None:
+    digest = files.digest()
+    return digest and f"{digest} {question}"
+
+
+def _is_own(options: argparse.Namespace) -> bool:
+    """Whether something else than the usual table is asked for."""
+    shown = (options.by, options.where, options.metrics, options.split, options.rescale)
+    return any(shown) or options.format != "text"
+
+
+def _check(tree: "Tree", files: "Files") -> int:
+    from bie.analysis.recall import outdated
+
+    why = outdated(tree, files.state())
+    if why:
+        print(f"{tree.report}: {why}. Make them anew: bie aggregate {tree.root}", file=sys.stderr)
+        return 1
+    print(f"{tree.report}: the tables are those of the records")
+    return 0
+
+
+def _anew(
+    options: argparse.Namespace,
+    tree: "Tree",
+    files: "Files",
+    question: Question,
+    outcome: "Outcome | None",
+) -> int:
+    """Read the study, write its report unless that is up to date, and print what is asked for."""
     # pandas takes a second to import: not for --help, nor for a report that is recalled
-    from bie.analysis.parse import SPLITS
-    from bie.analysis.recall import Outcome, remember
-    from bie.analysis.render import as_text
-    from bie.analysis.report import CSV_ROWS, n_numbers, write_report
-    from bie.analysis.tidy import summarise
+    from bie.analysis.results import results_of
+    from bie.analysis.study import read_study
+    from bie.analysis.view import points, read_view
+
+    view = read_view(options.by, options.where, options.metrics, options.split, options.rescale)
+    study = read_study(tree, files)
+    if nothing := _nothing_done(study, tree.root):
+        print(nothing, file=sys.stderr)
+        return 1
+    points(study, view)  # a condition that no row meets is bad input, before anything is written
+    results = results_of(study, question.baseline, question.margins)
+    text = _shown(results, view, options.format)
+    csv = options.csv and not (tree.report / "runs.csv").is_file()
+    if outcome is None or csv:
+        outcome = _write(tree, results, files, question, options.csv, text if _is_own(options) else None)
+    _say(text if _is_own(options) else outcome.text)
+    return outcome.exit_code
+
+
+def _shown(results: "Results", view: "View", form: str) -> str:
+    from bie.analysis.paired_tables import across_tables
+    from bie.analysis.render import as_latex, as_markdown, as_text
     from bie.analysis.wide import wide_tables
 
-    summary = summarise(study)
-    tables = {split: list(wide_tables(study, summary, split)) for split in SPLITS}
-    texts = "\n\n".join(as_text(table) for table in tables["test"])
+    tables = list(wide_tables(results, view))
+    if form == "latex":
+        return as_latex(tables)
+    if form == "markdown":
+        return as_markdown(results.study.name, tables)
+    over = [table for table in across_tables(results) if table.title.endswith(f"{view.splits[0]} cells")]
+    return "\n\n".join(as_text(table) for table in [*tables, *over])
+
+
+def _write(
+    tree: "Tree", results: "Results", files: "Files", question: Question, csv: bool, printed: str | None
+) -> "Outcome":
+    """Write the report from the records."""
+    from bie.analysis.recall import Outcome, remember
+    from bie.analysis.report import CSV_ROWS, n_numbers, write_report
+    from bie.analysis.view import View
+
+    study = results.study
+    usual = _shown(results, View(), "text")
     csv = csv or n_numbers(study) <= CSV_ROWS
     runs = "runs.{parquet,csv}" if csv else "runs.parquet (runs.csv only with --csv)"
-    written = f"Written: {tree.report}/{runs}, {tree.report}/summary.{{csv,md,tex}}"
+    written = f"{tree.report}/{runs}, {tree.report}/summary.{{csv,md,tex}}, {tree.report}/paired.{{csv,md}}"
     complete = bool((study.runs["state"] == "done").all())
-    outcome = Outcome(f"{texts}\n{written}", 0 if complete else 1)
+    outcome = Outcome(f"{usual}\nWritten: {written}", 0 if complete else 1)
     try:
-        files = write_report(tree.report, study, summary, [*tables["test"], *tables["train"]], csv)
-        if made_from is not None and study.all_read:
-            remember(tree, made_from, files, outcome)
+        stamps = write_report(tree.report, results, csv)
+        sure = _made_from(files, question) if study.all_read else None
+        remember(tree, sure, files.state(), stamps, outcome)
     except OSError as error:
-        print(texts)  # the study may be another's, or the disk full: there are the tables still
+        _say(printed or usual)  # the study may be another's, or the disk full: there are the tables still
         error.filename = error.filename or str(tree.report)  # pyarrow and a full disk do not say which
         raise
     return outcome
+
+
+def _say(text: str) -> None:
+    from bie.analysis.marks import fitting
+
+    print(fitting(text, sys.stdout.encoding))
 
 
 def _nothing_done(study: "Study", root: Path) -> str | None:

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from bie.analysis.report import FILES, write_report
+from bie.analysis.results import results_of
 from bie.analysis.study import read_study
-from bie.analysis.tidy import summarise
-from bie.analysis.wide import wide_tables
 from bie.store.paths import Tree
 
 Make = Callable[..., Any]
@@ -28,9 +27,7 @@ def filled(disk: Any, point: Make) -> Any:
 
 
 def report(root: Path, folder: Path) -> dict[str, bytes]:
-    study = read_study(Tree(root))
-    summary = summarise(study)
-    write_report(folder, study, summary, list(wide_tables(study, summary, "test")))
+    write_report(folder, results_of(read_study(Tree(root))))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -83,9 +80,7 @@ def test_two_at_once_leave_whole_files_and_nothing_else(filled: Any, tmp_path: P
 
 
 def report_again(root: Path, folder: Path) -> None:
-    study = read_study(Tree(root))
-    summary = summarise(study)
-    write_report(folder, study, summary, list(wide_tables(study, summary, "test")))
+    write_report(folder, results_of(read_study(Tree(root))))
 
 
 def test_who_reads_meanwhile_keeps_the_whole_old_file(filled: Any, point: Make, tmp_path: Path) -> None:
@@ -110,3 +105,27 @@ def test_an_interrupted_write_leaves_the_old_file(
     with pytest.raises(OSError, match="disk full"):
         report(filled.root, tmp_path / "a")
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+def test_every_compared_number_leads_to_its_runs(filled: Any, tmp_path: Path) -> None:
+    report(filled.root, tmp_path / "a")
+    paired = pd.read_csv(tmp_path / "a" / "paired.csv", float_precision="round_trip")
+    pairs = pd.read_parquet(tmp_path / "a" / "pairs.parquet")
+    runs = pd.read_parquet(tmp_path / "a" / "runs.parquet").set_index(["run_id", "split", "metric"])["value"]
+    for row in paired[paired["n_pairs"] > 0].to_dict("records"):
+        used = pairs[(pairs["config_id"] == row["config_id"]) & (pairs["baseline_id"] == row["baseline_id"])]
+        ours, theirs = (
+            runs[[(run, row["split"], row["metric"]) for run in used[name]]].to_numpy()
+            for name in ("run_id", "baseline_run_id")
+        )
+        assert len(used) == row["n_pairs"]
+        assert (ours - theirs).mean() == pytest.approx(row["mean"], abs=1e-12)
+
+
+def test_paired_md_has_both_readings_of_each_row(filled: Any, tmp_path: Path) -> None:
+    text = report(filled.root, tmp_path / "a")["paired.md"].decode()
+    assert text.count("\n## zinb, test cells, against scvi\n") == 1
+    rows = [line for line in text.splitlines() if line.startswith("| scvi_mine mine.scale=10 | ARI ↑ |")]
+    assert len(rows) == 2  # test and train
+    assert all("new cells: not shown" in row for row in rows)
+    assert "NMI" not in text  # no run has a value

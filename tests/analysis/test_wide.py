@@ -4,17 +4,23 @@ from typing import Any
 
 import pytest
 
-from bie.analysis.study import read_study
-from bie.analysis.tidy import summarise
-from bie.analysis.wide import Table, mean_sd, wide_tables
-from bie.store.paths import Tree
+from bie.analysis import load
+from bie.analysis.numbers import mean_sd
+from bie.analysis.results import results_of
+from bie.analysis.view import View, read_view
+from bie.analysis.wide import Table, wide_tables
 
 Make = Callable[..., Any]
 
 
 def tables_of(disk: Any, split: str = "test") -> list[Table]:
-    study = read_study(Tree(disk.root))
-    return list(wide_tables(study, summarise(study), split))
+    return list(wide_tables(results_of(load(disk.root)), View(splits=(split,))))
+
+
+def shown(disk: Any, *options: Any, **further: Any) -> list[Table]:
+    typed: list[Any] = [*options, None, None, None, None]
+    view = read_view(typed[0], typed[1] or [], typed[2], typed[3], **further)
+    return list(wide_tables(results_of(load(disk.root)), view))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +56,8 @@ def test_a_row_per_grid_point_with_settings_as_typed(disk: Any, point: Make) -> 
     assert table.header == ("model", "mine.scale", "n", "ARI ↑", "neg. ELBO ↓")
     assert table.rows == (
         ("scvi", "–", "2/2", ".50±.14", "1000.50±.71"),
-        ("scvi_mine", "0.5", "2/2", ".50±.14", "1000.50±.71"),
-        ("scvi_mine", "1000", "2/2", ".50±.14", "1000.50±.71"),
+        ("scvi_mine", "0.5", "2/2", ".50±.14 ·", "1000.50±.71 ·"),
+        ("scvi_mine", "1000", "2/2", ".50±.14 ·", "1000.50±.71 ·"),
     )
 
 
@@ -65,7 +71,7 @@ def test_cells_with_fewer_numbers_than_expected_runs_are_marked(disk: Any, point
     assert table.header == ("model", "n", "NMI ↑", "ARI ↑")
     assert table.rows == (
         ("scvi", "2/2", ".500†", ".50±.14"),
-        ("scvi_mine", "1/2", ".500†", ".400†"),
+        ("scvi_mine", "1/2", ".500† ·", ".400† ·"),
         ("scvi_mmd", "0/2", "–†", "–†"),
     )
 
@@ -94,3 +100,92 @@ def test_train_and_test_are_not_mixed_up(disk: Any, point: Make) -> None:
     disk.record(point(), 0, test={"ari": 0.25}, train={"ari": 0.75})
     assert tables_of(disk)[0].rows[0][-1] == ".250"
     assert tables_of(disk, "train")[0].rows[0][-1] == ".750"
+
+
+@pytest.fixture
+def arms(disk: Any, point: Make) -> Any:
+    """Two data sets; MINE mixes and costs ARI, more so at the larger scale; two controls; one run missing."""
+    split = {"split.train_fraction": 0.9}
+    for dataset in ("a", "b"):
+        points: dict[tuple[str, float], Any] = {}
+        points["scvi", 0] = point(dataset=dataset, other=split)
+        for scale in (10.0, 20.0):
+            points["scvi_mine", scale] = point("scvi_mine", dataset=dataset, other=split, mine__scale=scale)
+        for control in ("noise", "labels_only"):
+            points[control, 0] = point(control, dataset=dataset, other=split, model__method=control)
+        disk.plan(list(points.values()), range(6), launch=f"20250101-000000-000{dataset}")
+        for (model, scale), p in points.items():
+            for seed in range(6):
+                if (dataset, scale, seed) == ("b", 20.0, 5):
+                    continue
+                wave = math.sin(seed) / 100
+                ari = {"scvi": 0.7, "scvi_mine": 0.7 - scale / 100, "noise": 0.0}.get(model, 0.9)
+                be = {"scvi": 0.2, "scvi_mine": 0.2 + scale / 100, "noise": 0.6}.get(model, 0.6)
+                noise = wave * (scale or 1)
+                disk.record(p, seed, {"ari": ari + noise / 5, "be": be + noise / 9})
+    return disk
+
+
+def test_marks_are_the_verdicts_never_the_larger_mean(arms: Any) -> None:
+    a, b = shown(arms)
+    marks = {(row[0], row[1]): [cell.split(" ")[-1] for cell in row[4:6]] for row in a.rows}
+    assert marks["scvi_mine", "10"] == ["▼▼", "▲▲"]
+    assert a.legend[1].startswith("against scvi on the same splits: ▲ better")
+    assert "▲" not in "".join(a.rows[0])
+    assert [row[0] for row in a.rows] == [
+        *("scvi", "scvi_mine", "scvi_mine", "labels_only", "noise", "floor", "ceiling")
+    ]
+    assert b.rows[2][3] == "5/6"
+
+
+def test_the_question_is_answered_below(arms: Any) -> None:
+    _, b = shown(arms)
+    mine = [note for note in b.notes if note.startswith("scvi_mine mine.scale=20")]
+    assert mine[0].startswith("scvi_mine mine.scale=20: 1 pair missing; were they the worst or the best seen")
+    assert "mixing (BE) gains .2" in mine[1]
+    assert "on these cells" in mine[1]
+    assert "; conservation (ARI) loses .19" in mine[1]
+    assert not any(note.startswith("noise") for note in b.notes)
+
+
+def test_floor_and_ceiling_are_the_controls(arms: Any) -> None:
+    a, _ = shown(arms)
+    floor, ceiling = a.rows[-2:]
+    assert floor[:4] == ("floor", "–", "–", "–")
+    assert floor[4].endswith("(noise)")
+    assert ceiling[4].endswith("(labels_only)")
+
+
+def test_rescaled_to_the_controls(arms: Any) -> None:
+    a, _ = shown(arms, None, None, "ari", rescale=True)
+    assert a.rows[0][-1].startswith(".77")  # .7 of 0 to .9, and what the seeds add
+    assert a.rows[0][-1].endswith("]")
+    assert "rescaled" in a.legend[0]
+    assert {row[0]: row[-1].split(" ")[0] for row in a.rows[3:]} == {"labels_only": "1.00", "noise": ".000"}
+
+
+def test_settings_as_columns_and_facets(arms: Any) -> None:
+    (table,) = shown(arms, "model/mine.scale", ["dataset=a", "model=scvi,scvi_mine"], "ari")
+    assert table.header == (
+        "model",
+        *("mine.scale=– n", "mine.scale=– ARI ↑"),
+        *("mine.scale=10 n", "mine.scale=10 ARI ↑", "mine.scale=20 n", "mine.scale=20 ARI ↑"),
+    )
+    assert table.rows[0][3:] == ("–",) * 4
+    assert table.rows[1][:3] == ("scvi_mine", "–", "–")
+    scvi, mine = shown(arms, "dataset//model", ["model=scvi,scvi_mine"], "ari")
+    assert (scvi.title, mine.title) == ("model=scvi, test cells", "model=scvi_mine, test cells")
+    assert mine.header == ("dataset", "mine.scale", "n", "ARI ↑")
+    assert [row[:2] for row in mine.rows] == [("a", "10"), ("a", "20"), ("b", "10"), ("b", "20")]
+
+
+def test_any_setting_can_be_a_column_of_rows(arms: Any) -> None:
+    a, *_ = shown(arms, "model.n_latent", None, "be", "test,train")
+    assert a.header[0] == "model.n_latent"
+    assert {row[0] for row in a.rows[:5]} == {"10"}
+    assert len(shown(arms, None, None, None, "test,train")) == 4
+
+
+def test_what_a_row_is_compared_with_does_not_depend_on_what_is_shown(arms: Any) -> None:
+    (whole, _), (part,) = shown(arms), shown(arms, None, ["mine.scale=20", "dataset=a"], "ari,be")
+    assert part.rows[0][-2:] == whole.rows[2][-2:]

@@ -134,9 +134,7 @@ def test_launchers_of_bie_are_not_taken_for_those_of_a_plugin_with_the_same_name
 @pytest.mark.parametrize("likelihood", ["zinb", "nb", "poisson"])
 def test_fractions_are_kept_only_where_they_have_a_density(likelihood: str, configurations: Configurations):
     given = ["dataset=tenx", "dataset.samples=x", "dataset.fractional=keep"]
-    said = (
-        rf"dataset\.fractional=keep: model\.likelihood={likelihood} .*gaussian, or .*=round"
-    )
+    said = rf"dataset\.fractional=keep: model\.likelihood={likelihood} .*gaussian, or .*=round"
     with pytest.raises(BadInput, match=said):
         expand([*given, f"model.likelihood={likelihood}"], configurations)
     kept = expand([*given, "model.likelihood=gaussian"], configurations).combinations[0].config

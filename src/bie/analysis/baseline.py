@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
+from bie.analysis.numbers import NOTHING, setting
 from bie.analysis.study import Study
 from bie.errors import BadInput
 from bie.metrics.cards import CARDS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Margin = float | str | None
 """In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
 
-_OF_THE_CELLS = ("dataset.sha256", "split.", "perturb.")
+_OF_THE_CELLS = ("dataset.sha256", "split.", "split_seed", "perturb.")
 """Settings that decide which cells are scored: rows that differ in one are never compared."""
 
 
@@ -66,13 +67,19 @@ def _fits(study: Study, config: str, model: str, word: str) -> bool:
     key, equals, value = word.partition("=")
     if not equals:
         return word == model or (len(word) >= 4 and config.startswith(word))
-    return _same({**study.configs.get(config, {}), "model": model}.get(key), value)
+    return same({**study.configs.get(config, {}), "model": model}.get(key), value)
 
 
-def _same(value: Any, text: str) -> bool:
-    """Whether a setting has the value that was typed."""
+def same(value: Any, text: str) -> bool:
+    """Whether a setting has the value that was typed.
+
+    >>> same(1000, "1e3"), same(None, "null"), same(True, "true"), same("nb", "zinb")
+    (True, True, True, False)
+    """
+    if value is None or value != value:
+        return text in ("null", NOTHING)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).lower() == text.lower() if value is not None else text in ("null", "–")
+        return str(value).lower() == text.lower()
     try:
         return float(text) == value
     except ValueError:
@@ -84,14 +91,8 @@ def row_name(study: Study, config: str) -> str:
     import pandas as pd
 
     row = study.cells.loc[config]
-    settings = [f"{key}={_typed(row[key])}" for key in study.grid if not pd.isna(row[key])]
+    settings = [f"{key}={setting(row[key])}" for key in study.grid if not pd.isna(row[key])]
     return " ".join([str(row["model"]), *settings])
-
-
-def _typed(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _no_such_row(study: Study, asked: str) -> str:

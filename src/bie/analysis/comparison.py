@@ -1,10 +1,11 @@
 """Every grid point against its baseline: one row per data set, model, grid point, split and metric."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bie.analysis.baseline import Margin, absolute, baselines, groups, margins
 from bie.analysis.paired import TIED, Inference, Moments, Numbers, new_cells
@@ -39,7 +40,7 @@ class Differences:
     low, high
         The smallest and the largest difference.
     missing
-        Pairs that were asked for and have no number.
+        Pairs that were asked for and have no number; not counted where several share a split.
     win_rate
         Share of the pairs in which the row beats the baseline, a tie counting half.
     sign, margin
@@ -83,7 +84,11 @@ def compare(
         how many would close an open one, missing where that cannot be told.
     """
 
-    found = differences(study, baseline, margins)
+    return as_table(study, differences(study, baseline, margins))
+
+
+def as_table(study: Study, found: Differences) -> "pd.DataFrame":
+    """Judge the differences of a study: what `compare` returns."""
     judged = judge_groups(found)
     new = new_cells(found.moments, found.rows["test_to_train"].to_numpy(dtype=float)[:, None])
     wide = {
@@ -94,15 +99,38 @@ def compare(
         **{"win_rate": found.win_rate, "margin": found.margin, "verdict": judged.verdict},
         **{"more_seeds": judged.more_seeds, "new_cells": shown(new)},
     }
-    row, column = np.divmod(np.arange(found.margin.size), max(found.margin.shape[1], 1))
+    row = np.repeat(np.arange(len(found.rows)), len(found.columns))
     names = study.cells.reindex(found.rows["config_id"]).reset_index()
-    table = names.iloc[row].reset_index(drop=True)
-    table["baseline_id"] = found.rows["baseline_id"].to_numpy()[row]
-    for place, level in enumerate(("split", "metric")):
-        table[level] = found.columns.get_level_values(place).to_numpy()[column]
-    table = table.assign(**{name: values.ravel() for name, values in wide.items()})
+    table = names.iloc[row].reset_index(drop=True).assign(**_long(found, wide))
     table["more_seeds"] = table["more_seeds"].astype("Float64").astype("Int64")
     return table[["dataset", "model", *study.grid, "split", "metric", *COLUMNS]]
+
+
+def _long(found: Differences, wide: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays of shape (rows, columns) as columns of a long table, with what names their elements."""
+    n_rows, n_columns = len(found.rows), len(found.columns)
+    names = {name: np.repeat(found.rows[name].to_numpy(), n_columns) for name in ("config_id", "baseline_id")}
+    for place, level in enumerate(("split", "metric")):
+        names[level] = np.tile(found.columns.get_level_values(place).to_numpy(), n_rows)
+    return {**names, **{name: values.ravel() for name, values in wide.items()}}
+
+
+def bounds(found: Differences) -> "pd.DataFrame":
+    """Verdicts if what is missing were the worst, and the best, seen.
+
+    Returns
+    -------
+    DataFrame
+        A row for each grid point x split x metric that has some pairs and lacks others: ``config_id``,
+        ``split``, ``metric``, ``missing`` (pairs), ``verdict``, ``worst``, ``best``.
+    """
+    import pandas as pd
+
+    wide = {"missing": found.missing, "n": found.moments.n, "verdict": judge_groups(found).verdict}
+    wide |= {name: if_missing(found, name == "best").verdict for name in ("worst", "best")}
+    table = pd.DataFrame(_long(found, wide))
+    lacking = (table["missing"] > 0) & (table["n"] > 0) & (table["verdict"] != "")
+    return table.loc[lacking, ["config_id", "split", "metric", "missing", "verdict", "worst", "best"]]
 
 
 def judge_groups(found: Differences) -> Judged:
@@ -117,6 +145,22 @@ def judge_groups(found: Differences) -> Judged:
         p_holm[rows], verdict[rows], more[rows] = judged.p_holm, judged.verdict, judged.more_seeds
         low[rows], high[rows], p[rows] = vars(judged.inference).values()
     return Judged(Inference(low, high, p), p_holm, verdict, more)
+
+
+def if_missing(found: Differences, best: bool) -> Judged:
+    """Verdicts if every pair that is missing had the best, or the worst, difference that its row has seen.
+
+    Rows of which nothing is missing stay as they are, but for Holm's correction.
+    """
+    seen = np.where((found.sign > 0) == best, found.high, found.low)
+    was, k = found.moments, np.where(found.moments.n > 0, found.missing, 0)
+    n = was.n + k
+    mean = (was.n * was.mean + k * seen) / np.fmax(n, 1)
+    squares = np.where(was.n > 1, (was.n - 1) * was.sd**2, 0)
+    squares += was.n * (was.mean - mean) ** 2 + k * (seen - mean) ** 2
+    sd = np.where(k > 0, np.sqrt(squares / np.fmax(n - 1, 1)), was.sd)
+    moments = Moments(n, np.where(k > 0, mean, was.mean), sd)
+    return judge_groups(replace(found, moments=moments))
 
 
 def differences(
@@ -142,7 +186,7 @@ def differences(
         moments=Moments(np.nan_to_num(n), mean, np.where(tied, 0.0, sd)),
         low=low,
         high=high,
-        missing=rows["asked"].to_numpy()[:, None] - np.nan_to_num(n_pairs),
+        missing=np.where(n_pairs > n, 0, rows["asked"].to_numpy()[:, None] - np.nan_to_num(n_pairs)),
         win_rate=win_rate,
         sign=sign,
         margin=np.stack(margin, axis=1) if margin else np.empty((len(rows), 0)),

@@ -51,6 +51,13 @@ class Files:
             digest.update("".join(f"\n{path}\0{stamp}" for path, stamp in part.items()).encode())
         return digest.hexdigest()
 
+    def state(self) -> str:
+        """Hash of all stamps alone, whatever the tree is called and whoever reads it."""
+        root = f"{self.tree.root}/"
+        files = {path.removeprefix(root): stamp for path, stamp in {**self.plans, **self.ends}.items()}
+        lines = "\n".join(f"{path}\0{stamp}" for path, stamp in files.items())
+        return hashlib.sha256(lines.encode()).hexdigest()
+
 
 def makers() -> str:
     """What reads the records: this code, and the packages under it."""

@@ -7,6 +7,7 @@ the code and the packages, nor its own files. In any doubt it is made anew.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bie.analysis.report import Stamp, stamp
 from bie.store.paths import Tree
@@ -32,26 +33,49 @@ def recall(tree: Tree, made_from: str | None) -> Outcome | None:
         `bie.analysis.files.Files.digest`.
     """
     note = read(tree.report / NOTE) or {}
-    if made_from is None or note.get("sources") != made_from:
-        return None
-    if any(found != _stamp(tree.report / name) for name, found in note["files"].items()):
+    if made_from is None or note.get("sources") != made_from or _changed(tree, note):
         return None
     return Outcome(**note["outcome"])
+
+
+def _changed(tree: Tree, note: Mapping[str, Any]) -> list[str]:
+    """Files of the report that are no longer those that were written with it."""
+    return [name for name, found in note["files"].items() if found != _stamp(tree.report / name)]
+
+
+def outdated(tree: Tree, state: str) -> str | None:
+    """Why the report is not that of the records; None where it is.
+
+    Parameters
+    ----------
+    state
+        `bie.analysis.files.Files.state` of now.
+    """
+    note = read(tree.report / NOTE)
+    if note is None:
+        return "there are no tables yet"
+    if note.get("state") != state:
+        return "its records, failures or plans have changed since"
+    changed = ", ".join(_changed(tree, note))
+    return f"changed by another hand: {changed}" if changed else None
 
 
 def _stamp(path: Path) -> Stamp | None:
     return stamp(path) if path.is_file() else None
 
 
-def remember(tree: Tree, made_from: str, files: Mapping[str, Stamp], outcome: Outcome) -> None:
+def remember(
+    tree: Tree, made_from: str | None, state: str, files: Mapping[str, Stamp], outcome: Outcome
+) -> None:
     """Note what a report was made from.
 
     Parameters
     ----------
-    made_from
-        The digest of the sources as they were before the first of them was read.
+    made_from, state
+        Of the sources as they were before the first of them was read; without the former the report is
+        made anew the next time.
     files
         As `bie.analysis.report.write_report` returns them: those of another writer do not match.
     """
-    note = {"sources": made_from, "files": files, "outcome": asdict(outcome)}
+    note = {"sources": made_from, "state": state, "files": files, "outcome": asdict(outcome)}
     write_file(tree.report / NOTE, as_json(note))

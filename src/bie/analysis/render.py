@@ -3,18 +3,15 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from bie.analysis.wide import INCOMPLETE, Table
-
-LEGEND = "mean±sd over seeds; n: finished of expected runs"
-MARK = f"{INCOMPLETE} fewer runs than expected"
+from bie.analysis.wide import Table
 
 
 def as_text(table: Table) -> str:
-    """Aligned columns, a line per grid point; `±` below `±`."""
+    """Title, legend, aligned columns with `±` below `±`, then the notes."""
     columns = list(zip(table.header, *table.rows, strict=True))
     padded = [_padded(column, left=place == 0) for place, column in enumerate(columns)]
     lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
-    return "\n".join([f"{table.title}, {_legend(table)}", *lines, *table.notes])
+    return "\n".join([table.title, *table.legend, *lines, *table.notes])
 
 
 def _padded(column: Sequence[str], left: bool) -> list[str]:
@@ -27,11 +24,6 @@ def _padded(column: Sequence[str], left: bool) -> list[str]:
     return [text.ljust(width) if left else text.rjust(width) for text in [header, *cells]]
 
 
-def _legend(table: Table) -> str:
-    marked = any(INCOMPLETE in cell for row in table.rows for cell in row)
-    return f"{LEGEND}; {MARK}" if marked else LEGEND
-
-
 def as_markdown(study: str, tables: Iterable[Table]) -> str:
     """A document with a section per table, its notes as a list below."""
     return "\n".join([f"# {study}", *map(_markdown_section, tables)]) + "\n"
@@ -41,9 +33,8 @@ def _markdown_section(table: Table) -> str:
     rule = ["---", *["---:"] * (len(table.header) - 1)]
     body = [_markdown_row(row) for row in (table.header, rule, *table.rows)]
     below = [f"- {note}" for note in table.notes]
-    return "\n".join(
-        ["", f"## {table.title}", "", _legend(table), "", *body, *([""] if below else []), *below]
-    )
+    legend = "; ".join(table.legend)
+    return "\n".join(["", f"## {table.title}", "", legend, "", *body, *([""] if below else []), *below])
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
@@ -57,11 +48,12 @@ def as_latex(tables: Iterable[Table]) -> str:
 
 def _latex_float(table: Table) -> str:
     body = [" & ".join(map(latex, row)) + r" \\" for row in table.rows]
+    caption = f"{table.title}: {'; '.join(table.legend)}."
     return "\n".join(
         [
             r"\begin{table*}",
             r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-            rf"\caption{{{latex(f'{table.title}: {_legend(table)}.')}}}\medskip",
+            rf"\caption{{{latex(caption)}}}\medskip",
             rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
             " & ".join(map(latex, table.header)) + r" \\",
@@ -84,6 +76,9 @@ _LATEX = {
     "↓": r"$\downarrow$",
     "†": r"$^\dagger$",
     "–": "--",
+    "▲": r"$\bigtriangleup$",
+    "▼": r"$\bigtriangledown$",
+    "·": r"$\cdot$",
 }
 
 
@@ -93,5 +88,5 @@ def latex(text: str) -> str:
     >>> latex("scvi_mine ±.05")
     'scvi\\_mine $\\pm$.05'
     """
-    escaped = "".join(_LATEX.get(char, char) for char in text)
+    escaped = "".join(_LATEX.get(char, char) for char in text).replace("$$", "")  # two symbols in a row
     return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)

@@ -1,21 +1,27 @@
 """Write the tables of a study to its folder."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bie.analysis.paired_tables import across_tables, paired_tables
 from bie.analysis.render import as_latex, as_markdown
+from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.tidy import long_table
-from bie.analysis.wide import Table
+from bie.analysis.view import SPLITS, View
+from bie.analysis.wide import wide_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AT_ONCE = 10_000  # runs whose numbers are in memory at once
 CSV_ROWS = 500_000  # above, runs.csv (200 bytes a row) is written only where it is asked for
-FILES = ("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex")
+FILES = (
+    *("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex"),
+    *("paired.csv", "paired.md", "pairs.parquet"),
+)
 
 
 Stamp = list[int]
@@ -33,9 +39,7 @@ def n_numbers(study: Study) -> int:
     return int((study.runs["state"] == "done").sum()) * study.values.shape[1]
 
 
-def write_report(
-    folder: Path, study: Study, summary: "pd.DataFrame", tables: Sequence[Table], csv: bool = True
-) -> dict[str, Stamp]:
+def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, Stamp]:
     """Write `FILES`, the same bytes for the same records.
 
     Each file is replaced as a whole, so that neither readers nor a second writer see half of it.
@@ -51,17 +55,26 @@ def write_report(
         `stamp` of each file as it was written here, whoever may have replaced it since.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    study, tables = results.study, list(wide_tables(results, View(splits=SPLITS)))
+    paired = [*paired_tables(results), *across_tables(results)]
     writers: dict[str, Callable[[Path], object]] = {
         "runs.parquet": lambda part: _write_parquet(study, part),
         "runs.csv": lambda part: _write_csv(study, part),
-        "summary.csv": lambda part: summary.to_csv(part, index=False, lineterminator="\n"),
+        "summary.csv": lambda part: _to_csv(results.summary, part),
         "summary.md": lambda part: part.write_text(as_markdown(study.name, tables), encoding="utf-8"),
         "summary.tex": lambda part: part.write_text(as_latex(tables), encoding="utf-8"),
+        "paired.csv": lambda part: _to_csv(results.comparison, part),
+        "paired.md": lambda part: part.write_text(as_markdown(study.name, paired), encoding="utf-8"),
+        "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
     }
     if not csv:
         del writers["runs.csv"]
         (folder / "runs.csv").unlink(missing_ok=True)
     return {name: _replace(folder / name, write) for name, write in writers.items()}
+
+
+def _to_csv(frame: "pd.DataFrame", path: Path) -> None:
+    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:

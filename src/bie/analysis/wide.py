@@ -1,22 +1,31 @@
-"""The table that people read: a row per grid point, mean±sd of the main metrics."""
+"""The table that people read: a row per grid point, mean±sd of the main metrics, marked by verdict."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bie.analysis import marks
+from bie.analysis.answer import answer
+from bie.analysis.baseline import groups, row_name
+from bie.analysis.controls import Scale, is_control, scale_of
 from bie.analysis.notes import label, notes
+from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
+from bie.analysis.results import Results
 from bie.analysis.study import Study
+from bie.analysis.view import HEADLINE, View, points
 from bie.metrics.cards import CARDS
-from bie.store.identity import SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("asw", "nmi", "ari", "be", "probe_f1", "mi_ross", "elbo")
 BRACKETS = {"be": ("be_ratio", "of ceiling"), "probe_f1": ("probe_f1_random", "of noise")}
 """What is shown behind a metric: another one, and what it says."""
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
-NOTHING, INCOMPLETE = "–", "†"
+INCOMPLETE = "†"
+_LEGEND = "mean±sd over seeds; n: finished of expected runs"
+_RESCALED = (
+    "rescaled: 0 the worst and 1 the best of the controls, [95 % interval] with the spread of the controls"
+)
 
 
 @dataclass(frozen=True)
@@ -31,86 +40,148 @@ class Table:
         Texts; the first column names the model.
     notes
         Sentences that belong below it.
+    legend
+        Sentences on what its numbers and marks are.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    legend: tuple[str, ...] = (_LEGEND,)
 
 
-def wide_tables(study: Study, summary: "pd.DataFrame", split: str) -> Iterator[Table]:
-    """One table per dataset for a split.
-
-    Parameters
-    ----------
-    summary
-        As `bie.analysis.tidy.summarise` returns it.
-    """
-    done = study.runs["state"].eq("done").groupby(study.runs["config_id"]).agg(["sum", "size"])
-    counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
-    for dataset, cells in study.cells.groupby("dataset", sort=False):
-        part = summary[(summary["dataset"] == dataset) & (summary["split"] == split)]
-        grid = [key for key in study.grid if cells[key].notna().any()]
-        shown = [m for m in METRICS if (part.loc[part["metric"] == m, "n"] > 0).any()]
-        figures = {(row["config_id"], row["metric"]): row for row in part.to_dict("records")}
-        columns = {
-            "model": cells["model"].tolist(),
-            **{key: [_setting(value) for value in cells[key]] for key in grid},
-            "n": [counts[config] for config in cells.index],
-            **{_heading(m): [_cell(figures, config, m) for config in cells.index] for m in shown},
-        }
-        rows = zip(*columns.values(), strict=True)
-        below = (*_units(shown), *notes(study, str(dataset), split))
-        yield Table(f"{dataset}, {split} cells", tuple(columns), tuple(rows), below)
+def wide_tables(results: Results, view: View) -> Iterator[Table]:
+    """Tables of a view: one for each part (test, train) and facet."""
+    cells, facets = points(results.study, view), list(view.facets)
+    for split in view.splits:
+        for values, part in cells.groupby(facets, sort=False, dropna=False):
+            title = f"{_named(facets, values)}, {split} cells"
+            yield replace(_table(_Figures(results, view, part, split)), title=title)
 
 
-def _heading(metric: str) -> str:
-    arrow = ARROWS[CARDS[metric].direction]
-    return label(metric) + arrow + (f" ({BRACKETS[metric][1]})" if metric in BRACKETS else "")
+def _named(facets: Sequence[str], values: Any) -> str:
+    pairs = zip(facets, values, strict=True)
+    return ", ".join(setting(v) if key == "dataset" else f"{key}={setting(v)}" for key, v in pairs)
 
 
-def _units(metrics: list[str]) -> list[str]:
+def _table(found: "_Figures") -> Table:
+    view, cells, study = found.view, found.points, found.study
+    rows = _row_settings(study, view, cells)
+    lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
+    for config in sorted(cells.index, key=lambda config: is_control(study, config)):
+        line = lines.setdefault(_texts(cells, config, rows), {})
+        line[_texts(cells, config, view.columns)] = config
+    columns = list(dict.fromkeys(column for line in lines.values() for column in line))
+    header = list(rows)
+    for column in columns:
+        prefix = "".join(f"{key}={value} " for key, value in zip(view.columns, column, strict=True))
+        header += [f"{prefix}n", *(prefix + _heading(metric, view) for metric in found.metrics)]
+    body = [
+        [*line, *(text for column in columns for text in found.cells(configs.get(column)))]
+        for line, configs in lines.items()
+    ]
+    body += [[name, *[NOTHING] * (len(rows) - 1), *texts * len(columns)] for name, texts in found.ends()]
+    below = [*found.verdicts(), *_units(found.metrics), *_notes(study, cells, found.split)]
+    return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
+
+
+def _row_settings(study: Study, view: View, cells: "pd.DataFrame") -> list[str]:
+    """Settings that name a row: those asked for first, then all others that tell the grid points apart."""
+    others = [str(key) for key in cells if key not in (*view.rows, *view.columns, *view.facets)]
+    telling = [key for key in others if key in study.grid or cells[key].nunique(dropna=False) > 1]
+    used = [key for key in telling if cells[key].notna().any()]
+    return [*view.rows, *(key for key in dict.fromkeys(["model", *used]) if key in others)]
+
+
+def _texts(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(setting(cells.at[config, key]) for key in keys)
+
+
+class _Figures:
+    """The numbers of the grid points of one table, as texts."""
+
+    def __init__(self, results: Results, view: View, cells: "pd.DataFrame", split: str) -> None:
+        self.study, self.bounds = results.study, results.bounds
+        self.view, self.points, self.split = view, cells, split
+        summary, comparison = results.summary, results.comparison
+        part = summary[summary["config_id"].isin(cells.index) & (summary["split"] == split)]
+        self.rows = {(row["config_id"], row["metric"]): row for row in part.to_dict("records")}
+        with_value = set(part.loc[part["n"] > 0, "metric"])
+        self.metrics = [metric for metric in view.metrics if metric in with_value]
+        if view.metrics == HEADLINE:
+            shown_behind = {name for metric, (name, _) in BRACKETS.items() if metric in self.metrics}
+            self.metrics = [metric for metric in self.metrics if metric not in shown_behind]
+        here = comparison["config_id"].isin(cells.index) & (comparison["split"] == split)
+        self.comparison = comparison[here]
+        self.marks = marks.marks(self.comparison)
+        alike = groups(results.study).loc[cells.index].nunique() == 1  # a scale is that of one data set
+        self.scale: Scale | None = scale_of(results.study, cells.index, self.rows) if alike else None
+        runs = results.study.runs[results.study.runs["config_id"].isin(cells.index)]
+        done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])
+        self.counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
+
+    def cells(self, config: str | None) -> list[str]:
+        """Count of runs and values of a grid point; dashes where there is none."""
+        if config is None:
+            return [NOTHING] * (1 + len(self.metrics))
+        return [self.counts[config], *(self._cell(config, metric) for metric in self.metrics)]
+
+    def _cell(self, config: str, metric: str) -> str:
+        row = self.rows[config, metric]
+        text = self._number(config, metric) + ("" if row["complete"] else INCOMPLETE)
+        text = " ".join(filter(None, [text, self.marks.get((config, self.split, metric))]))
+        beside = self.rows.get((config, BRACKETS.get(metric, ("", ""))[0]))
+        with_bracket = beside and beside["n"] and not self.view.rescale
+        return f"{text} ({short(format(beside['mean'], '.2f'))})" if beside and with_bracket else text
+
+    def _number(self, config: str, metric: str) -> str:
+        row = self.rows[config, metric]
+        if not self.view.rescale:
+            return mean_sd(row["mean"], row["sd"])
+        if self.scale is None or not row["n"]:
+            return NOTHING
+        found = self.scale.rescaled(config, metric)
+        return f"{mean_sd(found.mean, float('nan'))} {interval(found.low, found.high)}"
+
+    def ends(self) -> Iterator[tuple[str, list[str]]]:
+        """Lines of the floor and the ceiling that the controls set."""
+        if self.scale is None or self.view.rescale:
+            return
+        for name, configs in (("floor", self.scale.floor), ("ceiling", self.scale.ceiling)):
+            found = [configs.get(metric) for metric in self.metrics]
+            texts = [
+                f"{self._number(c, m)} ({self.points.loc[c, 'model']})" if c else NOTHING
+                for c, m in zip(found, self.metrics, strict=True)
+            ]
+            yield name, [NOTHING, *texts]
+
+    def verdicts(self) -> list[str]:
+        """Sentences that answer the question."""
+        return answer(self.study, self.comparison, self.bounds, self.metrics)
+
+    def legend(self, body: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """What numbers and marks are, as far as they occur."""
+        numbers = _RESCALED if self.view.rescale else _LEGEND
+        if any(INCOMPLETE in cell for row in body for cell in row):
+            numbers += f"; {INCOMPLETE} fewer runs than expected"
+        if not self.marks:
+            return (numbers,)
+        base = [row_name(self.study, config) for config in self.comparison["baseline_id"].unique()]
+        return numbers, f"against {' or '.join(dict.fromkeys(base))} on the same splits: {marks.LEGEND}"
+
+
+def _heading(metric: str, view: View) -> str:
+    behind = metric in BRACKETS and not view.rescale
+    return label(metric) + ARROWS[CARDS[metric].direction] + (f" ({BRACKETS[metric][1]})" if behind else "")
+
+
+def _units(metrics: Sequence[str]) -> list[str]:
     units = [f"{label(metric)} in {CARDS[metric].unit}" for metric in metrics if CARDS[metric].unit]
     return ["; ".join(units)] if units else []
 
 
-def _cell(figures: Mapping[tuple[str, str], Mapping[Any, Any]], config: str, metric: str) -> str:
-    row, beside = figures[config, metric], figures.get((config, BRACKETS.get(metric, ("", ""))[0]))
-    text = mean_sd(row["mean"], row["sd"]) + ("" if row["complete"] else INCOMPLETE)
-    return f"{text} ({_short(format(beside['mean'], '.2f'))})" if beside and beside["n"] else text
-
-
-def mean_sd(mean: float, sd: float) -> str:
-    """Mean and standard deviation, the latter to two digits and the former to its last decimal.
-
-    >>> mean_sd(0.7421, 0.0512), mean_sd(1234.56, 12.34), mean_sd(0.5, float("nan"))
-    ('.742±.051', '1235±12', '.500')
-    """
-    if mean != mean:  # no run yet
-        return NOTHING
-    if not sd > 0:  # one run, or all alike
-        decimals = max(0, 3 - len(str(int(abs(mean))).lstrip("0")))
-        return _short(f"{mean:.{decimals}f}") + ("±0" if sd == 0 else "")
-    decimals = min(max(0, 1 - int(f"{sd:.1e}".partition("e")[2])), 6)
-    return f"{_short(f'{mean:.{decimals}f}')}±{_short(f'{sd:.{decimals}f}')}"
-
-
-def _short(number: str) -> str:
-    """Leave out the zero before the point, and the sign of zero."""
-    sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
-    digits = digits.removeprefix("0") if digits.startswith("0.") else digits
-    return digits if not digits.strip("0.") else sign + digits
-
-
-def _setting(value: Any) -> str:
-    """Value of a setting as one would type it; what does not act here is a dash."""
-    import pandas as pd
-
-    if value is pd.NA or value is None:
-        return NOTHING
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value[:SHOWN] if len(str(value)) == 64 else str(value)
+def _notes(study: Study, cells: "pd.DataFrame", split: str) -> list[str]:
+    names = cells["dataset"].unique()
+    found = [(f"{name}: " if len(names) > 1 else "", notes(study, str(name), split)) for name in names]
+    return [f"{beginning}{note}" for beginning, each in found for note in each]

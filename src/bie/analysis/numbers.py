@@ -1,0 +1,73 @@
+"""Numbers as tables and sentences show them."""
+
+from typing import Any
+
+from bie.store.identity import SHOWN
+
+NOTHING = "–"
+
+
+def mean_sd(mean: float, sd: float) -> str:
+    """Mean and standard deviation, the latter to two digits and the former to its last decimal.
+
+    >>> mean_sd(0.7421, 0.0512), mean_sd(1234.56, 12.34), mean_sd(0.5, float("nan"))
+    ('.742±.051', '1235±12', '.500')
+    """
+    if mean != mean:  # no run yet
+        return NOTHING
+    if not sd > 0:  # one run, or all alike
+        decimals = max(0, 3 - len(str(int(abs(mean))).lstrip("0")))
+        return short(f"{mean:.{decimals}f}") + ("±0" if sd == 0 else "")
+    decimals = _decimals(sd)
+    return f"{short(f'{mean:.{decimals}f}')}±{short(f'{sd:.{decimals}f}')}"
+
+
+def with_interval(mean: float, low: float, high: float, unit: str = "") -> str:
+    """Mean and the interval in which it is, to two digits of half its width.
+
+    >>> with_interval(0.1234, 0.11, 0.14), with_interval(15.21, 13.0, 17.2, "nats")
+    ('.123 [.110, .140]', '15.2 nats [13.0, 17.2]')
+    """
+    decimals = _decimals((high - low) / 2) if high > low else 3
+    number = short(f"{mean:.{decimals}f}")
+    return f"{number}{f' {unit}' if unit else ''} {interval(low, high)}"
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends, to two digits of half the width; that there is none where it is not known.
+
+    >>> interval(-0.0312, 0.0101), interval(float("nan"), float("nan"))
+    ('[-.031, .010]', '[no interval]')
+    """
+    if not high > low:
+        return "[no interval]"
+    decimals = _decimals((high - low) / 2)
+    return f"[{short(f'{low:.{decimals}f}')}, {short(f'{high:.{decimals}f}')}]"
+
+
+def _decimals(spread: float) -> int:
+    return min(max(0, 1 - int(f"{spread:.1e}".partition("e")[2])), 6)
+
+
+def short(number: str) -> str:
+    """Leave out the zero before the point, and the sign of zero.
+
+    >>> short("-0.50"), short("-0.00"), short("10.5")
+    ('-.50', '.00', '10.5')
+    """
+    sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
+    digits = digits.removeprefix("0") if digits.startswith("0.") else digits
+    return digits if not digits.strip("0.") else sign + digits
+
+
+def setting(value: Any) -> str:
+    """Value of a setting as one would type it; what does not act here is a dash."""
+    import pandas as pd
+
+    if value is pd.NA or value is None:
+        return NOTHING
+    if isinstance(value, float):
+        return NOTHING if value != value else f"{value:.15g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value[:SHOWN] if len(str(value)) == 64 else str(value)

@@ -1,0 +1,123 @@
+"""The comparison with the baseline for people: both readings of every difference, side by side."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.answer import answer, more_seeds
+from bie.analysis.baseline import row_name
+from bie.analysis.marks import mark
+from bie.analysis.notes import label
+from bie.analysis.numbers import NOTHING, interval, short, with_interval
+from bie.analysis.results import Results
+from bie.analysis.view import HEADLINE, SPLITS
+from bie.analysis.wide import ARROWS, Table
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HEADER = (
+    *("row", "metric", "pairs", "difference, these cells", "p (Holm)", "new cells", "p (new cells)"),
+    *("wins", "margin", "verdict"),
+)
+_LEGEND = (
+    "row minus baseline on the same splits, [95 % interval]; these cells: paired t-test, p after Holm's "
+    "correction over the rows; new cells: corrected for the overlap of the splits (Nadeau & Bengio 2003); "
+    "wins: share of the splits in which the row is better; docs/verdict.md"
+)
+
+
+def paired_tables(results: Results) -> Iterator[Table]:
+    """One table per data set and part of the cells, the headline metrics of each grid point."""
+    found = results.comparison
+    found = found[found["metric"].isin(HEADLINE) & (found["n_pairs"] > 0)]
+    for split in SPLITS:
+        for (dataset, baseline), part in found[found["split"] == split].groupby(
+            ["dataset", "baseline_id"], sort=False
+        ):
+            rows = tuple(_row(results, row) for row in part.to_dict("records"))
+            against = row_name(results.study, str(baseline))
+            below = answer(results.study, part, results.bounds, HEADLINE)
+            title = f"{dataset}, {split} cells, against {against}"
+            yield Table(title, _HEADER, rows, tuple(below), (_LEGEND,))
+
+
+def _row(results: Results, row: Mapping[Any, Any]) -> tuple[str, ...]:
+    card = CARDS[row["metric"]]
+    return (
+        row_name(results.study, row["config_id"]),
+        label(row["metric"]) + ARROWS[card.direction],
+        str(row["n_pairs"]),
+        with_interval(row["mean"], row["low"], row["high"], card.unit),
+        _p(row["p_holm"]),
+        interval(row["low_new"], row["high_new"]),
+        _p(row["p_new"]),
+        NOTHING if row["win_rate"] != row["win_rate"] else f"{row['win_rate']:.0%}",
+        NOTHING if row["margin"] != row["margin"] else short(f"{row['margin']:.3g}"),
+        _verdict(row),
+    )
+
+
+def _p(value: float) -> str:
+    if value != value:
+        return NOTHING
+    return "<.001" if value < 0.001 else short(f"{value:.3f}")
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    import pandas as pd
+
+    if not row["verdict"]:
+        return NOTHING
+    needed = f": {more_seeds(row['more_seeds'])}" if not pd.isna(row["more_seeds"]) else ""
+    return f"{mark(row['verdict'], row['new_cells'])} {row['verdict']}{needed}; new cells: {row['new_cells']}"
+
+
+def across_tables(results: Results) -> list[Table]:
+    """Signs of the differences over several data sets, a row per grid point; nothing for one data set.
+
+    Never a mean of means: data sets are few and differ in kind, so each has its own sign.
+    """
+    found = results.comparison
+    found = found[found["metric"].isin(HEADLINE) & (found["n_pairs"] > 0) & (found["verdict"] != "")]
+    if found["dataset"].nunique() < 2:
+        return []
+    tables = []
+    for split in SPLITS:
+        part = found[found["split"] == split]
+        names = {config: _over_data(results, config) for config in part["config_id"].unique()}
+        header = ("row", *map(label, part["metric"].unique()))
+        rows = [
+            (name, *(_signs(rows[rows["metric"] == metric]) for metric in part["metric"].unique()))
+            for name, rows in part.groupby(part["config_id"].map(names), sort=False)
+            if rows["dataset"].nunique() > 1
+        ]
+        order = ", ".join(part["dataset"].unique())
+        legend = f"mark of each data set in the order {order}, then how many are better : worse in the mean"
+        tables.append(
+            Table(
+                f"over {found['dataset'].nunique()} data sets, {split} cells",
+                header,
+                tuple(rows),
+                (),
+                (legend,),
+            )
+        )
+    return [table for table in tables if table.rows]
+
+
+def _over_data(results: Results, config: str) -> str:
+    """Name of a row without what belongs to its data set."""
+    words = row_name(results.study, config).split(" ")
+    return " ".join(word for word in words if not word.startswith("dataset."))
+
+
+def _signs(rows: "pd.DataFrame") -> str:
+    if not len(rows):
+        return NOTHING
+    found = rows.to_dict("records")
+    sign = 1 if CARDS[found[0]["metric"]].direction == "higher" else -1
+    marks = " ".join(mark(row["verdict"], row["new_cells"]) for row in found)
+    up = sum(sign * row["mean"] > 0 for row in found)
+    down = sum(sign * row["mean"] < 0 for row in found)
+    return f"{marks} ({up}:{down})"

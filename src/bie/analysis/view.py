@@ -1,0 +1,143 @@
+"""Which part of a study is shown, and which settings are its rows, columns and facets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.baseline import same
+from bie.analysis.study import Study
+from bie.errors import BadInput
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADLINE = tuple(name for name, card in CARDS.items() if card.headline)
+SPLITS = ("test", "train")
+
+
+@dataclass(frozen=True)
+class View:
+    """What to show of a study.
+
+    Attributes
+    ----------
+    rows, columns, facets
+        Settings: the first columns of the table, what its metrics are repeated for, one table for each of
+        their values. A setting that varies and is not named is a row.
+    where
+        Grid points to keep: a setting and its values.
+    metrics
+        In this order.
+    splits
+        ``test``, ``train``.
+    rescale
+        Whether values are shown on the scale of the controls, 0 the worst and 1 the best of them.
+    """
+
+    rows: tuple[str, ...] = ("model",)
+    columns: tuple[str, ...] = ()
+    facets: tuple[str, ...] = ("dataset",)
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    metrics: tuple[str, ...] = HEADLINE
+    splits: tuple[str, ...] = ("test",)
+    rescale: bool = False
+
+
+def read_view(
+    by: str | None, where: Sequence[str], metrics: str | None, split: str | None, rescale: bool = False
+) -> View:
+    """Understand what was typed.
+
+    Parameters
+    ----------
+    by
+        ``ROWS/COLUMNS/FACETS``, each a list of settings; later parts may be left out.
+    where
+        ``KEY=VALUE[,VALUE]``, each of which has to hold.
+    metrics
+        Names with commas between, or ``all``, or ``headline``.
+    split
+        ``test``, ``train`` or both.
+
+    Raises
+    ------
+    BadInput
+        A metric or a part that does not exist, a condition without a value.
+    """
+    parts = [_listed(part) for part in (by or "").split("/")]
+    if len(parts) > 3:
+        raise BadInput(
+            f"--by {by}: at most three parts, ROWS/COLUMNS/FACETS, such as model/mine.scale/dataset"
+        )
+    rows, columns, facets, *_ = [*parts, (), ()]
+    shown = {"all": tuple(CARDS), "headline": HEADLINE}.get(metrics or "headline") or _listed(metrics or "")
+    splits = _listed(split or "test")
+    _check("--metrics", shown, tuple(CARDS))
+    _check("--split", splits, SPLITS)
+    conditions = tuple(map(_condition, where))
+    return View(rows or ("model",), columns, facets or ("dataset",), conditions, shown, splits, rescale)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _condition(text: str) -> tuple[str, tuple[str, ...]]:
+    key, equals, values = text.partition("=")
+    if not equals or not _listed(values):
+        raise BadInput(f"--where {text}: not KEY=VALUE or KEY=VALUE,VALUE, such as mine.scale=50,150")
+    return key.strip(), _listed(values)
+
+
+def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise BadInput(f"{option} {name}: there is none.{hint} There are: {', '.join(known)}")
+
+
+def points(study: Study, view: View) -> "pd.DataFrame":
+    """Grid points of a view with their settings.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``config_id``, in the order of the table: a column for each setting that varies or that
+        the view names; what does not act on a model is None there.
+
+    Raises
+    ------
+    BadInput
+        A setting that no run of the study has, or conditions that no grid point meets.
+    """
+    named = [*view.facets, *view.rows, *view.columns]
+    keys = dict.fromkeys([*named, "dataset", "model", *study.grid, *(key for key, _ in view.where)])
+    known = {key for config in study.configs.values() for key in config}
+    _check("--by or --where:", list(keys), sorted({"dataset", "model", "config_id", *study.grid, *known}))
+    table = study.cells.assign(**{key: _column(study, key) for key in keys}, config_id=study.cells.index)
+    keep = [
+        all(any(same(row[key], value) for value in values) for key, values in view.where)
+        for row in table.to_dict("records")
+    ]
+    if not any(keep):
+        typed = " ".join(f"{key}={','.join(values)}" for key, values in view.where)
+        there = "; ".join(f"{key}: {_values(table[key])}" for key, _ in view.where)
+        raise BadInput(f"--where {typed}: no row of the study is that. There are {there}")
+    return table.loc[keep, list(keys)]
+
+
+def _column(study: Study, key: str) -> list[Any]:
+    import pandas as pd
+
+    if key == "config_id":
+        return list(study.cells.index)
+    if key in study.cells:
+        return [None if pd.isna(value) else value for value in study.cells[key].tolist()]
+    return [study.configs.get(config, {}).get(key) for config in study.cells.index]
+
+
+def _values(column: "pd.Series[Any]") -> str:
+    return ", ".join(dict.fromkeys(map(str, column)))
