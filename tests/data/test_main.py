@@ -139,7 +139,10 @@ def test_describe_a_file_that_cannot_be_used(adata: anndata.AnnData, tmp_path: P
     captured = capsys.readouterr()
     assert "no counts: holds" in captured.out
     assert "  batch" in captured.out
-    assert "which is not a count. scVI models raw counts; no matrix of this file holds counts" in captured.err
+    assert re.search(
+        r"which is not a count: .* scVI models raw counts; .*no matrix of this file holds counts",
+        captured.err,
+    )
 
     del adata.obs["batch"], adata.obs["cell_type"], adata.obs["day"]
     adata.write_h5ad(path)

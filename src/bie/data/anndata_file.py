@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from bie.data import not_counts
 from bie.data.containers import opened_store
 from bie.data.matrix import Matrix
 from bie.data.nodes import Unreadable, child, leaves
@@ -81,8 +82,13 @@ class AnnDataFile:
             raise BadInput(self._no_such_matrix(layer))
         return self.matrices[layer]
 
-    def counts(self, layer: str | None) -> sp.csr_matrix:
+    def counts(self, layer: str | None, batch_key: str | None = None) -> sp.csr_matrix:
         """Read x_ng from a matrix, in the form of `bie.data.cells.Cells.counts`.
+
+        Parameters
+        ----------
+        batch_key
+            Column of obs with the batches; helps to say what is wrong with values that are no counts.
 
         Raises
         ------
@@ -93,10 +99,9 @@ class AnnDataFile:
         found = matrix.survey()
         if found.is_counts:
             return matrix.read()
-        held = "holds no counts at all" if found.bad is None else f"holds {found.bad}, which is not a count"
-        raise BadInput(
-            f"{self.path}: {matrix.name} {held}. scVI models raw counts; {self._where_counts_are(layer)}"
-        )
+        held, remedy = not_counts.held(matrix, found, batch_key)
+        where = self._where_counts_are(layer) or remedy
+        raise BadInput(f"{self.path}: {matrix.name} {held}. scVI models raw counts; {where}")
 
     def holds_counts(self, layer: str | None) -> bool:
         """Whether there is such a matrix, and it can be read and holds counts."""
@@ -112,9 +117,9 @@ class AnnDataFile:
             return f"{self.path}: dataset.layer={RAW}, but it has no raw; {among}. Without the key, X is used"
         if layer is not None:
             return f"{self.path}: dataset.layer={layer} is not in layers; {among}. Without the key, X is used"
-        return f"{self.path} has no X; {among}. {self._where_counts_are(None)}"
+        return f"{self.path} has no X; {among}. {self._where_counts_are(None) or not_counts.KEEP_THEM}"
 
-    def _where_counts_are(self, other_than: str | None) -> str:
+    def _where_counts_are(self, other_than: str | None) -> str | None:
         found = [name for name in self.matrices if name != other_than and self.holds_counts(name)]
         layers = [name for name in found if name not in (None, RAW)]
         if layers:
@@ -124,10 +129,7 @@ class AnnDataFile:
             return "X holds counts: leave dataset.layer out"
         if RAW in found:
             return f"raw.X holds counts: dataset.layer={RAW}"
-        return (
-            "no matrix of this file holds counts. Where you normalise, keep them first: "
-            'adata.layers["counts"] = adata.X.copy() -> dataset.layer=counts'
-        )
+        return None
 
 
 def matrix_name(layer: str | None) -> str:

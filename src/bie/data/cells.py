@@ -35,6 +35,8 @@ class Cells:
     library_prior
         Over which cells the moments of the log library size are taken: each batch's own (Lopez et al. 2018),
         or all cells pooled, as the 2019 study's loader of the retina set did.
+    notes
+        What a user should know about these cells, a line each; no part of their content.
     """
 
     counts: sp.csr_matrix
@@ -45,6 +47,7 @@ class Cells:
     cell_names: NDArray[np.str_]
     gene_names: NDArray[np.str_]
     library_prior: Literal["batch", "pooled"] = "batch"
+    notes: tuple[str, ...] = ()
 
     @property
     def n_cells(self) -> int:

@@ -89,11 +89,10 @@ def find_problems(cells: Cells, matrix: str = "X") -> list[Problem]:
     cells
         With counts that are counts: see `first_non_count`.
     matrix
-        How a user of AnnData calls the matrix (``X`` or ``layers["..."]``), for the remedies.
+        How a user of AnnData calls the matrix (``X``, ``layers["..."]``, ``raw.X``), for the remedies.
     """
     return [
         *_too_small(cells),
-        *_repeated_genes(cells.gene_names),
         *_empty_cells(cells, matrix),
     ]
 
@@ -108,35 +107,57 @@ def _too_small(cells: Cells) -> list[Problem]:
     size_b = np.bincount(cells.batch, minlength=cells.n_batches)
     none = [name for name, size in zip(cells.batches, size_b, strict=True) if size == 0]
     if none:
-        finding = f"{_some(none, 'batch', 'batches')} without a cell ({_examples(none)})"
+        finding = f"{some(none, 'batch', 'batches')} without a cell ({examples(none)})"
         found.append(Problem(finding, "Leave them out"))
     return found
 
 
-def _repeated_genes(names: NDArray[np.str_]) -> list[Problem]:
-    distinct, times = np.unique(names, return_counts=True)
-    twice = distinct[times > 1]
-    if not twice.size:
-        return []
-    finding = f"{_some(twice, 'gene name')} more than once in var_names ({_examples(twice)})"
-    return [Problem(finding, "Make them unique: adata.var_names_make_unique()")]
-
-
 def _empty_cells(cells: Cells, matrix: str) -> list[Problem]:
     """Cells without counts have no library size; genes without counts do no harm: a split makes them, too."""
-    empty = cells.cell_names[cells.counts.getnnz(axis=1) == 0]
-    if not empty.size:
+    is_empty = cells.counts.getnnz(axis=1) == 0
+    if not is_empty.any():
         return []
+    size_b = np.bincount(cells.batch, minlength=cells.n_batches)
+    empty_b = np.bincount(cells.batch[is_empty], minlength=cells.n_batches)
+    whole = [name for name, n, size in zip(cells.batches, empty_b, size_b, strict=True) if n == size > 0]
+    if whole:
+        return [_without_counts(whole, cells, int(empty_b.sum()), matrix)]
+    empty = cells.cell_names[is_empty]
     remedy = "scanpy.pp.filter_cells(adata, min_counts=1)"
     if matrix != "X":
         remedy = f"keep = numpy.ravel(adata.{matrix}.sum(axis=1)) > 0; adata = adata[keep].copy()"
-    finding = f"{_some(empty, 'cell')} of {cells.n_cells:,} without counts ({_examples(empty)})"
+    finding = f"{some(empty, 'cell')} of {cells.n_cells:,} without counts ({examples(empty)})"
     return [Problem(finding, f"Drop: {remedy}")]
 
 
-def _some(items: Sequence[str] | NDArray[np.str_], one: str, many: str = "") -> str:
+def _without_counts(whole: list[str], cells: Cells, n_empty: int, matrix: str) -> Problem:
+    """Batches without any count: to drop the cells would be to drop the batch."""
+    finding = (
+        f"{matrix} has no counts in any cell of {some(whole, 'batch', 'batches')} ({examples(whole)}), "
+        f"{n_empty:,} of {cells.n_cells:,} cells in all"
+    )
+    cause = filled_by_outer_join(matrix, "zeros")
+    return Problem(finding, cause[0].upper() + cause[1:])
+
+
+def filled_by_outer_join(matrix: str, by: str) -> str:
+    """What left whole samples of a matrix empty, and what to do."""
+    if not matrix.startswith("layers"):
+        return (
+            f"an outer join fills genes that an input lacked with {by}. Keep those of all: "
+            'anndata.concat(..., join="inner")'
+        )
+    return (
+        f"an outer join fills a layer that an input lacked with {by}. Give each input its counts before "
+        f"anndata.concat(...): part.{matrix} = part.X.copy()"
+    )
+
+
+def some(items: Sequence[Any] | NDArray[Any], one: str, many: str = "") -> str:
+    """Number of items with their name: ``1 cell``, ``2 cells``."""
     return f"{len(items):,} {one if len(items) == 1 else many or f'{one}s'}"
 
 
-def _examples(names: Sequence[str] | NDArray[np.str_]) -> str:
+def examples(names: Sequence[str] | NDArray[np.str_]) -> str:
+    """The first three."""
     return ", ".join(str(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

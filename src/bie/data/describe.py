@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from bie.config import H5ad
-from bie.data import grouping
+from bie.data import grouping, guess
 from bie.data.anndata_file import AnnDataFile, opened
 from bie.data.datasets import h5ad
 from bie.data.nodes import Unreadable
@@ -13,8 +15,7 @@ from bie.data.overrides import override
 from bie.data.table import Table
 from bie.errors import BadInput
 
-_BATCH_WORDS = re.compile(r"batch|sample|donor|patient|run|chemistry|tech|protocol|study|site|plate", re.I)
-_LABEL_WORDS = re.compile(r"cell.?type|cell.?label|annot|label|cluster|class|leiden|louvain", re.I)
+_SHOWN = 5
 
 
 def describe(path: Path) -> Iterator[str]:
@@ -29,8 +30,10 @@ def describe(path: Path) -> Iterator[str]:
         yield f"{path}: {file.size}"
         yield from _matrices(file)
         yield from _columns(file.obs)
-        settings = _guess(file)
-    h5ad.load(settings)
+        settings, chosen = _guess(file)
+    cells = h5ad.load(settings)
+    yield from (f"note: {note}" for note in cells.notes)
+    yield from chosen
     yield "every check passed. To use it (other columns fit as well, see above):"
     yield f"  {command(settings)}"
 
@@ -49,6 +52,8 @@ def command(settings: H5ad) -> str:
 
 def _matrices(file: AnnDataFile) -> Iterator[str]:
     yield "matrices"
+    if None not in file.matrices:
+        yield f"  {'X':<20} {'':<16} left out"
     for matrix in file.matrices.values():
         try:
             found = matrix.survey()
@@ -69,27 +74,49 @@ def _columns(obs: Table) -> Iterator[str]:
         else "no column of obs names groups"
     )
     for key, size in sizes.items():
-        cells = obs[key].value_counts()
-        shown = ", ".join(f"{value} {count:,}" for value, count in cells.head(5).items() if count)
-        absent = int(obs[key].isna().sum())
-        rest = (", ..." if size > 5 else "") + (f"; no value in {absent:,} cells" if absent else "")
+        column = obs[key]
+        absent = int(column.isna().sum())
+        code, names = grouping.codes(column)
+        n_b = np.bincount(code[code >= 0], minlength=len(names))
+        largest = sorted(zip(-n_b, names, strict=True))[:_SHOWN]
+        shown = ", ".join(f"{name} {-count:,}" for count, name in largest)
+        rest = (", ..." if size > _SHOWN else "") + (f"; no value in {absent:,} cells" if absent else "")
         yield f"  {key:<20} {size:>3}  {shown}{rest}"
+    many = ", ".join(f"{key} ({size:,})" for key, size in grouping.many(obs).items())
+    if many:
+        yield f"columns with more than {grouping.MOST_GROUPS} values, which can be chosen as well: {many}"
+    for key, why in obs.unreadable.items():
+        yield f"cannot be read: {why}" if key in why else f"cannot be read: {key}: {why}"
 
 
-def _guess(file: AnnDataFile) -> H5ad:
-    """Settings that suit the file best: by the names of its columns, and where its counts are."""
-    columns = grouping.groupings(file.obs)
-    label = next((key for key in columns if _LABEL_WORDS.search(key)), None)
-    others = [key for key in columns if key != label]
-    batch = next((key for key in others if _BATCH_WORDS.search(key)), next(iter(others), label))
-    if batch is None:
-        raise BadInput(f"{file.path}: no column of obs can tell batches. Add one with two or more values")
-    layer = next((name for name in file.matrices if file.holds_counts(name)), None)
-    return H5ad(
+def _guess(file: AnnDataFile) -> tuple[H5ad, list[str]]:
+    """Settings that suit the file best, by names of columns and where counts are; and which were close."""
+    label = guess.labels(file.obs)
+    batch = guess.batches(file.obs, label.best)
+    if batch.best is None:
+        unread = f" ({', '.join(file.obs.unreadable)} cannot be read)" if file.obs.unreadable else ""
+        raise BadInput(
+            f"{file.path}: no column of obs can tell batches{unread}. Add one of two or more values"
+        )
+    settings = H5ad(
         source="h5ad",
         name="h5ad",
         path=file.path,
-        layer=layer,
-        batch_key=batch,
-        label_key=label if label != batch else None,
+        layer=_layer(file),
+        batch_key=batch.best,
+        label_key=label.best,
     )
+    return settings, [_chosen("batches", batch), _chosen("cell types", label)]
+
+
+def _layer(file: AnnDataFile) -> str | None:
+    """Where the counts are; if nowhere, where they should be by its name: so it is said what is wrong."""
+    named = (name for name in file.matrices if name and re.search(r"count|umi|raw", name, re.I))
+    return next((name for name in file.matrices if file.holds_counts(name)), next(named, None))
+
+
+def _chosen(what: str, found: guess.Guess) -> str:
+    if found.best is None:
+        return f"{what}: no column is called so; metrics that need them will be null"
+    second = f"; second best: {found.second}" if found.second else ""
+    return f"{what}: {found.best}{second}"

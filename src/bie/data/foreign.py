@@ -87,13 +87,17 @@ def _zipped(path: Path) -> str:
         names = archive.namelist()
     found = next((name for name in names if name.endswith((".h5ad", ".h5mu", ".zarr/", ".loom"))), None)
     if any(name.endswith((".zgroup", "zarr.json")) for name in names):
-        return f"it is a zip of a zarr store. unzip {_quoted(path)} -d {_quoted(path.with_suffix(''))}"
+        return f"it is a zip of a zarr store. {_unzip(path, path.with_suffix(''))}"
     if any(name.startswith("xl/") for name in names):
         return f"it is an Excel table. {_WRITE}"
     inside = (
         f" of {found}" if found else f" of {len(names):,} files" if len(names) != 1 else f" of {names[0]}"
     )
-    return f"it is a zip archive{inside}. unzip {_quoted(path)} -d {_quoted(path.parent)}"
+    return f"it is a zip archive{inside}. {_unzip(path, path.parent)}"
+
+
+def _unzip(path: Path, into: Path) -> str:
+    return f"python -m zipfile -e {_quoted(path)} {_quoted(into)}"
 
 
 def other_hdf5(path: Path, root: Any) -> str | None:

@@ -1,11 +1,14 @@
 """Columns of obs as groups of cells: batches and labels."""
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bie.data.checks import Problem
+from bie.data.table import R_MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from bie.data.table import Table
 
 MOST_GROUPS = 200
+CELLS_PER_FRACTION = 10
+"""Fewest cells for each value of a column of fractions that names groups, such as days or doses."""
 
 
 def codes(column: "pd.Series[Any]") -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -44,17 +49,30 @@ def _float_names(values: "pd.Index[Any]") -> list[str]:
 def groupings(obs: "Table | pd.DataFrame") -> dict[str, int]:
     """Columns that could tell batches or labels, with their number of values: 2 to 200, no measurements."""
     most = min(MOST_GROUPS, len(obs) // 2)
+    return {key: size for key, size in _sizes(obs).items() if 2 <= size <= most}
+
+
+def many(obs: "Table | pd.DataFrame") -> dict[str, int]:
+    """Columns of text with more than 200 values that could tell batches all the same, with their number."""
+    import pandas as pd
+
+    sizes = {key: size for key, size in _sizes(obs).items() if MOST_GROUPS < size <= len(obs) // 2}
+    return {key: size for key, size in sizes.items() if not pd.api.types.is_numeric_dtype(obs[key])}
+
+
+def _sizes(obs: "Table | pd.DataFrame") -> dict[str, int]:
     columns = {str(key): obs[str(key)] for key in obs}
-    sizes = {key: column.nunique() for key, column in columns.items() if not is_measurement(column)}
-    return {key: size for key, size in sizes.items() if 2 <= size <= most}
+    return {key: column.nunique() for key, column in columns.items() if not is_measurement(column)}
 
 
 def is_measurement(column: "pd.Series[Any]") -> bool:
-    """Whether a column holds numbers with fractions, which name no group of cells."""
+    """Whether a column holds numbers with fractions, and too many for days or doses to be groups of cells."""
     import pandas as pd
 
     values = column.dropna()
-    return bool(pd.api.types.is_float_dtype(values) and (values % 1 != 0).any())
+    if not pd.api.types.is_float_dtype(values) or not (values % 1 != 0).any():
+        return False
+    return values.nunique() > min(MOST_GROUPS, len(values) // CELLS_PER_FRACTION)
 
 
 def find_problems(obs: "Table", option: str, key: str, fewest: int) -> list[Problem]:
@@ -70,22 +88,47 @@ def find_problems(obs: "Table", option: str, key: str, fewest: int) -> list[Prob
         How many different values there must be.
     """
     said = f"{option}={key}"
-    offered = ", ".join(f"{name} ({size})" for name, size in groupings(obs).items()) or "none"
-    offer = f"Columns with 2 to {MOST_GROUPS} values: {offered}"
     if key not in obs:
-        return [Problem(f"{said} is not in obs", offer)]
-    absent = int(obs[key].isna().sum())
+        near = next((name for name in obs.keys if _alike(name) == _alike(key)), None)
+        hint = f"Did you mean {near}? " if near else ""
+        return [Problem(f"{said} is not in obs", f"{hint}{_offer(obs)}")]
+    column = obs[key]
+    absent = int(column.isna().sum())
+    if absent == len(obs):
+        return [Problem(f"{said} has no value in any cell", _offer(obs))]
     if absent:
-        remedy = f'Name them, or drop them: adata = adata[adata.obs["{key}"].notna()].copy()'
-        return [Problem(f"{said} has no value in {absent:,} of {len(obs):,} cells", remedy)]
-    if is_measurement(obs[key]):
-        return [
-            Problem(f"{said} holds measurements ({obs[key].iloc[0]:.4g}, ...), no groups of cells", offer)
-        ]
-    size = obs[key].nunique()
+        return [_missing(obs, option, key, absent)]
+    if is_measurement(column):
+        return [Problem(f"{said} holds measurements ({column.iloc[0]:.4g}, ...), no groups", _offer(obs))]
+    size = column.nunique()
     if size > len(obs) // 2:
-        return [Problem(f"{said} has {size:,} values for {len(obs):,} cells, so it names no groups", offer)]
+        finding = f"{said} has {size:,} values for {len(obs):,} cells, so it names no groups"
+        return [Problem(finding, _offer(obs))]
     if size < fewest:
-        only = obs[key].iloc[0]
-        return [Problem(f"{said} has {size} value only ({only}), {fewest} or more are needed", offer)]
+        finding = f"{said} has {size} value only ({column.iloc[0]}), {fewest} or more are needed"
+        return [Problem(finding, _offer(obs))]
     return []
+
+
+def _missing(obs: "Table", option: str, key: str, absent: int) -> Problem:
+    """Missing values are no batch and no type; the remedies are those that work with what the file holds."""
+    of_r = obs.missing_of_r(key)
+    finding = f"{option}={key} has no value in {absent:,} of {len(obs):,} cells"
+    finding += f" (R's missing integer, {R_MISSING[0]})" if of_r else ""
+    without = f"Leave {option} out, name them" if option.endswith("label_key") else "Name them"
+    if of_r == "codes":  # a factor with such codes is one that anndata cannot read
+        return Problem(finding, f"{without}, or drop them, in R: x <- x[, !is.na(x[[{json.dumps(key)}]])]")
+    kept = f"!= {R_MISSING[0]}" if of_r else ".notna()"
+    column = f"adata.obs[{json.dumps(key, ensure_ascii=False)}]"
+    condition = f"{column} {kept}" if of_r else f"{column}{kept}"
+    return Problem(finding, f"{without}, or drop them: adata = adata[{condition}].copy()")
+
+
+def _offer(obs: "Table") -> str:
+    offered = ", ".join(f"{name} ({size})" for name, size in groupings(obs).items()) or "none"
+    more = ", ".join(f"{name} ({size:,})" for name, size in many(obs).items())
+    return f"Columns with 2 to {MOST_GROUPS} values: {offered}" + (f"; with more: {more}" if more else "")
+
+
+def _alike(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()

@@ -1,6 +1,6 @@
 """A matrix of an AnnData file, unread: dense or sparse, in HDF5 or in zarr."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,13 +26,16 @@ class Survey(NamedTuple):
     Attributes
     ----------
     bad
-        First value that is no count: text of it; None if there is none.
+        First value that is no count, or the type of values that are no numbers; None if all are counts.
     any_count
         Whether any value looked at is above 0.
+    is_number
+        Whether the values are numbers.
     """
 
     bad: str | None
     any_count: bool
+    is_number: bool = True
 
     @property
     def is_counts(self) -> bool:
@@ -106,7 +109,7 @@ class Matrix:
         """Look through the stored values, some at a time, up to the first that is no count."""
         self.check()
         if self._stored.dtype.kind not in "biuf":
-            return Survey(f"values of type {self._stored.dtype}", False)
+            return Survey(f"values of type {self._stored.dtype}", False, is_number=False)
         any_count = False
         for block in self._blocks():
             bad = first_non_count(block)
@@ -114,6 +117,24 @@ class Matrix:
                 return Survey(shown(bad), any_count)
             any_count = any_count or bool(block.any())
         return Survey(None, any_count)
+
+    def numbers_of(
+        self, condition: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Number of stored values of each cell, shape (n,), and of each gene, (g,), that meet a condition."""
+        of_cell, of_gene = np.zeros(len(self.cells), np.int64), np.zeros(len(self.genes), np.int64)
+        start = 0
+        for block in self._blocks():
+            met, stop = condition(block), start + len(block)
+            if self.form == "dense":
+                of_cell[start:stop] = met.sum(axis=1)
+                of_gene += met.sum(axis=0)
+            else:
+                cells, genes = self._places(start, stop)
+                of_cell += np.bincount(cells[met], minlength=of_cell.size)
+                of_gene += np.bincount(genes[met], minlength=of_gene.size)
+            start = stop
+        return of_cell, of_gene
 
     def values(self) -> Iterator[NDArray[Any]]:
         """Stored values, some at a time; of a sparse matrix, those that are not left out."""
@@ -177,6 +198,15 @@ class Matrix:
                 raise Unreadable(f"{self.name}: {fault}. {_UNSAFE}")
             array[start : start + _ENTRIES] = block
         return array
+
+    def _places(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cell and gene of some stored values of a sparse matrix."""
+        rows = np.searchsorted(self._node["indptr"][...], np.arange(start, stop), side="right") - 1
+        major, minor = np.asarray(rows, np.int64), np.asarray(self._node["indices"][start:stop], np.int64)
+        fault = fault_of_indices(minor, self._shape[1 if self.form == "csr" else 0])
+        if fault:
+            raise Unreadable(f"{self.name}: {fault}. {_UNSAFE}")
+        return (major, minor) if self.form == "csr" else (minor, major)
 
     def _blocks(self) -> Iterator[NDArray[Any]]:
         step = _ROWS if self.form == "dense" else _ENTRIES

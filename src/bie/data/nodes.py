@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_PARTS = ("indptr", "codes", "values")
+"""What tells a sparse matrix, a factor or a masked column from a folder, where nobody wrote an encoding."""
+
 
 class Unreadable(Exception):  # noqa: N818 - reads as what it is at every raise
     """A part of a file cannot be used; says which, why and what to do, but not the path of the file."""
@@ -51,7 +54,7 @@ def leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         node = child(group, name)
         if node is None:
             continue
-        if not is_group(node) or encoding(node) or attribute(node, "h5sparse_format") or "indptr" in node:
+        if not is_group(node) or encoding(node) or any(part in node for part in _PARTS):
             yield prefix + name, node
         else:
             yield from leaves(node, f"{prefix}{name}/")

@@ -38,7 +38,7 @@ class Table:
         self.name = name
         self._group = group
         self._read: dict[str, pd.Series[Any]] = {}
-        self._from_r: dict[str, int] = {}
+        self._of_r: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -86,10 +86,10 @@ class Table:
                 found[key] = str(error).partition("\n")[0]
         return found
 
-    def missing_of_r(self, key: str) -> int:
-        """Number of values of a column that are missing for R and numbers for everyone else."""
+    def missing_of_r(self, key: str) -> str:
+        """How values are held that R alone takes for missing: ``numbers``, ``codes``, or "" for none."""
         self[key]
-        return self._from_r[key]
+        return self._of_r[key]
 
     @property
     def _index(self) -> str:
@@ -113,10 +113,12 @@ class Table:
                 f"{'cells' if self.name == 'obs' else 'genes'}, so they cannot be matched"
             )
         column = pd.Series(values, index=pd.RangeIndex(len(self)))
-        from_r = _is_missing_for_r(column)
-        codes = child(node, "codes") if is_group(node) else None if levels is None else node
-        self._from_r[key] = int(from_r.sum()) + (0 if codes is None else _n_missing_for_r(codes[...]))
-        return column.mask(from_r) if from_r.any() else column
+        of_r = _is_missing_for_r(column)
+        codes = child(node, "codes") if is_group(node) else node if attribute(node, "categories") else None
+        in_codes = codes is not None and _numbers_missing_for_r(codes[...]).any()
+        in_numbers = of_r.any() or (levels is not None and _numbers_missing_for_r(node[...]).any())
+        self._of_r[key] = "codes" if in_codes else "numbers" if in_numbers else ""
+        return column.mask(of_r) if of_r.any() else column
 
     def _levels(self, key: str, node: Any) -> Any:
         """Names of a factor stored as numbers (anndata 0.7, SeuratDisk); None for any other column."""
@@ -177,10 +179,6 @@ def _is_missing_for_r(column: "pd.Series[Any]") -> "pd.Series[bool]":
     if pd.api.types.is_numeric_dtype(column):
         return column.isin(R_MISSING)
     return column.isin([str(number) for number in R_MISSING])
-
-
-def _n_missing_for_r(codes: NDArray[Any]) -> int:
-    return int(_numbers_missing_for_r(codes).sum())
 
 
 def _numbers_missing_for_r(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -31,7 +31,8 @@ def outline(plan: Plan, datasets: Datasets) -> list[str]:
     for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
         if point.dataset != dataset:
             dataset = point.dataset
-            lines.append(f"{dataset} ({_size(datasets[point.config.dataset])})")
+            cells = datasets[point.config.dataset]
+            lines += [f"{dataset} ({_size(cells)})", *(f"  note: {note}" for note in cells.notes)]
         name = point.title.removeprefix(f"{dataset} ")
         lines.append(f"  {name:<40} {_runs(per_point[index]):>11}")
     return [*lines, *_sums(plan)]

@@ -220,8 +220,9 @@ def test_missing_values(refused: Callable[..., str], adata: anndata.AnnData, key
     adata.obs.loc[["c3", "c4"], key] = np.nan
     option = {"batch": "dataset.batch_key", "cell_type": "dataset.label_key"}[key]
     said = refused()
+    without = "Leave dataset.label_key out, name them" if key == "cell_type" else "Name them"
     assert said == (
-        f"{option}={key} has no value in 2 of 60 cells. Name them, or drop them: "
+        f"{option}={key} has no value in 2 of 60 cells. {without}, or drop them: "
         f'adata = adata[adata.obs["{key}"].notna()].copy()'
     )
 
@@ -258,27 +259,30 @@ def test_a_batch_of_one_cell_is_welcome(load: Callable[..., Cells], adata: annda
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "held"),
     [
-        (-1, "-1"),
-        (0.5, "0.5"),
-        (np.log(2), "0.6931"),
-        (np.nan, "nan"),
-        (np.inf, "inf"),
-        (1e9, "1000000000"),
-        (0.9999999, "0.9999998807907104"),
+        (-1, "-1, which is not a count"),
+        (0.5, r"0\.5, which is not a count: 1 of its 1,\d+ values above 0 \(0\.\d+ %\) are not whole"),
+        (np.log(2), r"0\.6931, which is not a count: 1 of its"),
+        (
+            0.9999999,
+            r"0\.9999998807907104, which is not a count: 1 of its .* are not whole, by 1e-07 at most",
+        ),
+        (np.nan, r"NaN in 1 of 60 cells and 1 of 30 genes \(g\d+\)"),
+        (np.inf, "inf, which is not a count"),
+        (-(2**31), "-2147483648, which is not a count"),
+        (1e9, "1000000000, and float32 holds whole numbers up to 16,777,216"),
     ],
 )
 def test_values_that_are_no_counts(
-    refused: Callable[..., str], adata: anndata.AnnData, value: float, shown: str
+    refused: Callable[..., str], adata: anndata.AnnData, value: float, held: str
 ) -> None:
     said = refused(entry(adata, value))
-    assert said.startswith(
-        f"X holds {shown}, which is not a count. scVI models raw counts; no matrix of this"
-    )
+    assert re.match(rf"X holds {held}.*\. scVI models raw counts; ", said)
+    assert "no matrix of this file holds counts" in said
     assert 'adata.layers["counts"] = adata.X.copy()' in said
     adata.X = adata.X.toarray()
-    assert refused().startswith(f"X holds {shown}, which is not a count")
+    assert re.match(rf"X holds {held}", refused())
 
 
 def test_log_normalised_counts_with_layers_that_hold_counts(
@@ -290,8 +294,9 @@ def test_log_normalised_counts_with_layers_that_hold_counts(
     adata.layers["zero"] = np.zeros(adata.shape)
     adata.X = np.log1p(adata.X.toarray())
     assert re.fullmatch(
-        r"X holds \d\.\d+, which is not a count\. scVI models raw counts; layers that hold counts: "
-        r'"counts" -> dataset\.layer=counts, "spliced" -> dataset\.layer=spliced',
+        r"X holds \d\.\d+, which is not a count: [\d,]+ of its [\d,]+ values above 0 \(100 %\) are not whole"
+        r'\. scVI models raw counts; layers that hold counts: "counts" -> dataset\.layer=counts, '
+        r'"spliced" -> dataset\.layer=spliced',
         refused(),
     )
     assert load(layer="counts").n_cells == 60
@@ -375,6 +380,60 @@ def test_cells_without_counts(
     assert (cells.n_cells, cells.n_genes) == (56, 30)
 
 
+def joined(adata: anndata.AnnData, what: str, dense: bool) -> anndata.AnnData:
+    """Outer join of the fixture's batches, of which "late" lacked a layer, or genes."""
+    if dense:
+        adata.X = adata.X.toarray()
+    adata.layers["counts"] = adata.X.copy()
+    parts = [adata[adata.obs["batch"] == batch].copy() for batch in ("early", "mid", "late")]
+    if what == "genes":
+        parts[2] = parts[2][:, 5:].copy()
+    else:
+        del parts[2].layers["counts"]
+    return anndata.concat(parts, join="outer")
+
+
+def test_a_layer_that_an_input_lacked(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData
+) -> None:
+    said = refused(joined(adata, "layer", dense=False), layer="counts")
+    assert said == (
+        'layers["counts"] has no counts in any cell of 1 batch (late), 20 of 60 cells in all. An outer join '
+        "fills a layer that an input lacked with zeros. Give each input its counts before anndata.concat(...)"
+        ': part.layers["counts"] = part.X.copy()'
+    )
+    said = refused(joined(adata, "layer", dense=True), layer="counts")
+    assert said.startswith(
+        'layers["counts"] holds NaN in 20 of 60 cells and 30 of 30 genes, in every value of batch late. scVI'
+    )
+    assert said.endswith("X holds counts: leave dataset.layer out")
+
+
+def test_inputs_in_different_states(refused: Callable[..., str], adata: anndata.AnnData) -> None:
+    x_ng = adata.X.toarray()
+    late = (adata.obs["batch"] == "late").to_numpy()
+    x_ng[~late] = np.log1p(x_ng[~late])
+    adata.X = sp.csr_matrix(x_ng)
+    assert re.match(
+        r"X holds 1\.609, which is not a count: .* are not whole, but all of batch late are\. scVI models"
+        r" raw counts; inputs in different states were joined: give each its counts before\. ",
+        refused(),
+    )
+
+
+def test_genes_that_an_input_lacked(
+    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData
+) -> None:
+    sparse = load(joined(adata, "genes", dense=False))
+    (note,) = sparse.notes
+    assert "rates: late in 5 (g0, g1, g2, ...). An outer join fills genes" in note
+    said = refused(joined(adata, "genes", dense=True))
+    assert said.startswith(
+        "X holds NaN in 20 of 60 cells and 5 of 30 genes (g0, g1, g2, ...). scVI models raw counts"
+    )
+    assert "an outer join fills genes that an input lacked with NaN. Keep those of all: " in said
+
+
 def test_genes_without_counts_are_kept(load: Callable[..., Cells], adata: anndata.AnnData) -> None:
     x_ng = adata.X.toarray()
     x_ng[:, 3:7] = 0
@@ -383,17 +442,19 @@ def test_genes_without_counts_are_kept(load: Callable[..., Cells], adata: anndat
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
-def test_repeated_gene_names(
-    load: Callable[..., Cells], refused: Callable[..., str], adata: anndata.AnnData
+def test_repeated_gene_names_become_those_of_anndata(
+    load: Callable[..., Cells], adata: anndata.AnnData
 ) -> None:
     names = list(adata.var_names)
     adata.var_names = [names[0], names[0], "x", "x", "x", *names[5:]]
-    said = refused()
-    assert said == (
-        f"2 gene names more than once in var_names ({names[0]}, x). "
-        "Make them unique: adata.var_names_make_unique()"
+    cells = load()
+    assert cells.notes == (
+        "2 gene names more than once in var_names (g0, x): told apart as by adata.var_names_make_unique()",
     )
-    load(remedied(adata, said.split(": ")[-1]))
+    adata.var_names_make_unique()
+    assert load().gene_names.tolist() == cells.gene_names.tolist() == adata.var_names.tolist()
+    assert load().sha256 == cells.sha256
+    assert load().notes == ()
 
 
 @pytest.mark.filterwarnings("ignore:Observation names are not unique", "ignore:Suffix used")

@@ -1,12 +1,13 @@
 """A user's own data: any AnnData with raw counts in X or a layer, checked before anything is started."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bie.config import H5ad
-from bie.data import checks, grouping
+from bie.data import checks, grouping, notes
 from bie.data.anndata_file import AnnDataFile, matrix_name, opened
 from bie.data.card import Card
 from bie.data.cells import Cells
@@ -34,7 +35,8 @@ def load(settings: H5ad) -> Cells:
         _refuse(file, _table_problems(file, settings))
         cells = _cells(file, settings)
     _refuse(file, checks.find_problems(cells, matrix_name(settings.layer)))
-    return cells
+    said = notes.notes(cells, settings.batch_key, settings.label_key)
+    return replace(cells, notes=(*cells.notes, *said))
 
 
 def _table_problems(file: AnnDataFile, settings: H5ad) -> list[Problem]:
@@ -50,19 +52,21 @@ def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
     batch, batches = grouping.codes(file.obs[settings.batch_key])
     key = settings.label_key
     label, labels = (None, ()) if key is None else grouping.codes(file.obs[key])
+    genes = file.matrix(settings.layer).genes.names
     return Cells(
-        counts=file.counts(settings.layer),
+        counts=file.counts(settings.layer, settings.batch_key),
         batch=batch,
         batches=batches,
         label=label,
         labels=labels,
         cell_names=_unique(file.cell_names),
-        gene_names=file.matrix(settings.layer).genes.names,
+        gene_names=_unique(genes),
+        notes=notes.of_gene_names(genes),
     )
 
 
 def _unique(names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Cells of joined samples may share names: call them as ``adata.obs_names_make_unique()`` does."""
+    """Cells of joined samples, and genes, may share names: call them as AnnData's ``..._make_unique()``."""
     import pandas as pd
     from anndata.utils import make_index_unique
 
