@@ -177,10 +177,11 @@ def _write(
     """Write the report from the records."""
     from bie.analysis.recall import Outcome, remember
     from bie.analysis.report import CSV_ROWS, n_numbers, write_report
+    from bie.analysis.variance import variance_texts
     from bie.analysis.view import View
 
     study = results.study
-    usual = _shown(results, View(), "text")
+    usual = "\n\n".join([_shown(results, View(), "text"), *variance_texts(study)])
     csv = csv or n_numbers(study) <= CSV_ROWS
     runs = "runs.{parquet,csv}" if csv else "runs.parquet (runs.csv only with --csv)"
     written = f"{tree.report}/{runs}, {tree.report}/summary.{{csv,md,tex}}, {tree.report}/paired.{{csv,md}}"

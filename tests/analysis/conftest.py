@@ -34,7 +34,10 @@ class Point:
         }
         for key, value in (*self.grid, *self.other):
             section, _, leaf = key.partition(".")
-            config.setdefault(section, {})[leaf] = value
+            if leaf:
+                config.setdefault(section, {})[leaf] = value
+            else:
+                config[section] = value  # a key of the root
         return config
 
     @property

@@ -1,0 +1,147 @@
+"""Components of variance against the analysis of variance, statsmodels and known truth."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from bie.analysis.study import Study, read_study
+from bie.analysis.variance import REST, components, restricted_ml, variance_texts
+from bie.config.run import SEEDS
+from bie.planning.grammar import read_axes
+from bie.store.paths import Tree
+from bie.store.provenance import configuration_folder
+
+ROW, COLUMN = np.divmod(np.arange(30), 6)
+
+
+def drawn(seed: int, *sds: float) -> np.ndarray:
+    """Values of a 5 x 6 table: effects of rows and columns and a rest."""
+    rng = np.random.default_rng(seed)
+    row, column, rest = (sd * rng.standard_normal(n) for sd, n in zip(sds, (5, 6, 30), strict=True))
+    return 3 + row[ROW] + column[COLUMN] + rest
+
+
+def test_of_a_balanced_table_are_those_of_the_analysis_of_variance() -> None:
+    y = drawn(0, 1.0, 0.7, 0.5)
+    table = y.reshape(5, 6)
+    rows, columns = table.mean(1), table.mean(0)
+    inner = table - rows[:, None] - columns + y.mean()
+    rest = (inner**2).sum() / 20
+    expected = [6 * rows.var(ddof=1) - rest, 5 * columns.var(ddof=1) - rest]
+    found = restricted_ml(y, {"a": ROW, "b": COLUMN})
+    assert [each.sd**2 for each in found] == pytest.approx([expected[0] / 6, expected[1] / 5, rest], rel=1e-4)
+    assert [(each.source, each.levels) for each in found] == [("a", 5), ("b", 6), (REST, 30)]
+    assert all(each.low < each.sd < each.high for each in found)
+
+
+def test_of_a_table_with_gaps_are_those_of_statsmodels() -> None:
+    kept = np.random.default_rng(3).random(30) < 0.8
+    y, row, column = drawn(1, 1.0, 0.7, 0.5)[kept], ROW[kept], COLUMN[kept]
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    data = pd.DataFrame({"y": y, "row": row, "column": column, "all": 1})
+    parts = {"row": "0 + C(row)", "column": "0 + C(column)"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = MixedLM.from_formula("y ~ 1", groups="all", vc_formula=parts, data=data).fit(reml=True)
+    expected = dict(zip(fit.model.exog_vc.names, fit.vcomp, strict=True)) | {REST: fit.scale}
+    found = {each.source: each.sd**2 for each in restricted_ml(y, {"row": row, "column": column})}
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_source_that_does_nothing_has_an_interval_from_zero() -> None:
+    found = restricted_ml(drawn(2, 1.0, 0.0, 0.5), {"a": ROW, "b": COLUMN})
+    assert found[1].low == 0.0 < found[1].high < 0.5
+    assert found[0].low > 0.3
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    hits = [
+        each.low <= truth <= each.high
+        for seed in range(40)
+        for each, truth in zip(
+            restricted_ml(drawn(seed, 1.0, 0.7, 0.5), {"a": ROW, "b": COLUMN}), (1.0, 0.7, 0.5), strict=True
+        )
+    ]
+    assert sum(hits) >= 0.88 * len(hits)  # 95 % less three standard errors of 120 hits
+
+
+def test_shift_and_unit_do_what_they_should() -> None:
+    y, factors = drawn(0, 1.0, 0.7, 0.5), {"a": ROW, "b": COLUMN}
+    plain, other = restricted_ml(y, factors), restricted_ml(1e-3 * y - 7, factors)
+    for one, two in zip(plain, other, strict=True):
+        assert [two.sd, two.low, two.high] == pytest.approx(
+            [1e-3 * v for v in (one.sd, one.low, one.high)], rel=1e-2
+        )
+
+
+@pytest.fixture
+def study_of(disk: Any, point: Any) -> Any:
+    """A study whose runs have these seeds and these numbers."""
+
+    def study(*runs: tuple[int, dict[str, int], float], **settings: Any) -> Study:
+        for seed, own, value in runs:
+            disk.record(point(**settings, **own), seed, {"ari": value, "kl_z": 1.0})
+        return read_study(Tree(disk.root))
+
+    return study
+
+
+def crossed(y: np.ndarray) -> list[tuple[int, dict[str, int], float]]:
+    """The split by itself, all else by the seed."""
+    return [(int(b), {"split_seed": int(a)}, float(v)) for a, b, v in zip(ROW, COLUMN, y, strict=True)]
+
+
+def test_what_follows_the_seed_together_is_one_source(study_of: Any) -> None:
+    y = drawn(0, 1.0, 0.7, 0.5)
+    table = components(study_of(*crossed(y)))
+    assert table["source"].tolist() == ["split", "weights+order+noise+k-means", REST]
+    assert table["levels"].tolist() == [5, 6, 30]
+    expected = [each.sd for each in restricted_ml(y, {"a": ROW, "b": COLUMN})]
+    assert table["sd"].tolist() == pytest.approx(expected)
+    assert table["share"].sum() == pytest.approx(1)
+    assert set(table["metric"]) == {"ari"}
+    assert table[["dataset", "model", "split", "n"]].drop_duplicates().to_numpy().tolist() == [
+        ["zinb", "scvi", "test", 30]
+    ]
+
+
+def test_models_and_settings_are_designs_of_their_own(study_of: Any) -> None:
+    study_of(*crossed(drawn(0, 1.0, 0.7, 0.5)), model="scvi")
+    for scale in (3.0, 4.0):
+        mine = {"model": "scvi_mine", "mine__scale": scale}
+        study = study_of(*crossed(drawn(int(scale), 1.0, 0.7, 0.5)), **mine)
+    names = [text.splitlines()[0].split(",")[0] for text in variance_texts(study)]
+    assert names == ["zinb scvi", "zinb scvi_mine mine.scale=3.0", "zinb scvi_mine mine.scale=4.0"]
+
+
+def test_an_ordinary_study_has_none(study_of: Any) -> None:
+    assert variance_texts(study_of(*[(seed, {}, seed / 7) for seed in range(5)])) == []
+
+
+def test_a_held_source_is_none_and_a_seed_apiece_is_the_rest(study_of: Any) -> None:
+    runs = [
+        (0, {"split_seed": 0, "init_seed": int(a), "noise_seed": i}, v)
+        for i, (a, v) in enumerate(zip(ROW, drawn(0, 1, 0, 1), strict=True))
+    ]
+    assert components(study_of(*runs))["source"].tolist() == ["weights", REST]
+
+
+def test_the_study_is_an_orthogonal_array() -> None:
+    path = Path(configuration_folder()) / "study" / "variance.yaml"
+    axes = read_axes(yaml.safe_load(path.read_text())["sweep"], {})
+    columns = {
+        key: values
+        for axis in axes
+        for key, values in zip(axis.keys, zip(*axis.values, strict=True), strict=True)
+    }
+    del columns["seed"]
+    assert set(columns) == set(SEEDS)
+    for one in SEEDS:
+        for other in SEEDS:
+            assert one == other or len(set(zip(columns[one], columns[other], strict=True))) == 49
