@@ -71,8 +71,8 @@ def components(study: Study, split: str = "test", metrics: tuple[str, ...] | Non
     -------
     DataFrame
         A row per design x metric x source: ``dataset``, ``model``, the other settings that vary, ``split``,
-        ``metric``, ``n`` (runs), ``mean``, ``source``, ``levels``, ``sd``, ``low``, ``high``, ``share`` of the
-        variance.
+        ``metric``, ``n`` (runs), ``mean``, ``source``, ``levels``, ``sd``, ``low``, ``high``, ``share`` (of
+        the variance).
     """
     import pandas as pd
 
