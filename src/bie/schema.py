@@ -16,14 +16,15 @@ from bie.errors import BadInput
 LOCAL = "local"
 
 
-def _no_bool(value: Any) -> Any:
+def no_bool(value: Any) -> Any:
+    """Hand a value on that is no truth value, which Python takes for a number."""
     if isinstance(value, bool):
         raise ValueError("must be a number")
     return value
 
 
-Int = Annotated[int, BeforeValidator(_no_bool)]
-Float = Annotated[float, BeforeValidator(_no_bool)]
+Int = Annotated[int, BeforeValidator(no_bool)]
+Float = Annotated[float, BeforeValidator(no_bool)]
 Count = Annotated[Int, Field(ge=1)]
 NonNegative = Annotated[Float, Field(ge=0)]
 Positive = Annotated[Float, Field(gt=0)]

@@ -86,34 +86,25 @@ def test_accounting_that_is_off_is_none(fake: Fake):
     ]
 
 
-def test_sbatch_gets_options_and_arguments_and_not_the_job_it_is_called_from(
-    fake: Fake, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_command_does_not_see_the_job_it_is_called_from(fake: Fake, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm/slurm.conf")
-    fake("sbatch", 'env | grep ^SLURM_ >&2; printf "%s\\n" "$@" >"$0.arguments"; echo "81233;cluster"; ')
-    job = slurm.sbatch(Path("job.sh"), {"requeue": None, "array": "0-3%2", "comment": "a b"}, "runs", "7")
-    assert job == "81233"
-    arguments = (Path(os.environ["PATH"].split(":")[0]) / "sbatch.arguments").read_text().splitlines()
-    assert arguments == ["--parsable", "--requeue", "--array=0-3%2", "--comment=a b", "job.sh", "runs", "7"]
     fake("env-of", "env | grep ^SLURM_")
     assert slurm.run("env-of") == "SLURM_CONF=/etc/slurm/slurm.conf\n"
 
 
-def test_an_sbatch_that_waits_for_room_is_given_up(fake: Fake):
-    fake(
-        "sbatch", "echo 'sbatch: error: Slurm temporarily unable to accept job, sleeping' >&2; exec sleep 60"
-    )
+def test_a_command_that_hangs_is_given_up(fake: Fake):
+    fake("squeue", "echo 'squeue: error: Unable to contact, sleeping' >&2; exec sleep 60")
     start = time.monotonic()
-    with pytest.raises(slurm.SlurmError, match=r"no answer in 1 s.*temporarily unable to accept"):
-        slurm.sbatch(Path("job.sh"), {}, patience=1)
+    with pytest.raises(slurm.SlurmError, match=r"no answer in 1 s.*Unable to contact"):
+        slurm.run("squeue", timeout_s=1)
     assert time.monotonic() - start < 30
 
 
 def test_no_slurm_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(slurm.SlurmError, match="sbatch is not on this machine"):
-        slurm.sbatch(Path("job.sh"), {})
+    with pytest.raises(slurm.SlurmError, match="squeue is not on this machine"):
+        slurm.run("squeue")
     assert slurm.limits("me") == slurm.Limits(1001, 10000, False)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from submitit.core.utils import DelayedSubmission
 
 from bie.plan import main as plan
 from bie.run import main as run
@@ -16,8 +17,9 @@ cd "$(dirname "$0")"
 n=$(($(cat count 2>/dev/null || echo 100) + 1))
 if [ $n -gt ${LAST:-1000} ]; then echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; exit 1; fi
 echo $n >count
-echo "$*" >>calls
-echo $n
+cat "$1" >script-$n
+env | grep -E '^(SLURM|SBATCH|SUBMITIT)_' >environment-$n
+echo "Submitted batch job $n"
 """
 SCONTROL = "#!/bin/bash\nprintf 'MaxArraySize = 3\\nMaxJobCount = 50\\n'\n"
 SILENT = "#!/bin/bash\n"
@@ -34,6 +36,7 @@ def slurm(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "squeue": SILENT,
         "sacctmgr": SILENT,
         "scancel": SILENT,
+        "srun": SILENT,
     }
     for name, text in commands.items():
         (folder / name).write_text(text)
@@ -42,8 +45,14 @@ def slurm(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def calls(slurm: Path) -> list[str]:
-    return (slurm / "calls").read_text().splitlines()
+def scripts(slurm: Path) -> list[list[str]]:
+    """Lines of what was submitted."""
+    return [path.read_text().splitlines() for path in sorted(slurm.glob("script-*"))]
+
+
+def options(script: list[str]) -> dict[str, str]:
+    given = (line.removeprefix("#SBATCH --") for line in script if line.startswith("#SBATCH --"))
+    return {name: value for name, _, value in (each.partition("=") for each in given)}
 
 
 def the_launch() -> Path:
@@ -57,11 +66,10 @@ def test_waves_wait_for_one_another_and_share_one_throttle(slurm: Path, capsys: 
     said = capsys.readouterr().out
     assert "15 runs; 8 tasks of 2 runs each in 3 waves (MaxArraySize 3), 2 at a time" in said
     assert "submitted job 101_[0-2], job 102_[0-2], job 103_[0-1]." in said
-    first, second, third = calls(slurm)
-    assert "--array=0-2%2 --dependency=afterok:7 " in first
-    assert "--array=0-2%2 --dependency=afterany:101 " in second
-    assert "--array=0-1%2 --dependency=afterany:102 " in third
-    assert third.endswith("job.sh runs 6")
+    arrays = [options(script) for script in scripts(slurm)]
+    assert [array["array"] for array in arrays] == ["0-2%2", "0-2%2", "0-1%2"]
+    assert [array["dependency"] for array in arrays] == ["afterok:7", "afterany:101", "afterany:102"]
+    assert "task=$((6 + ${SLURM_ARRAY_TASK_ID:-0}))" in scripts(slurm)[2]
     launch = the_launch()
     assert [(job["job_id"], job["first_task"], job["n_tasks"]) for job in jobs(launch)] == [
         ("101", 0, 3),
@@ -82,11 +90,37 @@ def test_a_canary_gates_every_wave(slurm: Path):
         "hydra.launcher.canary=true",
     )
     assert run([*SLURM, *typed]) == 0
-    canary, first, second = calls(slurm)
-    assert canary.endswith("job.sh canary 0")
-    assert "--array=0-1" in canary
-    assert "--dependency=afterok:101 --kill-on-invalid-dep=yes" in first
-    assert "--dependency=afterok:101,afterany:102 --kill-on-invalid-dep=yes" in second
+    canary, first, second = (options(script) for script in scripts(slurm))
+    assert "ended=$folder/ended/canary-$task" in scripts(slurm)[0]
+    assert canary["array"] == "0-1%2"
+    assert (first["dependency"], first["kill-on-invalid-dep"]) == ("afterok:101", "yes")
+    assert second["dependency"] == "afterok:101,afterany:102"
+    assert "array" not in second, "a single task is a plain job"
+
+
+def test_each_task_is_a_pickle_of_submitits(slurm: Path):
+    assert run([*SLURM, "seed=range(4)", "hydra.launcher.runs_per_job=2"]) == 0
+    launch = the_launch()
+    found = DelayedSubmission.load(launch / "submitit" / "101_1_submitted.pkl").function
+    assert (found.folder, found.kind, found.index) == (launch, "runs", 1)
+    assert jobs(launch)[0]["log"] == str(launch / "submitit" / "%j_%t_log.out")
+
+
+def test_submitits_files_go_where_the_user_says(slurm: Path, in_tmp: Path):
+    folder = f"hydra.launcher.submitit_folder='{in_tmp}/mine/%j'"
+    assert run([*SLURM, "seed=0", folder]) == 0
+    assert (in_tmp / "mine" / "101" / "101_submitted.pkl").is_file()
+
+
+def test_a_launch_from_inside_a_job_does_not_hand_that_jobs_settings_on(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm/slurm.conf")
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "1")
+    monkeypatch.setenv("SBATCH_PARTITION", "wrong")
+    assert run([*SLURM, "seed=0"]) == 0
+    assert (slurm / "environment-101").read_text() == "SLURM_CONF=/etc/slurm/slurm.conf\n"
+    assert os.environ["SLURM_MEM_PER_CPU"] == "1"
 
 
 def test_nothing_taken_leaves_nothing_behind(slurm: Path, capfd: pytest.CaptureFixture[str], monkeypatch):

@@ -20,7 +20,13 @@ from .clusters import LocalCluster
 
 SOURCE = Path(__file__).parents[2] / "src"
 SMALL = ("dataset.size=smoke", "train=smoke", "metrics.kmeans.n_init=2")
-ON_SLURM = ("hydra/launcher=submitit_slurm", "site=local_cluster", "hydra.launcher.runs_per_job=1")
+PRETENDED = ("site.gres=gpu:1", "device=cpu")  # GPUs that can be reserved, not used
+ON_SLURM = (
+    "hydra/launcher=submitit_slurm",
+    "site=local_cluster",
+    *PRETENDED,
+    "hydra.launcher.runs_per_job=1",
+)
 PATIENCE = 400.0  # seconds; a runner of CI with its two cores taken is slow
 PAUSE = 0.2
 
@@ -167,7 +173,7 @@ class Sweep:
 
     def logs(self) -> str:
         """All logs of all tasks."""
-        paths = sorted((self.tree / "launches").glob("*/logs/*.log"))
+        paths = sorted((self.tree / "launches").glob("*/submitit/*_log.out"))
         return "\n".join(path.read_text(errors="replace") for path in paths)
 
     def arrays(self) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished
     sweep.launch("seed=range(3)")
     task = sweep.wait_for_claim(2)["slurm"]
     began = time.monotonic()
-    for pid in sweep.processes(task, "bie.launching.job"):
+    for pid in sweep.processes(task, "submitit.core._submit"):
         os.kill(pid, signal.SIGKILL)
     sweep.wait_for_status(failed=1)
     found = time.monotonic() - began

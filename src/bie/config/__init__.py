@@ -16,6 +16,7 @@ from bie.config.launch import (
     Study,
     SubmititLocal,
     SubmititSlurm,
+    launcher_kind,
 )
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
@@ -53,4 +54,5 @@ __all__ = [
     "Tenx",
     "Train",
     "Zinb",
+    "launcher_kind",
 ]

@@ -1,14 +1,22 @@
-"""Where a launch writes and how it runs."""
+"""Where a launch writes and how it runs.
+
+The launchers are the configuration classes of hydra-submitit-launcher 1.2, subclassed: all its keys with
+their meaning, and bie's own. They are dataclasses because Hydra's schemas are; pydantic checks them too.
+"""
 
 import contextlib
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from bie.schema import Count, Int, Name, Positive, Section, matching
+from bie.config.slurm_words import in_minutes, in_seconds, without_keys
+from bie.schema import Count, Int, Name, Section, matching, no_bool
 
 Line = Annotated[str, matching(r"[^\x00-\x1f]+", "one line of text")]
 """Text that stays on one line of a batch script."""
@@ -19,21 +27,23 @@ Variable = Annotated[
 Option = Annotated[
     str, matching(r"[a-z][a-z0-9_-]*", "small letters, digits, _ and - alone, with a letter first")
 ]
-Minutes = Annotated[Int, Field(ge=1, le=525_600)]
-
-
-class Local(Section):
-    """Launcher: worker processes of one thread each; 0 workers run everything in the calling process."""
-
-    kind: Literal["local"]
-    workers: Annotated[Int, Field(ge=0, le=4096)] | None
+Minutes = Annotated[int, BeforeValidator(in_minutes), Field(ge=1, le=525_600)]
+Seconds = Annotated[int, BeforeValidator(in_seconds), Field(ge=1, le=65_535)]
+Gigabytes = Annotated[float, BeforeValidator(no_bool), Field(ge=0)]
+"""0 is all that a node has, as for ``sbatch --mem``."""
+Lines = Annotated[list[Line], BeforeValidator(lambda value: value or [])]
+"""Shell lines; null, as in hydra-submitit-launcher, is none."""
+Cpus = Annotated[Int, Field(ge=1, le=1024)]
+Device = Literal["auto", "cpu", "cuda"]
+One = Annotated[Int, Field(ge=1, le=1)]
+Requeues = Annotated[Int, Field(ge=0)]
 
 
 class Resources(Section):
     """What a task asks Slurm for; None asks for nothing, so that the cluster's own default holds."""
 
-    cpus_per_task: Annotated[Int, Field(ge=1, le=1024)] | None
-    mem_gb: Positive | None
+    cpus_per_task: Cpus | None
+    mem_gb: Gigabytes | None
     mem_per_cpu: Line | None
     mem_per_gpu: Line | None
     gres: Line | None
@@ -49,40 +59,115 @@ class Resources(Section):
     exclusive: bool | None
 
 
-class Tasks(Section):
-    """How runs are bundled into tasks and how these behave: what both submitit launchers share."""
-
-    name: Name
-    timeout_min: Minutes | None
-    runs_per_job: Count | None
-    array_parallelism: Count | None
-    signal_delay_s: Annotated[Int, Field(ge=1, le=65_535)]
-    max_num_timeout: Annotated[Int, Field(ge=0)]
-    max_identical_failures: Count | None
-    canary: bool
-    wait: bool
-    python: Line | None
-    setup: tuple[Line, ...]
+_CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+_PLUGINS = "hydra_plugins.bie_launchers.launchers"
 
 
-class SubmititLocal(Tasks):
-    """Launcher: the tasks of a Slurm launch as detached processes of this machine, to rehearse it."""
+@dataclass
+class Local:
+    """Launcher: worker processes of one thread each; 0 workers run everything in the calling process."""
 
-    kind: Literal["submitit_local"]
-    cpus_per_task: Annotated[Int, Field(ge=1, le=1024)] | None
+    kind: ClassVar[str] = "local"
+    __pydantic_config__ = _CLOSED
+
+    _target_: str = f"{_PLUGINS}.WorkersLauncher"
+    workers: Annotated[Int, Field(ge=0, le=4096)] | None = None
 
 
-class SubmititSlurm(Tasks, Resources):
-    """Launcher: Slurm job arrays. The names are those of hydra-submitit-launcher."""
+@dataclass
+class _Bundled:
+    """How runs are bundled into tasks and how these behave: what bie adds to both launchers of submitit."""
 
-    kind: Literal["submitit_slurm"]
-    nodes: Literal[1]
-    tasks_per_node: Literal[1]
-    comment: Line | None
-    dependency: Line | None
-    mail_type: Line | None
-    mail_user: Line | None
-    additional_parameters: dict[Option, str | bool | None]
+    runs_per_job: Count | None = None
+    max_identical_failures: Count | None = 20
+    canary: bool = False
+    wait: bool = False
+    python: Line | None = None
+
+
+@dataclass
+class SubmititLocal(_Bundled, LocalQueueConf):  # type: ignore[misc]
+    """Launcher: the tasks of a Slurm launch as jobs of submitit's local executor, to rehearse it.
+
+    What differs from hydra-submitit-launcher 1.2: ``timeout_min`` may be left to the site, ``name`` is fixed,
+    ``submitit_folder`` lies in the folder of the launch, stderr goes to the one log; ``array_parallelism``,
+    ``signal_delay_s``, ``max_num_timeout`` and ``setup``, which that launcher has for Slurm alone.
+    """
+
+    kind: ClassVar[str] = "submitit_local"
+    __pydantic_config__ = _CLOSED
+
+    _target_: str = f"{_PLUGINS}.SubmititLocalLauncher"
+    submitit_folder: Line | None = None
+    name: Line = "bie"
+    timeout_min: Minutes | None = None
+    nodes: One = 1
+    tasks_per_node: One = 1
+    cpus_per_task: Cpus | None = None
+    mem_gb: Gigabytes | None = None
+    stderr_to_stdout: bool = True
+    array_parallelism: Count | None = None
+    signal_delay_s: Seconds = 120
+    max_num_timeout: Requeues = 3
+    setup: Lines | None = None
+
+
+_STOCK = frozenset(key.name for key in fields(SlurmQueueConf))
+Extra = Annotated[
+    dict[Option, str | bool | None], AfterValidator(lambda options: without_keys(options, _STOCK))
+]
+"""Options of ``sbatch``: also those that hydra-submitit-launcher leaves to this key and bie has keys for."""
+
+
+@dataclass
+class SubmititSlurm(_Bundled, SlurmQueueConf):  # type: ignore[misc]
+    """Launcher: Slurm job arrays, by the keys of hydra-submitit-launcher 1.2.
+
+    What differs from it: ``timeout_min`` may be left to the site, whose other keys stand in for null too;
+    ``submitit_folder`` lies in the folder of the launch; ``name`` is fixed, as Hydra's job name says nothing
+    here; ``nodes`` and ``tasks_per_node`` are 1, as runs do not span nodes; ``mem_gb`` may be a fraction and
+    ``gpus_per_node`` name a type (``a100:2``), as ``sbatch`` has them; ``max_num_timeout`` is 3, as what is
+    cut short goes on; stderr goes to the one log; and the options of submitit that it leaves out are keys.
+    """
+
+    kind: ClassVar[str] = "submitit_slurm"
+    __pydantic_config__ = _CLOSED
+
+    _target_: str = f"{_PLUGINS}.SubmititSlurmLauncher"
+    submitit_folder: Line | None = None
+    name: Line = "bie"
+    timeout_min: Minutes | None = None
+    nodes: One = 1
+    tasks_per_node: One = 1
+    cpus_per_task: Cpus | None = None
+    mem_gb: Gigabytes | None = None
+    mem_per_cpu: Line | None = None
+    mem_per_gpu: Line | None = None
+    gres: Line | None = None
+    gpus_per_node: Line | None = None
+    gpus_per_task: Line | None = None
+    cpus_per_gpu: Count | None = None
+    partition: Line | None = None
+    qos: Line | None = None
+    account: Line | None = None
+    comment: Line | None = None
+    constraint: Line | None = None
+    exclude: Line | None = None
+    stderr_to_stdout: bool = True
+    signal_delay_s: Seconds = 120
+    max_num_timeout: Requeues = 3
+    additional_parameters: Extra = field(default_factory=dict)
+    array_parallelism: Count | None = 256
+    setup: Lines | None = None
+    teardown: Lines | None = None
+    nodelist: Line | None = None
+    exclusive: bool | None = None
+    dependency: Line | None = None
+    mail_type: Line | None = None
+    mail_user: Line | None = None
+    wckey: Line | None = None
+    use_srun: bool = False
+    srun_args: Lines | None = None
 
 
 class Site(Resources):
@@ -90,12 +175,48 @@ class Site(Resources):
 
     name: Name
     timeout_min: Minutes
+    device: Device | None = None
     modules: tuple[Line, ...]
     environment: dict[Variable, Line]
-    setup: tuple[Line, ...]
+    setup: Lines
 
 
-Launcher = Annotated[Local | SubmititLocal | SubmititSlurm, Field(discriminator="kind")]
+_KINDS = {
+    "WorkersLauncher": Local.kind,
+    "BasicLauncher": Local.kind,
+    "LocalLauncher": SubmititLocal.kind,
+    "SubmititLocalLauncher": SubmititLocal.kind,
+    "SlurmLauncher": SubmititSlurm.kind,
+    "SubmititSlurmLauncher": SubmititSlurm.kind,
+}
+"""Choice of ``hydra/launcher`` by the class in ``_target_``: bie's, Hydra's, hydra-submitit-launcher's."""
+
+
+def launcher_kind(launcher: Any) -> str:
+    """Which launcher some plain values are of: by ``_target_``, or by ``kind``, as bie wrote it before."""
+    if not isinstance(launcher, Mapping):
+        return str(getattr(launcher, "kind", ""))
+    named = str(launcher.get("_target_", ""))
+    return str(launcher.get("kind") or _KINDS.get(named.rpartition(".")[2], named))
+
+
+def _of_today(launcher: Any) -> Any:
+    """Plain values without the ``kind`` of earlier launches, whose class says it now."""
+    if isinstance(launcher, Mapping):
+        return {key: value for key, value in launcher.items() if key != "kind"}
+    return launcher
+
+
+Launcher = Annotated[
+    Annotated[Local, BeforeValidator(_of_today), Tag(Local.kind)]
+    | Annotated[SubmititLocal, BeforeValidator(_of_today), Tag(SubmititLocal.kind)]
+    | Annotated[SubmititSlurm, BeforeValidator(_of_today), Tag(SubmititSlurm.kind)],
+    Discriminator(
+        launcher_kind,
+        custom_error_type="launcher",
+        custom_error_message="must have a _target_ of bie, Hydra or hydra-submitit-launcher",
+    ),
+]
 
 
 class Hydra(Section):
@@ -133,17 +254,35 @@ def _pack_size(value: object) -> object:
     raise ValueError("must be auto or a number of runs >= 1")
 
 
+def asks_for_gpu(settings: Mapping[str, Any]) -> bool:
+    """Whether the plain values of settings reserve a GPU for each task on Slurm."""
+    launcher = settings.get("hydra", {}).get("launcher")
+    if launcher_kind(launcher) != SubmititSlurm.kind:
+        return False
+    sections = [launcher, settings.get("site") or {}]
+    named = any(section.get(key) for section in sections for key in ("gpus_per_node", "gpus_per_task"))
+    return named or any("gpu" in str(section.get("gres")) for section in sections)
+
+
 class Settings(Section):
     """Where a launch writes and how it runs; no part of any run's identity."""
 
     outputs: Path
     version: Name
     pack: Annotated[int | Literal["auto"], BeforeValidator(_pack_size)]
-    device: Literal["auto", "cpu", "cuda"]
+    device: Device
     products: Literal["float32", "tf32"]
     study: Study
     site: Site
     hydra: Hydra
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_device(cls, values: Any) -> Any:
+        """A GPU asked for is a GPU used: where nobody says the device, the task's resources do."""
+        if not isinstance(values, Mapping) or values.get("device", "") is not None:
+            return values
+        return {**values, "device": "cuda" if asks_for_gpu(values) else "cpu"}
 
     def inactive(self) -> dict[str, str]:
         """A site means nothing to processes of this machine."""

@@ -1,12 +1,13 @@
 """A short run of each grid point before the sweep: what cannot work fails in a minute, once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bie.config import RunConfig
 from bie.execution.task import Task
 from bie.launching.launched import task_of
 from bie.schema import validated
-from bie.store.identity import config_id
+from bie.store.identity import SHOWN, config_id
 from bie.store.launches import POINTS
 from bie.store.paths import Tree
 from bie.store.record import read
@@ -33,10 +34,11 @@ def canary_tasks(launch: Path, index: int) -> list[Task]:
 
 
 def _short(task: Task, launch: Path) -> Task:
-    """The same run with few epochs, which is another experiment."""
-    epochs = min(EPOCHS, task.config.train.epochs)
-    train = task.config.train.model_copy(update={"epochs": epochs})
-    plain = {**task.plain, "train": {**task.plain["train"], "epochs": epochs}}
-    folder = launch / "canary" / task.config_id[:12] / task.folder.name
-    config = task.config.model_copy(update={"train": train})
-    return Task(task.title, config, plain, config_id(plain), task.shelf, task.origin, folder)
+    """The same run in a folder of its own, with few epochs, which a control has not: another experiment."""
+    plain, config = task.plain, task.config
+    if "train" in plain:
+        epochs = min(EPOCHS, config.train.epochs)
+        config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
+        plain = {**plain, "train": {**plain["train"], "epochs": epochs}}
+    folder = launch / "canary" / task.config_id[:SHOWN] / task.folder.name
+    return replace(task, config=config, plain=plain, config_id=config_id(plain), folder=folder)

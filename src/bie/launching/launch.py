@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import Any
 from bie.config import Local, Settings, SubmititLocal, SubmititSlurm
 from bie.errors import BadInput
 from bie.execution.progress import Scoreboard
+from bie.launching import local_queue
+from bie.launching.bundling import Bundling, bundle, mean_seconds
 from bie.launching.canary import n_canary_tasks
-from bie.launching.cut import Cut, cut, mean_seconds
 from bie.launching.follow import follow
 from bie.launching.here import conclude, run_here
-from bie.launching.script import cpus, resources, time_limit
+from bie.launching.local_queue import lane_count
+from bie.launching.resources import check_gpus, cpus, resources, time_limit
 from bie.launching.slurm import Limits, SlurmError, limits
-from bie.launching.submit import lane_count, submit
+from bie.launching.submit import submit
 from bie.planning.durations import duration
 from bie.store.launches import open_launch, stopped
 from bie.store.paths import Tree
@@ -91,11 +93,11 @@ def _away(order: Order) -> int:
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     seconds = {name: point["seconds"] for name, point in order.points.items()}
-    share, room = share_out(order.settings, Counter(order.runs), seconds)
-    folder = _open(order, share.task_of).resolve()
-    print(describe(share, order.settings, room))
+    bundling, room = share_out(order.settings, Counter(order.runs), seconds)
+    folder = _open(order, bundling.task_of).resolve()
+    print(describe(bundling, order.settings, room))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
-    complete = _submit(folder, order, share)
+    complete = _submit(folder, order, bundling)
     if complete and waits(order.settings):
         return _stay(folder, order)
     return 0 if complete else 1
@@ -124,11 +126,11 @@ def waits(settings: Settings) -> bool:
     return isinstance(launcher, Local) or launcher.wait
 
 
-def _submit(folder: Path, order: Order, share: Cut) -> bool:
+def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:
     """Submit all jobs; False if only some were taken."""
     names: list[str] = []
     try:
-        for name in submit(folder, order.settings, share, len(order.points)):
+        for name in _start(folder, order, bundling):
             names.append(name)
     except SlurmError as error:
         if not names:
@@ -143,10 +145,18 @@ def _submit(folder: Path, order: Order, share: Cut) -> bool:
     return True
 
 
+def _start(folder: Path, order: Order, bundling: Bundling) -> Iterator[str]:
+    """Start the tasks; names of their jobs."""
+    if isinstance(order.settings.hydra.launcher, SubmititLocal):
+        yield local_queue.start(folder, order.settings, bundling.n_tasks, len(order.points))
+    else:
+        yield from submit(folder, order.settings, bundling, len(order.points))
+
+
 def share_out(
     settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
-) -> tuple[Cut, Limits]:
-    """Cut runs into the tasks of a launcher that is not ``local``.
+) -> tuple[Bundling, Limits]:
+    """Bundle runs into the tasks of a launcher that is not ``local``.
 
     Parameters
     ----------
@@ -162,6 +172,7 @@ def share_out(
     """
     launcher, site = settings.hydra.launcher, settings.site
     assert not isinstance(launcher, Local)
+    check_gpus(settings)
     room = UNLIMITED
     if isinstance(launcher, SubmititSlurm):
         asked = resources(launcher, site)
@@ -170,7 +181,7 @@ def share_out(
         room = replace(room, room=max(room.room - n_canary_tasks(len(runs)), 0))
     mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
     limit = 60.0 * time_limit(launcher, site)
-    return cut(sum(runs.values()), room, cpus(launcher, site), launcher.runs_per_job, mean, limit), room
+    return bundle(sum(runs.values()), room, cpus(launcher, site), launcher.runs_per_job, mean, limit), room
 
 
 def workers(settings: Settings) -> int:
@@ -181,17 +192,17 @@ def workers(settings: Settings) -> int:
     return (tasks or 1) * cpus(launcher, settings.site)
 
 
-def describe(share: Cut, settings: Settings, room: Limits) -> str:
+def describe(bundling: Bundling, settings: Settings, room: Limits) -> str:
     """One line on how the runs are shared out."""
     launcher = settings.hydra.launcher
     assert not isinstance(launcher, Local)
-    each = f"{share.per_task} run{'s' * (share.per_task > 1)} each"
-    tasks = f"{share.n_runs:,} runs; {share.n_tasks:,} task{'s' * (share.n_tasks > 1)} of {each}"
+    each = f"{bundling.per_task} run{'s' * (bundling.per_task > 1)} each"
+    tasks = f"{bundling.n_runs:,} runs; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"
     if isinstance(launcher, SubmititLocal):
         return f"{tasks}, {lane_count(settings)} at a time, on this machine without Slurm"
     asked = resources(launcher, settings.site)
     known = "" if room.read else ", Slurm's default: the cluster could not be asked"
-    n_waves = f"{len(share.waves)} wave{'s' * (len(share.waves) > 1)}"
+    n_waves = f"{len(bundling.waves)} wave{'s' * (len(bundling.waves) > 1)}"
     at_a_time = "" if launcher.array_parallelism is None else f", {launcher.array_parallelism:,} at a time"
     where = f", {asked['partition']} partition" if "partition" in asked else ""
     limit = f", limit {duration(60.0 * time_limit(launcher, settings.site))}"

@@ -7,19 +7,23 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 60  # seconds for one command; a controller that is busy or restarting answers within that
-_KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
+from bie.config.slurm_words import duration_s
+from bie.store.launches import jobs as noted_jobs
+
+TIMEOUT_S = 60  # seconds for one command; a controller that is busy or restarting answers within that
+KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
+"""Variables that say which cluster is meant; the others that Slurm sets are those of a job."""
 
 
 class SlurmError(RuntimeError):
     """A Slurm command is missing, failed, or gave no answer in time."""
 
 
-def run(*command: str, patience: float = PATIENCE) -> str:
+def run(*command: str, timeout_s: float = TIMEOUT_S) -> str:
     """Output of a command, with times in the format that is read here.
 
     Raises
@@ -28,7 +32,7 @@ def run(*command: str, patience: float = PATIENCE) -> str:
         Its own words, in one line.
     """
     # a launch from inside a job must not hand that job's own settings on to the new ones
-    outside = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in _KEPT}
+    outside = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in KEPT}
     try:
         done = subprocess.run(
             command,
@@ -36,7 +40,7 @@ def run(*command: str, patience: float = PATIENCE) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=patience,
+            timeout=timeout_s,
             check=False,
         )
     except FileNotFoundError:
@@ -46,35 +50,19 @@ def run(*command: str, patience: float = PATIENCE) -> str:
     except subprocess.TimeoutExpired as slow:
         said = slow.stderr.decode(errors="replace") if isinstance(slow.stderr, bytes) else slow.stderr or ""
         raise SlurmError(
-            f"{command[0]} gave no answer in {patience:.0f} s. {_one_line(said)}".strip()
+            f"{command[0]} gave no answer in {timeout_s:.0f} s. {one_line(said)}".strip()
         ) from None
     if done.returncode:
-        raise SlurmError(
-            _one_line(done.stderr or done.stdout) or f"{command[0]} ended with {done.returncode}"
-        )
+        raise SlurmError(one_line(done.stderr or done.stdout) or f"{command[0]} ended with {done.returncode}")
     return done.stdout
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """What a command said, each line once."""
     return "; ".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
 # ---- submitting and steering
-
-
-def sbatch(
-    script: Path, options: Mapping[str, str | None], *arguments: str, patience: float = PATIENCE
-) -> str:
-    """Submit a batch script; options on the command line win over the script's and the environment's.
-
-    Returns
-    -------
-    str
-        The job id. ``sbatch`` that waits for room in the queue is given up after `patience` seconds.
-    """
-    listed = [f"--{name}" if value is None else f"--{name}={value}" for name, value in options.items()]
-    said = run("sbatch", "--parsable", *listed, str(script), *arguments, patience=patience)
-    return said.strip().splitlines()[-1].split(";")[0]
 
 
 def scancel(jobs: Sequence[str], pending_only: bool = False) -> None:
@@ -83,9 +71,14 @@ def scancel(jobs: Sequence[str], pending_only: bool = False) -> None:
     run("scancel", "--quiet", *state, *jobs)
 
 
-def requeue(job: str) -> None:
-    """Put a running task back into the queue."""
-    run("scontrol", "requeue", job)
+def cancel_pending(folder: Path) -> None:
+    """Take the tasks of a launch that have not started out of the queue."""
+    arrays = [job["job_id"] for job in noted_jobs(folder) if "job_id" in job]
+    if arrays:
+        try:
+            scancel(arrays, pending_only=True)
+        except SlurmError as error:
+            print(f"cannot cancel what waits: {error}", flush=True)
 
 
 # ---- asking
@@ -156,20 +149,7 @@ def accounting(jobs: Sequence[str], fields: Sequence[str]) -> list[dict[str, str
 def seconds_left(job: str) -> float | None:
     """Time that a running job or task has left; None if it has no limit or is not running."""
     lines = run("squeue", "--noheader", f"--jobs={job}", "--format=%L").splitlines()
-    return parse_duration(lines[0].strip()) if lines else None
-
-
-def parse_duration(text: str) -> float | None:
-    """Seconds of Slurm's ``days-hours:minutes:seconds``; None for ``UNLIMITED`` and the like.
-
-    >>> parse_duration("1-02:03:04"), parse_duration("9:57"), parse_duration("UNLIMITED")
-    (93784.0, 597.0, None)
-    """
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
-    if found is None:
-        return None
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return duration_s(lines[0]) if lines else None
 
 
 # ---- limits

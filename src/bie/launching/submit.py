@@ -1,25 +1,43 @@
-"""Hand the tasks of a launch to Slurm, or to processes of this machine that outlive the command."""
+"""Hand the tasks of a launch to Slurm, wave after wave, through submitit."""
 
-import platform
-import shlex
-import subprocess
+import contextlib
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bie import devices
-from bie.config import Settings, SubmititLocal, SubmititSlurm
-from bie.launching import slurm
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError, JobPaths
+from submitit.helpers import clean_env, environment_variables
+
+from bie.config import Settings, SubmititSlurm
+from bie.launching import hooks, slurm
+from bie.launching.array_task import ArrayTask
+from bie.launching.bundling import Bundling
 from bie.launching.canary import n_canary_tasks
-from bie.launching.cut import Cut
-from bie.launching.script import cpus, options, script
-from bie.store.launches import STOPPED, add_jobs, jobs, stopped
-from bie.store.record import write_file
+from bie.launching.resources import parameters, submitit_folder
+from bie.store.launches import add_jobs, stopped
 
-SCRIPT, LANES = "job.sh", "local.sh"
+NEVER = 10**9
+"""Requeues that submitit allows: any number. bie counts those that got nothing done, submitit those after a
+time limit, which it guesses from how long the task has run."""
 
 
-def submit(folder: Path, settings: Settings, cut: Cut, n_points: int) -> Iterator[str]:
-    """Start the tasks of a launch; each job stands in ``jobs.json`` as soon as there is one.
+@dataclass(frozen=True)
+class Wave:
+    """One array: its kind (``runs`` or ``canary``), its first task, how many, and the jobs it waits for."""
+
+    kind: str
+    first_task: int
+    n_tasks: int
+    dependencies: tuple[str, ...] = ()
+
+
+def submit(folder: Path, settings: Settings, bundling: Bundling, n_points: int) -> Iterator[str]:
+    """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all.
+
+    Each job stands in ``jobs.json`` as soon as there is one.
 
     Yields
     ------
@@ -32,110 +50,63 @@ def submit(folder: Path, settings: Settings, cut: Cut, n_points: int) -> Iterato
         A job was not accepted; those before it run.
     """
     launcher = settings.hydra.launcher
-    assert isinstance(launcher, SubmititLocal | SubmititSlurm)
-    write_file(folder / SCRIPT, script(launcher, settings.site, folder).encode())
-    canary = n_canary_tasks(n_points) if launcher.canary else 0
-    if isinstance(launcher, SubmititLocal):
-        yield _rehearse(folder, lane_count(settings), cut.n_tasks, canary)
-    else:
-        yield from _arrays(folder, launcher, settings, cut, canary)
-
-
-# ---- Slurm
-
-
-def _arrays(
-    folder: Path, launcher: SubmititSlurm, settings: Settings, cut: Cut, canary: int
-) -> Iterator[str]:
-    """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all."""
-    common = options(launcher, settings.site, folder / "logs")
-    first = [launcher.dependency] if launcher.dependency else []
-    gate: list[str] = []
-    if canary:
-        job = _array(folder, launcher, common, ("canary", 0, canary), first)
-        yield _shown(job, canary)
-        gate, first = [f"afterok:{job}"], []
-    before = first
-    for n_tasks, first_task in zip(cut.waves, cut.first_tasks, strict=True):
+    assert isinstance(launcher, SubmititSlurm)
+    before = (launcher.dependency,) if launcher.dependency else ()
+    gate: tuple[str, ...] = ()
+    if launcher.canary:
+        job = _submit_wave(folder, settings, Wave("canary", 0, n_canary_tasks(n_points), before))
+        yield _shown(job, n_canary_tasks(n_points))
+        gate, before = (f"afterok:{job}",), ()
+    for n_tasks, first_task in zip(bundling.waves, bundling.first_tasks, strict=True):
         if stopped(folder):  # by the canary, or by the first wave
             return
-        job = _array(folder, launcher, common, ("runs", first_task, n_tasks), [*gate, *before])
+        job = _submit_wave(folder, settings, Wave("runs", first_task, n_tasks, (*gate, *before)))
         yield _shown(job, n_tasks)
-        before = [f"afterany:{job}"]
+        before = (f"afterany:{job}",)
 
 
-def _array(
-    folder: Path,
-    launcher: SubmititSlurm,
-    common: dict[str, str | None],
-    part: tuple[str, int, int],
-    dependencies: list[str],
-) -> str:
-    kind, first_task, n_tasks = part
-    throttle = "" if launcher.array_parallelism is None else f"%{launcher.array_parallelism}"
-    own: dict[str, str | None] = {"array": f"0-{n_tasks - 1}{throttle}"}
-    if dependencies:
-        own |= {"dependency": ",".join(dependencies), "kill-on-invalid-dep": "yes"}
-    job = slurm.sbatch(folder / SCRIPT, common | own, kind, str(first_task))
-    add_jobs(folder, {"kind": kind, "job_id": job, "first_task": first_task, "n_tasks": n_tasks})
+def _submit_wave(folder: Path, settings: Settings, wave: Wave) -> str:
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, SubmititSlurm)
+    files = submitit_folder(launcher, folder)
+    tasks = [ArrayTask(folder, wave.kind, wave.first_task + i) for i in range(wave.n_tasks)]
+    try:
+        with _outside_any_job():
+            executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=hooks.python(launcher))
+            executor.update_parameters(**_parameters(folder, settings, launcher, wave))
+            job = executor.submit_array(tasks)[0].job_id.partition("_")[0]
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise slurm.SlurmError(slurm.one_line(str(error))) from None
+    except (FileNotFoundError, RuntimeError):  # submitit looks for srun
+        raise slurm.SlurmError(
+            "sbatch is not on this machine: is this a login node of the cluster?"
+        ) from None
+    noted = {"kind": wave.kind, "job_id": job, "first_task": wave.first_task, "n_tasks": wave.n_tasks}
+    add_jobs(folder, {**noted, "log": str(JobPaths(files).stdout)})
     return job
 
 
+def _parameters(folder: Path, settings: Settings, launcher: SubmititSlurm, wave: Wave) -> dict[str, Any]:
+    """Parameters of submitit for one array. A single task is a plain job."""
+    own = parameters(launcher, settings.site)
+    if wave.dependencies:
+        own["additional_parameters"]["kill-on-invalid-dep"] = "yes"
+        own["dependency"] = ",".join(wave.dependencies)
+    return {
+        **own,
+        "array_parallelism": launcher.array_parallelism or wave.n_tasks,
+        "setup": hooks.setup(launcher, settings.site, folder, wave.kind, wave.first_task),
+        "teardown": hooks.teardown(launcher),
+    }
+
+
+@contextlib.contextmanager
+def _outside_any_job() -> Iterator[None]:
+    """Hide the settings of a job that the launch itself may run in; which cluster is meant stays known."""
+    kept = {name: os.environ[name] for name in slurm.KEPT if name in os.environ}
+    with clean_env(), environment_variables(**kept):
+        yield
+
+
 def _shown(job: str, n_tasks: int) -> str:
-    return f"job {job}_[0-{n_tasks - 1}]" if n_tasks > 1 else f"job {job}_0"
-
-
-def cancel_pending(folder: Path) -> None:
-    """Take the tasks of a launch that have not started out of the queue."""
-    arrays = [job["job_id"] for job in jobs(folder) if "job_id" in job]
-    if arrays:
-        try:
-            slurm.scancel(arrays, pending_only=True)
-        except slurm.SlurmError as error:
-            print(f"cannot cancel what waits: {error}", flush=True)
-
-
-# ---- this machine
-
-
-def lane_count(settings: Settings) -> int:
-    """Tasks of a rehearsal at a time: as many as asked for, or as the cores hold."""
-    launcher = settings.hydra.launcher
-    assert isinstance(launcher, SubmititLocal)
-    return launcher.array_parallelism or max(devices.cores() // cpus(launcher, settings.site), 1)
-
-
-def _rehearse(folder: Path, lanes: int, n_tasks: int, canary: int) -> str:
-    """Start one detached process that sees to all tasks; it leads a process group of its own."""
-    where = {"folder": shlex.quote(str(folder)), "stopped": STOPPED, "script": SCRIPT}
-    text = _LANES.format(**where, lanes=lanes, n_tasks=n_tasks, canary=canary)
-    write_file(folder / LANES, text.encode())
-    with (folder / "logs" / "local.log").open("ab") as log:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        pid = subprocess.Popen(["bash", str(folder / LANES)], **streams, start_new_session=True).pid  # type: ignore[call-overload]
-    here = {"pid": pid, "host": platform.node()}
-    listed = [("canary", task) for task in range(canary)] + [("runs", task) for task in range(n_tasks)]
-    add_jobs(folder, *({"kind": kind, **here, "first_task": task, "n_tasks": 1} for kind, task in listed))
-    return f"process {pid}"
-
-
-_LANES = """\
-#!/bin/bash
-# The tasks of a launch one after the other in {lanes} lanes; SIGTERM ends all of them, with checkpoints.
-cd {folder} || exit 1
-trap "trap '' TERM; kill -TERM 0; wait; exit 143" TERM
-task() {{ bash {script} "$1" "$2" 0 >>"logs/local_$3.log" 2>&1; }}
-lane() {{
-  local bad=0
-  for ((i = $3; i < $2; i += {lanes})); do [ -e {stopped} ] || task "$1" "$i" "$4$i" || bad=1; done
-  return $bad
-}}
-every() {{
-  local bad=0 lanes=()
-  for ((l = 0; l < {lanes}; l++)); do lane "$1" "$2" "$l" "$3" & lanes+=($!); done
-  for pid in "${{lanes[@]}}"; do wait "$pid" || bad=1; done
-  return $bad
-}}
-every canary {canary} canary- || exit 1
-every runs {n_tasks} ""
-"""
+    return f"job {job}_[0-{n_tasks - 1}]" if n_tasks > 1 else f"job {job}"

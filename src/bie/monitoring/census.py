@@ -185,6 +185,4 @@ def _explained(run: Run, task: State, fruitful: set[Place]) -> bool:
 
 
 def _end_of(run: Run, task: State) -> str:
-    key = run.launch.key_of(run.task)
-    name = f"{key[0]}_{key[1]}" if key else str(run.task)
-    return f"task {name} ended ({task.word}) and left it undone"
+    return f"task {run.launch.name_of(run.task)} ended ({task.word}) and left it undone"

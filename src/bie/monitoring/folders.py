@@ -6,13 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bie.launching.exit_codes import EXIT_REQUEUE
 from bie.monitoring.processes import is_ours
 from bie.monitoring.states import Key
-from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, stopped
+from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
 from bie.store.paths import Tree
 from bie.store.record import read
 
-ENDED = "ended"
 SLURM = "submitit_slurm"
 
 
@@ -84,17 +84,28 @@ class Launch:
         job = self._job_of(task)
         return (str(job["job_id"]), task - job["first_task"]) if job and "job_id" in job else None
 
+    def name_of(self, task: int) -> str:
+        """The task as Slurm writes it: ``81233_4``, or ``81233`` where it is the only one of its job."""
+        key, job = self.key_of(task), self._job_of(task)
+        if key is None or job is None:
+            return str(task)
+        return key[0] if job["n_tasks"] == 1 and "log" in job else f"{key[0]}_{key[1]}"
+
     def log_of(self, task: int) -> Path | None:
         """The log of a task; None where workers share their logs."""
-        key = self.key_of(task)
-        if key or self.jobs:
-            return self.folder / "logs" / (f"{key[0]}_{key[1]}.log" if key else f"local_{task}.log")
-        return None
+        job = self._job_of(task)
+        if job is None:
+            return self.folder / "logs" / f"local_{task}.log" if self.jobs else None
+        if "job_id" not in job:
+            return self.folder / "logs" / f"local_{task}.log"
+        if "log" not in job:  # of a launch before submitit wrote them
+            return self.folder / "logs" / f"{self.name_of(task)}.log"
+        return Path(_filled(str(job["log"]), self.name_of(task)))
 
     def exit_code(self, task: int) -> int | None:
-        """Exit code that the task's script left behind when it last ended."""
-        code = (read(self.folder / ENDED / str(task)) or {}).get("code")
-        return code if isinstance(code, int) else None
+        """Exit code that the task left behind when it last ended, rather than went back into the queue."""
+        code = noted_end(self.folder, str(task))
+        return None if code == EXIT_REQUEUE else code
 
     def process_of(self, task: int) -> Process | None:
         """The local process that works through a task."""
@@ -129,6 +140,18 @@ class Launch:
             return None
         when = (self.folder / name).stat().st_mtime
         return Process(int(noted["pid"]), str(noted["host"]), when, self.id)
+
+
+def _filled(template: str, job: str) -> str:
+    """Name of a log as submitit makes it of ``%j`` and the like; a task has one process, number 0.
+
+    >>> _filled("logs/%j_%t_log.out", "81233_4"), _filled("%A/%a.out", "81233_4")
+    ('logs/81233_4_0_log.out', '81233/4.out')
+    """
+    array, _, index = job.partition("_")
+    for mark, value in (("%j", job), ("%t", "0"), ("%A", array), ("%a", index)):
+        template = template.replace(mark, value)
+    return template
 
 
 def read_launches(tree: Tree) -> list[Launch]:

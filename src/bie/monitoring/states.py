@@ -101,7 +101,7 @@ def remembered(rows: Iterable[Mapping[str, str]]) -> dict[Key, State]:
     return {
         key: state_of(row.get("JobState", ""), row.get("ExitCode", ""))
         for row in rows
-        for key in _keys(row.get("ArrayJobId", ""), row.get("ArrayTaskId", ""))
+        for key in _keys(row.get("ArrayJobId") or row.get("JobId", ""), row.get("ArrayTaskId", ""))
     }
 
 
@@ -120,7 +120,8 @@ def _halves(task: str) -> tuple[str, str]:
 
 
 def _keys(array: str, index: str) -> Iterator[Key]:
-    return ((array, i) for i in indices(index))
+    """Tasks of an array by their indices; a plain job is task 0 of itself."""
+    return ((array, i) for i in ((0,) if index in ("", "N/A") else indices(index)))
 
 
 def indices(text: str) -> Iterator[int]:

@@ -26,8 +26,8 @@ def _facts(tree: Tree, run: Run) -> Iterator[str]:
     point = f"{run.dataset} {run.model}, config {run.config_id[:SHOWN]}"
     yield f"run {run.run_id[:SHOWN]}  {point}, seed {run.seed}"
     yield f"{run.state}{f' ({run.cause})' if run.cause else ''}  {run.folder(tree)}"
-    task = run.launch.key_of(run.task)
-    yield f"launch {run.launch.id}" + (f", task {task[0]}_{task[1]}" if task else "")
+    task = f", task {run.launch.name_of(run.task)}" if run.launch.key_of(run.task) else ""
+    yield f"launch {run.launch.id}{task}"
     if run.message:
         yield f"{run.message}"
 

@@ -12,6 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.store.provenance import configuration_folder
 
@@ -87,6 +88,8 @@ class Configurations:
             hint = did_you_mean(str(choice), self.groups[group])
             among = ", ".join(self.groups[group])
             raise BadInput(f"{group}={choice}: there is no such {group}.{hint} Choices: {among}")
+        if self.own and group in ("site", "hydra/launcher"):
+            check_numbers(self.own / group / f"{choice}.yaml")
 
     def acts(self, key: str) -> bool:
         """Whether a key acts under some choice of groups; at best under one that has been composed."""

@@ -6,6 +6,7 @@ they run. While it runs there come ``logs/``, ``journal/<task>.jsonl`` (a line p
 ``ended/<task>`` (how the task's process ended) and perhaps ``stopped.json``.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bie.config import launcher_kind
 from bie.store.paths import Tree
 from bie.store.provenance import FROZEN, git, installed_packages, source_files
 from bie.store.record import as_json, read, write_file
@@ -36,6 +38,7 @@ POINTS, LAUNCH, JOBS, STOPPED, SOURCE = (
     "stopped.json",
     "source.zip",
 )
+ENDED = "ended"
 COLUMNS = ("dataset", "model", "config_id", "seed", "run_id", "grid", "config")
 TASK = "task"
 BEFORE = -1
@@ -63,7 +66,8 @@ def open_launch(
     """
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
     folder = tree.launches / name
-    (folder / "logs").mkdir(parents=True)
+    for inner in ("logs", ENDED):
+        (folder / inner).mkdir(parents=True)
     write_file(folder / PLAN, _parquet(plan))
     write_file(folder / "argv", (json.dumps(list(argv)) + "\n").encode())
     write_file(folder / "environment", ("\n".join(installed_packages()) + "\n").encode())
@@ -75,7 +79,7 @@ def open_launch(
 
 def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "launcher": settings["hydra"]["launcher"]["kind"],
+        "launcher": launcher_kind(settings["hydra"]["launcher"]),
         "settings": settings,
         "host": platform.node(),
         "pid": os.getpid(),
@@ -96,6 +100,26 @@ def jobs(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return listed
+
+
+def note_end(folder: Path, task: str, code: int) -> None:
+    """Note the exit code of a task. A full disk costs the note, not the task."""
+    try:
+        write_file(folder / ENDED / task, as_json({"code": code}))
+    except OSError as error:
+        print(f"cannot note how task {task} ended: {error}", flush=True)
+
+
+def noted_end(folder: Path, task: str) -> int | None:
+    """Exit code that a task left behind when it last ended; None where there is none."""
+    code = (read(folder / ENDED / task) or {}).get("code")
+    return code if isinstance(code, int) else None
+
+
+def forget_end(folder: Path, task: str) -> None:
+    """Take the note away: the task runs again."""
+    with contextlib.suppress(OSError):
+        (folder / ENDED / task).unlink(missing_ok=True)
 
 
 def stop(folder: Path, reason: str) -> bool:

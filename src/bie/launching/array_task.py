@@ -1,18 +1,22 @@
-"""``python -m bie.launching.job LAUNCH KIND TASK``: carry out one task of a launch, on whichever node.
+"""One task of a launch, on whichever node: what submitit runs, warns and puts back into the queue.
 
-It is started by the launch's batch script (see `bie.launching.script`), never by hand. USR2 is the warning
-that time is short: the runs at work leave checkpoints and the task goes back into the queue.
+The runs are handed out by a thread, so that the main one is free for signals. USR2, the warning that time or
+node are taken away, is submitit's: it calls `ArrayTask.checkpoint`, which waits for the runs at work to leave
+their checkpoints.
 """
 
-import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from threading import Thread
 from types import FrameType
+
+from submitit import JobEnvironment
+from submitit.helpers import Checkpointable, DelayedSubmission
 
 from bie import devices
 from bie.config import Settings, SubmititLocal, SubmititSlurm
@@ -24,41 +28,83 @@ from bie.execution.server import single_threaded, warm_up
 from bie.execution.task import Outcome, Task
 from bie.launching import slurm
 from bie.launching.canary import canary_tasks
+from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
 from bie.launching.journal import FOLDER, Entry, entries, entry, note, trip
 from bie.launching.launched import expected_seconds, tasks_of
-from bie.launching.script import AGAIN, cpus, time_limit
-from bie.launching.submit import cancel_pending
+from bie.launching.resources import cpus, time_limit
 from bie.schema import validated
 from bie.store.claims import STALE, living
-from bie.store.launches import LAUNCH, stop, stopped
+from bie.store.launches import LAUNCH, forget_end, note_end, stop, stopped
 from bie.store.record import read
-
-FAILED, DISK, TIMEOUT, TERMINATED = 1, 73, 124, 143
-"""Exit codes: some runs failed; a disk was full, so that no ``failed.json`` may tell it; the time was over
-again and again without any progress; cancelled."""
 
 LOOK = 5.0
 """Seconds between looks at a claim that is waited for."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out a task; the exit code is 0, `FAILED`, `DISK`, `TIMEOUT`, `TERMINATED` or `AGAIN`."""
-    folder, kind, index = sys.argv[1:] if argv is None else argv
-    single_threaded()
-    return Job(Path(folder), kind, int(index), warm_up()).carry_out()
+class ArrayTask(Checkpointable):
+    """What submitit pickles, calls on the node and asks for a checkpoint: the place of a task in a launch.
+
+    Parameters
+    ----------
+    folder
+        Of the launch.
+    kind
+        ``runs`` or ``canary``.
+    index
+        Of the task.
+    """
+
+    def __init__(self, folder: Path, kind: str, index: int) -> None:
+        self.folder, self.kind, self.index = folder, kind, index
+
+    @property
+    def name(self) -> str:
+        """Of its files in the folder of the launch."""
+        return str(self.index) if self.kind == "runs" else f"{self.kind}-{self.index}"
+
+    def __call__(self) -> int:
+        """Carry out the task: 0, or it ends with one of `bie.launching.exit_codes`."""
+        forget_end(self.folder, self.name)
+        single_threaded()
+        self._incarnation = Incarnation(self, warm_up())
+        self._thread = Thread(target=self._incarnation.carry_out)
+        signal.signal(signal.SIGTERM, self._incarnation.terminate)  # submitit would pass it over
+        self._thread.start()
+        code = self._concluded()
+        if code == EXIT_REQUEUE:  # without a warning: what is left would not fit
+            signal.raise_signal(signal.SIGUSR2)
+        if code:
+            sys.exit(code)
+        return code
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Answer submitit's warning: stop with checkpoints. What is returned goes back into the queue."""
+        self._incarnation.warn()
+        code = self._concluded()
+        if code != EXIT_REQUEUE:
+            sys.exit(code)
+        print(f"=== task {self.name} goes back into the queue", flush=True)
+        return DelayedSubmission(ArrayTask(self.folder, self.kind, self.index))
+
+    def _concluded(self) -> int:
+        """Exit code, when the runs have ended; noted for those who cannot see it."""
+        self._thread.join()
+        code = self._incarnation.exit_code()
+        note_end(self.folder, self.name, code)
+        return code
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task runs: as a task of a Slurm array, or as a process of a rehearsal."""
+    """Where a task runs: as a job of Slurm, or of submitit's local executor."""
 
     job: str | None
 
     @classmethod
     def here(cls) -> "Place":
-        """As the environment tells."""
-        array, index = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-        return cls(f"{array}_{index}" if array and index else None)
+        """As submitit knows it."""
+        environment = JobEnvironment()
+        return cls(environment.job_id if environment.cluster == "slurm" else None)
 
     def seconds_left(self) -> float | None:
         """Seconds to the limit; None where Slurm does not say."""
@@ -70,10 +116,10 @@ class Place:
             print(f"no time limit known: {error}", flush=True)
             return None
 
-    def may_requeue(self) -> bool:
+    def may_requeue(self, terminated: bool) -> bool:
         """Whether the task is still wanted: Slurm runs it, rather than having cancelled or ended it."""
         if self.job is None:
-            return True
+            return not terminated
         try:
             return any(job.get("JobState") == "RUNNING" for job in slurm.show_jobs(self.job))
         except slurm.SlurmError as error:
@@ -81,57 +127,53 @@ class Place:
             return True
 
 
-class Job:
-    """One incarnation of a task.
+class Incarnation:
+    """A task from its start, or a restart, to its end.
 
     Parameters
     ----------
-    folder
-        Of the launch.
-    kind
-        ``runs`` or ``canary``.
-    index
-        Of the task.
+    task
+        Which one.
     context
         From `bie.execution.server.warm_up`.
     """
 
-    def __init__(self, folder: Path, kind: str, index: int, context: ForkServerContext) -> None:
-        self.folder, self.kind, self.context = folder, kind, context
-        self.settings = validated(Settings, (read(folder / LAUNCH) or {})["settings"])
+    def __init__(self, task: ArrayTask, context: ForkServerContext) -> None:
+        self.folder, self.kind, self.name, self.context = task.folder, task.kind, task.name, context
+        self.settings = validated(Settings, (read(self.folder / LAUNCH) or {})["settings"])
         launcher = self.settings.hydra.launcher
         assert isinstance(launcher, SubmititLocal | SubmititSlurm)
         self.launcher = launcher
-        self.name = str(index) if kind == "runs" else f"{kind}-{index}"
-        self.tasks = tasks_of(folder, index) if kind == "runs" else canary_tasks(folder, index)
+        choose = tasks_of if self.kind == "runs" else canary_tasks
+        self.tasks = choose(self.folder, task.index)
         self.place = Place.here()
         usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
         left = self.place.seconds_left()
         self.deadline = Deadline(usable if left is None else left - launcher.signal_delay_s, usable)
-        self.pace = Pace(expected_seconds(folder))
+        self.pace = Pace(expected_seconds(self.folder))
         self.outcomes = dict(self._earlier_failures())
-        self.warned = self.started_any = self.progressed = False
+        self.warned = self.terminated = self.started_any = self.progressed = False
+        self.error: BaseException | None = None
         self._pool: Pool | None = None
 
-    def carry_out(self) -> int:
-        """Take the runs one after the other; see `main` for what is returned."""
-        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGALRM):
-            signal.signal(number, self._warn)
-        if self.place.job is None:
-            self._alarm()
-        self._attend([task for task in self.tasks if task.folder not in self.outcomes and not task.is_done()])
-        self._succeed_the_dead()
-        return self._conclude()
+    def carry_out(self) -> None:
+        """Take the runs one after the other. What goes wrong is kept for `exit_code` to raise."""
+        try:
+            self._attend([t for t in self.tasks if t.folder not in self.outcomes and not t.is_done()])
+            self._succeed_the_dead()
+        except BaseException as error:
+            self.error = error
 
-    def _alarm(self) -> None:
-        """Warn ourselves, where no Slurm does."""
-        usable = 60.0 * time_limit(self.launcher, self.settings.site) - self.launcher.signal_delay_s
-        signal.setitimer(signal.ITIMER_REAL, max(usable, 1.0))
-
-    def _warn(self, number: int, frame: FrameType | None) -> None:
+    def warn(self) -> None:
+        """Let the runs at work stop after their epoch, with checkpoints, and start no other."""
         self.warned = True
         if self._pool is not None:
             self._pool.interrupt()
+
+    def terminate(self, number: int, frame: FrameType | None) -> None:
+        """Do the same at SIGTERM: of a task that is cancelled, or preempted without a warning."""
+        self.terminated = True
+        self.warn()
 
     def _attend(self, tasks: list[Task]) -> None:
         if not tasks:
@@ -182,7 +224,7 @@ class Job:
             and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
         ):
             print(f"stopping the launch: {stopped(self.folder)}", flush=True)
-            cancel_pending(self.folder)
+            slurm.cancel_pending(self.folder)
 
     # ---- what comes after the runs
 
@@ -209,15 +251,17 @@ class Job:
     def _status(self, task: Task) -> str | None:
         return self.outcomes[task.folder].status if task.folder in self.outcomes else None
 
-    def _conclude(self) -> int:
-        """Exit code of the task."""
+    def exit_code(self) -> int:
+        """How the task ends: 0 or one of `bie.launching.exit_codes`; raises what ended it before its time."""
+        if self.error is not None:
+            raise self.error
         over = ("failed", "elsewhere")
         left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
         causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
         if not left or stopped(self.folder):
             return DISK if "disk" in causes else FAILED if causes or left else 0
         print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
-        if not self.place.may_requeue():
+        if not self.place.may_requeue(self.terminated):
             return TERMINATED
         if not self.progressed:
             note(self.folder, self.name, Entry("fruitless"))
@@ -226,12 +270,8 @@ class Job:
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
                 )
                 return TIMEOUT
-        return AGAIN
+        return EXIT_REQUEUE
 
     def _fruitless(self) -> int:
         found, _ = entries(self.folder / FOLDER / f"{self.name}.jsonl")
         return sum(each.status == "fruitless" for each in found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

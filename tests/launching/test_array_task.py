@@ -1,21 +1,26 @@
 """One task of a launch: what it starts, and how it says that it ended."""
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from submitit import JobEnvironment
+from submitit.core.utils import DelayedSubmission, JobPaths
 
 from bie.execution.task import Outcome, Task
-from bie.launching import job
-from bie.launching.job import DISK, FAILED, TERMINATED, TIMEOUT, Job, Place
+from bie.launching import array_task
+from bie.launching.array_task import ArrayTask, Incarnation, Place
+from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
 from bie.launching.launched import points, tasks_of
-from bie.launching.script import AGAIN
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
 from bie.planning.plan import make_plan
 from bie.store.claims import take
-from bie.store.launches import open_launch, stopped
+from bie.store.launches import noted_end, open_launch, stopped
 from bie.store.owner import Owner
 from bie.store.paths import Tree
 from bie.store.record import write_record
@@ -45,15 +50,18 @@ class Script:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ends: dict[int, Outcome] = {}
         self.started: list[int] = []
+        self.after = 0.0
         self.epochs = 0
         self.during: Callable[[int], None] = lambda seed: None
-        monkeypatch.setattr(job, "Pool", lambda *arguments: self)
+        monkeypatch.setattr(array_task, "Pool", lambda *arguments: self)
         self._interrupted = False
 
     def interrupt(self) -> None:
         self._interrupted = True
 
-    def run(self, tasks: list[Task], observer: Job, admit: Callable[[tuple[Task, ...]], bool]) -> None:
+    def run(
+        self, tasks: list[Task], observer: Incarnation, admit: Callable[[tuple[Task, ...]], bool]
+    ) -> None:
         for task in tasks:
             if self._interrupted or not admit((task,)):
                 continue
@@ -63,6 +71,8 @@ class Script:
             for epoch in range(self.epochs):
                 observer.epoch(0, epoch)
             self.during(seed)
+            if self.after:
+                time.sleep(self.after)
             outcome = self.ends.get(seed, Outcome("done", seconds=1.0))
             if outcome.status == "done":
                 write_record(task.folder, {}, {})
@@ -72,15 +82,19 @@ class Script:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Script:
-    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("signal.signal", lambda *arguments: None)
-    monkeypatch.setattr("signal.setitimer", lambda *arguments: None)
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "7")
     return Script(monkeypatch)
 
 
+def incarnation(folder: Path) -> Incarnation:
+    return Incarnation(ArrayTask(folder, "runs", 0), None)  # type: ignore[arg-type]
+
+
 def carry_out(folder: Path) -> int:
-    return Job(folder, "runs", 0, None).carry_out()  # type: ignore[arg-type]
+    task = incarnation(folder)
+    task.carry_out()
+    return task.exit_code()
 
 
 INTERRUPTED = Outcome("interrupted")
@@ -97,7 +111,7 @@ def test_all_runs_done(launch: Launch, pool: Script):
 def test_a_failed_run_is_not_tried_again_after_a_requeue(launch: Launch, pool: Script):
     folder = launch()
     pool.ends = {1: Outcome("failed", "nan", "loss"), 2: INTERRUPTED}
-    assert carry_out(folder) == AGAIN
+    assert carry_out(folder) == EXIT_REQUEUE
     pool.ends = {}
     pool.started.clear()
     assert carry_out(folder) == FAILED
@@ -111,15 +125,16 @@ def test_a_full_disk_is_told_by_the_exit_code(launch: Launch, pool: Script):
 
 def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: Script):
     folder = launch()
-    task = Job(folder, "runs", 0, None)  # type: ignore[arg-type]
-    pool.during = lambda seed: task._warn(10, None) if seed == 1 else None
+    task = incarnation(folder)
+    pool.during = lambda seed: task.warn() if seed == 1 else None
     pool.ends = {1: INTERRUPTED}
-    assert task.carry_out() == AGAIN
+    task.carry_out()
+    assert task.exit_code() == EXIT_REQUEUE
     assert pool.started == [0, 1]
 
 
 def test_a_cancelled_task_does_not_go_back(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Place, "may_requeue", lambda self: False)
+    monkeypatch.setattr(Place, "may_requeue", lambda self, terminated: False)
     pool.ends = {2: INTERRUPTED}
     assert carry_out(launch()) == TERMINATED
 
@@ -128,15 +143,15 @@ def test_only_incarnations_that_got_nothing_done_are_counted(launch: Launch, poo
     folder = launch("hydra.launcher.max_num_timeout=2")
     pool.ends = dict.fromkeys(range(4), INTERRUPTED)
     pool.epochs = 1
-    assert [carry_out(folder) for _ in range(5)] == [AGAIN] * 5
+    assert [carry_out(folder) for _ in range(5)] == [EXIT_REQUEUE] * 5
     pool.epochs = 0
-    assert [carry_out(folder) for _ in range(3)] == [AGAIN, AGAIN, TIMEOUT]
+    assert [carry_out(folder) for _ in range(3)] == [EXIT_REQUEUE, EXIT_REQUEUE, TIMEOUT]
 
 
 def test_a_run_that_would_not_fit_is_left_for_the_next_incarnation(launch: Launch, pool: Script):
     folder = launch("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=100", seconds=499.9999)
     pool.ends = {0: Outcome("done", seconds=499.9999)}
-    assert carry_out(folder) == AGAIN
+    assert carry_out(folder) == EXIT_REQUEUE
     assert pool.started == [0], "the first is started in any case"
 
 
@@ -172,6 +187,84 @@ def test_a_claim_of_an_earlier_incarnation_is_waited_for(
         claim.release()
         pool.ends = {}
 
-    monkeypatch.setattr("time.sleep", pass_time)
+    monkeypatch.setattr(array_task.time, "sleep", pass_time)
     assert carry_out(folder) == 0
     assert pool.started == [0, 1, 2, 3, 3]
+
+
+# ---- as submitit runs it
+
+
+@pytest.fixture
+def called(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[str]]:
+    """Runs a task as submitit does, signals and all; what was requeued, and how it ended."""
+    monkeypatch.setattr(array_task, "warm_up", lambda: None)
+
+    def call(folder: Path) -> list[str]:
+        environment, submission = JobEnvironment(), DelayedSubmission(ArrayTask(folder, "runs", 0))
+        submission.set_timeout(30, 10**9)
+        said: list[str] = []
+        monkeypatch.setattr(type(environment), "_requeue", lambda self, left: said.append("requeued"))
+        paths = JobPaths(folder / "submitit", "7", 0)
+        paths.folder.mkdir(exist_ok=True)
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        try:
+            environment._handle_signals(paths, submission)
+            said.append(f"returned {submission.result()}")
+        except SystemExit as end:
+            said.append(f"exit {end.code}")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return said
+
+    return call
+
+
+SIGNALS = (signal.SIGUSR2, signal.SIGTERM, signal.SIGCONT)
+
+
+def test_submitit_returns_of_a_task_that_is_through(launch: Launch, called: Callable[[Path], list[str]]):
+    folder = launch()
+    assert called(folder) == ["returned 0"]
+    assert noted_end(folder, "0") == 0
+
+
+def test_submitits_warning_requeues_a_task(launch: Launch, pool: Script, called: Callable[[Path], list[str]]):
+    folder = launch()
+    pool.ends = {1: INTERRUPTED}
+    pool.during = lambda seed: os.kill(os.getpid(), signal.SIGUSR2) if seed == 1 else None
+    pool.after = 0.2  # a signal reaches the main thread in its own time
+    assert called(folder) == ["requeued", "exit -1"]
+    assert noted_end(folder, "0") == EXIT_REQUEUE
+    assert DelayedSubmission.load(folder / "submitit" / "7_submitted.pkl").function.folder == folder
+    pool.ends, pool.during = {}, lambda seed: None
+    assert called(folder) == ["returned 0"]
+
+
+def test_a_task_whose_rest_would_not_fit_requeues_itself(
+    launch: Launch, pool: Script, called: Callable[[Path], list[str]]
+):
+    folder = launch("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=100", seconds=499.9999)
+    pool.ends = {0: Outcome("done", seconds=499.9999)}
+    assert called(folder) == ["requeued", "exit -1"]
+
+
+def test_a_cancelled_task_ends_with_checkpoints(
+    launch: Launch, pool: Script, called: Callable[[Path], list[str]]
+):
+    folder = launch()
+    pool.ends = {1: INTERRUPTED}
+    pool.during = lambda seed: os.kill(os.getpid(), signal.SIGTERM) if seed == 1 else None
+    pool.after = 0.2
+    assert called(folder) == [f"exit {TERMINATED}"]
+    assert pool.started == [0, 1]
+
+
+def test_an_error_of_the_task_itself_is_raised(launch: Launch, pool: Script, called, monkeypatch):
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("no workers at all")
+
+    monkeypatch.setattr(pool, "run", fail)
+    with pytest.raises(RuntimeError, match="no workers at all"):
+        called(launch())

@@ -3,7 +3,7 @@
 import pytest
 
 from bie.errors import BadInput
-from bie.launching.cut import cut, mean_seconds
+from bie.launching.bundling import bundle, mean_seconds
 from bie.launching.slurm import Limits
 
 DEFAULTS = Limits(1001, 10_000, True)
@@ -13,32 +13,34 @@ DEFAULTS = Limits(1001, 10_000, True)
 @pytest.mark.parametrize("room", [1, 3, 5000])
 @pytest.mark.parametrize("array_size", [1, 5, 1001])
 def test_every_run_has_one_task_and_every_task_one_place(n_runs: int, room: int, array_size: int):
-    share = cut(n_runs, Limits(array_size, room, True), workers=1)
-    tasks = [share.task_of(i) for i in range(n_runs)]
+    bundling = bundle(n_runs, Limits(array_size, room, True), workers=1)
+    tasks = [bundling.task_of(i) for i in range(n_runs)]
     assert tasks == sorted(tasks), "in the order of the plan"
-    assert sorted(set(tasks)) == list(range(share.n_tasks))
-    assert share.n_tasks <= room
-    assert max(share.waves) <= array_size
+    assert sorted(set(tasks)) == list(range(bundling.n_tasks))
+    assert bundling.n_tasks <= room
+    assert max(bundling.waves) <= array_size
     places = [
-        first + index for first, n in zip(share.first_tasks, share.waves, strict=True) for index in range(n)
+        first + index
+        for first, n in zip(bundling.first_tasks, bundling.waves, strict=True)
+        for index in range(n)
     ]
-    assert places == list(range(share.n_tasks))
+    assert places == list(range(bundling.n_tasks))
 
 
 def test_waves_are_as_few_as_possible():
-    assert cut(1001, DEFAULTS, 1, asked=1).waves == (1001,)
-    assert cut(1002, DEFAULTS, 1, asked=1).waves == (1001, 1)
-    assert cut(0, DEFAULTS, 1).waves == ()
+    assert bundle(1001, DEFAULTS, 1, asked=1).waves == (1001,)
+    assert bundle(1002, DEFAULTS, 1, asked=1).waves == (1001, 1)
+    assert bundle(0, DEFAULTS, 1).waves == ()
 
 
 def test_a_value_that_does_not_fit_is_refused_with_the_smallest_that_does():
     with pytest.raises(
         BadInput, match=r"runs_per_job=2: .*1,050 tasks, and 500 .*smallest value that fits is 5"
     ):
-        cut(2100, Limits(1001, 500, True), 1, asked=2)
-    assert cut(2100, Limits(1001, 500, True), 1, asked=5).n_tasks == 420
+        bundle(2100, Limits(1001, 500, True), 1, asked=2)
+    assert bundle(2100, Limits(1001, 500, True), 1, asked=5).n_tasks == 420
     with pytest.raises(BadInput, match="no further jobs"):
-        cut(5, Limits(1001, 0, True), 1)
+        bundle(5, Limits(1001, 0, True), 1)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,12 @@ def test_a_value_that_does_not_fit_is_refused_with_the_smallest_that_does():
     ],
 )
 def test_tasks_are_neither_short_nor_near_their_limit(seconds: float | None, per_task: int):
-    assert cut(2100, DEFAULTS, 1, None, seconds, 3600.0).per_task == per_task
+    assert bundle(2100, DEFAULTS, 1, None, seconds, 3600.0).per_task == per_task
 
 
 def test_more_workers_take_more_runs():
-    assert cut(2100, DEFAULTS, 4, None, 300.0, 3600.0).per_task == 21
-    assert cut(8, DEFAULTS, 4).per_task == 4
+    assert bundle(2100, DEFAULTS, 4, None, 300.0, 3600.0).per_task == 21
+    assert bundle(8, DEFAULTS, 4).per_task == 4
 
 
 def test_mean_over_grid_points_weighs_by_runs_and_needs_all():

@@ -1,4 +1,4 @@
-"""Cut a sweep into tasks of several runs, and the tasks into arrays that Slurm accepts."""
+"""Bundle the runs of a sweep into tasks, and the tasks into arrays that Slurm accepts."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SHORTEST = 300.0
 
 
 @dataclass(frozen=True)
-class Cut:
+class Bundling:
     """How the runs of a launch are shared out.
 
     Attributes
@@ -46,14 +46,14 @@ class Cut:
         return [sum(self.waves[:k]) for k in range(len(self.waves))]
 
 
-def cut(
+def bundle(
     n_runs: int,
     limits: Limits,
     workers: int,
     asked: int | None = None,
     seconds: float | None = None,
     time_limit: float | None = None,
-) -> Cut:
+) -> Bundling:
     """Share runs out over tasks.
 
     Parameters
@@ -77,7 +77,7 @@ def cut(
         The runs do not fit into what may be submitted.
     """
     if n_runs == 0:
-        return Cut(0, 1, ())
+        return Bundling(0, 1, ())
     if limits.room == 0:
         raise BadInput(
             "the cluster takes no further jobs of yours now; wait until some have ended (squeue --me)"
@@ -90,7 +90,7 @@ def cut(
             f"{limits.room:,} may be submitted now. The smallest value that fits is {fits}"
         )
     n_tasks = math.ceil(n_runs / per_task)
-    return Cut(n_runs, per_task, waves(n_tasks, limits.array_size))
+    return Bundling(n_runs, per_task, waves(n_tasks, limits.array_size))
 
 
 def _sensible(n_runs: int, workers: int, seconds: float | None, time_limit: float | None) -> int:
