@@ -35,9 +35,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from bie.monitoring.lookup import find_run
-    from bie.monitoring.story import story
+    from bie.monitoring.run_log import run_log
 
-    print("\n".join(story(*find_run(options.of, options.outputs))))
+    print("\n".join(run_log(*find_run(options.of, options.outputs))))
     return 0
 
 

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _retry(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.monitoring.again import choose, orders, read_causes
+    from bie.monitoring.again import choose, orders, read_causes, set_aside
     from bie.monitoring.census import take_census
     from bie.planning.compose import Configurations
     from bie.planning.expand import amended
@@ -65,6 +65,7 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
         census, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)
     )
     print("\n".join(_announce(census, chosen)), flush=True)
+    set_aside(census.tree, chosen.runs)
     codes = [_launch(order) for order in made]
     return max([*codes, int(bool(chosen.unknown))])
 

@@ -184,6 +184,17 @@ def test_a_killed_worker_costs_its_run_only(bie: Command, in_tmp: Path):
 PACKS = ("pack=4", "hydra.launcher.workers=1")  # which has all cores for its scoring
 
 
+def test_a_worker_that_dies_with_a_pack_costs_no_run(bie: Command, in_tmp: Path):
+    """Nobody knows which of them ended it: each is tried again, alone."""
+    process = bie("train.epochs=150", "seed=range(4)", *PACKS)
+    wait_for(begun)
+    os.kill(busy_workers(in_tmp)[0], signal.SIGKILL)
+    code, output = finish(process)
+    assert code == 0, output
+    assert {record["provenance"]["device"].get("pack", 0) for record in records().values()} == {0}
+    assert len(records()) == 4
+
+
 @pytest.mark.parametrize(
     ("how", "packs"),
     [

@@ -102,7 +102,7 @@ def test_each_task_is_a_pickle_of_submitits(slurm: Path):
     assert run([*SLURM, "seed=range(4)", "hydra.launcher.runs_per_job=2"]) == 0
     launch = the_launch()
     found = DelayedSubmission.load(launch / "submitit" / "101_1_submitted.pkl").function
-    assert (found.folder, found.kind, found.index) == (launch, "runs", 1)
+    assert vars(found) == {"folder": launch, "kind": "runs", "index": 1}
     assert jobs(launch)[0]["log"] == str(launch / "submitit" / "%j_%t_log.out")
 
 

@@ -54,6 +54,17 @@ def test_a_cause_at_a_time_then_all(study: Tree, capsys: Printed):
     assert json.loads(failed.read_text())["attempt"] == 3
 
 
+def test_a_record_that_cannot_be_read_is_made_again(study: Tree, capsys: Printed):
+    assert main(["--cause", "missing"]) == 0
+    (record,) = study.runs.rglob("record.json")
+    whole = json.loads(record.read_text())
+    record.write_text(record.read_text()[:100])
+    assert main(["--cause", "unreadable"]) == 0
+    assert "1 to do again (unreadable: 1)" in capsys.readouterr().out
+    assert json.loads(record.read_text())["metrics"] == whole["metrics"]
+    assert record.with_name("unreadable-record.json").is_file()
+
+
 def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: Printed):
     folder = disk.launch([(point, 0, 0)], {})
     (folder / "points.json").write_text(json.dumps({point.id: {}}))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bie.analysis.study import read_study
 from bie.monitoring.census import take_census
 from bie.store.claims import take
 from bie.store.owner import Owner
@@ -167,3 +168,14 @@ def test_a_run_of_two_launches_is_expected_once(disk: Any, point: Any):
     for name in ("20260101-000000-0001", "20260102-000000-0002"):
         disk.launch([(point, 0, 0)], {}, name=name)
     assert len(take_census(disk.tree).runs) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"schema": 1, "run_id"', '{"schema": 99}'])
+def test_a_record_that_cannot_be_read_is_a_failure_as_it_is_for_the_tables(
+    disk: Any, point: Any, content: str
+):
+    disk.launch([(point, seed, 0) for seed in range(2)], {})
+    disk.run(point, 0, "record.json")
+    disk.run(point, 1, "record.json").write_text(content)
+    assert states(disk) == {0: "done", 1: "failed unreadable"}
+    assert read_study(disk.tree).runs["state"].tolist() == ["done", "unreadable"]

@@ -141,20 +141,20 @@ class Sweep:
         return self.claim(seed) or {}
 
     def processes(self, task: str, module: str = "") -> list[int]:
-        """Process ids of a task (``81233_4``), whoever their parents are: known by their environment.
+        """Process ids of a task (``81233_4``, or ``81233``), whoever their parents are: by their environment.
 
         Parameters
         ----------
         module
             Only those that were started as it.
         """
-        array, index = task.split("_")
-        mine = (
-            f"SLURM_CONF={self.cluster.conf}",
-            f"SLURM_ARRAY_JOB_ID={array}",
-            f"SLURM_ARRAY_TASK_ID={index}",
+        array, _, index = task.partition("_")
+        ids = (
+            (f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={index}")
+            if index
+            else (f"SLURM_JOB_ID={array}",)
         )
-        wanted = {text.encode() for text in mine}
+        wanted = {text.encode() for text in (f"SLURM_CONF={self.cluster.conf}", *ids)}
         return [
             int(path.name)
             for path in Path("/proc").glob("[0-9]*")

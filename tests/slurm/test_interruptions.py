@@ -44,7 +44,7 @@ def test_a_task_whose_time_is_over_goes_on_where_it_was(cluster, finished, fault
 
 
 def with_and_without_limit(cluster, finished, seconds, folder):
-    """A run of so many seconds, once under a limit of two minutes with a warning 60 to 90 s before its end."""
+    """A run of so many seconds, once under a limit of two minutes, with a warning a minute before."""
     pace = min(finished.record(seed)["timing"]["fit_s"] for seed in (0, 1)) / 200
     limits = {"limited": ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=60"), "free": ()}
     sweeps = []

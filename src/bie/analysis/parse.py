@@ -10,6 +10,7 @@ from bie.store.identity import SHOWN
 
 SPLITS = ("train", "test")
 SCHEMA = 1
+UNREADABLE = "unreadable"  # state of a run whose record is none
 UNKNOWN = "unknown"  # cause of a failure whose file does not tell
 LONGEST = 2_000  # characters of a message that are kept
 
@@ -32,10 +33,10 @@ class Parser:
         try:
             record = orjson.loads(_content(path))
             if record.get("schema", SCHEMA) != SCHEMA:
-                return _of_path(path, "unreadable", f"schema {record['schema']}, not {SCHEMA}"[:LONGEST])
+                return _of_path(path, UNREADABLE, f"schema {record['schema']}, not {SCHEMA}"[:LONGEST])
             return self._row(record)
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
-            return _of_path(path, "unreadable", "")
+            return _of_path(path, UNREADABLE, "")
 
     def failure(self, path: str) -> Row:
         """Row of a failed run."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bie.execution.packs import Pack, Packing
 from bie.execution.signals import how_ended, serve_parent
-from bie.execution.task import Outcome, Task, disclaim, leave_killed
+from bie.execution.task import Outcome, Task, disclaim, leave_killed, was_at
 from bie.execution.turns import Admit, Observer, everything
 
 
@@ -130,7 +130,7 @@ class Pool:
         try:
             message = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
-            self._bury(slot, observer)
+            self._bury(slot, queue, observer)
             return
         if message is not None:
             self._pass_on(slot, observer, *message)
@@ -161,16 +161,27 @@ class Pool:
         else:
             observer.ended(self._slot(slot, place), self._workers[slot].left.pop(place), news)
 
-    def _bury(self, slot: int, observer: Observer) -> None:
-        """Record the runs that a dead worker was at and put a new worker in its place."""
+    def _bury(self, slot: int, queue: deque[Pack], observer: Observer) -> None:
+        """Record the run that a dead worker was at, and put a new worker in its place.
+
+        Of several that it was at nobody knows which one ended it: each is tried again, alone. What it had not
+        begun goes back too.
+        """
         worker = self._workers[slot]
         worker.process.join()
         if not worker.ready:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
-        for place, task in worker.left.items():
+        begun = {place: task for place, task in worker.left.items() if was_at(task, worker.process.pid)}
+        guilty = begun if len(begun) == 1 else {} if begun else worker.left
+        again = {place: task for place, task in worker.left.items() if place not in guilty}
+        for place, task in guilty.items():
             observer.ended(self._slot(slot, place), task, leave_killed(task, message))
+        for place, task in again.items():
+            disclaim(task)
+            observer.ended(self._slot(slot, place), task, Outcome("interrupted"))
+        queue.extendleft((task,) for task in reversed(again.values()))
         self._workers[slot] = self._start(slot)
 
 

@@ -9,7 +9,7 @@ from bie.config import RunConfig
 from bie.store.claims import CLAIM, take
 from bie.store.identity import run_id, split_id
 from bie.store.owner import Owner
-from bie.store.record import RECORD, write_failure
+from bie.store.record import RECORD, read, write_failure
 
 
 @dataclass(frozen=True)
@@ -119,3 +119,9 @@ def disclaim(task: Task) -> None:
         claim = take(task.folder, Owner.here()) if (task.folder / CLAIM).exists() else None
         if claim:
             claim.release()
+
+
+def was_at(task: Task, pid: int | None) -> bool:
+    """Whether the claim on a run is that of a process of this machine, gone or not."""
+    claim = read(task.folder / CLAIM) or {}
+    return claim.get("pid") == pid and claim.get("host") == Owner.here().host

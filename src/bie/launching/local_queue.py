@@ -55,7 +55,7 @@ def start(folder: Path, settings: Settings, n_tasks: int, n_points: int) -> str:
     return f"process {pid}"
 
 
-def _spawn(command: Sequence[str], variables: Mapping[str, str], log: Path) -> int:
+def _spawn(command: list[str], variables: Mapping[str, str], log: Path) -> int:
     """Start a process that nobody waits for, in a session of its own; its number."""
     streams = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

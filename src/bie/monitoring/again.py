@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bie.analysis.parse import UNREADABLE
 from bie.config import Local, Settings
 from bie.errors import BadInput
 from bie.launching.launch import Order
@@ -19,8 +20,9 @@ from bie.planning.compose import did_you_mean
 from bie.store.identity import canonical
 from bie.store.launches import COLUMNS, TASK
 from bie.store.paths import Tree
+from bie.store.record import RECORD
 
-CAUSES = frozenset({"nan", "missing", *filter(None, [*ENDED.values(), *EXITS.values()])})
+CAUSES = frozenset({"nan", "missing", UNREADABLE, *filter(None, [*ENDED.values(), *EXITS.values()])})
 """What ``--cause`` may name, in every study; a run that raised may have brought one of its own."""
 
 Settle = Callable[[dict[str, Any]], Settings]
@@ -61,6 +63,14 @@ def choose(census: Census, causes: Sequence[str]) -> Chosen:
             runs.append(run)
     foreign = [(launch, unknown[launch.id]) for launch in census.launches if unknown[launch.id]]
     return Chosen(runs, foreign, unasked)
+
+
+def set_aside(tree: Tree, runs: Iterable[Run]) -> None:
+    """Give the records that cannot be read another name, so that their runs count as not done."""
+    for run in runs:
+        if run.cause == UNREADABLE:
+            record = run.folder(tree) / RECORD
+            record.replace(record.with_name(f"unreadable-{RECORD}"))
 
 
 def read_causes(typed: str | None, census: Census) -> list[str]:

@@ -5,12 +5,14 @@ launch tell of the tasks. A run of which nothing is known is missing, never dead
 """
 
 import functools
+import math
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bie.analysis.parse import UNREADABLE, Parser
 from bie.monitoring.folders import Launch, Process, read_launches
 from bie.monitoring.planned import Run, planned_runs
 from bie.monitoring.states import State, ask, cause_of_exit
@@ -86,14 +88,27 @@ def _look(tree: Tree, runs: list[Run], done: set[str]) -> set[str]:
     """Note what the folders of the runs of one grid point show; the launches that are at work there."""
     at_work = set()
     folder = str(tree.config_dir(runs[0].dataset, runs[0].model, runs[0].config_id))
-    seeds = _names(folder)
+    seeds, parser = _names(folder), Parser()
     for run in runs:
         name = seed_name(run.seed)
-        if run.run_id in done or (name in seeds and os.path.exists(f"{folder}/{name}/{RECORD}")):  # noqa: PTH110 - 100,000 times
+        record = f"{folder}/{name}/{RECORD}"
+        if run.run_id in done:
             run.state = "done"
+        elif name in seeds and os.path.exists(record):  # noqa: PTH110 - 100,000 times
+            _look_into(run, record, parser)
         elif name in seeds and (launch := _look_closer(run, Path(folder, name))):
             at_work.add(launch)
     return at_work
+
+
+def _look_into(run: Run, record: str, parser: Parser) -> None:
+    """Tell a run that has a record: done, if the tables can be made of it."""
+    row = parser.record(record)
+    run.state, run.cause = "done", ""
+    if row["state"] == UNREADABLE:
+        run.state, run.cause = "failed", UNREADABLE
+        run.message = f"its record cannot be read: {row['cause'] or 'it is damaged'}"
+        run.failed_at = math.inf  # whatever its task did since
 
 
 def _names(folder: str | Path) -> set[str]:
@@ -115,7 +130,7 @@ def _look_closer(run: Run, folder: Path) -> str | None:
         run.state, run.failed_at = "failed", (folder / FAILED).stat().st_mtime
         run.cause, run.message = str(failure.get("cause", "unknown")), str(failure.get("message", ""))
     elif RECORD in names:  # published between the two looks
-        run.state = "done"
+        _look_into(run, str(folder / RECORD), Parser())
     return None
 
 

@@ -102,6 +102,11 @@ class Launch:
             return self.folder / "logs" / f"{self.name_of(task)}.log"
         return Path(_filled(str(job["log"]), self.name_of(task)))
 
+    @property
+    def logs(self) -> list[Path]:
+        """Logs of all its workers and tasks, as far as they lie in its folder."""
+        return sorted([*self.folder.glob("logs/*.log"), *self.folder.glob("submitit/*_log.out")])
+
     def exit_code(self, task: int) -> int | None:
         """Exit code that the task left behind when it last ended, rather than went back into the queue."""
         code = noted_end(self.folder, str(task))

@@ -1,25 +1,28 @@
 """Everything that is known of one run, in lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bie.monitoring.census import take_census
 from bie.monitoring.folders import Launch
 from bie.monitoring.planned import Run
+from bie.planning.durations import duration
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
-from bie.store.record import FAILED, read
+from bie.store.record import FAILED, RECORD, read
 
 TAIL = 30  # lines of a task's log where the run itself left none
 MARK = "--- "
 """Begins the line that a worker prints before each run, followed by the run's folder."""
 
 
-def story(tree: Tree, run: Run) -> list[str]:
-    """State of a run, why it failed, and its part of the newest log that has one."""
+def run_log(tree: Tree, run: Run) -> list[str]:
+    """State of a run, what it did or why it failed, and its part of the newest log that has one."""
     census = take_census(tree)
     known = next(found for found in census.runs if found.run_id == run.run_id)
-    return [*_facts(tree, known), *_failure(known.folder(tree)), *_log(census.launches, known)]
+    folder = known.folder(tree)
+    ending = _record(folder) if known.state == "done" else _failure(folder)
+    return [*_facts(tree, known), *ending, *_log(census.launches, known)]
 
 
 def _facts(tree: Tree, run: Run) -> Iterator[str]:
@@ -30,6 +33,30 @@ def _facts(tree: Tree, run: Run) -> Iterator[str]:
     yield f"launch {run.launch.id}{task}"
     if run.message:
         yield f"{run.message}"
+
+
+def _record(folder: Path) -> Iterator[str]:
+    """What a finished run did: how long, where, its scores, its last epoch, its files."""
+    record = read(folder / RECORD) or {}
+    timing, origin = record["timing"], record["provenance"]
+    stages = {name.removesuffix("_s"): value for name, value in timing.items() if name.endswith("_s")}
+    total = duration(stages.pop("total", 0.0))
+    spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in stages.items())
+    device = (origin.get("device") or {}).get("type", "an unknown device")
+    yield ""
+    yield f"--- {RECORD}"
+    yield f"{total} on {origin.get('host', 'an unknown host')} ({device})" + (f": {spent}" if spent else "")
+    if interruptions := timing.get("interruptions"):
+        yield f"interrupted {interruptions} time{'s' * (interruptions != 1)}, and gone on from a checkpoint"
+    for split in ("train", "test"):
+        yield _numbers(f"{split:<5}", record["metrics"][split])
+    if tail := record.get("history_tail"):
+        yield _numbers("last epoch", tail)
+    yield "files: " + ", ".join(sorted(path.name for path in folder.iterdir()))
+
+
+def _numbers(name: str, values: Mapping[str, float | None]) -> str:
+    return "  ".join([name, *(f"{key} {value:.4g}" for key, value in values.items() if value is not None)])
 
 
 def _failure(folder: Path) -> Iterator[str]:
@@ -58,7 +85,7 @@ def _log(launches: list[Launch], run: Run) -> Iterator[str]:
 def _logs(launch: Launch, run: Run) -> list[Path]:
     """Logs of a launch that can hold the run: its task's, or those of all workers."""
     own = launch.log_of(run.task) if launch.id == run.launch.id else None
-    return [own] if own is not None and own.is_file() else sorted((launch.folder / "logs").glob("*.log"))
+    return [own] if own is not None and own.is_file() else launch.logs
 
 
 def section(path: Path, place: str) -> list[str]:

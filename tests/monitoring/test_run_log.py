@@ -68,6 +68,51 @@ def test_workers_share_their_logs(disk: Any, point: Any, outputs: str, capsys: P
     assert "not this" not in out
 
 
+def test_a_finished_run_shows_what_it_did(disk: Any, point: Any, outputs: str, capsys: Printed):
+    folder = disk.launch([(point, 0, 0)], {})
+    content = disk.record(point, 0)
+    content["timing"] = {
+        "total_s": 12.0,
+        "fit_s": 8.0,
+        "score_s": 4.0,
+        "interruptions": 1,
+        "peak_rss_mib": 300,
+    }
+    content["history_tail"] = {"epoch": 20, "elbo_train": -123.456}
+    run = disk.run(point, 0, "record.json", content).parent
+    log(folder, "worker-0.log", (run, "a line of its own"))
+    assert main([point.run_id(0), outputs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"done  {run}"
+    assert lines[3:10] == [
+        "",
+        "--- record.json",
+        "12 s on n1 (cpu): fit 8.0 s, score 4.0 s",
+        "interrupted 1 time, and gone on from a checkpoint",
+        "train  ari 0.5",
+        "test   ari 0.25",
+        "last epoch  epoch 20  elbo_train -123.5",
+    ]
+    assert lines[10] == "files: record.json"
+    assert lines[-1] == "a line of its own"
+
+
+def test_a_run_on_slurm_has_the_log_that_submitit_wrote(
+    disk: Any, point: Any, slurm: Any, outputs: str, capsys: Printed
+):
+    job = {"kind": "runs", "job_id": "18", "first_task": 0, "n_tasks": 5}
+    folder = disk.launch(
+        [(point, 0, 1)], {"launcher": "submitit_slurm"}, [job | {"log": "LOGS/%j_%t_log.out"}]
+    )
+    noted = (folder / "jobs.json").read_text()
+    (folder / "jobs.json").write_text(noted.replace("LOGS", str(folder / "submitit")))
+    run = disk.failure(point, 0, "nan", "x").parent
+    (folder / "submitit").mkdir()
+    (folder / "submitit" / "18_1_0_log.out").write_text(f"submitit INFO\n--- {run}\nsaid on Slurm\n")
+    assert main([point.run_id(0), outputs]) == 0
+    assert capsys.readouterr().out.endswith("said on Slurm\n")
+
+
 @pytest.mark.parametrize("end", ["", "/", "/failed.json"])
 def test_a_run_by_its_folder(end: str, disk: Any, point: Any, outputs: str, capsys: Printed):
     disk.launch([(point, seed, 0) for seed in range(3)], {})
