@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from bie.config import H5ad
 from bie.data import card
@@ -120,15 +123,35 @@ def test_describe_a_good_file(adata: anndata.AnnData, tmp_path: Path, capsys: Ca
 
 
 @pytest.mark.parametrize(
-    "name", ["batch", "my batch", "it's", "a=b,c", "null", "[x]", "back\\slash", "end\\", "\\'", "é"]
+    "name",
+    [
+        "batch",
+        "my batch",
+        "it's",
+        "a=b,c",
+        "null",
+        "7",
+        "1e3",
+        "1_000",
+        "1.50",
+        "Infinity",
+        "[x]",
+        "back\\slash",
+        "end\\",
+        "\\'",
+        "é",
+        "a${x}",
+        "\\${oc.env:HOME}",
+        "$x",
+    ],
 )
 def test_the_command_line_survives_shell_and_hydra(name: str) -> None:
     settings = H5ad(source="h5ad", name="h5ad", path=Path("x"), layer=None, batch_key=name, label_key=None)
     override = shlex.split(command(settings))[-1]
     parsed = OverridesParser.create().parse_override(override)
     value = parsed.value()
-    assert str(value) == name
     assert value is not None
+    assert OmegaConf.create({"_": str(value)})["_"] == name
 
 
 def test_describe_a_file_that_cannot_be_used(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
@@ -173,3 +196,44 @@ def test_what_describe_suggests_loads(adata: anndata.AnnData, tmp_path: Path, ca
     given = dict(override.removeprefix("dataset.").split("=") for override in suggested)
     cells = h5ad.load(H5ad.model_validate({"source": "h5ad", "name": "h5ad", "layer": None} | given))
     assert (cells.n_batches, cells.n_labels) == (3, 2)
+
+
+def described(adata: anndata.AnnData, path: Path, capsys: Capture) -> list[str]:
+    adata.write_h5ad(path)
+    assert main(["describe", str(path)]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_describe_names_the_second_best(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
+    adata.obs["leiden"] = np.arange(60) // 10 % 4
+    lines = described(adata, tmp_path / "x.h5ad", capsys)
+    assert lines[-4:-2] == ["batches: batch; second best: day", "cell types: cell_type; second best: leiden"]
+
+
+def test_describe_says_what_could_mislead(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
+    adata.obs["batch"] = np.where(np.arange(60) < 5, "nan", adata.obs["cell_type"])
+    lines = described(adata, tmp_path / "x.h5ad", capsys)
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert 'note: dataset.batch_key=batch: 5 cells are in a group called "nan"' in notes[0]
+    assert notes[1] == "note: 2 of 3 batches hold one cell type only (B, T)"
+    assert "batch and cell type go together: Cramér's V" in notes[2]
+
+
+def test_describe_lists_what_cannot_be_read(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "x.h5ad"
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["obs/score"].attrs["encoding-type"] = "future-array"
+        file.create_group("layers/odd").attrs["encoding-type"] = "future-matrix"
+    assert main(["describe", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert 'cannot be read: obs["score"] has the encoding "future-array"' in out
+    assert re.search(r'  layers\["odd"\] +has the encoding "future-matrix"', out)
+
+
+def test_describe_more_than_200_batches(tmp_path: Path, capsys: Capture) -> None:
+    obs = pd.DataFrame({"donor": [f"d{n % 300}" for n in range(900)]}, [f"c{n}" for n in range(900)])
+    x_ng = 1 + np.random.default_rng(0).poisson(1.0, (900, 5)).astype(np.float32)
+    lines = described(anndata.AnnData(x_ng, obs), tmp_path / "x.h5ad", capsys)
+    assert "columns with more than 200 values, which can be chosen as well: donor (300)" in lines
+    assert lines[-1].endswith("dataset.batch_key=donor")

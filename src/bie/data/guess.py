@@ -1,18 +1,24 @@
 """Which column of obs tells the batches and which the cell types, by how people call them."""
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bie.data import grouping
-from bie.data.table import Table
 
-_ONTOLOGY = re.compile(r"ontology|_term|_color", re.I)
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bie.data.table import Table
+
+_ONTOLOGY = re.compile(r"ontology_?(term|id)|_term|_color", re.I)
 _LABELS = (
     re.compile(r"^cell[ ._-]?types?$", re.I),
     re.compile(r"cell[ ._-]?type", re.I),
-    re.compile(r"annot|cell[ ._-]?(label|ident|class|name|ontology_class)|^labels?$|^ident$|subclass", re.I),
+    re.compile(
+        r"annot|^ann[._]|cell[ ._-]?(label|ident|class|name|ontology_class)|^labels?$|^ident$|subclass", re.I
+    ),
     re.compile(r"label|^class|^types?$|subtype|lineage", re.I),
-    re.compile(r"cluster|leiden|louvain", re.I),
+    re.compile(r"cluster|leiden|louvain|_res[._]\d", re.I),
 )
 """Names of cell types, the surest first; clusters are a computation's and come last."""
 _BATCHES = (
@@ -43,16 +49,16 @@ class Guess(NamedTuple):
     second: str | None
 
 
-def labels(obs: Table) -> Guess:
+def labels(obs: "Table | pd.DataFrame") -> Guess:
     """Columns that could hold cell types: only those that are called so."""
     ranked = {key: _rank(key, _LABELS) for key in grouping.groupings(obs) if not _is_yes_or_no(obs, key)}
-    found = [key for key, rank in ranked.items() if rank < len(_LABELS)]
+    found = [key for key, rank in ranked.items() if rank < len(_LABELS) and "batch" not in key.lower()]
     ontology = [key for key in found if _ONTOLOGY.search(key)]
     place = {key: 3.5 if key in ontology else ranked[key] for key in found}  # surer than clusters
     return _likeliest(obs, place)
 
 
-def batches(obs: Table, label: str | None) -> Guess:
+def batches(obs: "Table | pd.DataFrame", label: str | None) -> Guess:
     """Columns that could hold batches; in the end any that tells groups and is not the label."""
     sizes = grouping.groupings(obs) | {
         key: size for key, size in grouping.many(obs).items() if _rank(key, _BATCHES) < len(_BATCHES)
@@ -61,18 +67,17 @@ def batches(obs: Table, label: str | None) -> Guess:
     return _likeliest(obs, {key: rank for key, rank in place.items() if rank < _NEVER})
 
 
-def _place_as_batch(obs: Table, key: str) -> float:
+def _place_as_batch(obs: "Table | pd.DataFrame", key: str) -> float:
     """Position of a column among those that could tell batches; those of other meaning are last."""
     import pandas as pd
 
-    rank = _rank(key, _BATCHES)
-    if _ONTOLOGY.search(key) or _QUALITY.search(key):
+    rank, is_label = _rank(key, _BATCHES), _rank(key, _LABELS) < len(_LABELS)
+    if _QUALITY.search(key) or (is_label and rank == len(_BATCHES)):
+        return _NEVER
+    if _ONTOLOGY.search(key) or _is_yes_or_no(obs, key):
         return _LAST
     if rank < len(_BATCHES):
         return rank
-    rank_as_label = _rank(key, _LABELS)
-    if rank_as_label < len(_LABELS) or _is_yes_or_no(obs, key):
-        return _NEVER if rank_as_label < len(_LABELS) else _LAST
     return 20.0 if pd.api.types.is_numeric_dtype(obs[key]) else 10.0
 
 
@@ -80,7 +85,7 @@ def _rank(key: str, words: tuple[re.Pattern[str], ...]) -> int:
     return next((rank for rank, word in enumerate(words) if word.search(key)), len(words))
 
 
-def _likeliest(obs: Table, place: dict[str, float]) -> Guess:
+def _likeliest(obs: "Table | pd.DataFrame", place: dict[str, float]) -> Guess:
     """By place, whole columns before those with missing values, else in the order of the file."""
     found = sorted(place, key=lambda key: (place[key], bool(obs[key].isna().any())))
     if not found:
@@ -90,7 +95,7 @@ def _likeliest(obs: Table, place: dict[str, float]) -> Guess:
     return Guess(best, next(others, None))
 
 
-def _same(obs: Table, one: str, other: str) -> bool:
+def _same(obs: "Table | pd.DataFrame", one: str, other: str) -> bool:
     """Whether two columns group the cells alike, under whatever names."""
     pairs = set(
         zip(grouping.codes(obs[one])[0].tolist(), grouping.codes(obs[other])[0].tolist(), strict=True)
@@ -98,5 +103,5 @@ def _same(obs: Table, one: str, other: str) -> bool:
     return len(pairs) == obs[one].nunique(dropna=False) == obs[other].nunique(dropna=False)
 
 
-def _is_yes_or_no(obs: Table, key: str) -> bool:
+def _is_yes_or_no(obs: "Table | pd.DataFrame", key: str) -> bool:
     return {str(value).lower() for value in obs[key].dropna().unique()} <= {"true", "false"}
