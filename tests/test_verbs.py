@@ -53,6 +53,16 @@ def test_plan_in_numbers_launches_nothing(in_tmp: Path, capsys: pytest.CaptureFi
     assert list(in_tmp.iterdir()) == []
 
 
+def test_power_without_a_pilot_says_how_to_make_one(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
+    typed = ["dataset.size=smoke", "model=scvi,scvi_mine", "seed=range(3)", "--power"]
+    assert plan(typed) == 0
+    assert "power: nothing is known of scvi_mine on zinb yet" in capsys.readouterr().out
+    assert plan([*typed, "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)["power"]
+    assert "study.name=pilot" in line
+    assert list(in_tmp.iterdir()) == []
+
+
 def test_a_sweep_needs_its_flag(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["seed=0,1"]) == 2
     assert "-m" in capsys.readouterr().err

@@ -5,9 +5,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bie.errors import guarded
 from bie.planning.request import local_workers, parser, tree_of, understand
+
+if TYPE_CHECKING:
+    from bie.planning.plan import Plan
+    from bie.store.paths import Tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser("bie plan", "What bie run -m would do with these overrides; launches nothing.")
     arguments.add_argument(
         "--json", action="store_true", help="runs, done, todo, dropped, jobs, waves as JSON"
+    )
+    arguments.add_argument(
+        "--power", action="store_true", help="what difference these seeds can see, from studies that are done"
     )
     options = arguments.parse_intermixed_args(argv)
     return guarded(lambda: _plan(options))
@@ -41,12 +49,34 @@ def _plan(options: argparse.Namespace) -> int:
         share, limits = share_out(expansion.settings, counts, seconds)
         at_work = max(1, min(workers(expansion.settings), len(plan.todo)))
         jobs, waves, how = share.n_tasks, len(share.waves), [describe(share, expansion.settings, limits)]
+    seen = _power(plan, tree) if options.power else []
     if options.json:
-        print(json.dumps(as_json(plan, jobs, waves)))
+        print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))
     else:
         notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
-        print("\n".join([*outline(plan, datasets), *notes, *how, forecast(plan, tree, at_work)]))
+        print("\n".join([*outline(plan, datasets), *notes, *how, forecast(plan, tree, at_work), *seen]))
     return 0
+
+
+def _power(plan: "Plan", tree: "Tree") -> list[str]:
+    """What each comparison of the plan can see, by what is known in the tree and in those beside it."""
+    from bie.analysis.grid import BASELINE
+    from bie.analysis.power import Design, power
+    from bie.store.paths import studies_beside
+
+    seeds = Counter(index for index, _ in plan.runs)
+    designs = {
+        Design(
+            point.dataset,
+            point.model,
+            point.plain["dataset"]["sha256"],
+            point.config.split.train_fraction,
+            seeds[index],
+        ): None
+        for index, point in enumerate(plan.points)
+        if point.model != BASELINE
+    }
+    return power(designs, studies_beside(tree)) or ["power: there is no model beside the baseline"]
 
 
 if __name__ == "__main__":

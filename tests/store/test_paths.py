@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bie.errors import BadInput
-from bie.store.paths import Tree, find_tree
+from bie.store.paths import Tree, find_tree, studies_beside
 
 
 def test_layout_of_the_contract():
@@ -29,3 +29,13 @@ def test_a_wrong_tree_names_those_there_are(tmp_path: Path):
     (tmp_path / "v1" / "adhoc" / "launches").mkdir(parents=True)
     with pytest.raises(BadInput, match="adhoc"):
         find_tree(tmp_path / "v1" / "adhocc", tmp_path)
+
+
+def test_studies_beside_are_the_tree_itself_then_the_newest(tmp_path: Path):
+    for age, name in enumerate(["mine", "newer", "older"]):
+        (tmp_path / name / "runs").mkdir(parents=True)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / ".cells").mkdir()
+    found = studies_beside(Tree(tmp_path / "older"))
+    assert [tree.root.name for tree in found] == ["older", "mine", "newer"]
+    assert studies_beside(Tree(tmp_path / "not yet" / "there")) == []

@@ -70,6 +70,13 @@ def find_tree(given: Path | None, outputs: Path = Path("outputs")) -> Tree:
     return Tree(max(launched)[1])
 
 
+def studies_beside(tree: Tree) -> list[Tree]:
+    """Studies of the same version that have runs: the tree itself first, then those launched last."""
+    others = [path.parent for path in tree.root.parent.glob("*/runs") if path.parent != tree.root]
+    newest = sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [Tree(path) for path in (tree.root, *newest) if (path / "runs").is_dir()]
+
+
 def spelled(tree: Tree, given: Path | None, outputs: Path) -> str:
     """How commands to be copied name a tree, for the shell; empty where they find it without a name.
 
