@@ -17,8 +17,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.page import put
+from bie.analysis.numbers import mean_sd
 from bie.analysis.paired import corrected_difference
-from bie.analysis.wide import mean_sd
 from bie.store.paths import Tree
 from bie.store.record import RECORD, read_all
 

@@ -160,6 +160,8 @@ def _anew(
 def _shown(results: "Results", view: "View", form: str) -> str:
     from bie.analysis.paired_tables import across_tables
     from bie.analysis.render import as_latex, as_markdown, as_text
+    from bie.analysis.trade_off import trade_offs
+    from bie.analysis.trade_off_text import as_lines
     from bie.analysis.wide import wide_tables
 
     tables = list(wide_tables(results, view))
@@ -168,7 +170,9 @@ def _shown(results: "Results", view: "View", form: str) -> str:
     if form == "markdown":
         return as_markdown(results.study.name, tables)
     over = [table for table in across_tables(results) if table.title.endswith(f"{view.splits[0]} cells")]
-    return "\n\n".join(as_text(table) for table in [*tables, *over])
+    sweeps = trade_offs(results.study, split=view.splits[0], baseline=results.baseline)
+    fronts = ["\n".join(as_lines(found)) for found in sweeps]
+    return "\n\n".join([*(as_text(table) for table in [*tables, *over]), *fronts])
 
 
 def _write(

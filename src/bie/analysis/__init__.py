@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bie.analysis.baseline import Margin
     from bie.analysis.study import Study
+    from bie.analysis.trade_off import TradeOff
 
 
 def load(tree: "Path | str | None" = None) -> "Study":
@@ -63,3 +64,16 @@ def long_table(study: "Study") -> "pd.DataFrame":
     from bie.analysis.tidy import long_table
 
     return long_table(study)
+
+
+def trade_off(
+    study: "Study",
+    removal: str | None = None,
+    conservation: str | None = None,
+    split: str = "test",
+    baseline: str | None = None,
+) -> "list[TradeOff]":
+    """Fronts of each data set that has a sweep of scales: see `bie.analysis.trade_off.trade_offs`."""
+    from bie.analysis.trade_off import trade_offs
+
+    return list(trade_offs(study, removal, conservation, split, baseline))

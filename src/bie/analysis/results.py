@@ -30,6 +30,8 @@ class Results:
     pairs
         Which run was compared with which: ``config_id``, ``baseline_id``, ``split_id``, ``seed``, ``run_id``,
         ``baseline_run_id``.
+    baseline
+        What was asked for; None: what the study's settings say.
     """
 
     study: Study
@@ -37,6 +39,7 @@ class Results:
     comparison: "pd.DataFrame"
     bounds: "pd.DataFrame"
     pairs: "pd.DataFrame"
+    baseline: str | None = None
 
 
 def results_of(
@@ -51,4 +54,4 @@ def results_of(
     """
     found = differences(study, baseline, margins)
     pairs = pair_runs(study, baselines(study, baseline)).drop(columns=["row", "baseline_row"])
-    return Results(study, summarise(study), as_table(study, found), bounds(found), pairs)
+    return Results(study, summarise(study), as_table(study, found), bounds(found), pairs, baseline)

@@ -1,0 +1,114 @@
+"""Sets of points that trade one metric for another: hypervolumes, attainment surfaces, dominance, knees."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bie.analysis.comparison import SIGNS
+from bie.analysis.paired import Numbers
+from bie.analysis.study import Study
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PERCENTILES = (25, 50, 75)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Values of grid points at their common splits, shape (grid points, splits, 2).
+
+    They are turned so that more is better.
+    """
+
+    configs: list[str]
+    splits: list[str]
+    values: Numbers
+
+    def of(self, configs: list[str]) -> Numbers:
+        """Values of some of the grid points."""
+        return self.values[[self.configs.index(config) for config in configs]]
+
+
+def cloud_of(study: Study, configs: list[str], axes: tuple[str, str], split: str) -> Cloud:
+    """Values of two metrics at the splits that all grid points have finished."""
+    import pandas as pd
+
+    runs = study.runs[(study.runs["state"] == "done") & study.runs["config_id"].isin(configs)]
+    keys = [runs["config_id"].to_numpy(), runs["split_id"].to_numpy()]
+    signs = [SIGNS[CARDS[name].direction] for name in axes]
+    tables = [
+        pd.Series(sign * study.values.loc[runs.index, (split, name)].to_numpy(), keys).groupby(level=[0, 1])
+        .mean().unstack()  # several seeds on one split: their mean
+        for name, sign in zip(axes, signs, strict=True)
+    ]  # fmt: skip
+    whole = [table.reindex(configs).notna().all() for table in tables]
+    common = whole[0] & whole[1]
+    order = runs.drop_duplicates("split_id")["split_id"]
+    splits = [name for name in order if common.get(name, False)]
+    return Cloud(configs, splits, np.stack([t.reindex(configs)[splits].to_numpy() for t in tables], axis=-1))
+
+
+def hypervolumes(cloud: Cloud, configs: list[str]) -> Numbers:
+    """Hypervolume of a front at each split, as a share of the box of all values seen."""
+    import moocore
+
+    low, high = cloud.values.min(axis=(0, 1)), cloud.values.max(axis=(0, 1))
+    box = np.where(high > low, high - low, 1.0)
+    scaled = (cloud.of(configs) - low) / box
+    return np.array([moocore.hypervolume(at, ref=[0, 0], maximise=True) for at in scaled.swapaxes(0, 1)])
+
+
+def bands(values: Numbers, signs: Numbers) -> "pd.DataFrame":
+    """Attainment surfaces of points of shape (points, splits, 2), in the units of the metrics."""
+    import moocore
+    import pandas as pd
+
+    n_points, n_splits, _ = values.shape
+    rows = -values.swapaxes(0, 1).reshape(-1, 2)  # moocore's surfaces are those of costs
+    found = moocore.eaf(rows, np.repeat(np.arange(n_splits), n_points), percentiles=PERCENTILES)
+    back = -found[:, :2] * signs
+    return pd.DataFrame({"percent": found[:, 2], "removal": back[:, 0], "conservation": back[:, 1]})
+
+
+def dominated(cloud: Cloud, config: str) -> tuple[str | None, float]:
+    """The point that dominates the means of another one, at most splits; None where none does."""
+    own = cloud.of([config])[0]
+    at = (cloud.values >= own).all(axis=-1) & (cloud.values > own).any(axis=-1)
+    means, mean = cloud.values.mean(axis=1), own.mean(axis=0)
+    by = (means >= mean).all(axis=-1) & (means > mean).any(axis=-1)
+    if not by.any():
+        return None, np.nan
+    share = np.where(by, at.mean(axis=1), -1)
+    return cloud.configs[int(share.argmax())], float(share.max())
+
+
+def knee(points: Numbers) -> int:
+    """Place of the knee of a front: the point farthest beyond the line between its ends (Das 1999).
+
+    Parameters
+    ----------
+    points
+        Shape (n, 2); more is better on both axes.
+
+    Returns
+    -------
+    int
+        -1 where there is none: two points without dominance, or all others within the line. A point that
+        dominates all others is the knee.
+
+    >>> knee(np.array([[0.0, 1.0], [0.8, 0.9], [1.0, 0.0]])), knee(np.array([[0.0, 1.0], [1.0, 0.0]]))
+    (1, -1)
+    """
+    import moocore
+
+    best = np.flatnonzero(moocore.is_nondominated(points, maximise=True, keep_weakly=False))
+    if len(best) == 1:
+        return int(best[0])
+    front = points[best]
+    low, high = front.min(axis=0), front.max(axis=0)
+    beyond = ((front - low) / (high - low)).sum(axis=1) - 1
+    place = int(beyond.argmax())
+    return int(best[place]) if beyond[place] > 1e-9 else -1

@@ -1,0 +1,200 @@
+"""What conservation costs removal: the fronts that sweeps of a penalty's scale draw.
+
+At each split (seed) the grid points of a sweep are a set of points, removal of the batch against conservation
+of the cell types, with the baseline among them as scale 0. Over the splits that gives a distribution of
+fronts: attainment surfaces (what a share of the splits attains; Fonseca et al. 2011, EMO) and one hypervolume
+per split, which pair between models as all numbers of one split do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bie.analysis.answer import CONSERVATION
+from bie.analysis.baseline import baselines, groups, row_name
+from bie.analysis.comparison import SIGNS
+from bie.analysis.fronts import Cloud, bands, cloud_of, dominated, hypervolumes, knee
+from bie.analysis.paired import holm, moments_of, new_cells, these_cells
+from bie.analysis.study import Study
+from bie.errors import BadInput
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REMOVAL = ("be_ratio", "be", "ilisi", "probe_f1")
+DIFFERENCES = ("n_pairs", "mean", "low", "high", "p", "p_holm", "low_new", "high_new", "p_new")
+SCALE = ".scale"
+"""How the settings end that weigh a penalty."""
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """Fronts of one data set.
+
+    Attributes
+    ----------
+    dataset, split, removal, conservation
+        What was looked at.
+    points
+        A row per grid point: ``front`` (model and settings but the scale), ``config_id``, ``row`` (its name),
+        ``scale`` (NaN for the baseline), ``removal``, ``conservation`` (means over the common splits),
+        ``dominated_by`` (name of the point that dominates its means, if any; over all fronts) and
+        ``in_splits`` (share of the splits in which it does), ``knee`` (share of the splits in which this is
+        the knee of its front), ``seconds`` (mean wall time of a run). The baseline is in each front.
+    bands
+        Attainment surfaces: ``front``, ``percent`` (of the splits attain it), ``removal``, ``conservation``.
+    hypervolumes
+        A row per split, a column per front: share of the box between the worst and the best value seen.
+    differences
+        A row per pair of fronts: ``front``, ``other`` and `DIFFERENCES`, named as in the comparison.
+    """
+
+    dataset: str
+    split: str
+    removal: str
+    conservation: str
+    points: "pd.DataFrame"
+    bands: "pd.DataFrame"
+    hypervolumes: "pd.DataFrame"
+    differences: "pd.DataFrame"
+
+
+def trade_offs(
+    study: Study,
+    removal: str | None = None,
+    conservation: str | None = None,
+    split: str = "test",
+    baseline: str | None = None,
+) -> Iterator[TradeOff]:
+    """Fronts of each data set of which some model was run at several scales.
+
+    Parameters
+    ----------
+    removal, conservation
+        Metrics; default: the first of `REMOVAL` and of `CONSERVATION` with values.
+    split
+        ``test`` or ``train``.
+    baseline
+        See `bie.analysis.baseline.baselines`.
+
+    Raises
+    ------
+    BadInput
+        A metric that no run has.
+    """
+    base, group = baselines(study, baseline), groups(study)
+    for _, cells in study.cells.groupby(group, sort=False):
+        fronts = _fronts(study, cells)
+        if fronts:
+            start = base.loc[cells.index].dropna().unique()
+            across = _axis(study, removal, REMOVAL, split, cells.index)
+            up = _axis(study, conservation, CONSERVATION, split, cells.index)
+            found = _trade_off(study, fronts, list(start), (across, up), split) if across and up else None
+            if found is not None:
+                yield found
+
+
+def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
+    """Scale of each grid point by front; a front has two scales or more."""
+    found: dict[str, dict[str, float]] = {}
+    keys = [key for key in study.grid if key.endswith(SCALE)]
+    values = cells[keys].astype("Float64").to_numpy(float, na_value=np.nan)
+    for config, scales in zip(cells.index, values, strict=True):
+        (acting,) = np.nonzero(np.isfinite(scales))
+        if len(acting) == 1:
+            words = row_name(study, config).split(" ")
+            name = " ".join(word for word in words if not word.startswith(f"{keys[acting[0]]}="))
+            found.setdefault(name, {})[config] = float(scales[acting[0]])
+    return {name: scales for name, scales in found.items() if len(set(scales.values())) > 1}
+
+
+def _axis(study: Study, wanted: str | None, among: tuple[str, ...], split: str, configs: Any) -> str:
+    """Metric of an axis; empty where none has a value here."""
+    rows = study.runs["config_id"].isin(configs).to_numpy()
+    found = study.values.loc[rows, study.values.columns.get_level_values("split") == split].notna().any()
+    there = [str(metric) for metric in found.index[found].get_level_values("metric")]
+    if wanted is not None and wanted not in there:
+        raise BadInput(f"{wanted}: no value on {split} cells. There are: {', '.join(there)}")
+    return wanted or next((name for name in among if name in there), "")
+
+
+def _trade_off(
+    study: Study,
+    fronts: dict[str, dict[str, float]],
+    start: list[str],
+    axes: tuple[str, str],
+    split: str,
+) -> TradeOff | None:
+    import pandas as pd
+
+    configs = list(dict.fromkeys([*start, *(config for scales in fronts.values() for config in scales)]))
+    cloud = cloud_of(study, configs, axes, split)
+    if not cloud.splits:
+        return None
+    members = {name: [*(c for c in start if c not in scales), *scales] for name, scales in fronts.items()}
+    volumes = pd.DataFrame({name: hypervolumes(cloud, of) for name, of in members.items()}, cloud.splits)
+    points = [_points(study, cloud, name, members[name], scales) for name, scales in fronts.items()]
+    signs = np.array([SIGNS[CARDS[name].direction] for name in axes])
+    surfaces = [bands(cloud.of(of), signs).assign(front=name) for name, of in members.items()]
+    table = pd.concat(points, ignore_index=True)
+    table[["removal", "conservation"]] *= signs
+    return TradeOff(
+        dataset=str(study.cells.at[configs[0], "dataset"]),
+        split=split,
+        removal=axes[0],
+        conservation=axes[1],
+        points=table,
+        bands=pd.concat(surfaces, ignore_index=True)[["front", "percent", "removal", "conservation"]],
+        hypervolumes=volumes,
+        differences=_between(study, volumes, configs[0]),
+    )
+
+
+def _points(
+    study: Study, cloud: Cloud, front: str, configs: list[str], scales: dict[str, float]
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    values = cloud.of(configs)
+    knees = np.array([knee(at) for at in values.swapaxes(0, 1)])
+    beaten = [dominated(cloud, config) for config in configs]
+    seconds = study.runs["seconds"].astype(float).groupby(study.runs["config_id"].to_numpy()).mean()
+    return pd.DataFrame(
+        {
+            "front": front,
+            "config_id": configs,
+            "row": [row_name(study, config) for config in configs],
+            "scale": [scales.get(config, np.nan) for config in configs],
+            "removal": values[..., 0].mean(axis=1),
+            "conservation": values[..., 1].mean(axis=1),
+            "dominated_by": [by and row_name(study, by) for by, _ in beaten],
+            "in_splits": [share for _, share in beaten],
+            "knee": [(knees == place).mean() for place in range(len(configs))],
+            "seconds": seconds.reindex(configs).to_numpy(),
+        }
+    )
+
+
+def _between(study: Study, volumes: "pd.DataFrame", config: str) -> "pd.DataFrame":
+    """Paired differences of the hypervolumes of every two fronts, in both readings."""
+    import pandas as pd
+
+    fraction = study.configs.get(config, {}).get("split.train_fraction", np.nan)
+    rows = []
+    for front, other in combinations(volumes.columns, 2):
+        moments = moments_of(list(volumes[front] - volumes[other]))
+        here, there = these_cells(moments), new_cells(moments, (1 - fraction) / fraction)
+        rows.append(
+            {
+                **{"front": front, "other": other, "n_pairs": int(moments.n), "mean": float(moments.mean)},
+                **{"low": float(here.low), "high": float(here.high), "p": float(here.p)},
+                **{"low_new": float(there.low), "high_new": float(there.high), "p_new": float(there.p)},
+            }
+        )
+    table = pd.DataFrame(rows).reindex(columns=["front", "other", *DIFFERENCES])
+    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))[0]
+    return table

@@ -1,0 +1,72 @@
+"""The trade-off of each sweep of scales in sentences."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.notes import label
+from bie.analysis.numbers import interval, short, with_interval
+from bie.analysis.paired import ALPHA
+from bie.analysis.trade_off import TradeOff
+from bie.analysis.wide import ARROWS
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def as_lines(found: TradeOff) -> Iterator[str]:
+    """A title, a line per front, one per pair of fronts, then what is dominated and what a run costs."""
+    metrics = (found.removal, found.conservation)
+    axes = " against ".join(label(name) + ARROWS[CARDS[name].direction] for name in metrics)
+    n = len(found.hypervolumes)
+    yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {n} common splits; baseline as scale 0"
+    for front, points in found.points.groupby("front", sort=False):
+        volume = found.hypervolumes[str(front)]
+        spread = f"±{short(f'{volume.std(ddof=1):.2g}')}" if n > 1 else ""
+        share = f"hypervolume {short(f'{volume.mean():.3f}')}{spread} of the box of all values seen"
+        yield f"  {front}: {points['scale'].notna().sum()} scales; {share}; {_knee(points)}"
+    if found.points.groupby("front")["scale"].nunique().nunique() > 1:
+        yield "  fronts of unequal numbers of scales: the one with more of them has more chances of a volume"
+    for row in found.differences.to_dict("records"):
+        yield f"  {_difference(row)}"
+    yield from _dominated(found.points)
+    yield from _costs(found.points)
+
+
+def _knee(points: "pd.DataFrame") -> str:
+    best = points.loc[points["knee"].idxmax()]
+    if not best["knee"]:
+        return "no knee"
+    return f"knee at {best['row']} ({best['knee']:.0%} of the splits)"
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    first, second = row["front"], row["other"]
+    sure = row["p_holm"] < ALPHA
+    if row["low"] != row["low"]:
+        return f"{first} and {second}: too little spread or too few splits to compare their hypervolumes"
+    seen = with_interval(row["mean"], row["low"], row["high"])
+    if not sure:
+        return f"{first} against {second}: hypervolumes not told apart, {seen}"
+    new = interval(row["low_new"], row["high_new"])
+    there = f"{new} on new ones" if row["low_new"] * row["high_new"] > 0 else f"not shown for new cells {new}"
+    return f"{first} {'above' if row['mean'] > 0 else 'below'} {second}: {seen} on these cells, {there}"
+
+
+def _dominated(points: "pd.DataFrame") -> Iterator[str]:
+    found = points[points["dominated_by"].notna()].drop_duplicates("config_id")
+    if len(found):
+        each = [
+            f"{row['row']} by {row['dominated_by']} ({row['in_splits']:.0%} of the splits)"
+            for row in found.to_dict("records")
+        ]
+        yield f"  dominated in the mean: {'; '.join(each)}"
+
+
+def _costs(points: "pd.DataFrame") -> Iterator[str]:
+    """How much longer a run takes than the baseline: no equal cost unless it says 1."""
+    base = points.loc[points["scale"].isna(), "seconds"]
+    mean = points[points["scale"].notna()].groupby("front", sort=False)["seconds"].mean()
+    if len(base) and base.iloc[0] > 0 and mean.notna().all():
+        each = ", ".join(f"{front} {seconds / base.iloc[0]:.1f}" for front, seconds in mean.items())
+        yield f"  cost of a run, in runs of the baseline: {each}"

@@ -1,0 +1,138 @@
+"""Fronts against closed forms, and verdicts on hypervolumes where the truth is known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bie.analysis import load, trade_off
+from bie.analysis.fronts import Cloud, bands, dominated, hypervolumes, knee
+from bie.analysis.trade_off_text import as_lines
+from bie.errors import BadInput
+
+Make = Callable[..., Any]
+
+
+def staircase(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Area that points dominate, summed by hand, as a share of the box."""
+    scaled = (points - low) / (high - low)
+    area, reach = 0.0, 0.0
+    for x, y in sorted(scaled.tolist(), reverse=True):
+        area += x * max(0.0, y - reach)
+        reach = max(reach, y)
+    return area
+
+
+def test_hypervolume_is_the_area_under_the_staircase() -> None:
+    values = np.random.default_rng(0).uniform(size=(5, 4, 2))
+    cloud = Cloud([f"c{i}" for i in range(5)], [f"s{j}" for j in range(4)], values)
+    low, high = values.min(axis=(0, 1)), values.max(axis=(0, 1))
+    for of in (["c0", "c1", "c2", "c3", "c4"], ["c1", "c3"]):
+        places = [int(name[1]) for name in of]
+        known = [staircase(values[places, j], low, high) for j in range(4)]
+        assert hypervolumes(cloud, of) == pytest.approx(known)
+
+
+def test_half_the_splits_attain_the_median_surface() -> None:
+    """One point per split on a line: the surfaces are its order statistics."""
+    values = np.array([[[x, 1 - x]] for x in (0.1, 0.2, 0.3, 0.4)]).swapaxes(0, 1)
+    found = bands(values, np.array([1.0, -1.0]))  # the second axis is one of costs
+    half = found[found["percent"] == 50]
+    attained = [
+        sum(bool((v >= (row["removal"], -row["conservation"])).all()) for v in values[0])
+        for row in half.to_dict("records")
+    ]
+    assert attained == [2] * len(half) != []
+
+
+@pytest.mark.parametrize(
+    ("points", "place"),
+    [
+        ([[0, 1], [0.5, 0.9], [0.9, 0.5], [1, 0]], 1),
+        ([[0, 1], [0.5, 0.6], [1, 0]], 1),
+        ([[0, 1], [0.4, 0.4], [1, 0]], -1),  # within the line between the ends
+        ([[0, 1], [0.5, 0.5], [1, 0]], -1),  # on it
+        ([[0, 0], [0.5, 1], [0.4, 0.9]], 1),  # dominates all
+        ([[0, 1], [1, 0]], -1),
+    ],
+)
+def test_the_knee_is_farthest_beyond_the_line_between_the_ends(points: Any, place: int) -> None:
+    assert knee(np.array(points, dtype=float)) == place
+    units = np.array([100.0, 0.01])
+    assert knee(np.array(points, dtype=float) * units + 7) == place
+
+
+def test_dominance_is_that_of_the_means_with_its_share_of_the_splits() -> None:
+    values = np.array([[[0.5, 0.5]] * 4, [[0.6, 0.6]] * 3 + [[0.6, 0.4]], [[0.9, 0.1]] * 4])
+    cloud = Cloud(["a", "b", "c"], list("wxyz"), values)
+    assert dominated(cloud, "a") == ("b", 0.75)
+    assert dominated(cloud, "b")[0] is None
+    assert dominated(cloud, "c")[0] is None
+
+
+@pytest.fixture
+def sweep(disk: Any, point: Make) -> Any:
+    """Three scales of two penalties; MINE removes as much at less cost. Lower probe F1 is more removal."""
+    rng, split = np.random.default_rng(3), {"split.train_fraction": 0.6}
+    arms = [(point(other=split), 0.0, 0.0)]
+    for x, mine, mmd in ((0.3, 0.02, 0.1), (0.7, 0.05, 0.2), (0.75, 0.4, 0.5)):
+        arms.append((point("scvi_mine", other=split, mine__scale=100 * x), x, mine))
+        arms.append((point("scvi_mmd", other=split, mmd__scale=1000 * x), x, mmd))
+    for p, removed, cost in arms:
+        for seed in range(7):
+            if (p.model, removed, seed) == ("scvi_mmd", 0.7, 6):
+                continue  # missing: the split counts for no front
+            less = 0.05 if p.model == "scvi_mmd" else 0.0
+            ari, f1 = 0.8 - cost + rng.normal(0, 0.01), 1 + less - removed / 2 + rng.normal(0, 0.01)
+            disk.record(p, seed, {"ari": ari, "probe_f1": f1, "be": removed})
+    return disk
+
+
+def test_a_sweep_of_scales_has_its_fronts_compared(sweep: Any) -> None:
+    (found,) = trade_off(load(sweep.root), removal="probe_f1")
+    assert (found.removal, found.conservation, len(found.hypervolumes)) == ("probe_f1", "ari", 6)
+    (row,) = found.differences.to_dict("records")
+    assert (row["front"], row["other"], row["n_pairs"]) == ("scvi_mine", "scvi_mmd", 6)
+    assert 0 < row["low"] < row["mean"] < row["high"]
+    assert row["low_new"] < row["low"]
+    points = found.points.set_index(["front", "row"])
+    assert points.loc[("scvi_mine", "scvi_mine mine.scale=70"), "knee"] == 1
+    assert points.loc[("scvi_mmd", "scvi_mmd mmd.scale=700"), "dominated_by"] == "scvi_mine mine.scale=70"
+    plain = points.loc[("scvi_mine", "scvi"), "removal"]
+    assert plain == pytest.approx(1, abs=0.02)  # as recorded, not turned
+    assert set(found.bands["front"]) == {"scvi_mine", "scvi_mmd"}
+    assert found.bands["removal"].between(0.5, 1.1).all()
+
+
+def test_it_is_said_in_lines(sweep: Any) -> None:
+    (found,) = trade_off(load(sweep.root), removal="probe_f1")
+    text = "\n".join(as_lines(found))
+    assert text.startswith("trade-off, zinb, test cells: probe F1 ↓ against ARI ↑, 6 common splits")
+    assert "scvi_mine above scvi_mmd: ." in text
+    assert "knee at scvi_mine mine.scale=70 (100% of the splits)" in text
+    assert "scvi_mmd mmd.scale=700 by scvi_mine mine.scale=70" in text
+
+
+def test_two_fronts_that_are_one_are_not_told_apart(disk: Any, point: Make) -> None:
+    rng, wrong = np.random.default_rng(5), 0
+    points = [point("scvi_mine", mine__scale=s) for s in (1.0, 2.0)]
+    points += [point("scvi_mmd", mmd__scale=s) for s in (1.0, 2.0)]
+    for _ in range(12):
+        for p, x in zip(points, (0.3, 0.7, 0.3, 0.7), strict=True):
+            for seed in range(5):
+                disk.record(p, seed, {"ari": 1 - x + rng.normal(0, 0.1), "be": x + rng.normal(0, 0.1)})
+        (found,) = trade_off(load(disk.root))
+        wrong += found.differences["p_holm"].iloc[0] < 0.05
+    assert wrong <= 3
+
+
+def test_no_sweep_of_scales_has_no_front(disk: Any, point: Make) -> None:
+    for p in (point(), point("scvi_mine", mine__scale=10.0)):
+        disk.record(p, 0, {"ari": 0.5, "be": 0.5})
+    assert trade_off(load(disk.root)) == []
+
+
+def test_an_axis_without_a_value_is_named(sweep: Any) -> None:
+    with pytest.raises(BadInput, match=r"^nmi: no value on test cells. There are: ari, be, probe_f1"):
+        trade_off(load(sweep.root), conservation="nmi")
