@@ -58,7 +58,7 @@ def of_the_cells(point: Point, model: str = "scvi_mine", n_seeds: int = 10) -> D
 
 def test_the_pilot_is_the_model_on_the_same_cells(disk: Disk, point: Any) -> None:
     tree = study(disk, point, 5, 0.03)
-    title, header, row, source, helps = power([of_the_cells(point())], [tree])
+    title, _, row, source, helps = power([of_the_cells(point())], [tree])
     assert title.startswith("power: zinb scvi_mine, smallest mean difference seen in 80%")
     assert row.split() == ["ARI", "0.03", "0.03", "0.014", "0.083", "0.069", "0.043", "0.02", "20"]
     assert "scvi_mine" in source

@@ -1,14 +1,15 @@
 """What difference a design can see before it runs, from the paired differences of studies that are done.
 
-The smallest mean difference that the test finds with 80 % probability, two-sided at 5 %, before Holm's correction
-over the rows: on these cells by the paired t-test, on new ones by that of Nadeau & Bengio (`bie.analysis.paired`).
-Both need the same noncentrality, the effect in standard errors of the mean; only these errors differ.
+The smallest mean difference that the test finds with 80 % probability, two-sided at 5 %, before Holm's
+correction over the rows: on these cells by the paired t-test, on new ones by that of Nadeau & Bengio
+(`bie.analysis.paired`). Both need the same noncentrality, the effect in standard errors of the mean, which is
+where they differ.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bie.analysis.comparison import compare
 from bie.analysis.paired import ALPHA
@@ -152,8 +153,8 @@ def _pilot(design: Design, known: Iterable[tuple[Tree, "pd.DataFrame"]]) -> Pilo
 
 def _advice(design: Design) -> str:
     return (
-        f"power: nothing is known of {design.model} on {design.dataset} yet. A pilot tells: run the same command "
-        f"with seed=range(5) and study.name=pilot, then plan again"
+        f"power: nothing is known of {design.model} on {design.dataset} yet. A pilot tells: run the same "
+        "command with seed=range(5) and study.name=pilot, then plan again"
     )
 
 
@@ -177,11 +178,11 @@ def _text(design: Design, pilot: Pilot) -> list[str]:
         wanted = ["–", "–"] if math.isnan(margin) else [f"{margin:.2g}", f"{seeds_for(margin, sd):,}"]
         rows.append([CARDS[metric].label, f"{sd:.2g}", *(f"{value:.2g}" for value in seen), *wanted])
     return [
-        f"power: {design.dataset} {design.model}, smallest mean difference seen in {POWER:.0%} of such studies "
-        "(two-sided 5 %, before Holm's correction)",
+        f"power: {design.dataset} {design.model}, smallest mean difference seen in {POWER:.0%} of such "
+        "studies (two-sided 5 %, before Holm's correction)",
         *_aligned(rows),
-        f"sd: {pilot.model} in {pilot.tree.root}, {pilot.n_pairs} pairs (the true one is {least:.1f} to {most:.1f} "
-        "times it), and taken to be the same at another split",
+        f"sd: {pilot.model} in {pilot.tree.root}, {pilot.n_pairs} pairs (the true one is {least:.1f} to "
+        f"{most:.1f} times it), and taken to be the same at another split",
         _what_helps(n, test_to_train, wider),
     ]
 
@@ -204,8 +205,8 @@ def _what_helps(n: int, test_to_train: float, wider: float) -> str:
         else "the split is wide enough"
     )
     return (
-        f"these cells: {MANY} times the seeds see half the difference. New cells: they make it {seeds:.0%} finer, "
-        f"{better}; beyond that other data sets help"
+        f"these cells: {MANY} times the seeds see half the difference. New cells: they make it {seeds:.0%} "
+        f"finer, {better}; beyond that other data sets help"
     )
 
 
