@@ -111,7 +111,9 @@ def other_hdf5(path: Path, root: Any) -> str | None:
     if child(root, "row_attrs") is not None and child(root, "col_attrs") is not None:
         return f"it is a loom file. With the package loompy: {_python('anndata.io.read_loom({name})', path)}"
     if _is_tenx(root):
-        return f"it is a 10x file of one sample, without obs. {_python('scanpy.read_10x_h5({name})', path)}"
+        several = "Several are a data set: dataset=tenx dataset.samples=SHEET.csv (columns sample, path)"
+        alone = _python("scanpy.read_10x_h5({name})", path)
+        return f"it is a 10x file of one sample, without obs. {several}; this one alone: {alone}"
     if child(root, "assays") is not None and child(root, "meta.data") is not None:
         return _filled('it is an h5Seurat file. In R: SeuratDisk::Convert("{name}", dest = "h5ad")', path)
     lacks = " and ".join(name for name, node in (("obs", obs), ("var", var)) if node is None)

@@ -16,6 +16,8 @@ KEEP_THEM = (
     "no matrix of this file holds counts. Where you normalise, keep them first: "
     'adata.layers["counts"] = adata.X.copy() -> dataset.layer=counts'
 )
+_MIXED = 0.1
+"""Share of fractions from which whole batches without any tell that inputs were in different states."""
 _TOOLS = "alevin-fry, kallisto, SoupX, DecontX, CellBender"
 
 
@@ -55,11 +57,10 @@ def _fractional(matrix: Matrix, said: str, batch_key: str | None) -> tuple[str, 
     if distance < 1e-3:
         share += f", by {distance:.1g} at most"
     whole = _batches_where(matrix.cells, batch_key, of_cell == 0)
-    if whole:
+    if whole and n_fractional > _MIXED * n:
         remedy = f"inputs in different states were joined: give each its counts before. Else {KEEP_THEM}"
         return f"{said}: {share}, but all of batch {examples(whole)} are", remedy
-    rounded = f"adata.{matrix.name}.rint()" if matrix.form != "dense" else f"numpy.rint(adata.{matrix.name})"
-    round_them = f"if these are counts with fractions ({_TOOLS}), round them: adata.{matrix.name} = {rounded}"
+    round_them = f"if these are counts with fractions ({_TOOLS}), round them: dataset.fractional=round"
     return f"{said}: {share}", f"{round_them}; else {KEEP_THEM}"
 
 
