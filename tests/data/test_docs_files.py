@@ -239,7 +239,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "index_gone.h5ad": lambda path: changed(path, lambda file: file.pop("obs/_index")),
     "odd.h5ad": lambda path: cells(**{"batch": None, "donor's ${id}": np.arange(N) % 2}).write_h5ad(path),
     "labels.h5ad": lambda path: cells(
-        cell_type=np.where(np.arange(N) < 7, None, np.array(["A", "B"])[np.arange(N) % 2])
+        cell_type=pd.Series(["A", "B"] * (N // 2)).mask(np.arange(N) < 7).to_numpy()
     ).write_h5ad(path),
     "plain.h5ad.gz": packed,
     "plain.h5ad.zip": packed,
