@@ -1,8 +1,11 @@
 """``bie <verb>``: the same as ``python -m bie.<verb>``."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+
+from bie.planning.help import ABOUT
 
 VERBS = {
     "run": "one experiment, or with -m a sweep",
@@ -15,6 +18,7 @@ VERBS = {
     "data": "list, download and check datasets",
 }
 HELP = ("-h", "--help")
+COMPLETION = ("-sc", "--shell-completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"bie {__version__}")
         return 0
+    if arguments[:1] and arguments[0] in COMPLETION:  # what bash runs is the first word of the line
+        return _complete(arguments)
     if arguments and arguments[0] in VERBS:
         module = importlib.import_module(
             "bie.data.__main__" if arguments[0] == "data" else f"bie.{arguments[0]}"
@@ -39,6 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if asked else 2
 
 
+def _complete(arguments: list[str]) -> int:
+    """Complete a verb here, and what follows ``run`` or ``plan`` as Hydra does."""
+    words = os.environ.get("COMP_LINE", "bie run ").split(" ")
+    if len(words) > 2 and words[1] in ("run", "plan"):
+        return int(importlib.import_module("bie.run").main(arguments))
+    print(" ".join(verb for verb in VERBS if len(words) == 2 and verb.startswith(words[1])))
+    return 0
+
+
 def _usage() -> str:
     verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
-    return f"usage: bie VERB ...    (bie VERB --help says more)\n\n{verbs}"
+    return f"usage: bie VERB ...    (bie VERB --help says more)\n\n{ABOUT}\n\n{verbs}"

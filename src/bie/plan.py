@@ -1,4 +1,4 @@
-"""``python -m bie.plan``: what ``bie run -m`` would do, launching nothing."""
+"""``python -m bie.plan``: what ``bie run -m`` would do; launches, downloads and writes nothing."""
 
 import argparse
 import json
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie.errors import guarded
-from bie.planning.request import local_workers, parser, tree_of, understand
+from bie.planning.help import help_of
+from bie.planning.request import local_workers, tree_of
 
 if TYPE_CHECKING:
     from bie.planning.plan import Plan
@@ -17,27 +18,38 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Verb ``plan``."""
-    arguments = parser("bie plan", "What bie run -m would do with these overrides; launches nothing.")
-    arguments.add_argument(
-        "--json", action="store_true", help="runs, done, todo, dropped, jobs, waves as JSON"
-    )
-    arguments.add_argument(
-        "--power", action="store_true", help="what difference these seeds can see, from studies that are done"
-    )
-    options = arguments.parse_intermixed_args(argv)
+    typed = list(sys.argv[1:] if argv is None else argv)
+    if "-h" in typed or "--help" in typed:
+        print(help_of("plan"))
+        return 0
+    options = _parser().parse_intermixed_args(typed)
     return guarded(lambda: _plan(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bie plan", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("-cn", "--config-name")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--power", action="store_true")
+    return parser
 
 
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
     from bie.launching.launch import describe, share_out, workers
+    from bie.planning.application import configurations_of
     from bie.planning.datasets import Datasets
+    from bie.planning.expand import expand
     from bie.planning.forecast import forecast, seconds_per_run
-    from bie.planning.outline import as_json, outline, unsaved, without_effect
+    from bie.planning.hydra_keys import for_bie
+    from bie.planning.outline import as_json, said_of
     from bie.planning.plan import make_plan
 
-    expansion = understand(options.overrides, options.config_dir)
-    tree, datasets = tree_of(expansion), Datasets()
+    expansion = expand(for_bie(options.overrides), configurations_of(options))
+    tree, datasets = tree_of(expansion), Datasets(may_download=False)
     plan = make_plan(expansion.combinations, datasets.content, tree)
     launcher = expansion.settings.hydra.launcher
     if isinstance(launcher, Local):
@@ -53,8 +65,8 @@ def _plan(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))
     else:
-        notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
-        print("\n".join([*outline(plan, datasets), *notes, *how, forecast(plan, tree, at_work), *seen]))
+        said = said_of(expansion, plan, datasets, tree)
+        print("\n".join([*said, *how, forecast(plan, tree, at_work), *seen]))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bie.planning.request import one_run_here, parser
+from bie.planning.request import one_run_here
 
 FORKED = """
 import gc, json, sys
@@ -67,6 +67,7 @@ def test_a_launch_loads_no_pandas(tmp_path: Path) -> None:
     [
         (["dataset=zinb", "train=smoke"], True),
         (["-m", "seed=1,2"], False),
+        (["--cfg", "job"], False),
         (["--config-dir", "mine"], False),
         (["hydra/launcher=submitit_slurm"], False),
         (["hydra.launcher.workers=0"], False),
@@ -74,6 +75,4 @@ def test_a_launch_loads_no_pandas(tmp_path: Path) -> None:
     ],
 )
 def test_what_looks_like_a_single_run(typed: list[str], here: bool) -> None:
-    arguments = parser("bie run", "")
-    arguments.add_argument("--cfg")
-    assert one_run_here(arguments.parse_intermixed_args(typed)) == here
+    assert one_run_here(typed) == here

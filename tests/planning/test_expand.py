@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from bie.errors import BadInput
@@ -57,15 +59,15 @@ def test_every_bad_key_is_reported_at_once(configurations: Configurations):
 
 def test_keys_that_do_not_act_are_noted_not_refused(configurations: Configurations):
     found = expand(["model=scvi,scvi_mine", "mine.scale=1000,5000"], configurations)
-    assert [c.silent for c in found.combinations] == [{"mine.scale": "model=scvi"}] * 2 + [{}] * 2
+    assert [c.inactive for c in found.combinations] == [{"mine.scale": "model=scvi"}] * 2 + [{}] * 2
     assert found.combinations[0].reasons == ["mine.scale does not act on model=scvi"]
     assert [c.grid for c in found.combinations] == [{}, {}, {"mine.scale": 1000.0}, {"mine.scale": 5000.0}]
 
 
 def test_keys_of_one_dataset_do_not_act_on_another(configurations: Configurations):
     found = expand(["dataset=zinb,h5ad", "dataset.path=x.h5ad", "dataset.batch_key=b"], configurations)
-    assert found.combinations[0].silent["dataset.path"] == "dataset=zinb"
-    assert found.combinations[1].silent == {}
+    assert found.combinations[0].inactive["dataset.path"] == "dataset=zinb"
+    assert found.combinations[1].inactive == {}
 
 
 def test_a_study_is_overridden_by_what_was_typed(configurations: Configurations):
@@ -141,3 +143,72 @@ def test_fractions_are_kept_only_where_they_have_a_density(likelihood: str, conf
     assert kept.scientific()["dataset"]["fractional"] == "keep"
     refused = expand(["dataset=tenx", "dataset.samples=x"], configurations).combinations[0].config
     assert "fractional" not in refused.scientific()["dataset"]
+
+
+def test_references_have_the_values_of_each_combination(configurations: Configurations):
+    follows = "train.kl.warmup_epochs=${train.epochs}"
+    for typed in ([follows, "train.epochs=1,2"], ["train.epochs=1,2", follows]):
+        found = expand(typed, configurations).combinations
+        assert [c.config.train.kl.warmup_epochs for c in found] == [1, 2]
+        assert [c.grid["train.epochs"] for c in found] == [1, 2]
+
+
+def test_references_to_the_seed_are_those_of_each_run(configurations: Configurations):
+    found = expand(["dataset.seed=${seed}", "seed=range(3)"], configurations).combinations
+    assert [(c.seeds, c.config.dataset.model_dump()["seed"], c.grid) for c in found] == [
+        ((seed,), seed, {"dataset.seed": seed}) for seed in range(3)
+    ]
+    found = expand(["seed=${dataset.seed}", "dataset.seed=7,8"], configurations).combinations
+    assert [c.seeds for c in found] == [(7,), (8,)]
+
+
+def test_references_of_a_study_are_resolved_where_they_are_applied(
+    tmp_path: Path, configurations: Configurations
+):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "follow.yaml").write_text(
+        "name: follow\nsweep:\n  - train.epochs=1,2\n  - train.kl.warmup_epochs=${train.epochs}\n"
+    )
+    found = expand(["study=follow"], Configurations(configurations.folder, tmp_path)).combinations
+    assert [c.config.train.kl.warmup_epochs for c in found] == [1, 2]
+
+
+def test_references_to_what_hydra_knows(configurations: Configurations):
+    typed = ["outputs=${hydra:runtime.cwd}/x", "study.name=${model.name}_${hydra:runtime.choices.dataset}"]
+    settings = expand(typed, configurations).settings
+    assert settings.outputs == Path.cwd() / "x"
+    assert settings.study.name == "scvi_zinb"
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["train.kl.warmup_epochs=${train.epoch}"], "'train.epoch' not found. Did you mean train.epochs"),
+        (["outputs=${oc.env:NO_SUCH_VARIABLE}/x"], r"^outputs=\$\{.*'NO_SUCH_VARIABLE' not found"),
+        (["train.lr=${nowhere:1}"], "nowhere"),
+        (["model=scvi", "mine.scale=abc"], "^mine.scale=abc: must be a valid number"),
+        (["model=scvi", "mine.scale=1,-2"], "^mine.scale=-2: .*>= 0"),
+        (["dataset.path=[1,2]"], r"^dataset.path=\[1, 2\]"),
+        (["model=scVI"], "Did you mean scvi?"),
+        (["Model=scvi"], "Did you mean model?"),
+        (["n_latent_z=10"], "Did you mean mine.n_hidden?"),
+        (["model.n_hidden_z=10"], "Did you mean mine.n_hidden?"),
+        (["n_layers_z=3"], "Did you mean mine.n_layers?"),
+        (["MineLoss_Scale=1000"], "Did you mean mine.scale?"),
+        (["site.partition=gpu,cpu"], """As one text: 'site.partition="gpu,cpu"'$"""),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(typed: list[str], says: str, configurations: Configurations):
+    with pytest.raises(BadInput, match=says) as error:
+        expand(typed, configurations)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_sections_open_to_any_key_are_merged_as_dictionaries_are(configurations: Configurations):
+    typed = ["site.environment={A: x, B: y}", "site.environment.B=z", "hydra/launcher=submitit_slurm"]
+    assert expand(typed, configurations).settings.site.environment == {"A": "x", "B": "z"}
+
+
+def test_a_launcher_from_elsewhere_is_left_to_hydra(configurations: Configurations):
+    launcher = expand(["hydra/launcher=basic"], configurations).settings.hydra.launcher
+    assert (launcher.kind, launcher.workers) == ("local", 0)

@@ -67,6 +67,7 @@ def test_launches_keep_their_plan_and_are_merged(plan_of, tmp_path: Path):
     assert pq.read_table(folder / "plan.parquet").num_rows == 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "argv",
+        "ended",
         "environment",
         "launch.json",
         "logs",

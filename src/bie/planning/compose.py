@@ -1,16 +1,25 @@
 """Compose the configuration of a choice of groups: with Hydra, once per distinct choice."""
 
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
@@ -18,6 +27,30 @@ from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "model", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
+
+OF_2019 = {
+    "n_latent_z": "mine.n_hidden",  # the width of the critic, in the notebook
+    "n_hidden_z": "mine.n_hidden",
+    "n_layers_z": "mine.n_layers",
+    "mineloss_scale": "mine.scale",
+}
+"""Names of the 2019 study, in small letters, by the keys that they have here."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed configuration.
+
+    Attributes
+    ----------
+    whole
+        As Hydra has it, its own tree included.
+    plain
+        What bie reads of it, ``${...}`` not yet resolved.
+    """
+
+    whole: DictConfig
+    plain: Plain
 
 
 class Configurations:
@@ -29,59 +62,78 @@ class Configurations:
         The ``conf/`` of bie.
     own
         A folder of the user's with the same groups (``--config-dir``); None if there is none.
+    name
+        The file to begin with (``--config-name``).
+    searched
+        An override ``hydra.searchpath=[...]``, which names further folders.
     """
 
-    def __init__(self, folder: Path, own: Path | None = None) -> None:
-        self.folder, self.own = folder, own
-        self._composed: dict[tuple[tuple[str, str], ...], Plain] = {}
-        self._seen: set[str] = set()
+    def __init__(
+        self, folder: Path, own: Path | None = None, name: str = "config", searched: tuple[str, ...] = ()
+    ) -> None:
+        self.folder, self.own, self.name, self.searched = folder, own, name, searched
+        self._composed: dict[tuple[tuple[str, str], ...], Composed] = {}
+        self._seen: dict[str, dict[str, str]] = {}
+
+    @functools.cached_property
+    def loader(self) -> ConfigLoaderImpl:
+        """Hydra's loader over these folders."""
+        prefer_own_launchers()
+        if hydra.version.getbase() != _this_hydra():  # 1.3 needs to be told, 1.4 warns when it is
+            hydra.version.setbase(_this_hydra())
+        setup_globals()
+        path = create_config_search_path(f"file://{self.folder.resolve()}")
+        if self.own:
+            address = f"file://{self.own.resolve()}"
+            path.prepend("command-line", address, SearchPathQuery(provider="schema", path=None))
+        return ConfigLoaderImpl(path)
 
     @functools.cached_property
     def groups(self) -> dict[str, list[str]]:
         """Names of the choices of each group."""
-        folders = [folder for folder in (self.own, self.folder) if folder]
-        return {
-            group: sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
-            for group in GROUPS
-        }
+        return {group: sorted(set(self._options(group))) for group in GROUPS}
+
+    def _options(self, group: str) -> list[str]:
+        with in_words(self.name):
+            return self.loader.get_group_options(group, config_name=self.name, overrides=list(self.searched))
 
     def compose(self, choices: Mapping[str, str]) -> Plain:
-        """Plain values for a choice of groups, with the defaults for the others."""
+        """Plain values, not yet resolved, for a choice of groups, with the defaults for the others."""
+        return self.composed(choices).plain
+
+    def composed(self, choices: Mapping[str, str]) -> Composed:
+        """Do the same, with what Hydra adds."""
         key = tuple(sorted(choices.items()))
         if key not in self._composed:
             self._composed[key] = self._compose(choices)
-            self._seen.update(_leaves(self._composed[key]))
+            for leaf in _leaves(self._composed[key].plain):
+                self._seen.setdefault(leaf, dict(choices))
         return self._composed[key]
 
-    def _compose(self, choices: Mapping[str, str]) -> Plain:
+    def _compose(self, choices: Mapping[str, str]) -> Composed:
         for group, choice in choices.items():
             self._check_choice(group, choice)
         overrides = [f"{group}={choice}" for group, choice in choices.items()]
-        if self.own:
-            overrides.append(f"hydra.searchpath=[file://{self.own.resolve()}]")
-        prefer_own_launchers()
-        try:
-            with initialize_config_dir(str(self.folder.resolve()), version_base="1.3"):
-                config = compose("config", overrides, return_hydra_config=True)
-        except HydraException as error:
-            raise BadInput(f"the configuration cannot be composed: {error}") from None
-        plain = {str(k): v for k, v in config.items() if k != "hydra"}
-        launcher = config.hydra.launcher
-        result: Plain = OmegaConf.to_container(
-            OmegaConf.create({**plain, "hydra": {"launcher": launcher}}), resolve=True
-        )  # type: ignore[assignment]
-        return result if choices.get("preset", "none") == "none" else self._fitted(result, choices)
+        with in_words(" ".join(overrides) or self.name):
+            whole = self.loader.load_configuration(
+                self.name, [*self.searched, *overrides], RunMode.RUN, from_shell=False
+            )
+            if choices.get("preset", "none") != "none":
+                self._fit(whole, choices)
+            return Composed(whole, plain_of(whole))
 
-    def _fitted(self, plain: Plain, choices: Mapping[str, str]) -> Plain:
+    def _fit(self, whole: DictConfig, choices: Mapping[str, str]) -> None:
         """Take out what a preset sets and these choices do not have, such as a setting of other models."""
         here = set(_leaves(self.compose({**choices, "preset": "none"})))
-        for key in [key for key in _leaves(plain) if key not in here]:
+        for key in [key for key in _leaves(plain_of(whole)) if key not in here]:
             if not self.acts(key):
                 hint = did_you_mean(key, [*self.keys])
                 raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
-            *sections, leaf = key.split(".")
-            functools.reduce(lambda node, name: node.get(name, {}), sections, plain).pop(leaf, None)
-        return plain
+            section, _, leaf = key.rpartition(".")
+            node = OmegaConf.select(whole, section) if section else whole
+            if node is not None:
+                with open_dict(node):
+                    node.pop(leaf, None)
 
     def _check_choice(self, group: str, choice: str) -> None:
         if choice not in self.groups[group]:
@@ -95,27 +147,40 @@ class Configurations:
         """Whether a key acts under some choice of groups; at best under one that has been composed."""
         return key in self._seen or key in self.keys
 
+    def acts_under(self, key: str) -> dict[str, str]:
+        """Choices of groups under which a key acts."""
+        return self._seen[key] if key in self._seen else self.keys[key]
+
     @functools.cached_property
-    def keys(self) -> set[str]:
-        """Every key that acts under some choice of groups; a preset adds none."""
-        groups = {group: names for group, names in self.groups.items() if group != "preset"}
-        choices = [(group, choice) for group, names in groups.items() for choice in names]
-        return {key for group, choice in choices for key in _leaves(self.compose({group: choice}))}
+    def keys(self) -> dict[str, dict[str, str]]:
+        """Every key that acts under some choice of groups, with that choice; a preset adds none.
+
+        A file that cannot be composed, such as one of the user's own that nobody asked for, adds none either.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for group in (group for group in GROUPS if group != "preset"):
+            for choice in self.groups[group]:
+                try:
+                    leaves = _leaves(self.compose({group: choice}))
+                except BadInput:
+                    continue
+                for key in leaves:
+                    found.setdefault(key, {group: choice})
+        return found
 
     def misplaced(self, key: str, choices: Mapping[str, str]) -> BadInput | None:
         """Error for a key that acts under another choice of its own group; None if there is none."""
         group = next((name for name in GROUPS if key.startswith(f"{name.replace('/', '.')}.")), None)
-        for choice in self.groups[group] if group else ():
+        for choice in self.groups[group] if group and key in self.keys else ():
             if group and key in _leaves(self.compose({group: choice})):
                 return BadInput(
-                    f"{key} is a setting of {group}={choice}, not of {group}={self._chosen(group, choices)}"
+                    f"{key} is a setting of {group}={choice}, not of {group}={self.chosen(group, choices)}"
                 )
         return None
 
-    def _chosen(self, group: str, choices: Mapping[str, str]) -> str:
-        return choices.get(group) or next(
-            c for c in self.groups[group] if self.compose({group: c}) == self.compose({})
-        )
+    def chosen(self, group: str, choices: Mapping[str, str]) -> str:
+        """The choice of a group, typed or by default."""
+        return str(self.composed(choices).whole.hydra.runtime.choices[group])
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""
@@ -133,6 +198,14 @@ class Configurations:
         return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
 
 
+def plain_of(whole: DictConfig) -> Plain:
+    """What bie reads of a composed configuration, ``${...}`` as written."""
+    own = {str(key): node for key, node in whole.items_ex(resolve=False) if key != "hydra"}
+    plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
+    hydra_tree = {name: OmegaConf.to_container(whole.hydra[name]) for name in ("launcher", "sweeper")}
+    return {**plain, "hydra": hydra_tree}
+
+
 def prefer_own_launchers() -> None:
     """Let bie's files of launchers stand for those that plugins register under the same names.
 
@@ -147,10 +220,35 @@ def prefer_own_launchers() -> None:
         launchers.pop(path.name, None)
 
 
+@contextlib.contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Make bad input of what Hydra, OmegaConf and YAML raise over a configuration, in one line."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+        cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
+        said = " ".join(f"{error}{cause}".split())
+        raise BadInput(f"{what}: the configuration cannot be composed: {said}") from None
+
+
+def _this_hydra() -> str:
+    return ".".join(hydra.__version__.split(".")[:2])
+
+
 def did_you_mean(name: str, names: list[str]) -> str:
-    """A sentence, with a space before it, that names the nearest of `names`; empty if none is near."""
-    near = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]}?" if near else ""
+    """A sentence, with a space before it, that names the nearest of `names`; empty if none is near.
+
+    >>> did_you_mean("model.scVI", ["model.scvi", "model.scvi_mine"])
+    ' Did you mean model.scvi?'
+    """
+    known = OF_2019.get(name.rpartition(".")[2].lower())
+    if known:
+        return f" Did you mean {known}?"
+    small = {each.lower(): each for each in sorted(names, reverse=True)}
+    near = get_close_matches(name.lower(), sorted(small), n=1, cutoff=0.6)
+    return f" Did you mean {small[near[0]]}?" if near else ""
 
 
 def _leaves(plain: Plain, prefix: str = "") -> Iterator[str]:

@@ -1,6 +1,9 @@
 """The datasets of a launch: each read once, and checked against what the configurations want of it."""
 
+from importlib import import_module
+
 from bie.config import Control, Dataset, RunConfig
+from bie.data import download
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.errors import BadInput
@@ -8,9 +11,17 @@ from bie.methods import check
 
 
 class Datasets:
-    """Reads each distinct dataset section once."""
+    """Reads each distinct dataset section once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    may_download
+        Whether what is not on this machine yet is fetched; if not, it has a content that no record has.
+    """
+
+    def __init__(self, may_download: bool = True) -> None:
+        self._may_download = may_download
+        self._to_download: dict[Dataset, str] = {}
         self._cells: dict[Dataset, Cells] = {}
         self._has_one_total: dict[Dataset, bool] = {}
 
@@ -18,6 +29,17 @@ class Datasets:
         if section not in self._cells:
             self._cells[section] = load(section)
         return self._cells[section]
+
+    def to_download(self, section: Dataset) -> str:
+        """Number and size of the files that are missing and may not be fetched; empty where none is."""
+        if self._may_download or section in self._cells:
+            return ""
+        if section not in self._to_download:
+            files = import_module(f"bie.data.datasets.{section.source}").CARD.files
+            chosen = getattr(section, "cache", None)
+            missing = download.missing(files, download.cache_folder(section.source, chosen)) if files else []
+            self._to_download[section] = download.volume(missing) if missing else ""
+        return self._to_download[section]
 
     def content(self, config: RunConfig) -> dict[str, str]:
         """Hashes of the cells of a configuration, checked against what it wants to do with them.
@@ -28,6 +50,8 @@ class Datasets:
             Too few cells to split, a library size that cannot be modelled, a dispersion for each cell type
             of cells without types, or a control that these cells or this environment lack something for.
         """
+        if self.to_download(config.dataset):
+            return dict.fromkeys(("sha256", "unlabelled_sha256"), f"not here: {config.dataset.source}")
         cells, fraction = self[config.dataset], config.split.train_fraction
         n_train = int(fraction * cells.n_cells)
         if min(n_train, cells.n_cells - n_train) < 2:

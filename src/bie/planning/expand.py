@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.assign import assign, extend, lookup
-from bie.planning.compose import GROUPS, Configurations, Plain
+from bie.planning.compose import GROUPS, Composed, Configurations, Plain, in_words
 from bie.planning.grammar import Axis, read_axes
-from bie.planning.silence import inactive, owner
+from bie.planning.hydra_keys import params, without_params
+from bie.planning.inactive_keys import inactive_keys, without_owner
+from bie.planning.values import assign, copied, lookup, references, resolve
 from bie.schema import validated
 
 _SETTINGS = tuple(Settings.model_fields)
@@ -19,6 +23,8 @@ _HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("preset", "train")  # groups that are no setting: many at once, under a name
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
+_IN_THIS_PROCESS = {"kind": "local", "workers": 0}
+_OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 
 
 @dataclass(frozen=True)
@@ -33,19 +39,23 @@ class Combination:
         Seeds in the order given, repetitions included.
     grid
         The swept keys that act here, with their values as checked; swept presets by name.
-    silent
-        The swept or given keys that do not act here, and the choice or setting that silences each.
+    inactive
+        The swept or given keys that do not act here, and the choice or setting because of which.
+    choices, keys
+        What of the overrides acts here: choices of groups, values of keys as typed.
     """
 
     config: RunConfig
     seeds: tuple[int, ...]
     grid: dict[str, Any]
-    silent: dict[str, str]
+    inactive: dict[str, str]
+    choices: dict[str, str]
+    keys: dict[str, Any]
 
     @property
     def reasons(self) -> list[str]:
-        """The silent keys with their reasons, one text each."""
-        return [f"{key} {_reason(cause)}" for key, cause in self.silent.items()]
+        """The inactive keys with their reasons, one text each."""
+        return [f"{key} {_reason(cause)}" for key, cause in self.inactive.items()]
 
 
 def _reason(cause: str) -> str:
@@ -60,6 +70,8 @@ class Expansion:
     ----------
     settings
         Of the launch.
+    launch_keys
+        Keys of the settings that were given, with their values as typed.
     given
         Sections of all keys that were given, by hand or by the study.
     typed
@@ -71,6 +83,7 @@ class Expansion:
     """
 
     settings: Settings
+    launch_keys: dict[str, Any]
     given: frozenset[str]
     typed: frozenset[str]
     combinations: list[Combination]
@@ -79,8 +92,8 @@ class Expansion:
     @property
     def notes(self) -> list[str]:
         """What was typed about the launch and has no effect."""
-        silent = self.settings.inactive()
-        return [f"{key} has no effect with {why}" for key, why in silent.items() if key in self.given]
+        inactive = self.settings.inactive()
+        return [f"{key} has no effect with {why}" for key, why in inactive.items() if key in self.given]
 
 
 def expand(overrides: Sequence[str], configurations: Configurations) -> Expansion:
@@ -91,28 +104,29 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     BadInput
         Anything that cannot be read, is unknown or out of range.
     """
-    typed = read_axes(overrides, configurations.groups)
+    typed = read_axes(without_params(overrides), configurations.groups)
     axes = _with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
-    settings = _settings(axes, configurations)
     assigned = [dict(_assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
     for each in assigned:  # all before the first: a key of one is looked for among those of the others
         configurations.compose(_choices(each)[0])
-    combinations = [_combination(each, seeds, axes, configurations) for each in assigned]
+    settings, launch_keys = _settings(axes, seeds, configurations)
+    expander = _Expander(configurations, tuple(key for axis in axes if axis.swept for key in axis.keys))
+    combinations = [found for each in assigned for found in expander.combinations(each, seeds)]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
     given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
     by_hand = frozenset(key for axis in typed for key in axis.keys)
-    return Expansion(settings, given, by_hand, combinations, swept)
+    return Expansion(settings, launch_keys, given, by_hand, combinations, swept)
 
 
 def _with_study(typed: list[Axis], overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
-    """The study's axes first, so that what was typed has the last word."""
+    """The axes of the study and of ``hydra.sweeper.params`` first: what was typed has the last word."""
     study = next((axis for axis in typed if axis.keys == ("study",)), None)
-    if study is None:
-        return typed
-    if study.swept:
+    if study and study.swept:
         raise BadInput("study: one study per command; run the command once for each")
-    return read_axes([*_sweep_of(str(study.values[0][0]), configurations), *overrides], configurations.groups)
+    first = _sweep_of(str(study.values[0][0]), configurations) if study else []
+    first += params(configurations.compose({})["hydra"]["sweeper"].get("params"), overrides)
+    return read_axes([*first, *without_params(overrides)], configurations.groups) if first else typed
 
 
 def _sweep_of(study: str, configurations: Configurations) -> list[str]:
@@ -120,7 +134,7 @@ def _sweep_of(study: str, configurations: Configurations) -> list[str]:
     section = configurations.compose({"study": study}).get("study") or {}
     sweep = section.get("sweep")
     if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
-        return sweep
+        return list(sweep)
     wrong = f"sweep={sweep} is no list of overrides" if "sweep" in section else "sweep is missing"
     has = ", ".join(key for key in section if key not in _JUDGED_BY) or "nothing"
     raise BadInput(
@@ -136,19 +150,69 @@ def _take_seed_axis(axes: list[Axis]) -> tuple[tuple[Any, ...], list[Axis]]:
     return values, [axis for axis in axes if axis.keys != ("seed",)]
 
 
-def _settings(axes: Sequence[Axis], configurations: Configurations) -> Settings:
-    """Settings of the launch: one value each, the same for all runs."""
+def _settings(
+    axes: Sequence[Axis], seeds: Sequence[Any], configurations: Configurations
+) -> tuple[Settings, dict[str, Any]]:
+    """Settings of the launch: one value each, the same for all runs; and what of them was given."""
     for axis in axes:
         for key in axis.keys:
             if axis.swept and (key in ("hydra/launcher", "study") or key.split(".")[0] in _SETTINGS):
-                raise BadInput(f"{key} cannot be swept: it is one for the whole launch")
+                raise BadInput(_one_for_all(key, [value[axis.keys.index(key)] for value in axis.values]))
     fixed = dict(_assignments(axes, [axis.values[0] for axis in axes]))
     choices, keys = _choices(fixed)
-    plain = copy.deepcopy(configurations.compose(choices))
+    composed = configurations.composed(choices)
+    plain = copied(composed.plain)
+    applied = dict(zip(("seed",), seeds[:1], strict=False))
     for key, value in keys.items():
-        if key.split(".")[0] in _SETTINGS and not (extend(plain, key, value) or assign(plain, key, value)):
+        if assign(plain, key, value):
+            applied[key] = value
+        elif key.split(".")[0] in _SETTINGS:
             raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
-    return validated(Settings, {key: plain[key] for key in _SETTINGS})
+    settings = {key: plain[key] for key in _SETTINGS}
+    resolve(settings, finished(composed, applied))
+    given = {key: value for key, value in applied.items() if key.split(".")[0] in _SETTINGS}
+    return _checked_settings(settings), given
+
+
+def _checked_settings(settings: Plain) -> Settings:
+    launcher = settings["hydra"]["launcher"]
+    if not str(launcher.get("_target_", _OURS[0])).startswith(_OURS):
+        launcher = _IN_THIS_PROCESS  # what one from elsewhere starts is single runs
+    return validated(Settings, settings | {"hydra": {"launcher": launcher}})
+
+
+def settled(whole: DictConfig) -> Expansion:
+    """The one run of a finished configuration, to be done in this process."""
+    plain: Plain = OmegaConf.to_container(whole, resolve=False)  # type: ignore[assignment]
+    resolve(plain, whole)
+    config, seeds = _checked({key: plain[key] for key in plain if key not in _SETTINGS}, (plain["seed"],))
+    settings = _checked_settings(
+        {key: plain[key] for key in _SETTINGS if key != "hydra"} | {"hydra": {"launcher": _IN_THIS_PROCESS}}
+    )
+    combination = Combination(config, seeds, {}, {}, {}, {})
+    return Expansion(settings, {}, frozenset(), frozenset(), [combination], False)
+
+
+def _one_for_all(key: str, values: Sequence[Any]) -> str:
+    text = ",".join(map(str, values))
+    quoted = "" if "/" in key or key == "study" else f""". As one text: '{key}="{text}"'"""
+    return f"{key} cannot be swept: it is one for the whole launch{quoted}"
+
+
+def finished(composed: Composed, keys: Mapping[str, Any]) -> DictConfig:
+    """A composed configuration with values of keys, Hydra's own tree included."""
+    whole = copy.deepcopy(composed.whole)
+    _set(whole, keys)
+    return whole
+
+
+def _set(whole: DictConfig, keys: Mapping[str, Any]) -> None:
+    OmegaConf.set_readonly(whole, False)
+    OmegaConf.set_readonly(whole.hydra, False)
+    with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
+        for key, value in keys.items():
+            OmegaConf.update(whole, key, value, merge=True, force_add=True)
+    HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
 
 
 def amended(stored: Plain, overrides: Sequence[str], configurations: Configurations) -> Settings:
@@ -168,13 +232,16 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
                     "runs stay as they are"
                 )
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
-    chosen = copy.deepcopy(configurations.compose(choices))
+    chosen = copied(configurations.compose(choices))
+    resolve(chosen, configurations.composed(choices).whole)
+    chosen["hydra"] = {"launcher": chosen["hydra"]["launcher"]}
     unknown_then = {key: chosen[key] for key in _SETTINGS if key not in stored}
-    plain = copy.deepcopy(stored) | unknown_then
+    plain = copied(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
     for key, value in keys.items():
-        if not (extend(plain, key, value) or assign(plain, key, value)):
+        if not assign(plain, key, value):
             raise configurations.unknown(key, choices)
+    resolve(plain, OmegaConf.create(plain))
     return validated(Settings, plain)
 
 
@@ -182,31 +249,79 @@ def _names(section: str, choices: Mapping[str, str]) -> bool:
     return any(group.split("/")[0] == section for group in choices)
 
 
-def _combination(
-    assigned: Mapping[str, Any], seeds: tuple[Any, ...], axes: Sequence[Axis], configurations: Configurations
-) -> Combination:
-    choices, given = _choices(assigned)
-    keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
-    plain = copy.deepcopy(configurations.compose(choices))
-    silent = {}
-    for key, value in keys.items():
-        if not assign(plain, key, value):
-            if not configurations.acts(key):
-                raise configurations.unknown(key, choices)
-            silent[key] = owner(key, choices, plain)
-    run = {key: value for key, value in plain.items() if key not in _SETTINGS}
-    values = seeds or (plain["seed"],)
-    config, checked = _checked(run, values)
-    silent |= inactive(config, keys)
-    swept = [key for axis in axes if axis.swept for key in axis.keys if key != "seed"]
-    dumped = config.model_dump(mode="json")
-    acting = {
-        key: choices.get(key) if key in _BUNDLES else lookup(dumped, key)
-        for key in swept
-        if key not in (*silent, *_COLUMNS)
-    }
-    grid = {key: value for key, value in acting.items() if value is not None}
-    return Combination(config, checked, grid, silent)
+class _Expander:
+    """Makes combinations of assignments; what a choice of groups composes to is looked up once."""
+
+    def __init__(self, configurations: Configurations, swept: tuple[str, ...]) -> None:
+        self.configurations, self.swept = configurations, swept
+        self._checked: set[tuple[str, str]] = set()
+
+    def combinations(self, assigned: Mapping[str, Any], seeds: tuple[Any, ...]) -> Iterator[Combination]:
+        """One combination; one for each seed where the seed is part of other values."""
+        choices, given = _choices(assigned)
+        keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
+        composed = self.configurations.composed(choices)
+        plain = {key: value for key, value in copied(composed.plain).items() if key not in _SETTINGS}
+        inactive = {}
+        for key, value in keys.items():
+            if not assign(plain, key, value):
+                if not self.configurations.acts(key):
+                    raise self.configurations.unknown(key, choices)
+                self._check(key, value)
+                inactive[key] = without_owner(key, choices, plain)
+        acting = {key: value for key, value in keys.items() if key not in inactive}
+        values = seeds or (plain["seed"],)
+        groups = self._alike(plain, values)
+        shown = [*self.swept, *(key for key, _ in references(plain) if len(groups) > 1)]
+        for group in groups:
+            run = plain | {"seed": group[0]}
+            if any(references(run)):
+                run = copied(run)
+                resolve(run, finished(composed, acting | {"seed": group[0]}))
+                group = (run["seed"],) if isinstance(group[0], str) else group
+            yield self._combination(run, group, inactive, choices, acting, shown)
+
+    def _alike(self, plain: Plain, seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Seeds by configurations that differ in nothing else."""
+        texts = [str(value) for _, value in references(plain)]
+        apart = any("seed" in text for text in texts) or any("${" in str(seed) for seed in seeds)
+        return [(seed,) for seed in seeds] if apart else [seeds]
+
+    def _combination(
+        self,
+        run: Plain,
+        seeds: tuple[Any, ...],
+        absent: Mapping[str, str],
+        choices: dict[str, str],
+        keys: dict[str, Any],
+        shown: Sequence[str],
+    ) -> Combination:
+        config, checked = _checked(run, seeds)
+        inactive = {**absent, **inactive_keys(config, keys)}
+        dumped = config.model_dump(mode="json")
+        grid = {
+            key: choices.get(key) if key in _BUNDLES else lookup(dumped, key)
+            for key in shown
+            if key not in inactive and key not in _COLUMNS and key != "seed"
+        }
+        telling = {key: value for key, value in grid.items() if value is not None}
+        return Combination(config, checked, telling, inactive, choices, keys)
+
+    def _check(self, key: str, value: Any) -> None:
+        """Check a value under a choice of groups where its key acts."""
+        if (key, repr(value)) in self._checked or "${" in str(value):
+            return
+        self._checked.add((key, repr(value)))
+        choices = self.configurations.acts_under(key)
+        plain = copied(self.configurations.compose(choices))
+        assign(plain, key, value)
+        resolve(plain, self.configurations.composed(choices).whole)
+        try:
+            validated(RunConfig, {name: part for name, part in plain.items() if name not in _SETTINGS})
+        except BadInput as error:
+            about = [line for line in str(error).splitlines() if line.startswith((f"{key}=", f"{key}."))]
+            if about:
+                raise BadInput("\n".join(about)) from None
 
 
 def _checked(run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:

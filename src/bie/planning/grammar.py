@@ -1,16 +1,24 @@
 """Read overrides in Hydra's grammar into axes of a grid.
 
-Hydra's own parser does the reading: choices, ``range``, ``choice``, ``sort``, casts, quotes. Added is
-``zip(a=[1,2],b=[3,4])``, which couples keys: as many combinations as each list is long.
+Hydra's own parser does the reading: choices, ``range``, ``choice``, ``sort``, casts, quotes. bie adds
+
+- ``zip(a=[1,2],b=[3,4])``, which couples keys: as many combinations as each list is long;
+- ``seed=0..99``, both ends included, which no shell wants in quotes;
+
+and computes ranges itself, in the decimals that were typed: hydra-core 1.3.8 adds up binary fractions, so
+that ``range(0.1,0.4,0.1)`` also holds 0.4, and sorts ``range(50,300,100)`` in reverse to 200, 100, 0.
 """
 
 import fnmatch
+import math
+import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.core.override_parser.types import (
     ChoiceSweep,
     Glob,
@@ -23,6 +31,9 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from bie.errors import BadInput
+
+MOST = 10_000_000
+"""Values of one range; more is taken for a slip."""
 
 
 @dataclass(frozen=True)
@@ -66,36 +77,39 @@ def read_axes(overrides: Sequence[str], groups: Mapping[str, Sequence[str]]) -> 
     return axes
 
 
+def key_and_value(text: str) -> tuple[str, str]:
+    """Key without ``+``, and text behind the ``=``, of an override that may not be readable."""
+    key, _, value = text.partition("=")
+    return key.lstrip("+~"), value
+
+
 def _read_one(text: str, groups: Mapping[str, Sequence[str]]) -> Axis:
     override = _parse(text)
     key = override.key_or_group + (f"@{override.package}" if override.package else "")
     if override.is_delete():
         raise BadInput(f"{text}: nothing can be taken out of the configuration. To set a key: {key}=VALUE")
-    return Axis((key,), tuple((value,) for value in _values(override, groups.get(key, ()))))
-
-
-def _values(override: Override, choices: Sequence[str]) -> list[Any]:
-    swept: object = override._value
-    if isinstance(swept, IntervalSweep):
-        raise BadInput(f"{override.input_line}: a grid has no intervals. Use range(start,stop,step) or a,b,c")
-    if isinstance(swept, Glob):
-        return _matching(override, swept, choices)
-    if override.is_sweep_override():
-        values = [value for item in override.sweep_iterator() for value in _flat(override, item)]
-    else:
-        values = [_plain(override.value())]
+    try:
+        values = list(_values(override, override._value, groups.get(key, ())))
+    except (ValueError, ArithmeticError) as error:
+        raise BadInput(f"{text}: {error}") from None
+    if re.search(r"(^|[._])seed$", key):
+        values = [seed for value in values for seed in _seeds(key, value)]
     if not values:
-        raise BadInput(f"{override.input_line}: no values")
-    return values
+        raise BadInput(f"{text}: no values")
+    return Axis((key,), tuple((value,) for value in values))
 
 
-def _flat(override: Override, item: Any) -> Iterator[Any]:
-    """Values of one item of a sweep, which may be a sweep itself: ``range(3),7``."""
+def _values(override: Override, item: Any, choices: Sequence[str]) -> Iterator[Any]:
+    """Values of an element, or of a sweep and the sweeps in it: ``range(3),7``."""
     if isinstance(item, RangeSweep):
-        yield from item.range()
+        yield from _shuffled(override, item, list(_in_decimals(item)))
     elif isinstance(item, ChoiceSweep):
-        for inner in item.list:
-            yield from _flat(override, inner)
+        inner = [value for each in item.list for value in _values(override, each, ())]
+        yield from _shuffled(override, item, inner)
+    elif isinstance(item, Glob) and choices:
+        yield from _matching(override, item, choices)
+    elif isinstance(item, IntervalSweep):
+        raise BadInput(f"{override.input_line}: a grid has no intervals. Use range(start,stop,step) or a,b,c")
     elif isinstance(item, Sweep | Glob):
         raise BadInput(
             f"{override.input_line}: among a,b,c only values, range(...) and choice(...) can stand"
@@ -104,12 +118,89 @@ def _flat(override: Override, item: Any) -> Iterator[Any]:
         yield _plain(item)
 
 
+def _shuffled(override: Override, sweep: ChoiceSweep | RangeSweep, values: list[Any]) -> list[Any]:
+    """Values of ``shuffle(...)`` in an order of no meaning that is the same whenever the text is."""
+    if sweep.shuffle:
+        random.Random(override.input_line).shuffle(values)
+    return values
+
+
+def _exactly(number: float) -> Decimal:
+    """Number as it was typed.
+
+    >>> _exactly(0.1) * 3
+    Decimal('0.3')
+    """
+    return Decimal(repr(number))
+
+
+def _length(sweep: RangeSweep) -> int:
+    start, stop, step = map(_exactly, _limits(sweep))
+    if step == 0:
+        raise ValueError("the step of a range cannot be 0")
+    n = max(0, math.ceil((stop - start) / step))
+    if n > MOST:
+        raise ValueError(f"a range of {n:,} values")
+    return n
+
+
+def _limits(sweep: RangeSweep) -> tuple[Any, Any, Any]:
+    """Start, stop and step, each cast where the range was: hydra-core 1.4 leaves casts for later."""
+    limits = sweep.start, sweep.stop, sweep.step
+    for cast in getattr(sweep, "transformers", ()):
+        limits = tuple(map(cast, limits))
+    return limits
+
+
+def _in_decimals(sweep: RangeSweep) -> Iterator[int | float]:
+    """Start, start + step, ... as one would type them, the end left out."""
+    limits = _limits(sweep)
+    number: Callable[[Decimal], int | float] = int if all(isinstance(x, int) for x in limits) else float
+    start, _, step = map(_exactly, limits)
+    return (number(start + i * step) for i in range(_length(sweep)))
+
+
+def _sort(*args: Any, sweep: Any = None, list: Any = None, reverse: bool = False) -> Any:
+    """Hydra's ``sort``, but for a range that has to be turned round."""
+    given = args[0] if len(args) == 1 and sweep is None else sweep
+    if not isinstance(given, RangeSweep):
+        return _HYDRA["sort"](*args, sweep=sweep, list=list, reverse=reverse)
+    if (given.step < 0) == reverse:
+        return given
+    start, _, step = _limits(given)
+    number = type(step) if isinstance(start, int) and isinstance(step, int) else float
+    last = _exactly(start) + (_length(given) - 1) * _exactly(step)
+    return replace(
+        given,
+        start=number(last),
+        step=-step,
+        stop=number(_exactly(start) - _exactly(step)),
+    )
+
+
+_FUNCTIONS = create_functions()
+_HYDRA = dict(_FUNCTIONS.functions)
+_FUNCTIONS.functions["sort"] = _sort
+
+
+def _seeds(key: str, value: Any) -> Iterable[Any]:
+    """Seeds of ``0..99``; other values as they are."""
+    ends = re.fullmatch(r"(\d+)\.\.(\d+)", value) if isinstance(value, str) else None
+    if ends is None:
+        return [value]
+    first, last = map(int, ends.groups())
+    if not first <= last < first + MOST:
+        raise BadInput(f"{key}={value}: FIRST..LAST counts up, both included: {key}=0..99")
+    return range(first, last + 1)
+
+
 def _matching(override: Override, pattern: Glob, choices: Sequence[str]) -> list[str]:
     found = [c for c in choices if any(fnmatch.fnmatch(c, p) for p in pattern.include)]
     found = [c for c in found if not any(fnmatch.fnmatch(c, p) for p in pattern.exclude)]
     if not found:
-        among = ", ".join(choices) or "nothing: it is no group"
-        raise BadInput(f"{override.input_line}: matches none of {override.key_or_group}: {among}")
+        raise BadInput(
+            f"{override.input_line}: matches none of {override.key_or_group}: {', '.join(choices)}"
+        )
     return found
 
 
@@ -129,7 +220,7 @@ def _read_zip(text: str) -> Axis:
 
 def _parse(text: str, shown: str | None = None) -> Override:
     try:
-        return OverridesParser.create().parse_override(text)
+        return OverridesParser(_FUNCTIONS).parse_override(text)
     except HydraException as error:
         reason = str(error).split("\nSee ")[0].splitlines()[-1].strip(" ^") or "not KEY=VALUE"
         raise BadInput(f"cannot read {shown or text!r}: {reason}. Expected KEY=VALUE or KEY=a,b,c") from None

@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from bie.config import Control, RunConfig
-from bie.data.cells import Cells
+from bie.config import Control, Dataset, RunConfig
 from bie.planning.datasets import Datasets
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
@@ -24,6 +23,12 @@ def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
     }
 
 
+def said_of(expansion: Expansion, plan: Plan, datasets: Datasets, tree: Tree) -> list[str]:
+    """All that a plan says before anything starts, in lines."""
+    notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
+    return [*outline(plan, datasets), *notes]
+
+
 def outline(plan: Plan, datasets: Datasets) -> list[str]:
     """The plan in lines: grid points with their runs, what was dropped and why, what is done."""
     per_point = Counter(index for index, _ in plan.runs)
@@ -31,15 +36,21 @@ def outline(plan: Plan, datasets: Datasets) -> list[str]:
     for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
         if point.dataset != dataset:
             dataset = point.dataset
-            cells = datasets[point.config.dataset]
-            lines += [f"{dataset} ({_size(cells)})", *(f"  note: {note}" for note in cells.notes)]
+            lines += _about(datasets, dataset, point.config.dataset)
         name = point.title.removeprefix(f"{dataset} ")
         lines.append(f"  {name:<40} {_runs(per_point[index]):>11}")
-    return [*lines, *_sums(plan)]
+    absent = {p.dataset for p in plan.points if datasets.to_download(p.config.dataset)}
+    unknown = [f"  what is done of {', '.join(sorted(absent))} cannot be told before"] if absent else []
+    return [*lines, *_sums(plan), *unknown]
 
 
-def _size(cells: Cells) -> str:
-    return f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
+def _about(datasets: Datasets, name: str, section: Dataset) -> list[str]:
+    """Size of a dataset and what there is to know of it, or what it would need."""
+    if wanted := datasets.to_download(section):
+        return [f"{name} (to download: {wanted}; bie data fetch {section.source})"]
+    cells = datasets[section]
+    size = f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
+    return [f"{name} ({size})", *(f"  note: {note}" for note in cells.notes)]
 
 
 def _sums(plan: Plan) -> list[str]:
@@ -63,7 +74,7 @@ def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
     said = {reason for reasons in plan.dropped for reason in reasons.split("; ")}
     causes: dict[str, dict[str, None]] = {}
     for combination in expansion.combinations:
-        for (key, cause), reason in zip(combination.silent.items(), combination.reasons, strict=True):
+        for (key, cause), reason in zip(combination.inactive.items(), combination.reasons, strict=True):
             if key in expansion.typed and reason not in said:
                 causes.setdefault(key, {})[cause] = None
     return [f"{key} has no effect where {', '.join(found)}" for key, found in causes.items()]

@@ -18,10 +18,19 @@ from bie.store.record import done_seeds
 class Point:
     """A grid point: everything about its runs but the seed."""
 
-    config: RunConfig
+    combination: Combination
     plain: dict[str, Any]
     config_id: str
-    grid: dict[str, Any]
+
+    @property
+    def config(self) -> RunConfig:
+        """Checked configuration, with one of the seeds."""
+        return self.combination.config
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """The swept keys that act here, with their values."""
+        return self.combination.grid
 
     @property
     def dataset(self) -> str:
@@ -79,7 +88,13 @@ class Plan:
             Task that carries out the i-th of the runs to do; all are one task's where nothing is said.
         """
         fixed = [
-            (p.dataset, p.model, p.config_id, canonical(p.grid), json.dumps(p.plain, ensure_ascii=False))
+            (
+                p.dataset,
+                p.model,
+                p.config_id,
+                canonical(p.grid),
+                json.dumps(p.plain, ensure_ascii=False),
+            )
             for p in self.points
         ]
         rows = (
@@ -110,7 +125,7 @@ def make_plan(
         identity = config_id(plain)
         if identity not in index:
             index[identity] = len(plan.points)
-            plan.points.append(Point(combination.config, plain, identity, combination.grid))
+            plan.points.append(Point(combination, plain, identity))
             seeds_of[index[identity]] = {}
         _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))

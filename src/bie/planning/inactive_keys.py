@@ -1,4 +1,4 @@
-"""Which keys have no effect in a configuration, and what silences them."""
+"""Which keys have no effect in a configuration, and what makes them inactive."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from bie.planning.compose import GROUPS, Plain
 from bie.schema import Section
 
 
-def owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
-    """The choice that silences a key: the dataset for ``dataset.*``, the model for all others."""
+def without_owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
+    """The choice that has no such key: the dataset for ``dataset.*``, the model for all others."""
     group = key.split(".")[0] if key.split(".")[0] in GROUPS else "model"
     return f"{group}={choices.get(group, plain[group]['name'])}"
 
 
-def inactive(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
-    """Given keys that the configuration itself silences, such as another mode's, and by which setting."""
-    found = {key: _silencer(config, key.split(".")) for key in keys}
+def inactive_keys(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Given keys that have no effect under other settings, such as another mode's, and that setting."""
+    found = {key: _cause(config, key.split(".")) for key in keys}
     return {key: cause for key, cause in found.items() if cause}
 
 
-def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
-    """What silences a key or one of the sections around it, the outermost first."""
+def _cause(config: RunConfig, names: Sequence[str]) -> str | None:
+    """What makes a key or one of the sections around it inactive, the outermost first."""
     for depth, name in enumerate(names):
         node = _section(config, names[:depth])
         cause = node.inactive().get(name) if node else None

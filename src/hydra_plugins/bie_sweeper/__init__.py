@@ -1,0 +1,1 @@
+"""Hydra finds plugins of its applications in packages of this namespace."""

@@ -1,0 +1,101 @@
+"""bie's sweeper as Hydra finds it: a sweep is expanded, pruned and planned as a whole, then launched as one.
+
+Hydra's own sweeper hands a list of overrides per combination to a launcher, which composes and starts each.
+This one hands over the plan, `bie.launching.launch.Order`, to launchers that take it (``carry_out``), and
+lists of overrides, of the runs that are left to do, to those that do not.
+
+Any application of the environment loads this module, so that what it needs is loaded when it sweeps.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
+
+    from bie.planning.plan import Plan
+
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher."
+"""Launchers of hydra-submitit-launcher: bie has the same, by the same keys, for whole plans."""
+
+
+class BieSweeper(Sweeper):
+    """The sweeper of ``bie run``.
+
+    Parameters
+    ----------
+    params
+        Sweeps to start from; `bie.planning.expand` reads them from the configuration.
+    """
+
+    def __init__(self, params: Any = None) -> None:
+        self.params = params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what a launcher will need.
+
+        Parameters
+        ----------
+        task_function
+            `bie.planning.application.Request`, which knows what the command asked for.
+        """
+        self.request, self.config, self._context = task_function, config, hydra_context
+
+    def sweep(self, arguments: list[str]) -> int:
+        """Plan what was asked for, say so, and launch what is left to do; the exit code."""
+        from bie.launching.launch import Order, launch
+        from bie.launching.launched import points
+        from bie.planning.application import Request
+        from bie.planning.datasets import Datasets
+        from bie.planning.forecast import seconds_per_run
+        from bie.planning.outline import said_of
+        from bie.planning.plan import make_plan
+        from bie.planning.request import tree_of
+
+        assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
+        expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
+        tree = tree_of(expansion)
+        plan = make_plan(expansion.combinations, datasets.content, tree)
+        print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
+        launcher = self._launcher()
+        if launcher is not None and not hasattr(launcher, "carry_out"):
+            return self._one_by_one(launcher, plan)
+        known = points(plan, datasets, tree, seconds_per_run(plan, tree))
+        del datasets  # from here on the workers map the copies on disk
+        runs = [plan.points[index].config_id for index, _ in plan.todo]
+        order = Order(tree, self.request.argv, runs, known, plan.columns, len(plan.done), expansion.settings)
+        carry_out = launch if launcher is None else launcher.carry_out
+        code: int = carry_out(order, context)
+        return code
+
+    def _workers(self) -> "ForkServerContext | None":
+        """Worker processes of this machine, whose libraries load while the cells are read."""
+        from bie.execution.server import warm_up
+        from bie.planning.request import needs_workers
+
+        expansion = self.request.expansion  # type: ignore[attr-defined]
+        return warm_up("many" if expansion.swept else "one") if needs_workers(expansion.settings) else None
+
+    def _launcher(self) -> Launcher | None:
+        """The launcher that the configuration names; None for those that `launch` itself is."""
+        assert self.config is not None
+        if str(self.config.hydra.launcher.get("_target_", SUBMITIT)).startswith(SUBMITIT):
+            return None
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=self.request, config=self.config
+        )
+
+    def _one_by_one(self, launcher: Launcher, plan: "Plan") -> int:
+        """Give a launcher from elsewhere the overrides of each run to do."""
+        jobs: Sequence[Sequence[str]] = [
+            self.request.overrides_of(plan.points[index].combination, seed)  # type: ignore[attr-defined]
+            for index, seed in plan.todo
+        ]
+        done = launcher.launch(jobs, initial_job_idx=0) if jobs else []
+        return max((job.return_value for job in done), default=0)
