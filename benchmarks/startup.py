@@ -122,22 +122,33 @@ def metrics(folder: Path) -> list[str]:
 
 def seconds_by_metric(embedding: Path) -> dict[str, float]:
     """CPU seconds of what the metrics share and of each metric, training cells alone."""
-    from bie.config import Metrics
+    from bie.data.load import load
     from bie.metrics.cards import METRICS
     from bie.metrics.metric import call_by_name
     from bie.metrics.score import Part
+    from bie.planning.compose import Configurations
+    from bie.planning.expand import expand
     from bie.seeds import Streams
+    from bie.store.provenance import configuration_folder
 
+    config = expand(list(PBMC), Configurations(configuration_folder())).combinations[0].config
+    cells = load(config.dataset)
+    row_of = {name: row for row, name in enumerate(cells.cell_names.tolist())}
     columns = np.load(embedding)
     train = columns["split"] == "train"
+    x_ng = cells.counts[[row_of[name] for name in columns["cell"][train].tolist()]]
     z_nd = columns["z"][train].astype(np.float64)
     (batches, batch_n), (labels, label_n) = (
         np.unique(columns[name][train], return_inverse=True) for name in ("batch", "label")
     )
-    settings = Metrics.model_validate({"kmeans": {"n_init": 200}, "be": {"neighbours": 50, "pools": None}})
-    part = Part(z_nd, batch_n, len(batches), label_n, len(labels), settings, Streams(0), None, None)
+    of_cells = z_nd, batch_n, len(batches), label_n, len(labels)
+    part = Part(*of_cells, config.metrics, Streams(0), x_ng=x_ng)
     shared = {
-        "neighbours": "neighbour_nk",
+        "neighbours": "neighbours",
+        "their weights": "lisi_weight_nk",
+        "silhouettes": "label_widths",
+        "silhouettes of batches": "batch_width_t",
+        "components of the counts": "uncorrected",
         "k-means, 200 starts": "cluster_n",
         "probes": "probe_pnb",
         "probes of noise": "probe_of_noise_pnb",

@@ -1,5 +1,6 @@
 """The method, top to bottom: cells -> split -> genes -> train -> embed -> score."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,20 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import Metrics, RunConfig
+from bie.config import Metrics, Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.hvg import most_variable
+from bie.data.notes import confounding
 from bie.data.split import monte_carlo_split
 from bie.errors import RunFailed
 from bie.exports import exports
 from bie.methods import build_embedder
 from bie.methods.base import Embedder
 from bie.metrics.cards import LOSS_TERMS
-from bie.metrics.score import score
+from bie.metrics.score import Scores, score
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 
-Scores = dict[str, float | None]
+WIDE = 30.0
+"""By how much mean total counts of batches may differ before a table says so: protocols, not samples."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Result:
         Values by part (``train``, ``test``) and name; None where a metric cannot be computed.
     missing
         Why a metric is None: by name where it is missing in both parts, else by ``part.name``.
+    notes
+        What a reader of a value has to know, named in the same way; ``cells``: of the data set.
+    probe_f1_by_batch
+        F1 of the probe for each batch by its name, of each part; empty where there is none.
     history
         A row per epoch; none where nothing trains.
     files
@@ -41,8 +48,10 @@ class Result:
         Wall time of each stage.
     """
 
-    metrics: dict[str, Scores]
+    metrics: dict[str, dict[str, float | None]]
     missing: dict[str, str]
+    notes: dict[str, str]
+    probe_f1_by_batch: dict[str, dict[str, float]]
     history: list[dict[str, float]]
     files: dict[str, bytes]
     seconds: dict[str, float]
@@ -107,36 +116,77 @@ def scored(
     streams, parts = streams_of(config), split(config, cells)
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
-
-    metrics: dict[str, Scores] = {}
-    missing: dict[str, dict[str, str]] = {}
-    for part, rows in parts.items():
-        fitted = None if part == "train" else (z["train"], cells.batch[parts["train"]])
-        scores, missing[part] = evaluate(z[part], cells, rows, config.metrics, streams, fitted)
-        terms = embedder.loss_terms(cells, rows, streams)
-        metrics[part] = {**scores, **(terms or dict.fromkeys(LOSS_TERMS))}
-        missing[part] |= {} if terms else dict.fromkeys(LOSS_TERMS, "no likelihood")
+    terms = {part: embedder.loss_terms(cells, rows, streams) for part, rows in parts.items()}
+    found = {part: evaluate(z, part, cells, parts, config.metrics, streams, terms[part]) for part in parts}
     clock.lap("score")
     return Result(
-        metrics, _merged(missing), history, exports(config.save, embedder, cells, parts, z), clock.seconds
+        metrics={part: scores.values for part, scores in found.items()},
+        missing=_merged({part: scores.missing for part, scores in found.items()}),
+        notes=_merged({part: scores.notes for part, scores in found.items()}) | _of_cells(config, cells),
+        probe_f1_by_batch={
+            part: {cells.batches[batch]: f1 for batch, f1 in scores.f1_by_batch.items()}
+            for part, scores in found.items()
+        },
+        history=history,
+        files=exports(config.save, embedder, cells, parts, z),
+        seconds=clock.seconds,
     )
 
 
 def evaluate(
-    z_nd: NDArray[np.float32],
+    z: Mapping[str, NDArray[np.float32]],
+    part: str,
     cells: Cells,
-    rows: NDArray[np.int64],
+    parts: Mapping[str, NDArray[np.int64]],
     settings: Metrics,
     streams: Streams,
-    fitted: tuple[NDArray[np.float32], NDArray[np.int64]] | None,
-) -> tuple[Scores, dict[str, str]]:
-    """Score the embedding of some cells against their batches and cell types.
+    terms: Mapping[str, float],
+) -> Scores:
+    """Score the embedding of a part of the cells against their batches, cell types and counts.
 
-    `fitted`: latent vectors and batches of the cells that trained, unless these are they.
+    Parameters
+    ----------
+    z, part
+        Latent vectors of each part; which part is scored.
+    cells, parts
+        The data, and the rows of each part.
+    settings, streams
+        Of the metrics and of the run.
+    terms
+        Of the loss, which are entered as they are.
     """
-    label_n = None if cells.label is None else cells.label[rows]
-    batch_n = cells.batch[rows]
-    return score(z_nd, batch_n, cells.n_batches, label_n, cells.n_labels, settings, streams, fitted)
+    rows = parts[part]
+    scores = score(
+        z[part],
+        cells.batch[rows],
+        cells.n_batches,
+        None if cells.label is None else cells.label[rows],
+        cells.n_labels,
+        settings,
+        streams,
+        fitted=None if part == "train" else (z["train"], cells.batch[parts["train"]]),
+        x_ng=cells.counts[rows],
+    )
+    for name in LOSS_TERMS:
+        value = terms.get(name)
+        is_finite = value is not None and math.isfinite(value)
+        scores.values[name] = value if is_finite else None
+        if not is_finite:
+            scores.missing[name] = "no likelihood" if value is None else f"its value is {value}"
+    return scores
+
+
+def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:
+    """What the metrics cannot tell apart in this data set, and what the model has a hard time with."""
+    said = list(confounding(cells))
+    mean_b, _ = cells.library_moments()
+    fold = math.exp(mean_b.max() - mean_b.min())
+    if fold >= WIDE and isinstance(config.model, Model) and config.model.library == "modelled":
+        said.append(
+            f"total counts of the batches differ {fold:,.0f}-fold: model.library=observed takes them as they "
+            "are, where a modelled library size has to learn them"
+        )
+    return {"cells": "; ".join(said)} if said else {}
 
 
 def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -63,6 +63,7 @@ class Disk:
         test: dict[str, float | None],
         train: dict[str, float | None] | None = None,
         missing: dict[str, str] | None = None,
+        notes: dict[str, str] | None = None,
         **origin: Any,
     ) -> Path:
         origin = {"git_commit": "a" * 40, "source_sha256": "b" * 64, "packages": PACKAGES} | origin
@@ -76,6 +77,7 @@ class Disk:
             "config": {**point.config, "seed": seed},
             "metrics": {"train": test if train is None else train, "test": test},
             "missing": missing or {},
+            "notes": notes or {},
             "history_tail": {},
             "timing": {"total": 1.5},
             "provenance": origin,

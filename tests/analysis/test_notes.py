@@ -96,3 +96,15 @@ def test_a_seed_that_failed_or_is_missing_elsewhere_is_not_noted_twice(disk: Any
     disk.record(point("scvi_mine"), 0, {"ari": 0.5})
     disk.failure(point("scvi_mine"), 1, "nan")
     assert [note.split(":")[0] for note in notes_of(disk)] == ["1 run failed", "1 run missing"]
+
+
+def test_what_records_note_is_said_once_for_the_split_and_the_metrics_of_the_table(
+    disk: Any, point: Make
+) -> None:
+    for seed in range(3):
+        unjudged = f"{seed + 1} of 60 cells are not judged"
+        told = {"cells": "types in one batch alone: mast", "test.probe_f1": unjudged, "pcr": "a sample"}
+        disk.record(point(), seed, {"probe_f1": 0.5}, notes=told)
+    cells = "cells: types in one batch alone: mast"
+    assert notes_of(disk) == [cells, "probe F1: 1 of 60 cells are not judged"]
+    assert notes_of(disk, split="train") == [cells]

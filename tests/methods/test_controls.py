@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 
 from bie.config import Control, RunConfig
-from bie.config.controls import LabelsOnly
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.experiment import Result
 from bie.methods import build_embedder, check
-from bie.metrics.cards import CARDS, LOSS_TERMS
+from bie.metrics.cards import LOSS_TERMS, METRICS
 from bie.plan import main as plan
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
 
 Configure = Callable[..., RunConfig]
-CONTROLS = ("noise", "batch_only", "labels_only", "pca")
+SHUFFLES = ("shuffled", "shuffled_within_batch", "shuffled_within_type")
+CONTROLS = ("noise", "batch_only", "labels_only", "pca", *SHUFFLES)
+KNOW_THE_BATCH = {"batch_only", "pca", "shuffled_within_batch"}
+KNOW_NO_TYPE = {"noise", "batch_only", "shuffled", "shuffled_within_batch"}
+SAY_NOTHING_OF_THE_EMBEDDING = {"be_ceiling", "probe_f1_random"}
+OF_TYPES = {"asw", "nmi", "ari", "uca", "isolated_labels", "clisi", "knn_purity", "graph_connectivity"}
 PARTS = ("train", "test")
 
 
@@ -77,11 +81,44 @@ def test_uncorrected_components_know_type_and_batch(results: dict[str, Result], 
     assert value(results, "pca", part, "probe_f1") > 0.95
 
 
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("metric", sorted(METRICS.keys() - SAY_NOTHING_OF_THE_EMBEDDING))
+def test_controls_are_in_the_right_order_on_every_metric(
+    results: dict[str, Result], part: str, metric: str
+) -> None:
+    """What knows types above what knows none; what knows no batch above what does."""
+    sign = {"higher": 1, "lower": -1}[METRICS[metric].card.direction]
+    score = {name: sign * value(results, name, part, metric) for name in CONTROLS}
+    worse = KNOW_NO_TYPE if metric in OF_TYPES else KNOW_THE_BATCH
+    better = {"labels_only"} if metric in OF_TYPES else set(CONTROLS) - KNOW_THE_BATCH
+    assert max(score[name] for name in worse) < min(score[name] for name in better), score
+
+
+@pytest.mark.parametrize("name", SHUFFLES)
+def test_shuffles_deal_out_components_within_their_groups(
+    configure: Configure, cells: Cells, name: str
+) -> None:
+    rows = np.arange(cells.n_cells)
+    both = []
+    for model in ("pca", name):
+        config = configure(f"model={model}")
+        embedder = build_embedder(config.model, None, config.train)
+        embedder.fit(cells, rows[:200], rows[200:], Streams(0), lambda row: None)
+        both.append(embedder.embed(cells, rows))
+    where = {vector.tobytes(): i for i, vector in enumerate(both[0])}
+    source_n = np.array([where[vector.tobytes()] for vector in both[1]])
+    assert sorted(source_n) == rows.tolist()
+    assert (source_n == rows).mean() < 0.1
+    for column, keeps in ((cells.batch, "batch"), (cells.label, "type")):
+        assert column is not None
+        assert (column[source_n] == column).all() == name.endswith(keeps)
+
+
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_record_is_complete(results: dict[str, Result], name: str) -> None:
     result = results[name]
     for part in PARTS:
-        assert result.metrics[part].keys() == CARDS.keys()
+        assert result.metrics[part].keys() == METRICS.keys() | LOSS_TERMS.keys()
         assert {
             metric for metric, found in result.metrics[part].items() if found is None
         } == LOSS_TERMS.keys()
@@ -192,10 +229,12 @@ def test_a_penalty_has_nothing_to_act_on(configure: Configure) -> None:
         RunConfig.model_validate(dict(control) | {"mine": penalised.mine})
 
 
-def test_labels_are_needed(cells: Cells) -> None:
-    settings = LabelsOnly(name="labels_only", method="labels_only", n_latent=2, sd=0.1)
+@pytest.mark.parametrize("name", ["labels_only", "shuffled_within_type"])
+def test_labels_are_needed(configure: Configure, cells: Cells, name: str) -> None:
+    settings = configure(f"model={name}").model
+    assert isinstance(settings, Control)
     check(settings, cells, 100)
-    with pytest.raises(BadInput, match=r"model=labels_only: .*dataset\.label_key="):
+    with pytest.raises(BadInput, match=rf"model={name}: .*dataset\.label_key="):
         check(settings, dataclasses.replace(cells, label=None, labels=()), 100)
 
 

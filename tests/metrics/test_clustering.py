@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bie.metrics.clustering import ari, asw, kmeans, nmi, uca
+from bie.metrics.clustering import ari, isolated_labels, kmeans, nmi, uca
+from bie.metrics.clustering import asw as of_widths
+from bie.metrics.silhouette import widths_of
 
 Codes = NDArray[np.int64]
+
+
+def asw(z_nd: NDArray[np.float64], label_n: Codes) -> float:
+    return of_widths(widths_of(z_nd, label_n, seed=0))
 
 
 def silhouette_by_loops(z_nd: NDArray[np.float64], label_n: Codes) -> float:
@@ -84,29 +90,35 @@ def test_asw_of_separated_and_of_swapped_types() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_partition_scores_equal_their_definitions(seed: int, shape: tuple[int, int]) -> None:
     label_n, cluster_n = partitions(seed, *shape)
-    assert nmi(label_n, cluster_n) == pytest.approx(nmi_by_formula(label_n, cluster_n), abs=1e-10)
+    assert nmi(label_n, cluster_n, "geometric") == pytest.approx(
+        nmi_by_formula(label_n, cluster_n), abs=1e-10
+    )
     assert ari(label_n, cluster_n) == pytest.approx(ari_by_pairs(label_n, cluster_n), abs=1e-10)
     assert uca(label_n, cluster_n) == pytest.approx(uca_by_permutations(label_n, cluster_n), abs=1e-12)
 
 
-def test_nmi_takes_the_geometric_mean() -> None:
+def test_nmi_takes_the_mean_that_is_asked_for() -> None:
     label_n, cluster_n = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3])
-    assert nmi(label_n, cluster_n) == pytest.approx(math.log(2) / math.sqrt(math.log(2) * math.log(4)))
+    expected = {"geometric": math.sqrt(math.log(2) * math.log(4)), "arithmetic": math.log(8) / 2}
+    for average, entropy in expected.items():
+        assert nmi(label_n, cluster_n, average) == pytest.approx(math.log(2) / entropy)
 
 
 def test_renamed_clusters_are_perfect() -> None:
     label_n = np.array([0, 0, 1, 1, 2, 2])
     cluster_n = np.array([2, 2, 0, 0, 1, 1])
-    assert [nmi(label_n, cluster_n), ari(label_n, cluster_n), uca(label_n, cluster_n)] == pytest.approx(
-        [1, 1, 1]
-    )
+    assert [
+        nmi(label_n, cluster_n, "geometric"),
+        ari(label_n, cluster_n),
+        uca(label_n, cluster_n),
+    ] == pytest.approx([1, 1, 1])
 
 
 def test_independent_partitions_have_no_agreement_beyond_chance() -> None:
     rng = np.random.default_rng(0)
     label_n, cluster_n = rng.integers(5, size=(2, 20_000))
     assert abs(ari(label_n, cluster_n)) < 0.001
-    assert nmi(label_n, cluster_n) < 0.001
+    assert nmi(label_n, cluster_n, "geometric") < 0.001
     assert uca(label_n, cluster_n) == pytest.approx(0.2, abs=0.02)
 
 
@@ -117,3 +129,29 @@ def test_kmeans_finds_separated_types_and_repeats_itself() -> None:
     cluster_n = kmeans(z_nd, 4, n_init=10, seed=3)
     assert ari(label_n, cluster_n) == 1.0
     np.testing.assert_array_equal(cluster_n, kmeans(z_nd, 4, n_init=10, seed=3))
+
+
+def test_isolated_labels_are_those_of_the_fewest_batches() -> None:
+    """Of three types one is in one batch alone: its mean scaled width, by explicit loops."""
+    rng = np.random.default_rng(0)
+    label_n = np.repeat([0, 1, 2], 20)
+    batch_n = np.where(label_n == 2, 1, np.arange(60) % 2)
+    z_nd = rng.normal(size=(60, 3)) + 1.5 * label_n[:, None]
+    widths = widths_of(z_nd, label_n, seed=0)
+    expected = []
+    for i in np.flatnonzero(label_n == 2):
+        mean = {
+            code: np.mean([math.dist(z_nd[i], z_nd[j]) for j in range(60) if label_n[j] == code and j != i])
+            for code in range(3)
+        }
+        a, b = mean.pop(2), min(mean.values())
+        expected.append(((b - a) / max(a, b) + 1) / 2)
+    assert isolated_labels(widths, batch_n, label_n) == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_isolated_labels_are_all_where_none_stands_apart() -> None:
+    rng = np.random.default_rng(1)
+    z_nd, label_n, batch_n = rng.normal(size=(90, 2)), np.arange(90) % 3, np.arange(90) // 3 % 2
+    widths = widths_of(z_nd, label_n, seed=0)
+    by_label = [(widths.width_m[label_n == label].mean() + 1) / 2 for label in range(3)]
+    assert isolated_labels(widths, batch_n, label_n) == pytest.approx(np.mean(by_label))

@@ -21,7 +21,7 @@ def be_by_loops(z_nd: NDArray[np.float64], batch_n: Codes, k: int) -> float:
 
 
 def scores(z_nd: NDArray[np.float64], batch_n: Codes, n_batches: int, k: int) -> tuple[float, float]:
-    neighbour_nk, every = nearest(z_nd, k), np.arange(len(z_nd))
+    neighbour_nk, every = nearest(z_nd, k).index_nk, np.arange(len(z_nd))
     return be(neighbour_nk, batch_n, n_batches, every), be_ratio(neighbour_nk, batch_n, n_batches, every)
 
 
@@ -79,7 +79,7 @@ def test_pools_repeat_cells_and_estimate_the_average() -> None:
     rng = np.random.default_rng(0)
     z_nd, batch_n = rng.normal(size=(2000, 2)), (rng.random(2000) < 0.3).astype(np.int64)
     z_nd[:, 0] += batch_n
-    neighbour_nk = nearest(z_nd, 50)
+    neighbour_nk = nearest(z_nd, 50).index_nk
     drawn = draw_pools(2000, 50, np.random.default_rng(1))
     assert drawn.shape == (5000,)
     assert 0 <= drawn.min() <= drawn.max() < 2000

@@ -12,7 +12,9 @@ from bie.seeds import Streams
 
 Codes = NDArray[np.int64]
 Embedding = NDArray[np.float64]
-SETTINGS = Metrics.model_validate({"kmeans": {"n_init": 1}, "be": {"neighbours": 10, "pools": None}})
+SETTINGS = Metrics.model_validate(
+    {"names": "bie", "kmeans": {"n_init": 1, "clusters": "present"}, "be": {"neighbours": 10, "pools": None}}
+)
 LOGISTIC, NETWORK = slice(0, 4, 2), slice(1, 4, 2)
 
 
@@ -75,7 +77,7 @@ def test_independence_gives_the_null(shares: list[float], part: str) -> None:
     n = 1500
     batch_n, z_nd = batches(shares, 2 * n), noise(2 * n, 5)
     fitted = None if part == "train" else (z_nd[:n], batch_n[:n])
-    values, missing = score(z_nd[n:], batch_n[n:], len(shares), None, 0, SETTINGS, Streams(0), fitted)
+    values, missing, *_ = score(z_nd[n:], batch_n[n:], len(shares), None, 0, SETTINGS, Streams(0), fitted)
     assert not {name for name in missing if "probe" in name}
     f1, auc, null = (values[name] for name in ("probe_f1", "probe_auc", "probe_f1_random"))
     assert f1 == pytest.approx(null, abs=0.05)
@@ -156,14 +158,39 @@ def test_same_seed_same_bits() -> None:
     np.testing.assert_allclose(one.sum(axis=2), 1)
 
 
-def test_batches_that_no_probe_can_know_are_missing() -> None:
+def test_cells_of_batches_that_no_probe_has_seen_are_not_judged() -> None:
     batch_n = np.array([0, 1, 2] + [0, 1] * 20)
-    z_nd = noise(43, 3)
-    _, missing = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0))
-    assert missing["probe_f1_random"] == missing["probe_auc"] == missing["probe_f1"]
-    assert "single cell" in missing["probe_f1"]
-    _, missing = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0), (z_nd[3:], batch_n[3:]))
-    assert "without training cells" in missing["probe_f1"]
-    values, missing = score(z_nd[3:], batch_n[3:], 3, None, 0, SETTINGS, Streams(0), (z_nd, batch_n))
-    assert "probe_f1" not in missing  # the probes may know more batches than there are to judge
-    assert values["probe_f1"] is not None
+    z_nd = noise(43, 3) + 20 * np.eye(3)[batch_n]
+    halves = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0))
+    unseen = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0), (z_nd[3:], batch_n[3:]))
+    for found in (halves, unseen):
+        assert found.values["probe_f1"] == found.values["probe_auc"] == 1.0
+        assert found.f1_by_batch == {0: 1.0, 1: 1.0}
+        for name in ("probe_f1", "probe_auc", "probe_f1_random"):
+            assert found.notes[name].startswith("1 of 43 cells are not judged")
+            assert found.notes[name].endswith("(1 of 3 batches)")
+    more = score(z_nd[3:], batch_n[3:], 3, None, 0, SETTINGS, Streams(0), (z_nd, batch_n))
+    assert "probe_f1" not in more.notes  # the probes may know more batches than there are to judge
+    assert more.values["probe_f1"] == 1.0
+
+
+def test_f1_of_each_batch_averages_to_the_metric() -> None:
+    batch_n = batches([0.6, 0.3, 0.1], 900)
+    z_nd = noise(900, 3)
+    z_nd[:, 0] += batch_n == 1
+    found = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0))
+    assert found.values["probe_f1"] == pytest.approx(np.mean(list(found.f1_by_batch.values())))
+    assert max(found.f1_by_batch, key=found.f1_by_batch.__getitem__) in (0, 1)
+
+
+def test_nothing_to_tell_is_missing() -> None:
+    z_nd = noise(40, 3)
+    each_alone = score(z_nd, np.arange(40), 40, None, 0, SETTINGS, Streams(0))
+    elsewhere = np.arange(40) % 2 + 2
+    unseen = score(z_nd, np.arange(40) % 2, 4, None, 0, SETTINGS, Streams(0), (z_nd, elsewhere))
+    for found in (each_alone, unseen):
+        assert found.missing["probe_f1"] == found.missing["probe_f1_random"]
+        assert found.missing["probe_f1"].startswith(
+            "fewer than two batches with cells on which probes are fitted"
+        )
+        assert found.f1_by_batch == {}

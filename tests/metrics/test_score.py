@@ -5,23 +5,30 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bie.config import Metrics
+from bie.metrics import scib
 from bie.metrics.cards import CARDS, METRICS
 from bie.metrics.mixing import be_ceiling
 from bie.metrics.score import score
 from bie.seeds import Streams
 
 Codes = NDArray[np.int64]
-LABELLED = {"asw", "nmi", "ari", "uca"}
-MIXING = {"be", "be_ceiling", "be_ratio"}
+CLUSTERS = {"nmi", "ari", "uca"}
+TYPES = {"asw", *CLUSTERS, "isolated_labels", "clisi", "knn_purity", "graph_connectivity"}
+WITHIN_TYPES = {"kbet", "silhouette_batch", "bras", "ot_ratio"}
+LABELLED = TYPES | WITHIN_TYPES
+MIXING = {"be", "be_ceiling", "be_ratio", "ilisi", "pcr"}
 PROBES = {"probe_f1", "probe_auc", "probe_f1_random"}
 
 
-def settings(neighbours: int = 20, pools: int | None = None) -> Metrics:
+def settings(
+    neighbours: int = 20, pools: int | None = None, clusters: str = "present", names: str = "bie"
+) -> Metrics:
     be = {"neighbours": neighbours, "pools": pools}
-    return Metrics.model_validate({"kmeans": {"n_init": 5}, "be": be})
+    return Metrics.model_validate({"names": names, "kmeans": {"n_init": 5, "clusters": clusters}, "be": be})
 
 
 def cells(n: int = 300, seed: int = 0) -> tuple[NDArray[np.float32], Codes, Codes]:
@@ -39,7 +46,10 @@ def scored(
     n_labels: int = 3,
     metrics: Metrics | None = None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
-    return score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), Streams(0))
+    x_ng = sp.csr_matrix(np.random.default_rng(0).poisson(2.0, (len(z_nd), 30)).astype(np.float32))
+    found = score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), Streams(0), x_ng=x_ng)
+    assert found.notes.keys() <= found.values.keys()
+    return found.values, found.missing
 
 
 def test_perfect_embedding() -> None:
@@ -83,7 +93,7 @@ def test_pools_change_batch_entropy_only() -> None:
 def test_float32_is_computed_in_float64() -> None:
     z_nd, batch_n, label_n = cells()
     single, _ = scored(z_nd, batch_n, label_n)
-    double, _ = score(z_nd.astype(np.float64), batch_n, 2, label_n, 3, settings(), Streams(0))
+    double, _ = scored(z_nd.astype(np.float64), batch_n, label_n)  # type: ignore[arg-type]
     assert single == double
     assert {type(value) for value in single.values()} == {float}
 
@@ -104,16 +114,49 @@ def test_missing_labels() -> None:
 def test_one_label_and_one_batch() -> None:
     z_nd, batch_n, label_n = cells()
     _, missing = scored(z_nd, batch_n * 0, label_n * 0)
-    assert missing.keys() == LABELLED | MIXING | PROBES | {"mi_ross"}
+    assert missing.keys() == LABELLED - {"graph_connectivity"} | MIXING | PROBES | {"mi_ross"}
     assert missing["ari"] == "cells of one label only"
     assert missing["be_ratio"] == "cells of one batch only"
 
 
 def test_a_part_that_lacks_a_label_and_a_batch() -> None:
-    z_nd, batch_n, label_n = cells()
-    values, missing = scored(z_nd, batch_n, label_n % 2, n_batches=3)
+    z_nd, batch_n, _ = cells()
+    label_n = np.arange(len(z_nd)) % 3 == 0
+    values, missing = scored(z_nd, batch_n, label_n.astype(np.int64), n_batches=3)
     assert missing == {}
-    assert values["uca"] == pytest.approx(0.8, abs=0.15)  # three clusters for two labels
+    torn, _ = scored(z_nd, batch_n, label_n.astype(np.int64), n_batches=3, metrics=settings(clusters="all"))
+    assert torn["uca"] == pytest.approx(0.67, abs=0.05)  # three clusters for two labels
+    assert {"ari", "nmi"} <= {name for name in values if values[name] != torn[name]} <= CLUSTERS
+
+
+def test_an_embedding_that_knows_the_types_scores_one_though_rare_ones_are_absent() -> None:
+    rng = np.random.default_rng(0)
+    label_n = np.repeat([0, 1, 2, 4], [150, 120, 7, 2])  # of six types
+    z_nd = (rng.normal(size=(6, 10))[label_n] + 0.1 * rng.normal(size=(279, 10))).astype(np.float32)
+    values, _ = scored(z_nd, rng.integers(2, size=279), label_n, n_labels=6)
+    assert [values[name] for name in ("ari", "nmi", "uca", "knn_purity")] == pytest.approx([1, 1, 1, 1])
+    torn, _ = scored(z_nd, rng.integers(2, size=279), label_n, n_labels=6, metrics=settings(clusters="all"))
+    assert torn["ari"] is not None
+    assert torn["ari"] < 0.9
+
+
+def test_scib_has_its_names_and_its_scaling() -> None:
+    z_nd, batch_n, label_n = cells()
+    z_nd[:, 3] += batch_n
+    ours, _ = scored(z_nd, batch_n, label_n)
+    theirs, missing = scored(z_nd, batch_n, label_n, metrics=settings(names="scib"))
+    assert missing == {}
+    assert theirs.keys() == METRICS.keys() | scib.CARDS.keys()
+    assert {name for name in ours if ours[name] != theirs[name]} <= {"nmi"}
+    value = {name: v for name, v in theirs.items() if v is not None}
+    assert value["asw_label"] == pytest.approx((value["asw"] + 1) / 2)
+    assert value["asw_batch"] == value["silhouette_batch"]
+    bio = np.mean([value[name] for name in scib.BIO])
+    batch = np.mean([value[name] for name in scib.BATCH])
+    assert value["scib_total"] == pytest.approx(0.6 * bio + 0.4 * batch)
+    _, missing = scored(z_nd, batch_n, None, n_labels=0, metrics=settings(names="scib"))
+    assert missing["asw_label"] == "no labels"
+    assert missing["scib_total"] == "one of its two sides is missing"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -129,15 +172,27 @@ def test_collapsed_embedding() -> None:
     z_nd, batch_n, label_n = cells()
     _, missing = scored(z_nd * 0, batch_n, label_n)
     assert missing.keys() == METRICS.keys() - {"be_ceiling", "probe_f1_random"}
+    assert missing["kbet"] == "all latent vectors are equal"
     assert missing["ari"] == "1 distinct latent vectors for 3 clusters"
 
 
-def test_too_many_cells_for_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bie.metrics.needs.MOST_CELLS_IN_PAIRS", 299)
-    values, missing = scored(*cells())
-    assert missing.keys() == {"asw", "be", "be_ratio", "mi_ross"}
-    assert missing["asw"] == "300 cells; distances of all pairs are taken up to 299"
-    assert values["probe_f1"] is not None
+def test_of_many_cells_what_is_approximate_or_sampled_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    z_nd, batch_n, label_n = cells(400)
+    exact = score(z_nd, batch_n, 2, label_n, 3, settings(), Streams(0))
+    monkeypatch.setattr("bie.metrics.neighbours.MOST_CELLS_EXACT", 399)
+    monkeypatch.setattr("bie.metrics.dependence.SAMPLE", 300)
+    monkeypatch.setattr("bie.metrics.silhouette.MOST_PAIRS", 5000)
+    monkeypatch.setattr("bie.metrics.silhouette.FEWEST_ROWS", 200)
+    found = score(z_nd, batch_n, 2, label_n, 3, settings(), Streams(0))
+    for name in ("be", "be_ratio", "ilisi", "clisi", "kbet", "knn_purity", "graph_connectivity"):
+        assert found.notes[name] == "400 cells: neighbours by approximate search (pynndescent)"
+        assert found.values[name] == pytest.approx(exact.values[name], abs=0.02)
+    assert found.notes["mi_ross"] == "400 cells: estimated on 300 of them, drawn at random"
+    assert "standard error" in found.notes["asw"]
+    assert "3 of 3 types" in found.notes["silhouette_batch"]
+    assert found.values["asw"] == pytest.approx(exact.values["asw"], abs=0.02)
+    assert found.values["bras"] == exact.values["bras"]
+    assert not {"asw", "be", "mi_ross"} & exact.notes.keys()
 
 
 def test_distinct_vectors_beyond_the_first_thousand_count() -> None:
@@ -155,7 +210,7 @@ def test_single_neighbour_has_no_ratio() -> None:
 
 def test_every_number_of_a_record_has_a_card() -> None:
     loss_terms = {"elbo", "reconstruction", "kl_z", "kl_library"}
-    assert CARDS.keys() == LABELLED | MIXING | PROBES | {"mi_ross"} | loss_terms
+    assert CARDS.keys() - scib.CARDS.keys() == LABELLED | MIXING | PROBES | {"mi_ross"} | loss_terms
     for card in CARDS.values():
         assert card.label
         assert card.reference
@@ -185,7 +240,7 @@ def test_a_metric_keeps_the_name_and_text_of_its_function() -> None:
 
 
 def test_importing_the_metrics_loads_nothing_heavy() -> None:
-    heavy = ["torch", "sklearn", "scipy", "pandas", "anndata"]
+    heavy = ["torch", "sklearn", "scipy", "pandas", "anndata", "pynndescent", "ot"]
     code = f"import bie.metrics.score, json, sys; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(loaded.stdout) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_samples
 
-from bie.metrics.silhouette import silhouette_widths
+from bie.metrics.silhouette import silhouette_widths, widths_of
 
 
 @pytest.mark.parametrize("n_cells", [2, 255, 256, 257, 700])
@@ -39,3 +39,28 @@ def test_memory_does_not_grow_with_the_square_of_the_cells() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 4000 * 4000 / 32  # of all distances at once
+
+
+def test_a_sample_is_each_beside_all_others() -> None:
+    rng = np.random.default_rng(0)
+    code_n = rng.integers(3, size=700)
+    z_nd = rng.normal(size=(700, 4)) + code_n[:, None]
+    row_m = np.sort(rng.choice(700, 300, replace=False))
+    found = silhouette_widths(z_nd, code_n, row_m)
+    np.testing.assert_allclose(found, silhouette_widths(z_nd, code_n)[row_m], atol=1e-9)
+
+
+def test_the_standard_error_of_a_sample_is_that_of_its_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a hundred samples; groups of unlike size, whose widths differ."""
+    rng = np.random.default_rng(0)
+    code_n = np.repeat([0, 1, 2], [1500, 400, 100])
+    z_nd = rng.normal(size=(2000, 2)) * np.array([1, 2, 0.3])[code_n, None] + code_n[:, None]
+    whole = silhouette_widths(z_nd, code_n)
+    monkeypatch.setattr("bie.metrics.silhouette.MOST_PAIRS", 300 * 2000)
+    monkeypatch.setattr("bie.metrics.silhouette.FEWEST_ROWS", 100)
+    monkeypatch.setattr("bie.metrics.silhouette.silhouette_widths", lambda z, code, rows: whole[rows])
+    found = [widths_of(z_nd, code_n, seed) for seed in range(100)]
+    assert all(widths.is_sample for widths in found)
+    assert abs(np.mean([widths.mean() for widths in found]) - whole.mean()) < 0.005
+    spread = np.std([widths.mean() for widths in found])
+    assert np.mean([widths.standard_error() for widths in found]) == pytest.approx(spread, rel=0.25)

@@ -9,6 +9,7 @@ from torch.func import functional_call, stack_module_state
 from bie.config import Model
 from bie.errors import BadInput
 from bie.models.layers import Linear
+from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 
@@ -192,6 +193,22 @@ def test_variance_floor_is_added() -> None:
     x, _ = cells()
     none, floored = (build(variance_floor=floor).eval().encoder(x.log1p()) for floor in (0.0, 0.5))
     torch.testing.assert_close(floored.variance, none.variance + 0.5)
+
+
+@pytest.mark.parametrize("likelihood", ["zinb", "nb", "poisson", "gaussian"])
+def test_no_draw_of_the_library_overflows(likelihood: str) -> None:
+    """Whatever the encoder says; before, e^100 counts made the likelihood infinite or not a number."""
+    model, (x, batch) = build(likelihood=likelihood).eval(), cells()
+    assert isinstance(model.library, ModelledLibrary)
+    assert model.library.most == 15
+    model.library.encoder.mean.bias.data.fill_(100.0)
+    assert model(x, batch, Noise(generator())).reconstruction_n.isfinite().all()
+
+
+def test_the_bound_of_the_library_lets_larger_cells_through() -> None:
+    large = torch.tensor([3.0, 16.0]), torch.tensor([0.2, 0.09])
+    library = ModelledLibrary(G, Model.model_validate(VALUES), *large, generator())
+    assert library.most == pytest.approx(16 + 5 * 0.3)
 
 
 def test_a_batch_of_equal_totals_has_no_modelled_library() -> None:

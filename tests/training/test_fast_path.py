@@ -16,6 +16,7 @@ from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.counts import SparseCounts
 from bie.kernels.gradients import with_gradient
+from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties import build_penalty
@@ -168,6 +169,27 @@ def test_gradients_are_those_of_dense_tensors(changed: dict[str, Any]) -> None:
         vanishes = "linears" in name and name.endswith("bias")
         rounding = 2 * torch.finfo(torch.float32).eps * largest * vanishes
         assert (fast - plain).norm() <= 1e-4 * plain.norm() + rounding, name
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_draws_of_the_library_are_bounded_alike(training: bool) -> None:
+    """In terms, and in gradients, where the bound holds back some draws and not others."""
+    found, gradients = list[Terms](), list[list[Tensor]]()
+    for compiled in (True, False):
+        model = build().train(training)
+        assert isinstance(model.library, ModelledLibrary)
+        last = model.library.encoder.mean
+        last.bias.data.fill_(model.library.most)
+        calls = forward(model, compiled)
+        found.append(calls.evaluate(calls.take(CELLS, ROWS), Noise(Streams(0).torch("noise"))))
+        if training:
+            descend(model, calls, terms(calls), kl_slope=1.0)
+            gradients.append([last.weight.grad, model.decoder.log_theta.grad])  # type: ignore[list-item]
+    for fast, plain in zip(*found, strict=True):
+        assert fast.isfinite().all()
+        torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+    for fast, plain in zip(*gradients, strict=True) if training else ():
+        assert (fast - plain).norm() <= 1e-4 * plain.norm()
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)

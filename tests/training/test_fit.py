@@ -213,12 +213,13 @@ def test_the_first_bad_term_and_its_epoch_are_named() -> None:
         fit(model, None, CELLS, TRAIN_ROWS, TEST_ROWS, settings(epochs=5), Streams(0), on_epoch=break_kl)
 
 
-def test_a_test_term_that_is_not_finite_ends_the_run() -> None:
+def test_a_test_term_that_is_not_finite_does_not_end_the_run() -> None:
     broken = CELLS.counts.copy()
     broken.data[-1] = np.inf  # of the last cell, which is not among those that train
     cells = Cells(broken, CELLS.batch, CELLS.batches, None, (), CELLS.cell_names, CELLS.gene_names)
-    with pytest.raises(RunFailed, match=r"^test_reconstruction is nan in epoch 1"):
-        fit(build(), None, cells, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0))
+    history = fit(build(), None, cells, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0))
+    assert all(math.isnan(row["test_reconstruction"]) for row in history)
+    assert all(math.isfinite(row["train_reconstruction"]) for row in history)
 
 
 # Determinism and learning

@@ -27,6 +27,7 @@ SHARED = (
     "code",
     "packages",
     "missing",
+    "notes",
     "config",
     "device",
     "cause",

@@ -1,5 +1,7 @@
 """What a reader of a table has to know: what failed or is missing, and what differs between the records."""
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ def notes(study: Study, dataset: str, split: str) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first."""
     runs = study.runs[study.runs["dataset"] == dataset]
     found = [*_absent(runs), *_unshared_seeds(runs), *_without_value(study, runs, split), *_differences(runs)]
-    return [*found, *_densities(study.cells[study.cells["dataset"] == dataset])]
+    return [*found, *_caveats(runs, split), *_densities(study.cells[study.cells["dataset"] == dataset])]
 
 
 def _absent(runs: "pd.DataFrame") -> Iterator[str]:
@@ -79,6 +81,20 @@ def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[s
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
         yield f"{', '.join(labels)}: no value in {extent} ({reason})"
+
+
+def _caveats(runs: "pd.DataFrame", split: str) -> Iterator[str]:
+    """What records note about their cells and the headline metrics, alike sentences once."""
+    said: dict[str, tuple[str, list[str]]] = {}
+    for text, _ in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
+        for name, sentence in json.loads(text).items():
+            part, _, metric = name.rpartition(".")
+            shown = metric == "cells" or (metric in CARDS and CARDS[metric].headline)
+            if shown and part in ("", split):
+                _, labels = said.setdefault(re.sub(r"[0-9][0-9.,e-]*", "#", sentence), (sentence, []))
+                labels += [label(metric)] if label(metric) not in labels else []
+    for sentence, labels in said.values():
+        yield f"{', '.join(labels)}: {sentence}"
 
 
 def _differences(runs: "pd.DataFrame") -> Iterator[str]:

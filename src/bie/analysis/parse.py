@@ -53,7 +53,7 @@ class Parser:
         config_id = str(record["config_id"])
         if config_id not in self._configs:
             self._configs[config_id] = orjson.dumps(flat(config)).decode()
-        missing = record.get("missing")
+        missing, notes = record.get("missing"), record.get("notes")
         return {
             "state": "done",
             "config_id": config_id,
@@ -65,6 +65,7 @@ class Parser:
             "code": code_version(origin),
             "packages": self._versions(origin),
             "missing": orjson.dumps(missing).decode() if missing else None,
+            "notes": orjson.dumps(notes).decode() if notes else None,
             "config": self._configs[config_id],
             "device": str((origin.get("device") or {}).get("type", "")),
             **{split: _numbers(record["metrics"][split]) for split in SPLITS},

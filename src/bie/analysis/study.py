@@ -73,7 +73,7 @@ class Study:
 
 _TEXTS = (
     *("config_id", "dataset", "model", "state", "cause", "message", "run_id", "split_id", "code"),
-    *("packages", "device"),
+    *("packages", "device", "notes"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 

@@ -45,6 +45,13 @@ class Pca(Control):
     method: Literal["pca"]
 
 
+class Shuffled(Control):
+    """See `bie.methods.shuffled`."""
+
+    method: Literal["shuffled"]
+    within: Literal["all", "batch", "type"]
+
+
 class Harmony(Control):
     """See `bie.methods.harmony`."""
 
@@ -80,6 +87,7 @@ AnyModel = Annotated[
     | Annotated[BatchOnly, Tag("batch_only")]
     | Annotated[LabelsOnly, Tag("labels_only")]
     | Annotated[Pca, Tag("pca")]
+    | Annotated[Shuffled, Tag("shuffled")]
     | Annotated[Harmony, Tag("harmony")]
     | Annotated[ScviTools, Tag("scvi_tools")],
     Discriminator(_method),

@@ -1,12 +1,15 @@
 """Section ``metrics``."""
 
+from typing import Literal
+
 from bie.schema import Count, Section
 
 
 class Kmeans(Section):
-    """k-means behind the clustering scores."""
+    """k-means behind the clustering scores; `clusters`: as many as types are present, or in the data set."""
 
     n_init: Count
+    clusters: Literal["present", "all"]
 
 
 class BatchEntropy(Section):
@@ -19,5 +22,6 @@ class BatchEntropy(Section):
 class Metrics(Section):
     """How embeddings are scored."""
 
+    names: Literal["bie", "scib"]
     kmeans: Kmeans
     be: BatchEntropy

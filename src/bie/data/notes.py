@@ -30,7 +30,7 @@ def notes(cells: Cells, batch_key: str, label_key: str | None) -> tuple[str, ...
     return (
         *_odd_names(f"dataset.batch_key={batch_key}", cells.batches, cells.batch),
         *(_odd_names(f"dataset.label_key={label_key}", cells.labels, cells.label) if cells.n_labels else ()),
-        *_confounding(cells),
+        *confounding(cells),
         *_unmeasured(cells),
     )
 
@@ -62,7 +62,7 @@ def _odd_names(said: str, names: tuple[str, ...], code_n: NDArray[np.int64] | No
             yield f"{said}: {listed} differ by case or space only. If they are one group, give them one name"
 
 
-def _confounding(cells: Cells) -> Iterator[str]:
+def confounding(cells: Cells) -> Iterator[str]:
     """Types and batches that come together, so that no method can tell their effects apart."""
     if cells.label is None or cells.n_labels < 2 or cells.n_batches < 2:
         return

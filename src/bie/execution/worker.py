@@ -3,6 +3,7 @@
 import csv
 import errno
 import io
+import math
 import resource
 import traceback
 from collections.abc import Callable, Mapping
@@ -152,10 +153,17 @@ def _record(
         "config": {**task.plain, "seed": task.config.seed},
         "metrics": result.metrics,
         "missing": result.missing,
-        "history_tail": result.history[-1] if result.history else {},
+        "notes": result.notes,
+        "probe_f1_by_batch": result.probe_f1_by_batch,
+        "history_tail": _finite(result.history[-1]) if result.history else {},
         "timing": {**total, "peak_rss_mib": peak},
         "provenance": {**provenance(), **made_by, "dataset": task.origin},
     }
+
+
+def _finite(row: Mapping[str, float]) -> dict[str, float | None]:
+    """A row with nothing in the place of what JSON has no number for."""
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
 def _csv(rows: list[dict[str, float]]) -> bytes:

@@ -6,10 +6,10 @@ Nothing corrects the batch: what a model gains over this, it gains by modelling 
 from collections.abc import Callable
 
 import numpy as np
-import scipy.sparse as sp
 
 from bie.config import controls
 from bie.data.cells import Cells
+from bie.data.components import log_normalised, principal_components, totals
 from bie.errors import BadInput
 from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.seeds import Streams
@@ -27,7 +27,7 @@ class Pca(Embedder):
         Section ``model``; `n_latent` components.
     """
 
-    def __init__(self, settings: controls.Pca | controls.Harmony) -> None:
+    def __init__(self, settings: controls.Pca | controls.Harmony | controls.Shuffled) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:
@@ -48,30 +48,17 @@ class Pca(Embedder):
 
     def learn(self, cells: Cells, train: Rows, streams: Streams) -> None:
         """Find the components, by Lanczos iterations on the sparse matrix (ARPACK)."""
-        from sklearn.decomposition import PCA
-        from threadpoolctl import threadpool_limits
-
-        self._target = float(np.median(_totals(cells.counts[train])))
-        seed = streams.integer("control")
-        self._pca = PCA(self.settings.n_latent, svd_solver="arpack", random_state=seed)
-        with threadpool_limits(1):  # sums in another order would change the last digits
-            self._pca.fit(self._normalised(cells, train))
+        self._target = float(np.median(totals(cells.counts[train])))
+        y_ng = log_normalised(cells.counts[train], self._target)
+        self._pca = principal_components(y_ng, self.settings.n_latent, streams.integer("control"))
 
     def embed(self, cells: Cells, rows: Rows) -> Latent:
         """Coordinates of some cells."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            return np.asarray(self._pca.transform(self._normalised(cells, rows)), np.float32)
-
-    def _normalised(self, cells: Cells, rows: Rows) -> sp.csr_matrix:
-        x_ng = cells.counts[rows].astype(np.float64)
-        scaled_ng = sp.diags_array(self._target / _totals(x_ng)) @ x_ng
-        return sp.csr_matrix(scaled_ng).log1p()
-
-
-def _totals(x_ng: sp.csr_matrix) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return np.asarray(x_ng.sum(axis=1, dtype=np.float64)).ravel()
+            y_ng = log_normalised(cells.counts[rows], self._target)
+            return np.asarray(self._pca.transform(y_ng), np.float32)
 
 
 build = Pca

@@ -2,12 +2,27 @@
 
 import math
 
-from bie.metrics import clustering, dependence, mixing, probes
+from bie.metrics import (
+    batch_silhouette,
+    clustering,
+    dependence,
+    mixing,
+    neighbourhoods,
+    probes,
+    regression,
+    scib,
+    transport,
+)
 from bie.metrics.metric import Card, Metric
+
+_FAMILIES = (
+    *(clustering, mixing, dependence, probes),
+    *(neighbourhoods, batch_silhouette, regression, transport),
+)
 
 METRICS: dict[str, Metric[...]] = {
     name: member
-    for family in (clustering, mixing, dependence, probes)
+    for family in _FAMILIES
     for name, member in vars(family).items()
     if isinstance(member, Metric)
 }
@@ -24,5 +39,5 @@ LOSS_TERMS = {
     "kl_library": Card("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),
 }
 
-CARDS: dict[str, Card] = {name: metric.card for name, metric in METRICS.items()} | LOSS_TERMS
-"""The card of every number in a record."""
+CARDS: dict[str, Card] = {name: metric.card for name, metric in METRICS.items()} | LOSS_TERMS | scib.CARDS
+"""The card of every number that a record may have."""

@@ -5,7 +5,20 @@ import math
 import numpy as np
 
 from bie.metrics.metric import Card, Codes, Embedding, metric
-from bie.metrics.needs import not_collapsed, pairs_in_reach, two_batches_of_two
+from bie.metrics.needs import not_collapsed, two_batches_of_two
+from bie.metrics.neighbours import is_exact
+
+SAMPLE = 50_000
+"""Cells that stand for all where there are too many to compare all pairs."""
+
+
+def _estimated_on_a_sample(z_nd: Embedding) -> str | None:
+    """Caveat of many cells."""
+    return (
+        None
+        if is_exact(len(z_nd))
+        else f"{len(z_nd):,} cells: estimated on {SAMPLE:,} of them, drawn at random"
+    )
 
 
 @metric(
@@ -19,7 +32,7 @@ from bie.metrics.needs import not_collapsed, pairs_in_reach, two_batches_of_two
     ),
     two_batches_of_two,
     not_collapsed,
-    pairs_in_reach,
+    caveats=(_estimated_on_a_sample,),
 )
 def mi_ross(z_nd: Embedding, batch_n: Codes, k: int = 3) -> float:
     """Mutual information of the latent vector and the batch, estimated from nearest neighbours.
@@ -45,6 +58,9 @@ def mi_ross(z_nd: Embedding, batch_n: Codes, k: int = 3) -> float:
     from scipy.spatial import cKDTree
     from scipy.special import digamma
 
+    if not is_exact(len(z_nd)):
+        drawn = np.random.default_rng(0).choice(len(z_nd), SAMPLE, replace=False)
+        z_nd, batch_n = z_nd[drawn], batch_n[drawn]
     size_n = np.bincount(batch_n)[batch_n]
     kept = size_n > 1
     z_nd, batch_n, size_n = z_nd[kept], batch_n[kept], size_n[kept]

@@ -54,6 +54,7 @@ class Metric(Generic[P]):
     function: Callable[P, float]
     card: Card
     needs: Needs
+    caveats: Needs
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.function)  # its name, docstring and signature
@@ -63,7 +64,9 @@ class Metric(Generic[P]):
         return self.function(*args, **kwargs)
 
 
-def metric(card: Card, *needs: Callable[..., str | None]) -> Callable[[Callable[P, float]], Metric[P]]:
+def metric(
+    card: Card, *needs: Callable[..., str | None], caveats: Needs = ()
+) -> Callable[[Callable[P, float]], Metric[P]]:
     """Declare a function as a metric.
 
     Parameters
@@ -73,10 +76,13 @@ def metric(card: Card, *needs: Callable[..., str | None]) -> Callable[[Callable[
     needs
         Functions of the same arrays, asked in this order, that return why the metric cannot be computed
         (it is then reported as missing, with this reason) or None.
+    caveats
+        Functions of the same kind that return what a reader of the value has to know (the record notes it),
+        or None.
     """
 
     def declare(function: Callable[P, float]) -> Metric[P]:
-        return Metric(function, card, needs)
+        return Metric(function, card, needs, caveats)
 
     return declare
 

@@ -1,17 +1,9 @@
 """What the cells of a part must be like for a metric to exist; each says why it does not, or None."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bie.metrics.metric import Codes, Embedding
-
-MOST_CELLS_IN_PAIRS = 200_000
-"""Minutes for all distances; at a million cells they would take longer than the training."""
-
-
-def pairs_in_reach(z_nd: Embedding) -> str | None:
-    """Each cell is to be compared with every other."""
-    n_cells, most = len(z_nd), MOST_CELLS_IN_PAIRS
-    return None if n_cells <= most else f"{n_cells:,} cells; distances of all pairs are taken up to {most:,}"
 
 
 def two_labels(label_n: Codes | None) -> str | None:
@@ -24,13 +16,32 @@ def two_labels(label_n: Codes | None) -> str | None:
     return "no two cells share a label" if present == len(label_n) else None
 
 
-def clusterable(z_nd: Embedding, n_labels: int) -> str | None:
-    """k-means is to find as many clusters as there are labels."""
+def labelled(label_n: Codes | None) -> str | None:
+    """Cells of a type are to be told from others."""
+    return "no labels" if label_n is None else None
+
+
+def mixed_type(batch_n: Codes, label_n: Codes | None) -> str | None:
+    """Batches are to be compared within a type."""
+    if label_n is None:
+        return "no labels"
+    sizes = [np.bincount(batch_n[label_n == label]) for label in np.unique(label_n)]
+    mixed = any((size_b > 0).sum() > 1 and (size_b > 1).any() for size_b in sizes)
+    return None if mixed else "no cell type with cells of two batches"
+
+
+def ten_cells(z_nd: Embedding) -> str | None:
+    """Neighbourhoods are to be smaller than the whole."""
+    return None if len(z_nd) >= 10 else "fewer than 10 cells"
+
+
+def clusterable(z_nd: Embedding, n_clusters: int) -> str | None:
+    """k-means is to find so many clusters."""
     some, n_cells = 1000, len(z_nd)  # enough as a rule; sorting all vectors of a large set takes a while
     distinct = len(np.unique(z_nd[:some], axis=0))
-    if distinct < n_labels and n_cells > some:
+    if distinct < n_clusters and n_cells > some:
         distinct = len(np.unique(z_nd, axis=0))
-    return None if distinct >= n_labels else f"{distinct} distinct latent vectors for {n_labels} clusters"
+    return None if distinct >= n_clusters else f"{distinct} distinct latent vectors for {n_clusters} clusters"
 
 
 def not_collapsed(z_nd: Embedding) -> str | None:
@@ -54,12 +65,19 @@ def two_neighbours(n_neighbours: int) -> str | None:
     return "a single neighbour has no entropy" if n_neighbours < 2 else None
 
 
-def probed(batch_n: Codes, fitted_batch_n: Codes | None) -> str | None:
-    """A probe is to have seen every batch, in cells other than those that it judges."""
-    if fitted_batch_n is None:
-        single = (np.bincount(batch_n) == 1).sum()
-        return (
-            "a batch with a single cell, which probes cannot be both fitted and judged on" if single else None
-        )
-    unseen = len(np.setdiff1d(batch_n, fitted_batch_n))
-    return "a batch without training cells, on which probes are fitted" if unseen else None
+def probed(judged_n: NDArray[np.bool_], batch_n: Codes) -> str | None:
+    """A probe is to tell two batches, which it has seen in cells other than those that it judges."""
+    if len(np.unique(batch_n[judged_n])) >= 2:
+        return None
+    return "fewer than two batches with cells on which probes are fitted, beside those that they judge"
+
+
+def unjudged(judged_n: NDArray[np.bool_], batch_n: Codes) -> str | None:
+    """Caveat of probes that did not see every batch."""
+    left_n = batch_n[~judged_n]
+    if not len(left_n):
+        return None
+    return (
+        f"{len(left_n):,} of {len(batch_n):,} cells are not judged: probes were fitted on no other cell of "
+        f"their batch ({len(np.unique(left_n))} of {len(np.unique(batch_n))} batches)"
+    )

@@ -8,7 +8,7 @@ probability rises most above its share, as balanced class weights would. The wor
 over these four.
 
 Test cells are judged by probes fitted on all training cells, training cells in two halves, each by probes
-fitted on the other.
+fitted on the other. Cells of a batch that the probes have not seen are not judged.
 """
 
 import warnings
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.metrics.metric import Card, Codes, Embedding, metric
-from bie.metrics.needs import not_collapsed, probed, two_batches
+from bie.metrics.needs import not_collapsed, probed, two_batches, unjudged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,14 @@ _ELAZAR = "Elazar & Goldberg 2018, doi:10.18653/v1/D18-1002"
 _FAWCETT = "Fawcett 2006, doi:10.1016/j.patrec.2005.10.010"
 
 
-@metric(Card("probe F1", "lower", (0.0, 1.0), "", _ELAZAR, headline=True), two_batches, probed, not_collapsed)
-def probe_f1(probe_pnb: Probabilities, batch_n: Codes) -> float:
+@metric(
+    Card("probe F1", "lower", (0.0, 1.0), "", _ELAZAR, headline=True),
+    two_batches,
+    probed,
+    not_collapsed,
+    caveats=(unjudged,),
+)
+def probe_f1(probe_pnb: Probabilities, judged_batch_n: Codes) -> float:
     """Macro-F1 of the better probe: 1 where the batch can be read off, `probe_f1_random` where it cannot.
 
     The mean over the batches present of ``2 TP / (2 TP + FP + FN)``, of whichever probe and decision gives
@@ -42,42 +48,59 @@ def probe_f1(probe_pnb: Probabilities, batch_n: Codes) -> float:
     ----------
     probe_pnb
         From `probe`.
+    judged_batch_n
+        Batches of the cells that were judged.
     """
-    return _macro_f1(probe_pnb, batch_n)
+    return float(f1_by_batch(probe_pnb, judged_batch_n)[1].mean())
 
 
-@metric(Card("probe AUC", "lower", (0.0, 1.0), "", _FAWCETT), two_batches, probed, not_collapsed)
-def probe_auc(probe_pnb: Probabilities, batch_n: Codes) -> float:
+@metric(
+    Card("probe AUC", "lower", (0.0, 1.0), "", _FAWCETT),
+    two_batches,
+    probed,
+    not_collapsed,
+    caveats=(unjudged,),
+)
+def probe_auc(probe_pnb: Probabilities, judged_batch_n: Codes) -> float:
     """Area under the ROC curve of the better probe: 1 where the batch can be read off, 0.5 where it cannot.
 
     Each batch against all others, averaged over the batches present (Fawcett 2006).
     """
     from sklearn.metrics import roc_auc_score
 
-    present = np.unique(batch_n)
+    present = np.unique(judged_batch_n)
     return max(
-        float(np.mean([roc_auc_score(batch_n == b, chance_nb[:, b]) for b in present]))
+        float(np.mean([roc_auc_score(judged_batch_n == b, chance_nb[:, b]) for b in present]))
         for chance_nb in probe_pnb
     )
 
 
-@metric(Card("probe F1, null", "none", (0.0, 1.0), "", _ELAZAR), two_batches, probed)
-def probe_f1_random(probe_of_noise_pnb: Probabilities, batch_n: Codes) -> float:
+@metric(Card("probe F1, null", "none", (0.0, 1.0), "", _ELAZAR), two_batches, probed, caveats=(unjudged,))
+def probe_f1_random(probe_of_noise_pnb: Probabilities, judged_batch_n: Codes) -> float:
     """`probe_f1` of latent vectors that know nothing: draws of N(0, I) in the place of the embedding.
 
     About 1 / 2 for two batches of equal size; it depends on the shares of the batches and on luck.
     """
-    return _macro_f1(probe_of_noise_pnb, batch_n)
+    return float(f1_by_batch(probe_of_noise_pnb, judged_batch_n)[1].mean())
 
 
-def _macro_f1(probe_pnb: Probabilities, batch_n: Codes) -> float:
+def f1_by_batch(probe_pnb: Probabilities, judged_batch_n: Codes) -> tuple[Codes, NDArray[np.float64]]:
+    """The batches present, and the F1 of each by whichever probe and decision gives the largest mean."""
     from sklearn.metrics import f1_score
 
-    present = np.unique(batch_n)
-    return max(
-        float(f1_score(batch_n, chance_nb.argmax(axis=1), labels=present, average="macro", zero_division=0))
+    present = np.unique(judged_batch_n)
+    of_probes = [
+        f1_score(judged_batch_n, chance_nb.argmax(axis=1), labels=present, average=None, zero_division=0)
         for chance_nb in probe_pnb
-    )
+    ]
+    return present, max(of_probes, key=np.mean)
+
+
+def judged(batch_n: Codes, fitted_batch_n: Codes | None) -> NDArray[np.bool_]:
+    """Cells of a batch of which probes have seen others: in training, or in the other half of these."""
+    if fitted_batch_n is None:
+        return np.bincount(batch_n)[batch_n] > 1
+    return np.isin(batch_n, fitted_batch_n)
 
 
 def probe(

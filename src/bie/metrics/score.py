@@ -1,19 +1,28 @@
 """All metrics of one part of the cells, what they share computed once."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bie.config import Metrics
+from bie.data.components import log_normalised, principal_components
+from bie.metrics import neighbourhoods, regression, scib
+from bie.metrics.batch_silhouette import batch_widths
 from bie.metrics.cards import METRICS
 from bie.metrics.clustering import kmeans
 from bie.metrics.metric import Codes, Embedding, call_by_name
 from bie.metrics.mixing import draw_pools
-from bie.metrics.neighbours import nearest
-from bie.metrics.probes import Probabilities, probe
+from bie.metrics.neighbours import Neighbours, nearest
+from bie.metrics.probes import Probabilities, f1_by_batch, judged, probe
+from bie.metrics.silhouette import Widths, widths_of
 from bie.seeds import Streams
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,12 @@ class Part:
     settings
         Of the metrics.
     streams
-        Of the run; ``kmeans``, ``pools``, ``probes`` and ``probe latents`` are read here.
+        Of the run; ``kmeans``, ``pools``, ``probes``, ``probe latents``, ``neighbours``, ``silhouettes``,
+        ``transport`` and ``components`` are read here.
     fitted_z_nd, fitted_batch_n
         Cells on which probes are fitted; None: these cells themselves, see `bie.metrics.probes.probe`.
+    x_ng
+        Counts of the cells, before any correction; None where there are none.
     """
 
     z_nd: Embedding
@@ -43,24 +55,95 @@ class Part:
     n_labels: int
     settings: Metrics
     streams: Streams
-    fitted_z_nd: Embedding | None
-    fitted_batch_n: Codes | None
+    fitted_z_nd: Embedding | None = None
+    fitted_batch_n: Codes | None = None
+    x_ng: "csr_matrix | None" = None
 
     @property
     def n_neighbours(self) -> int:
         """Neighbours asked for, or all other cells if there are fewer."""
         return min(self.settings.be.neighbours, len(self.z_nd) - 1)
 
+    @property
+    def n_clusters(self) -> int:
+        """Clusters to look for: as many as there are types among these cells, or in the data set."""
+        if self.settings.kmeans.clusters == "all" or self.label_n is None:
+            return self.n_labels
+        return len(np.unique(self.label_n))
+
     @cached_property
+    def neighbours(self) -> Neighbours:
+        """Nearest neighbours of every cell, as many as the metric that wants most."""
+        most = max(self.settings.be.neighbours, neighbourhoods.LISI_NEIGHBOURS)
+        return nearest(self.z_nd, min(most, len(self.z_nd) - 1), self.neighbour_seed)
+
+    @property
     def neighbour_nk(self) -> Codes:
-        """Nearest neighbours of every cell."""
-        return nearest(self.z_nd, self.n_neighbours)
+        """Rows of these neighbours, nearest first."""
+        return self.neighbours.index_nk
+
+    @property
+    def neighbour_seed(self) -> int:
+        """Of searches where they are approximate."""
+        return self.streams.integer("neighbours") >> 1  # a signed number there
+
+    @property
+    def entropy_neighbour_nk(self) -> Codes:
+        """Neighbours whose batches are counted by `be`."""
+        return self.neighbour_nk[:, : self.n_neighbours]
+
+    @cached_property
+    def lisi_weight_nk(self) -> NDArray[np.float64]:
+        """Weights of the neighbours in `ilisi` and `clisi`."""
+        return neighbourhoods.perplexity_weights(
+            self.neighbours.distance_nk[:, : neighbourhoods.LISI_NEIGHBOURS]
+        )
+
+    @cached_property
+    def label_widths(self) -> Widths:
+        """Silhouette widths of the labels."""
+        assert self.label_n is not None  # a need of every metric that asks
+        return widths_of(self.z_nd, self.label_n, self.streams.integer("silhouettes"))
+
+    @cached_property
+    def batch_width_t(self) -> list[Widths]:
+        """See `batch_widths`."""
+        assert self.label_n is not None
+        return batch_widths(self.z_nd, self.batch_n, self.label_n, self.streams.integer("silhouettes"))
+
+    @property
+    def transport_seed(self) -> int:
+        """Of the draws of `ot_ratio`."""
+        return self.streams.integer("transport")
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether there is something uncorrected to compare with."""
+        return self.x_ng is not None
+
+    @cached_property
+    def uncorrected(self) -> tuple[Embedding, Codes]:
+        """Principal components of the log-normalised counts and batches, of all cells or of a sample."""
+        assert self.x_ng is not None
+        rng = self.streams.numpy("components")
+        row_m = np.arange(len(self.z_nd))
+        if len(row_m) > regression.SAMPLE:
+            row_m = np.sort(rng.choice(len(row_m), regression.SAMPLE, replace=False))
+        y_mg = log_normalised(self.x_ng[row_m])
+        n_components = min(regression.COMPONENTS, min(y_mg.shape) - 1)
+        fitted = principal_components(y_mg, n_components, self.streams.integer("components"))
+        return fitted.transform(y_mg), self.batch_n[row_m]
 
     @cached_property
     def cluster_n(self) -> Codes:
-        """Clusters of the cells, as many as labels."""
+        """Clusters of the cells."""
         seed = self.streams.integer("kmeans")
-        return kmeans(self.z_nd, self.n_labels, self.settings.kmeans.n_init, seed)
+        return kmeans(self.z_nd, self.n_clusters, self.settings.kmeans.n_init, seed)
+
+    @property
+    def nmi_average(self) -> str:
+        """By which mean of the entropies `nmi` is normalised."""
+        return "arithmetic" if self.settings.names == "scib" else "geometric"
 
     @cached_property
     def counted_m(self) -> Codes:
@@ -71,8 +154,18 @@ class Part:
         return draw_pools(n_cells, n_pools, self.streams.numpy("pools"))
 
     @cached_property
+    def judged_n(self) -> NDArray[np.bool_]:
+        """Cells that probes can judge."""
+        return judged(self.batch_n, self.fitted_batch_n)
+
+    @property
+    def judged_batch_n(self) -> Codes:
+        """Their batches."""
+        return self.batch_n[self.judged_n]
+
+    @cached_property
     def probe_pnb(self) -> Probabilities:
-        """What probes say about the batch of every cell."""
+        """What probes say about the batch of every cell that they can judge."""
         return self._probe(self.z_nd, self.fitted_z_nd)
 
     @cached_property
@@ -86,7 +179,29 @@ class Part:
     def _probe(self, z_nd: Embedding, fitted_nd: Embedding | None) -> Probabilities:
         known = self.fitted_batch_n
         fitted = None if fitted_nd is None or known is None else (fitted_nd, known)
-        return probe(z_nd, self.batch_n, self.n_batches, fitted, self.streams.integer("probes"))
+        cells = z_nd[self.judged_n], self.judged_batch_n
+        return probe(*cells, self.n_batches, fitted, self.streams.integer("probes"))
+
+
+class Scores(NamedTuple):
+    """What is found of a part of the cells.
+
+    Attributes
+    ----------
+    values
+        Every metric; None where it cannot be computed.
+    missing
+        Why not, for each of these.
+    notes
+        What a reader of a value has to know, by metric.
+    f1_by_batch
+        F1 of the probe for each batch (its code); none where `probe_f1` is missing.
+    """
+
+    values: dict[str, float | None]
+    missing: dict[str, str]
+    notes: dict[str, str]
+    f1_by_batch: dict[int, float]
 
 
 def score(
@@ -98,7 +213,8 @@ def score(
     settings: Metrics,
     streams: Streams,
     fitted: tuple[NDArray[np.floating], Codes] | None = None,
-) -> tuple[dict[str, float | None], dict[str, str]]:
+    x_ng: "csr_matrix | None" = None,
+) -> Scores:
     """Score one part of the cells by every metric, in float64 and on one thread.
 
     Parameters
@@ -116,35 +232,38 @@ def score(
     fitted
         Latent vectors and batch codes of the cells on which probes are fitted: the training cells where test
         cells are scored; None: the part itself, in halves.
-
-    Returns
-    -------
-    values : dict[str, float | None]
-        Every metric; None where it cannot be computed.
-    missing : dict[str, str]
-        Why not, for each of these.
+    x_ng
+        Counts of the cells; None: what compares with them is missing.
     """
     from threadpoolctl import threadpool_limits
 
     fitted_z_nd, fitted_batch_n = fitted or (None, None)
-    part = Part(
-        z_nd=np.asarray(z_nd, np.float64),
-        batch_n=batch_n,
-        n_batches=n_batches,
-        label_n=label_n,
-        n_labels=n_labels,
-        settings=settings,
-        streams=streams,
-        fitted_z_nd=None if fitted_z_nd is None else np.asarray(fitted_z_nd, np.float64),
-        fitted_batch_n=fitted_batch_n,
-    )
-    values: dict[str, float | None] = {}
-    missing: dict[str, str] = {}
+    fitted_nd = None if fitted_z_nd is None else np.asarray(fitted_z_nd, np.float64)
+    of_cells = np.asarray(z_nd, np.float64), batch_n, n_batches, label_n, n_labels
+    part = Part(*of_cells, settings, streams, fitted_nd, fitted_batch_n, x_ng)
+    found = Scores({}, {}, {}, {})
     with threadpool_limits(1):  # sums in another order would change the last digits
-        for name, metric in METRICS.items():
-            reasons = (call_by_name(need, part) for need in metric.needs)
-            reason = next(filter(None, reasons), None)
-            values[name] = None if reason else call_by_name(metric, part)
-            if reason:
-                missing[name] = reason
-    return values, missing
+        for name in METRICS:
+            _enter(found, name, part)
+        if found.values["probe_f1"] is not None:
+            batches, f1_b = f1_by_batch(part.probe_pnb, part.judged_batch_n)
+            found.f1_by_batch.update(zip(batches.tolist(), f1_b.tolist(), strict=True))
+        if settings.names == "scib":
+            scib.enter(found.values, found.missing)
+    return found
+
+
+def _enter(found: Scores, name: str, part: Part) -> None:
+    """Compute a metric, or say why not."""
+    metric = METRICS[name]
+    reason = next(filter(None, (call_by_name(need, part) for need in metric.needs)), None)
+    value = None if reason else call_by_name(metric, part)
+    if value is not None and not math.isfinite(value):
+        value, reason = None, f"its value is {value}"
+    found.values[name] = value
+    if reason:
+        found.missing[name] = reason
+        return
+    caveats = [caveat for caveat in (call_by_name(caveat, part) for caveat in metric.caveats) if caveat]
+    if caveats:
+        found.notes[name] = "; ".join(caveats)

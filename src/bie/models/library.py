@@ -8,6 +8,10 @@ from bie.errors import BadInput
 from bie.models.gaussian import Encoder
 from bie.models.noise import Noise
 
+MOST_LOG_COUNTS = 15.0
+"""Bound of a drawn log library size, 3.3 million counts: that of totalVI (Gayoso et al. 2021,
+doi:10.1038/s41592-020-01050-x)."""
+
 
 class ObservedLibrary(nn.Module):
     """The cell's total count, taken as it is (the default of scvi-tools)."""
@@ -25,6 +29,10 @@ class ModelledLibrary(nn.Module):
 
     Of a batch without a variance it is that of all cells: see `bie.data.cells.Cells.library_moments`.
 
+    Draws are bounded. In the first epochs the running moments of the batch norm are far from those of the
+    minibatches, and a draw in evaluation mode may be of a size whose exponential overflows, where all draws
+    in training are ordinary ones.
+
     Parameters
     ----------
     n_genes
@@ -35,6 +43,12 @@ class ModelledLibrary(nn.Module):
         Moments of the log total counts of each batch.
     init
         Stream of the initial weights.
+
+    Attributes
+    ----------
+    most
+        Bound of the draws: `MOST_LOG_COUNTS`, or five standard deviations above the mean of the batch with
+        the largest cells.
 
     Raises
     ------
@@ -56,6 +70,7 @@ class ModelledLibrary(nn.Module):
                 "Use model.library=observed"
             )
         self.encoder = Encoder(n_genes, len(mean_b), 1, 1, settings, init)
+        self.most = max(MOST_LOG_COUNTS, float((mean_b + 5 * variance_b.sqrt()).max()))
         self.register_buffer("mean_b1", mean_b.unsqueeze(-1))
         self.register_buffer("variance_b1", variance_b.unsqueeze(-1))
 
@@ -65,4 +80,4 @@ class ModelledLibrary(nn.Module):
         """Sampled log library size ``(..., n, 1)`` and its divergence from the prior ``(..., n)``, nats."""
         prior = batch_nb @ self.mean_b1, batch_nb @ self.variance_b1
         draw = self.encoder.draw(log_x_ng, batch_nb, noise, *prior)
-        return draw.sample, draw.kl
+        return draw.sample.clamp(max=self.most), draw.kl

@@ -60,6 +60,7 @@ class Passes:
             torch.mm(self.batch_nb, self.modelled.mean_b1, out=self.library.normal.prior_mean)
             torch.mm(self.batch_nb, self.modelled.variance_b1, out=self.library.normal.prior_variance)
             self.library.forward(x_ng.log1p(), noise, training)
+            self.library.normal.z.clamp_(max=self.modelled.most)
         else:
             torch.log(x_ng.total().unsqueeze(-1), out=self.log_library.x)
         for layer in self.hidden:
@@ -86,6 +87,7 @@ class Passes:
         normal.by_kl.fill_(kl_slope / len(normal.by_kl))
         self.encoder.backward(x_ng.log1p())
         if self.modelled:
+            self.library.normal.by_z *= self.library.normal.z < self.modelled.most  # as clamp's gradient
             self.library.backward(x_ng.log1p())
 
 

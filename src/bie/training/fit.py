@@ -73,8 +73,9 @@ def fit(
     Raises
     ------
     RunFailed
-        Cause ``nan``: a term is not finite; the message names the first one and the epoch. Or the critic
-        diverged again and again.
+        Cause ``nan``: a term of the training is not finite; the message names the first one and the epoch.
+        Terms of the test cells are looked on: they may be what they want. Or the critic diverged again and
+        again.
     """
     trainer, keeper = Trainer(model, penalty, settings, streams), keeper or Keeper()
     order = streams.numpy("minibatch")
@@ -87,7 +88,7 @@ def fit(
         train = trainer.epoch((trainer.forward.take(cells, rows) for rows in parts), epoch)
         test = trainer.evaluate(cells, test_rows, epoch)
         row = trainer.row(epoch, train, test)
-        history.append(finite(row, epoch))
+        history.append(row)
         on_epoch(row)
         keeper.epoch_ended(snapshots.take)
     model.eval()

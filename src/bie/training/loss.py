@@ -69,5 +69,9 @@ def finite(row: Row, epoch: int) -> Row:
     """Hand the row on if all its numbers are finite, else end the run."""
     for name, value in row.items():
         if not math.isfinite(value):
-            raise RunFailed("nan", f"{name} is {value} in epoch {epoch + 1}; a smaller train.lr may help")
+            raise RunFailed(
+                "nan",
+                f"{name} is {value} in epoch {epoch + 1}; a smaller train.lr may help, or, where total "
+                "counts differ a hundredfold, model.library=observed",
+            )
     return row

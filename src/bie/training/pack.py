@@ -148,7 +148,7 @@ class _Run:
         if critic:
             critic.halvings = int(train.last(place).get(HALVINGS, 0))
             terms.pop(HALVINGS, None)
-        return finite(self.trainer.row(epoch, terms, test.mean(place)), epoch)
+        return self.trainer.row(epoch, terms, test.mean(place))
 
 
 def _train(runs: list[_Run], data: Resident, replays: Replays | None) -> None:

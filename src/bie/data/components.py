@@ -1,0 +1,40 @@
+"""Principal components of log-normalised counts, the embedding that most analyses start from."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+
+def totals(x_ng: "sp.csr_matrix") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Total count of each cell."""
+    return np.asarray(x_ng.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def log_normalised(x_ng: "sp.csr_matrix", target: float | None = None) -> "sp.csr_matrix":
+    """``log(1 + x)`` of counts scaled to the same total in each cell.
+
+    Parameters
+    ----------
+    x_ng
+        Counts.
+    target
+        This total; None: the median of these cells.
+    """
+    import scipy.sparse as sp
+
+    x_ng = sp.csr_matrix(x_ng, dtype=np.float64)
+    total_n = totals(x_ng)
+    target = float(np.median(total_n)) if target is None else target
+    return sp.csr_matrix(sp.diags_array(target / total_n) @ x_ng).log1p()
+
+
+def principal_components(y_ng: "sp.csr_matrix", n_components: int, seed: int) -> Any:
+    """Scikit-learn's `PCA`, fitted by Lanczos iterations on the sparse matrix (ARPACK), on one thread."""
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # sums in another order would change the last digits
+        return PCA(n_components, svd_solver="arpack", random_state=seed).fit(y_ng)
