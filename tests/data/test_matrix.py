@@ -47,7 +47,7 @@ def refusal(path: Path, layer: str | None = None) -> str:
     with pytest.raises(BadInput) as caught, opened(path) as file:
         file.counts(layer)
     assert "\n" not in str(caught.value)
-    return str(caught.value).removeprefix(f"{path}: ")
+    return str(caught.value).removeprefix(f"{path}").lstrip(": ")
 
 
 def of(n: int, g: int) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_raw_is_held_against_its_own_genes(adata: anndata.AnnData, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("array", "shape"),
-    [(np.ones(N), "60"), (np.ones((N, G, 2)), "60 x 30 x 2"), (np.float32(1), "one number")],
+    [(np.ones(N), "a vector of 60"), (np.ones((N, G, 2)), "60 x 30 x 2"), (np.float32(1), "one number")],
 )
 def test_no_matrix_at_all(written: Write, array: Any, shape: str) -> None:
     said = refusal(written(lambda file: put(file, np.asarray(array))))
@@ -205,8 +205,36 @@ def test_a_layer_with_a_slash_is_a_layer(
     assert f"layers are: {layer}. " in said
 
 
-@pytest.mark.parametrize("to", ["X", "X/data"])
-def test_an_unknown_encoding(written: Write, to: str) -> None:
+def test_x_that_is_written_down_as_absent(written: Write) -> None:
+    def change(file: h5py.File) -> None:
+        del file["X"]
+        file["X"] = h5py.Empty("f4")
+        file["X"].attrs["encoding-type"] = "null"
+
+    assert refusal(written(change)).startswith("has no X; it has no layers. ")
+
+
+def test_neither_dense_nor_sparse(written: Write) -> None:
+    def change(file: h5py.File) -> None:
+        del file["X"]
+        file.create_group("X")
+
+    assert refusal(written(change)).startswith(
+        "X is neither an array nor a sparse matrix of data, indices and"
+    )
+
+
+def test_other_things_under_the_names_of_matrices(written: Write) -> None:
+    def change(file: h5py.File) -> None:
+        file.pop("layers")
+        file["layers"] = np.zeros(3)
+        file["raw"] = np.zeros(3)
+
+    with opened(written(change)) as file:
+        assert list(file.matrices) == [None]
+
+
+def test_an_unknown_encoding(written: Write) -> None:
     def change(file: h5py.File) -> None:
         file["X"].attrs["encoding-type"] = "future_matrix"
 

@@ -48,11 +48,14 @@ def test_names_that_may_mean_missing(noted: Callable[..., tuple[str, ...]], name
 
 
 def test_names_that_differ_by_case_or_space(noted: Callable[..., tuple[str, ...]]) -> None:
-    (said,) = noted(np.array(["Donor 1", "donor 1 ", "donor1", "donor 2"])[np.arange(N) % 4])
+    said, twins = noted(
+        np.array(["Donor 1", "donor 1 ", "donor1", "donor 2", "né", "ne\u0301"])[np.arange(N) % 6]
+    )
     assert said == (
         'dataset.batch_key=sample: "Donor 1", "donor 1 ", "donor1" differ by case or space only. '
         "If they are one group, give them one name"
     )
+    assert twins.startswith('dataset.batch_key=sample: "ne\u0301", "né" differ by case or space only.')
 
 
 def test_every_type_in_one_batch_only(noted: Callable[..., tuple[str, ...]]) -> None:

@@ -315,6 +315,11 @@ def link_to_nowhere(obs: h5py.Group) -> None:
     obs["score"] = h5py.SoftLink("/nowhere")
 
 
+def lists(obs: h5py.Group) -> None:
+    obs.pop("score")
+    obs.create_dataset("score", data=[np.arange(n % 3) for n in range(N)], dtype=h5py.vlen_dtype("i4"))
+
+
 def in_the_table(obs: h5py.Group) -> None:
     put("score", np.zeros(N, dtype=[("a", "i4"), ("b", "i4")]))(obs)
 
@@ -327,6 +332,12 @@ def in_the_table(obs: h5py.Group) -> None:
         (link_to_nowhere, 'obs["score"] is listed in column-order, but its data are gone'),
         (in_the_table, 'obs["score"] is a table, where a column is needed'),
         (put("score", np.zeros((N, 2))), 'obs["score"] has 60 x 2 values, where one for each row is needed'),
+        (
+            put("score", np.zeros(N, "c16")),
+            'obs["score"] holds values of type complex128, neither numbers nor',
+        ),
+        (put("score", np.zeros(N, "V4")), 'obs["score"] holds values of type |V4, neither numbers nor text'),
+        (lists, 'obs["score"] holds values of type object, neither numbers nor text'),
         (put("score", np.zeros(7)), 'obs["score"] has 7 values, but obs names 60 cells'),
     ],
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bie.data import not_counts
 from bie.data.containers import opened_store
 from bie.data.matrix import Matrix
-from bie.data.nodes import Unreadable, child, leaves
+from bie.data.nodes import Unreadable, child, encoding, is_group, leaves
 from bie.data.overrides import override
 from bie.data.table import Table
 from bie.errors import BadInput
@@ -61,12 +61,14 @@ class AnnDataFile:
         """Every matrix of the file that might hold counts, unread."""
         root = self._root
         found: dict[str | None, Matrix] = {}
-        if child(root, "X") is not None:
+        if _is_there(child(root, "X")):
             found[None] = Matrix(root["X"], "X", self.obs, self._var)
-        for layer, node in sorted(leaves(root["layers"])) if "layers" in root else ():
+        layers = child(root, "layers")
+        for layer, node in sorted(leaves(layers)) if layers is not None and is_group(layers) else ():
             found[layer] = Matrix(node, matrix_name(layer), self.obs, self._var)
         if child(root, "raw/X") is not None:
-            genes = Table(root["raw/var"], "raw.var") if child(root, "raw/var") is not None else self._var
+            var = child(root, "raw/var")
+            genes = self._var if var is None or not is_group(var) else Table(var, "raw.var")
             found[RAW] = Matrix(root["raw/X"], RAW, self.obs, genes)
         return found
 
@@ -130,6 +132,11 @@ class AnnDataFile:
         if RAW in found:
             return f"raw.X holds counts: dataset.layer={RAW}"
         return None
+
+
+def _is_there(node: Any) -> bool:
+    """Whether there is a matrix; AnnData may write its absence down as a node of its own."""
+    return node is not None and encoding(node) != "null"
 
 
 def matrix_name(layer: str | None) -> str:

@@ -94,10 +94,9 @@ def _guess(file: AnnDataFile) -> tuple[H5ad, list[str]]:
     label = guess.labels(file.obs)
     batch = guess.batches(file.obs, label.best)
     if batch.best is None:
-        unread = f" ({', '.join(file.obs.unreadable)} cannot be read)" if file.obs.unreadable else ""
-        raise BadInput(
-            f"{file.path}: no column of obs can tell batches{unread}. Add one of two or more values"
-        )
+        unread = "; ".join(file.obs.unreadable.values())
+        why = f" ({unread})" if unread else ""
+        raise BadInput(f"{file.path}: no column of obs can tell batches{why}. Add one of two or more values")
     settings = H5ad(
         source="h5ad",
         name="h5ad",

@@ -98,6 +98,7 @@ class Matrix:
         n_cells, n_genes = len(self.cells), len(self.genes)
         if self._shape != (n_cells, n_genes):
             said = " x ".join(f"{length:,}" for length in self._shape) or "one number"
+            said = f"a vector of {said}" if len(self._shape) == 1 else said
             named = f"obs names {n_cells:,} cells and {self.genes.name} {n_genes:,} genes"
             turned = "It holds genes in rows: transpose it"
             remedy = turned if self._shape == (n_genes, n_cells) else _ANEW
@@ -227,6 +228,8 @@ def shown(value: float) -> str:
 
 
 def _unknown(name: str, said: str) -> str:
+    if not said:
+        return f"{name} is neither an array nor a sparse matrix of data, indices and indptr. {_ANEW}"
     return (
         f'{name} has the encoding "{said}", which this version of bie does not know. '
         "Another layer, or the file written anew by an older anndata"

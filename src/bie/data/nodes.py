@@ -72,11 +72,19 @@ def vector(node: Any, name: str) -> NDArray[Any]:
     if node.dtype.names:
         raise Unreadable(f"{name} is a table, where a column is needed")
     values = np.asarray(node[...]).reshape(-1)
+    if values.dtype.kind not in "biufSUOT" or not all(
+        v is None or isinstance(v, str | bytes) for v in _objects(values)
+    ):
+        raise Unreadable(f"{name} holds values of type {node.dtype}, neither numbers nor text")
     members = (node.dtype.metadata or {}).get("enum")
     if members:
         named = {code: label for label, code in members.items()}
         return np.array([named.get(code) for code in values.tolist()], dtype=object)
     return decoded(values) if values.dtype.kind in "SUOT" else values
+
+
+def _objects(values: NDArray[Any]) -> list[Any]:
+    return values.tolist() if values.dtype.kind == "O" else []
 
 
 def decoded(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """What a user should know about usable data: odd names, and what cannot be told apart in them."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -55,7 +56,7 @@ def _odd_names(said: str, names: tuple[str, ...], code_n: NDArray[np.int64] | No
             )
     alike = defaultdict(list)
     for name in names:
-        alike["".join(name.lower().split())].append(name)
+        alike["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
     for group in alike.values():
         if len(group) > 1:
             listed = ", ".join(f'"{name}"' for name in group)
