@@ -121,7 +121,7 @@ def test_a_study_file_without_a_sweep_is_bad_input(
         expand(["study=own"], Configurations(configurations.folder, tmp_path))
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "preset", "train", "study"])
+@pytest.mark.parametrize("group", ["dataset", "model", "metrics", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
     needed = {"h5ad": ["dataset.path=x", "dataset.batch_key=b"], "tenx": ["dataset.samples=x"]}
     for choice in configurations.groups[group]:

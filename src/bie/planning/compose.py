@@ -25,7 +25,7 @@ from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.store.provenance import configuration_folder
 
-GROUPS = ("dataset", "model", "preset", "train", "study", "site", "hydra/launcher")
+GROUPS = ("dataset", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
 
 OF_2019 = {
