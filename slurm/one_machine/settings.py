@@ -24,6 +24,10 @@ class Settings:
     accounting: str = field(default="dbd", metadata={"help": "dbd: sacct works | none: it is disabled"})
     max_array: int = field(default=1001, metadata={"help": "MaxArraySize: an array's highest index plus one"})
     min_job_age: int = field(default=300, metadata={"help": "seconds for which Slurm remembers an ended job"})
+    memory: str = field(
+        default="scheduled",
+        metadata={"help": "scheduled: only reckoned with | enforced: a job that takes more is killed"},
+    )
     port: int = field(
         default=0, metadata={"help": "first of 3 + nodes TCP ports; 0: free ones are looked for"}
     )
@@ -79,6 +83,7 @@ def _slurm_conf(folder: Path, settings: Settings) -> str:
         host=socket.gethostname().split(".")[0],
         gres=f"Gres=gpu:{settings.gpus}" if settings.gpus else "",
         storage=_storage(folder, settings),
+        memory=_memory(settings),
         node_ports=f"[{first}-{first + settings.nodes - 1}]",
     )
 
@@ -95,6 +100,14 @@ def _storage(folder: Path, settings: Settings) -> str:
             "AccountingStorageTRES=gres/gpu",
         )
     )
+
+
+def _memory(settings: Settings) -> str:
+    """Without cgroups memory is enforced by looking at it, here every second."""
+    if settings.memory == "scheduled":
+        return "JobAcctGatherType=jobacct_gather/none"
+    gather = ("JobAcctGatherType=jobacct_gather/linux", "JobAcctGatherFrequency=task=1")
+    return "\n".join((*gather, "JobAcctGatherParams=OverMemoryKill"))
 
 
 def _slurmdbd_conf(folder: Path, settings: Settings) -> str:

@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bie.monitoring.lookup import find_run
+    from bie.monitoring.planned import find_run
     from bie.monitoring.run_log import run_log
 
     print("\n".join(run_log(*find_run(options.of, options.outputs))))
@@ -42,13 +42,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _failed(options: argparse.Namespace) -> int:
-    from bie.monitoring.census import take_census
     from bie.monitoring.failures import report
+    from bie.monitoring.study_status import read_status
     from bie.store.paths import find_tree, spelled
 
     given = Path(options.of) if options.of else None
     tree = find_tree(given, options.outputs)
-    print("\n".join(report(take_census(tree), spelled(tree, given, options.outputs))))
+    print("\n".join(report(read_status(tree), spelled(tree, given, options.outputs))))
     return 0
 
 

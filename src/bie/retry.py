@@ -11,8 +11,8 @@ from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
     from bie.launching.launch import Order
-    from bie.monitoring.again import Chosen
-    from bie.monitoring.census import Census
+    from bie.monitoring.retrying import Chosen
+    from bie.monitoring.study_status import StudyStatus
 
 _EPILOG = """\
 OVERRIDES say how, never what: hydra/launcher=local hydra.launcher.workers=2, site=spartan, site.qos=long.
@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _retry(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.monitoring.again import choose, orders, read_causes, set_aside
-    from bie.monitoring.census import take_census
+    from bie.monitoring.retrying import choose, orders, read_causes, set_aside
+    from bie.monitoring.study_status import read_status
     from bie.planning.compose import Configurations
     from bie.planning.expand import amended
     from bie.store.paths import find_tree
@@ -58,37 +58,37 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
     trees = [text for text in options.given if text not in overrides]
     if len(trees) > 1:
         raise BadInput(f"one study at a time, not {', '.join(trees)}")
-    census = take_census(find_tree(Path(trees[0]) if trees else None, options.outputs))
-    chosen = choose(census, read_causes(options.cause, census))
+    status = read_status(find_tree(Path(trees[0]) if trees else None, options.outputs))
+    chosen = choose(status, read_causes(options.cause, status))
     configurations = Configurations(configuration_folder(), options.config_dir)
     made = orders(
-        census, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)
+        status, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)
     )
-    print("\n".join(_announce(census, chosen)), flush=True)
-    set_aside(census.tree, chosen.runs)
+    print("\n".join(_announce(status, chosen)), flush=True)
+    set_aside(status.tree, chosen.runs)
     codes = [_launch(order) for order in made]
     return max([*codes, int(bool(chosen.unknown))])
 
 
-def _announce(census: "Census", chosen: "Chosen") -> Iterator[str]:
+def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
     """What will be done, what is left alone, and why."""
-    from bie.monitoring.again import cause_of, command_of
+    from bie.monitoring.retrying import cause_of, command_of
 
-    states = Counter(run.state for run in census.runs)
+    states = Counter(run.state for run in status.runs)
     again = Counter(cause_of(run) for run in chosen.runs)
     if again:
         causes = ", ".join(f"{cause}: {n:,}" for cause, n in again.most_common())
-        yield f"{census.tree.root.resolve().name}: {again.total():,} to do again ({causes})"
+        yield f"{status.tree.root.resolve().name}: {again.total():,} to do again ({causes})"
     elif not chosen.unknown:
-        others = Counter(cause_of(run) for run in census.runs if run.state in ("failed", "missing"))
+        others = Counter(cause_of(run) for run in status.runs if run.state in ("failed", "missing"))
         causes = ", ".join(f"{cause}: {n:,}" for cause, n in others.most_common())
-        yield f"nothing to retry: {states['done']:,} of {len(census.runs):,} done" + (
+        yield f"nothing to retry: {states['done']:,} of {len(status.runs):,} done" + (
             f"; {causes}" if causes else ""
         )
     if states["running"] or states["queued"]:
         yield f"  left alone: running {states['running']:,}, queued {states['queued']:,}"
     if chosen.unasked:
-        yield f"  left alone: {chosen.unasked:,} that may be waiting or at work; {census.silence}"
+        yield f"  left alone: {chosen.unasked:,} that may be waiting or at work; {status.slurm_error}"
     for launch, n in chosen.unknown:
         yield f"  {n:,} were launched by an earlier bie, which noted too little for this; to run them again:"
         yield f"    {command_of(launch)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
-    from bie.monitoring.census import Census
+    from bie.monitoring.study_status import StudyStatus
     from bie.store.paths import Tree
 
 EVERY = 5.0  # seconds between two looks; longer where looking takes long
@@ -43,38 +43,38 @@ def _status(options: argparse.Namespace) -> int:
     from bie.store.paths import find_tree, spelled
 
     tree = find_tree(options.tree, options.outputs)
-    census = _look(tree)
+    status = _look(tree)
     named = spelled(tree, options.tree, options.outputs)
     if options.json:
-        print(json.dumps(as_json(census)))
+        print(json.dumps(as_json(status)))
     elif options.watch:
-        census = _watch(census, named)
+        status = _watch(status, named)
     else:
-        print("\n".join(as_text(census, tree=named)))
-    return 0 if census.going or all(run.state == "done" for run in census.runs) else 1
+        print("\n".join(as_text(status, tree=named)))
+    return 0 if status.going or all(run.state == "done" for run in status.runs) else 1
 
 
-def _look(tree: "Tree", before: "Census | None" = None) -> "Census":
-    from bie.monitoring.census import take_census
+def _look(tree: "Tree", before: "StudyStatus | None" = None) -> "StudyStatus":
+    from bie.monitoring.study_status import read_status
 
-    census = take_census(tree, before)
-    if not census.runs:
+    status = read_status(tree, before)
+    if not status.runs:
         raise BadInput(f"{tree.root}: no launch of this study noted a plan. Make one: python -m bie.run ...")
-    return census
+    return status
 
 
-def _watch(census: "Census", named: str) -> "Census":
+def _watch(status: "StudyStatus", named: str) -> "StudyStatus":
     """Look again and again, and show what changed; the last look is returned."""
     from bie.monitoring.watch import display
 
     with display(named) as show:
         while True:
             began = time.monotonic()
-            show(census)
-            if not (census.going or census.silence):
-                return census
+            show(status)
+            if not (status.going or status.slurm_error):
+                return status
             time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
-            census = _look(census.tree, census)
+            status = _look(status.tree, status)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from bie.config import H5ad
 from bie.data.anndata_file import opened
-from bie.data.datasets import h5ad
 from bie.errors import BadInput
 
 TEXT = h5py.string_dtype()
@@ -235,18 +233,3 @@ def refusal_of_held(path: Path) -> str:
     with pytest.raises(BadInput) as caught, opened(path):
         pass
     return str(caught.value).removeprefix(f"{path}: ")
-
-
-def test_compressed_by_a_filter_that_is_not_here(adata: anndata.AnnData, tmp_path: Path) -> None:
-    """As of hdf5plugin: the number of the filter in the file is changed to that of Zstandard."""
-    path = tmp_path / "zstd.h5ad"
-    adata.write_h5ad(path, compression="gzip")
-    written = path.read_bytes()
-    deflate, other = (number + b"\x08\0" for number in (b"\x01\0", b"\x0f\x7d"))
-    changed = written.replace(deflate + b"\x01\0\x01\0deflate", other + b"\0\0\x01\0deflate")
-    assert changed != written
-    path.write_bytes(changed)
-    with pytest.raises(
-        BadInput, match=r"cannot be read, it is compressed by a filter that HDF5 lacks here \("
-    ):
-        h5ad.load(H5ad(source="h5ad", name="x", path=path, layer=None, batch_key="batch", label_key=None))

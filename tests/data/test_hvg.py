@@ -14,7 +14,7 @@ from bie.data.cells import Cells
 from bie.data.load import load
 from bie.errors import RunFailed
 from bie.execution.packs import Packing
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.experiment import experiment, split, with_genes
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
@@ -141,10 +141,10 @@ def test_a_run_models_the_chosen_genes_and_repeats_itself(cells, configure):
 
 
 def test_runs_with_other_genes_do_not_share_a_pack(configure, tmp_path: Path):
-    def task(*typed: str) -> Task:
+    def task(*typed: str) -> RunSpec:
         config = configure(*typed)
         plain = config.scientific()
-        return Task("", config, plain, config_id(plain), tmp_path, {}, tmp_path / canonical(typed)[:200])
+        return RunSpec("", config, plain, config_id(plain), tmp_path, {}, tmp_path / canonical(typed)[:200])
 
     def sizes(*typed: str) -> list[int]:
         swept = [("seed=0",), ("seed=1",), ("seed=0", "train.lr=0.01"), ("seed=1", "train.lr=0.01")]

@@ -7,7 +7,7 @@ import pytest
 from bie.data.load import load
 from bie.data.shelf import shelve
 from bie.execution.packs import Pack
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.identity import config_id, scientific
@@ -18,21 +18,21 @@ MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
 
 @pytest.fixture
 def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) -> Make:
-    """The tasks of a sweep, in folders of their own."""
+    """The runs of a sweep, in folders of their own."""
 
     def pack(name: str = "pack", *typed: str) -> Pack:
         small = ("train.epochs=3", "dataset.n_cells=200", "model.n_hidden=16")
         found = expand((*tiny, *small, *(typed or MINE)), configurations).combinations
         cells = load(found[0].config.dataset)
         shelf = shelve(cells, tmp_path / "cells")
-        tasks = []
+        specs = []
         for each in found:
             for seed in each.seeds:
                 config = each.config.model_copy(update={"seed": seed})
                 plain = scientific(config, cells.hashes)
                 del plain["seed"]
                 folder = tmp_path / name / config_id(plain)[:12] / str(seed)
-                tasks.append(Task(folder.name, config, plain, config_id(plain), shelf, {}, folder))
-        return tuple(tasks)
+                specs.append(RunSpec(folder.name, config, plain, config_id(plain), shelf, {}, folder))
+        return tuple(specs)
 
     return pack

@@ -6,11 +6,11 @@ from typing import Any
 
 from bie.execution.pack_worker import execute_pack
 from bie.execution.packs import Pack
-from bie.execution.task import Outcome, Task
+from bie.execution.run_spec import Outcome, RunSpec
 from bie.store.record import RECORD
 
 Make = Callable[..., Pack]
-"""The tasks of a sweep: the name of their folder, then what is typed."""
+"""The runs of a sweep: the name of their folder, then what is typed."""
 
 
 class Watch:
@@ -42,6 +42,6 @@ def run(pack: Pack, stop_after: int = 10**9, **how: Any) -> Watch:
     return watch
 
 
-def record(task: Task) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((task.folder / RECORD).read_text())
+def record(spec: RunSpec) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((spec.folder / RECORD).read_text())
     return found

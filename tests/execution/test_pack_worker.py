@@ -13,7 +13,7 @@ from bie.errors import BadInput
 from bie.execution import pack_worker
 from bie.execution.pack_worker import execute_pack
 from bie.execution.packs import Packing
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.execution.worker import cells_on, execute
 from bie.packed import Packed, experiments, room
 from bie.store.claims import CLAIM, take
@@ -31,7 +31,7 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
     return {key: leaf for k, inner in value.items() for key, leaf in flat(inner, f"{name}.{k}").items()}
 
 
-def same_records(packed: Sequence[Task], solo: Sequence[Task]) -> None:
+def same_records(packed: Sequence[RunSpec], solo: Sequence[RunSpec]) -> None:
     """Equal but for time, provenance and rounding."""
     for one, other in zip(packed, solo, strict=True):
         ours, theirs = record(one), record(other)
@@ -63,8 +63,8 @@ def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: M
     watch = run(packed)
     assert watch.statuses == ["done", "done"]
     assert watch.epochs == [(place, epoch) for epoch in (1, 2, 3) for place in (0, 1)]
-    for place, task in enumerate(solo):
-        outcome = execute(task, lambda row: None)
+    for place, spec in enumerate(solo):
+        outcome = execute(spec, lambda row: None)
         assert watch.ends[place].scores.keys() == outcome.scores.keys()
     same_records(packed, solo)
     for one, other in zip(packed, solo, strict=True):
@@ -104,15 +104,15 @@ def test_a_run_that_diverges_fails_alone(make: Make) -> None:
 def test_an_interrupted_pack_goes_on_in_another_pack_or_alone(make: Make) -> None:
     packed, solo = make("packed"), make("solo")
     assert run(packed, stop_after=1).statuses == ["interrupted"] * 2
-    assert all({path.name for path in task.folder.iterdir()} == {CHECKPOINT} for task in packed)
+    assert all({path.name for path in spec.folder.iterdir()} == {CHECKPOINT} for spec in packed)
     seen: list[int] = []
     assert execute(packed[0], lambda row: seen.append(int(row["epoch"]))).status == "done"
     assert seen == [2, 3]
     assert run(packed, packing=Packing(2)).statuses == ["before", "done"]
-    for task in solo:
-        execute(task, lambda row: None)
+    for spec in solo:
+        execute(spec, lambda row: None)
     same_records(packed, solo)
-    assert [record(task)["timing"]["interruptions"] for task in packed] == [1, 1]
+    assert [record(spec)["timing"]["interruptions"] for spec in packed] == [1, 1]
 
 
 def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
@@ -128,7 +128,7 @@ def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
 
 def cut_into(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let packs be cut as where a GPU has memory for so many runs."""
-    monkeypatch.setattr(pack_worker.Packs, "_size", lambda self, tasks: size)
+    monkeypatch.setattr(pack_worker.Packs, "_size", lambda self, specs: size)
 
 
 def test_a_pack_that_is_stopped_trains_no_further_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_pack_that_is_stopped_trains_no_further_cut(make: Make, monkeypatch: p
     watch = run(pack, stop_after=1)
     assert watch.statuses == ["interrupted"] * 6
     assert watch.epochs == [(0, 1), (1, 1)]
-    assert [task.folder.exists() for task in pack] == [True, True, False, False, False, False]
+    assert [spec.folder.exists() for spec in pack] == [True, True, False, False, False, False]
 
 
 def test_a_pack_that_is_stopped_trains_no_further_half(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_runs_are_claimed_just_before_they_train(make: Make, monkeypatch: pytest
     claimed = set[tuple[bool, ...]]()
 
     def on_epoch(place: int, row: dict[str, float]) -> None:
-        claimed.add(tuple((task.folder / CLAIM).exists() for task in pack))
+        claimed.add(tuple((spec.folder / CLAIM).exists() for spec in pack))
 
     execute_pack(pack, on_epoch, watch.on_end)
     assert watch.statuses == ["done"] * 3
@@ -258,9 +258,9 @@ def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
 
 
 def test_room_grows_with_the_memory(make: Make) -> None:
-    (task, _) = make()
-    one = Packed(task.config)
-    cells = cells_on(task.shelf)
+    (spec, _) = make()
+    one = Packed(spec.config)
+    cells = cells_on(spec.shelf)
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
     assert none == 1
@@ -271,9 +271,9 @@ def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**9, 10**10))
-    tasks, watch = dict(enumerate(make())), Watch()
+    specs, watch = dict(enumerate(make())), Watch()
     with pack_worker.Packs(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as packs:
         packs.device = "cuda"
-        expected = room(Packed(tasks[0].config), cells_on(tasks[0].shelf), pack_worker.USABLE * 10**9 / 2)
-        assert packs._size(tasks) == expected > 1
-    assert not tasks[0].folder.exists()
+        expected = room(Packed(specs[0].config), cells_on(specs[0].shelf), pack_worker.USABLE * 10**9 / 2)
+        assert packs._size(specs) == expected > 1
+    assert not specs[0].folder.exists()

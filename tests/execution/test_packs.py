@@ -10,37 +10,37 @@ import pytest
 from bie import devices
 from bie.config import PenaltySection, RunConfig
 from bie.execution.packs import Packing, packable
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.identity import config_id, scientific
 
-Make = Callable[..., list[Task]]
+Make = Callable[..., list[RunSpec]]
 
 
 @pytest.fixture
-def tasks(configurations: Configurations) -> Make:
+def specs(configurations: Configurations) -> Make:
     """Tasks of a sweep, seed by seed."""
 
-    def make(*typed: str, cells: str = "a") -> list[Task]:
+    def make(*typed: str, cells: str = "a") -> list[RunSpec]:
         found = expand(typed, configurations).combinations
         return [
-            task(each.config.model_copy(update={"seed": seed}), cells)
+            spec(each.config.model_copy(update={"seed": seed}), cells)
             for seed in found[0].seeds
             for each in found
         ]
 
-    def task(config, cells: str) -> Task:
+    def spec(config, cells: str) -> RunSpec:
         plain = scientific(config, {"sha256": cells})
         del plain["seed"]
         name = config_id(plain)
-        return Task("", config, plain, name, Path(cells), {}, Path(name, str(config.seed)))
+        return RunSpec("", config, plain, name, Path(cells), {}, Path(name, str(config.seed)))
 
     return make
 
 
-def sizes(tasks: list[Task], size: int = 100) -> list[int]:
-    return [len(pack) for pack in Packing(size).packs(tasks)]
+def sizes(specs: list[RunSpec], size: int = 100) -> list[int]:
+    return [len(pack) for pack in Packing(size).packs(specs)]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def sizes(tasks: list[Task], size: int = 100) -> list[int]:
         ("split_seed=0,1", "init_seed=0,1", "order_seed=0,1", "noise_seed=0,1", "cluster_seed=0,1"),
     ],
 )
-def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], tasks: Make):
-    found = tasks(*typed)
+def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], specs: Make):
+    found = specs(*typed)
     assert sizes(found) == [len(found)]
 
 
@@ -80,17 +80,17 @@ def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], tasks: M
         "model=adversarial adversarial.objective=reversal,uniform",
     ],
 )
-def test_what_does_not_is_apart(swept: str, tasks: Make):
-    assert sizes(tasks(*swept.split())) == [1, 1]
+def test_what_does_not_is_apart(swept: str, specs: Make):
+    assert sizes(specs(*swept.split())) == [1, 1]
 
 
-def test_other_cells_are_apart(tasks: Make):
-    assert sizes([*tasks(cells="a"), *tasks(cells="b"), *tasks("seed=1", cells="a")]) == [2, 1]
+def test_other_cells_are_apart(specs: Make):
+    assert sizes([*specs(cells="a"), *specs(cells="b"), *specs("seed=1", cells="a")]) == [2, 1]
 
 
-def test_controls_and_what_cannot_be_stacked(tasks: Make):
+def test_controls_and_what_cannot_be_stacked(specs: Make):
     kinds = ("model=scvi,scvi_mmd,pca", "mmd.estimator=fast")
-    assert [packable(task.config) for task in tasks(*kinds)] == [True, False, False]
+    assert [packable(spec.config) for spec in specs(*kinds)] == [True, False, False]
 
 
 class Silent(PenaltySection):
@@ -118,31 +118,31 @@ class Extended(RunConfig):
     [(Silent, [[0], [1], [2], [3]]), (Declared, [[0, 1, 2], [3]])],
 )
 def test_a_penalty_is_packed_only_if_its_section_says_so(
-    section: type[Silent], expected: list[list[int]], tasks: Make
+    section: type[Silent], expected: list[list[int]], specs: Make
 ):
     owns = [section(scale=scale, lr=lr) for scale, lr in ((1, 0.1), (1, 0.1), (10, 0.1), (1, 0.2))]
     found = [
-        replace(task, config=Extended(**dict(task.config), own=own), config_id=task.folder.name + str(own))
-        for task, own in zip(tasks("seed=range(4)"), owns, strict=True)
+        replace(spec, config=Extended(**dict(spec.config), own=own), config_id=spec.folder.name + str(own))
+        for spec, own in zip(specs("seed=range(4)"), owns, strict=True)
     ]
     assert [[found.index(each) for each in pack] for pack in Packing(100).packs(found)] == expected
 
 
-def test_packs_come_in_the_order_of_their_first_runs(tasks: Make):
-    found = tasks("model=scvi,scvi_mine", "seed=range(5)")
+def test_packs_come_in_the_order_of_their_first_runs(specs: Make):
+    found = specs("model=scvi,scvi_mine", "seed=range(5)")
     packs = Packing(2).packs(found)
-    assert [[(task.config.model.name, task.config.seed) for task in pack] for pack in packs] == [
+    assert [[(spec.config.model.name, spec.config.seed) for spec in pack] for pack in packs] == [
         [(model, seed) for seed in seeds]
         for seeds in ((0, 1), (2, 3), (4,))
         for model in ("scvi", "scvi_mine")
     ]
-    assert Packing(1).packs(found) == [(task,) for task in found]
+    assert Packing(1).packs(found) == [(spec,) for spec in found]
 
 
 def test_left_to_us_a_cpu_packs_nothing_and_a_gpu_gives_each_worker_its_share(
-    tasks: Make, monkeypatch: pytest.MonkeyPatch
+    specs: Make, monkeypatch: pytest.MonkeyPatch
 ):
-    found = tasks("seed=range(7)")
+    found = specs("seed=range(7)")
 
     def packs(device: str, has_cuda: bool) -> list[int]:
         monkeypatch.setattr(devices, "has_cuda", lambda: has_cuda)
@@ -152,8 +152,8 @@ def test_left_to_us_a_cpu_packs_nothing_and_a_gpu_gives_each_worker_its_share(
     assert packs("auto", True) == packs("cuda", True) == [3, 3, 1]
 
 
-def test_cores_are_shared_by_the_workers_that_have_a_pack(tasks: Make, configurations: Configurations):
-    found = tasks("seed=range(5)")
+def test_cores_are_shared_by_the_workers_that_have_a_pack(specs: Make, configurations: Configurations):
+    found = specs("seed=range(5)")
 
     def packing(n_workers: int, cores: int, *typed: str) -> tuple[int, int]:
         settings = expand(typed, configurations).settings
@@ -168,9 +168,9 @@ def test_cores_are_shared_by_the_workers_that_have_a_pack(tasks: Make, configura
 
 
 def test_a_gpu_has_one_worker_unless_more_are_asked_for(
-    tasks: Make, configurations: Configurations, monkeypatch: pytest.MonkeyPatch
+    specs: Make, configurations: Configurations, monkeypatch: pytest.MonkeyPatch
 ):
-    found = tasks("seed=range(8)")
+    found = specs("seed=range(8)")
 
     def packing(*typed: str, has_cuda: bool = True) -> tuple[int, int]:
         monkeypatch.setattr(devices, "has_cuda", lambda: has_cuda)
@@ -208,7 +208,7 @@ def test_cores_are_those_that_we_may_use(
     assert devices.cores() == expected
 
 
-def test_nothing_is_lost(tasks: Make):
-    found = tasks("model=scvi,scvi_mmd,noise", "mmd.scale=1,2", "seed=range(3)")
-    packed = [task for pack in Packing(4).packs(found) for task in pack]
-    assert sorted(str(task.folder) for task in packed) == sorted(str(task.folder) for task in found)
+def test_nothing_is_lost(specs: Make):
+    found = specs("model=scvi,scvi_mmd,noise", "mmd.scale=1,2", "seed=range(3)")
+    packed = [spec for pack in Packing(4).packs(found) for spec in pack]
+    assert sorted(str(spec.folder) for spec in packed) == sorted(str(spec.folder) for spec in found)

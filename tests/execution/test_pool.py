@@ -8,9 +8,9 @@ from socket import SHUT_RDWR, socket
 from threading import Thread
 from typing import Any
 
-from bie.execution.local import Pool
 from bie.execution.packs import Packing
-from bie.execution.task import Outcome
+from bie.execution.pool import Pool
+from bie.execution.run_spec import Outcome
 
 Body = Callable[[Connection], None]
 DONE = Outcome("done")
@@ -55,24 +55,24 @@ class Context:
 
 
 class Packs(Packing):
-    """Of one task each, whatever it is."""
+    """Of one run each, whatever it is."""
 
-    def packs(self, tasks: Any) -> Any:
-        return [(task,) for task in tasks]
+    def packs(self, specs: Any) -> Any:
+        return [(spec,) for spec in specs]
 
 
 class Observer:
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
 
-    def started(self, slot: int, task: Any) -> None:
-        self.heard.append(("started", task))
+    def started(self, slot: int, spec: Any) -> None:
+        self.heard.append(("started", spec))
 
     def epoch(self, slot: int, epoch: int) -> None:
         self.heard.append(("epoch", epoch))
 
-    def ended(self, slot: int, task: Any, outcome: Outcome) -> None:
-        self.heard.append((outcome.status, task))
+    def ended(self, slot: int, spec: Any, outcome: Outcome) -> None:
+        self.heard.append((outcome.status, spec))
 
     def stopping(self) -> None:
         self.heard.append(("stopping", None))
@@ -95,6 +95,6 @@ def works(pipe: Connection) -> None:
 def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
     context: Any = Context(asks_and_dies, works)
     pool, observer = Pool(context, 1, None, packing=Packs()), Observer()
-    tasks: Any = ["a", "b"]
-    pool.run(tasks, observer)
+    specs: Any = ["a", "b"]
+    pool.run(specs, observer)
     assert observer.heard == [("started", "a"), ("done", "a"), ("started", "b"), ("done", "b")]

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from bie.execution.progress import Display, Lines, Scoreboard
-from bie.execution.task import Outcome, Task
+from bie.execution.run_spec import Outcome, RunSpec
 from bie.planning.durations import duration
 from bie.planning.expand import expand
 
@@ -14,15 +14,15 @@ SCORES: dict[str, float | None] = {"ari": 0.812, "be": 0.6, "be_ceiling": 0.66}
 
 @pytest.fixture
 def task_of(configurations):
-    def task(model: str, seed: int) -> Task:
+    def spec(model: str, seed: int) -> RunSpec:
         config = (
             expand([f"model={model}", f"seed={seed}", "train.epochs=10"], configurations)
             .combinations[0]
             .config
         )
-        return Task(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path())
+        return RunSpec(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path())
 
-    return task
+    return spec
 
 
 def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
@@ -45,9 +45,9 @@ def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
 
 def test_failures_do_not_teach_how_long_runs_take(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
-    task = task_of("scvi", 0)
-    board.started(0, task)
-    board.ended(0, task, Outcome("failed", "nan", "loss is nan"))
+    spec = task_of("scvi", 0)
+    board.started(0, spec)
+    board.ended(0, spec, Outcome("failed", "nan", "loss is nan"))
     assert board.seconds_left() is None
     assert board.line() == "1/2   1 worker   running 0   failed 1"
 
@@ -59,10 +59,10 @@ def test_a_line_per_run_greps_well(task_of):
         for seed, outcome in enumerate(
             [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
         ):
-            task = task_of("scvi", seed)
-            lines.started(0, task)
+            spec = task_of("scvi", seed)
+            lines.started(0, spec)
             lines.epoch(0, 5)
-            lines.ended(0, task, outcome)
+            lines.ended(0, spec, outcome)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("done zinb scvi seed=0  ari 0.81  be 0.60 of 0.66  72 s")
     assert "left 72 s" in first
@@ -84,8 +84,8 @@ def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
 def test_the_bar_moves_within_runs(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     show = Display(board)
-    task = task_of("scvi", 7)
-    show.started(0, task)
+    spec = task_of("scvi", 7)
+    show.started(0, spec)
     show.epoch(0, 5)
     screen = io.StringIO()
     Console(file=screen, width=120).print(show._text())

@@ -170,7 +170,7 @@ def test_runs_are_claimed_until_they_have_ended(make: Make) -> None:
 
     def on_end(place: int, outcome: Any) -> None:
         watch.on_end(place, outcome)
-        claimed = [(task.folder / CLAIM).exists() for task in pack]
+        claimed = [(spec.folder / CLAIM).exists() for spec in pack]
         assert claimed == [other not in watch.ends for other in range(4)]
 
     execute_pack(pack, watch.on_epoch, on_end, packing=together(2))
@@ -197,8 +197,8 @@ def test_stopped_while_runs_are_scored_these_end_and_the_others_keep_what_they_h
     execute_pack(pack, watch.on_epoch, watch.on_end, begun, packing=together(2))
     assert watch.statuses.count("done") == len(noted(tmp_path / "who")) == 2
     assert watch.statuses.count("interrupted") == 2
-    for place, task in enumerate(pack):
-        assert (task.folder / CHECKPOINT).exists() == (watch.ends[place].status == "interrupted")
+    for place, spec in enumerate(pack):
+        assert (spec.folder / CHECKPOINT).exists() == (watch.ends[place].status == "interrupted")
     again = run(pack, packing=together(2))
     assert again.epochs == []
     assert sorted(again.statuses) == ["before", "before", "done", "done"]

@@ -20,11 +20,11 @@ import torch
 from bie.data.load import load
 from bie.data.shelf import shelve
 from bie.execution import checkpoints, worker
-from bie.execution.local import _next
 from bie.execution.packs import Pack
+from bie.execution.pool import _next
+from bie.execution.pool_protocol import InThisProcess
+from bie.execution.run_spec import Outcome, RunSpec, disclaim, leave_killed
 from bie.execution.signals import stoppable
-from bie.execution.task import Outcome, Task, disclaim, leave_killed
-from bie.execution.turns import InThisProcess
 from bie.execution.worker import cause_of, execute
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
@@ -36,24 +36,24 @@ from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
 
 EPOCHS = 4
 MINE = ("model=scvi_mine", "mine.steps=1")
-Make = Callable[..., Task]
+Make = Callable[..., RunSpec]
 Row = dict[str, float]
 
 
 @pytest.fixture
 def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) -> Make:
-    """A task in a folder of its own."""
+    """A run in a folder of its own."""
 
-    def task(name: str = "run", *overrides: str) -> Task:
+    def spec(name: str = "run", *overrides: str) -> RunSpec:
         typed = (*tiny, f"train.epochs={EPOCHS}", *(overrides or MINE))
         config = expand(typed, configurations).combinations[0].config
         cells = load(config.dataset)
         plain = scientific(config, cells.hashes)
         del plain["seed"]
         shelf = shelve(cells, tmp_path / "cells")
-        return Task(name, config, plain, config_id(plain), shelf, {}, tmp_path / name)
+        return RunSpec(name, config, plain, config_id(plain), shelf, {}, tmp_path / name)
 
-    return task
+    return spec
 
 
 def ignore(row: Row) -> None:
@@ -66,31 +66,31 @@ def after(epoch: int) -> tuple[Callable[[Row], None], Callable[[], bool]]:
     return lambda row: seen.append(row["epoch"]), lambda: seen[-1] >= epoch
 
 
-def interrupted(task: Task, epoch: int) -> Outcome:
-    outcome = execute(task, *after(epoch))
+def interrupted(spec: RunSpec, epoch: int) -> Outcome:
+    outcome = execute(spec, *after(epoch))
     assert outcome.status == "interrupted"
     return outcome
 
 
-def epochs_of(task: Task) -> list[int]:
+def epochs_of(spec: RunSpec) -> list[int]:
     """Epochs that it takes to finish the run."""
     seen: list[int] = []
-    assert execute(task, lambda row: seen.append(int(row["epoch"]))).status == "done"
+    assert execute(spec, lambda row: seen.append(int(row["epoch"]))).status == "done"
     return seen
 
 
-def names(task: Task) -> set[str]:
-    return {path.name for path in task.folder.iterdir()}
+def names(spec: RunSpec) -> set[str]:
+    return {path.name for path in spec.folder.iterdir()}
 
 
-def record(task: Task) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((task.folder / RECORD).read_text())
+def record(spec: RunSpec) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((spec.folder / RECORD).read_text())
     return found
 
 
-def numbers(task: Task) -> str:
+def numbers(spec: RunSpec) -> str:
     """All of a record but when and where it was made."""
-    return json.dumps({k: v for k, v in record(task).items() if k not in ("timing", "provenance")})
+    return json.dumps({k: v for k, v in record(spec).items() if k not in ("timing", "provenance")})
 
 
 def test_an_interrupted_run_ends_like_any_other(make: Make) -> None:
@@ -111,21 +111,21 @@ def test_an_interrupted_run_ends_like_any_other(make: Make) -> None:
 
 
 def test_a_run_that_somebody_is_at_is_left_to_them(make: Make) -> None:
-    task = make()
-    with take(task.folder, Owner.here()):  # type: ignore[union-attr]
-        assert execute(task, ignore) == Outcome("elsewhere")
-        assert names(task) == {CLAIM}
+    spec = make()
+    with take(spec.folder, Owner.here()):  # type: ignore[union-attr]
+        assert execute(spec, ignore) == Outcome("elsewhere")
+        assert names(spec) == {CLAIM}
 
 
 def test_the_claim_names_the_launch_while_the_run_lasts(make: Make) -> None:
-    task, said = make(), []
-    execute(task, lambda row: said.append(living(task.folder)), launch="20260101")
+    spec, said = make(), []
+    execute(spec, lambda row: said.append(living(spec.folder)), launch="20260101")
     assert {claim["launch"] for claim in said if claim} == {"20260101"}
-    assert CLAIM not in names(task)
+    assert CLAIM not in names(spec)
 
 
 def test_done_between_the_look_and_the_claim(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make()
+    spec = make()
 
     def late(folder: Path, owner: Owner) -> Any:
         claim = take(folder, owner)
@@ -133,33 +133,33 @@ def test_done_between_the_look_and_the_claim(make: Make, monkeypatch: pytest.Mon
         return claim
 
     monkeypatch.setattr(worker, "take", late)
-    assert execute(task, ignore).status == "before"
-    assert names(task) == {RECORD}
+    assert execute(spec, ignore).status == "before"
+    assert names(spec) == {RECORD}
 
 
 def test_whoever_was_succeeded_stops(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
-    task = make()
+    spec = make()
     theirs = json.dumps({"host": "another", "pid": 1})
 
     def succeed(row: Row) -> None:
-        (task.folder / CLAIM).write_text(theirs)
+        (spec.folder / CLAIM).write_text(theirs)
         time.sleep(0.3)
 
-    assert execute(task, succeed).status == "elsewhere"
-    assert names(task) == {CLAIM}
-    assert (task.folder / CLAIM).read_text() == theirs
+    assert execute(spec, succeed).status == "elsewhere"
+    assert names(spec) == {CLAIM}
+    assert (spec.folder / CLAIM).read_text() == theirs
 
 
 def test_a_record_that_somebody_else_wrote_meanwhile_stays(make: Make) -> None:
-    task = make()
+    spec = make()
 
     def finish_elsewhere(row: Row) -> None:
-        (task.folder / RECORD).write_text("{}")
+        (spec.folder / RECORD).write_text("{}")
 
-    assert execute(task, finish_elsewhere) == Outcome("before")
-    assert names(task) == {RECORD}
-    assert record(task) == {}
+    assert execute(spec, finish_elsewhere) == Outcome("before")
+    assert names(spec) == {RECORD}
+    assert record(spec) == {}
 
 
 # Checkpoints that are of no use
@@ -212,15 +212,15 @@ def spoil_keys(content: bytes) -> bytes:
 def test_of_no_use_is_ignored(
     spoil: Callable[[bytes], bytes], why: str, make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    task = make("run", "model=scvi")
-    interrupted(task, 2)
-    path = task.folder / CHECKPOINT
+    spec = make("run", "model=scvi")
+    interrupted(spec, 2)
+    path = spec.folder / CHECKPOINT
     path.write_bytes(spoil(path.read_bytes()))
-    assert epochs_of(task) == [1, 2, 3, 4]
+    assert epochs_of(spec) == [1, 2, 3, 4]
     said = capsys.readouterr().out
     assert "starts anew" in said
     assert why in said
-    assert record(task)["timing"]["interruptions"] == 0
+    assert record(spec)["timing"]["interruptions"] == 0
 
 
 # What goes wrong on the way
@@ -232,23 +232,23 @@ class Killed(BaseException):
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
-    whole, task = make("whole"), make()
+    whole, spec = make("whole"), make()
 
     def kill(row: Row) -> None:
         if row["epoch"] == 3:
             raise Killed
 
     with pytest.raises(Killed):
-        execute(task, kill)
-    assert names(task) == {CHECKPOINT}
-    assert epochs_of(task) == [3, 4]
+        execute(spec, kill)
+    assert names(spec) == {CHECKPOINT}
+    assert epochs_of(spec) == [3, 4]
     assert epochs_of(whole) == [1, 2, 3, 4]
-    assert numbers(task) == numbers(whole)
+    assert numbers(spec) == numbers(whole)
 
 
 def test_short_runs_leave_no_checkpoint_on_their_way(make: Make) -> None:
-    task, seen = make(), set[str]()
-    execute(task, lambda row: seen.update(names(task)))
+    spec, seen = make(), set[str]()
+    execute(spec, lambda row: seen.update(names(spec)))
     assert seen == {CLAIM}
 
 
@@ -261,8 +261,8 @@ def test_without_room_for_a_checkpoint_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     monkeypatch.setattr(checkpoints, "write_file", full)
-    task = make()
-    assert epochs_of(task) == [1, 2, 3, 4]
+    spec = make()
+    assert epochs_of(spec) == [1, 2, 3, 4]
     assert "no checkpoint: [Errno 28] No space left" in capsys.readouterr().out
     other = make("other")
     interrupted(other, 2)
@@ -276,28 +276,28 @@ def test_a_folder_that_cannot_be_written_fails_the_run(
     def refuse(*_: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
-    task = make()
+    spec = make()
     monkeypatch.setattr(os, "fsync", refuse)
-    outcome = execute(task, ignore)
+    outcome = execute(spec, ignore)
     assert (outcome.status, outcome.cause) == ("failed", "disk")
     assert os.strerror(number) in outcome.message
-    assert names(task) == set()
+    assert names(spec) == set()
 
 
 def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = make()
-    interrupted(task, 2)
+    spec = make()
+    interrupted(spec, 2)
     with monkeypatch.context() as patch:
         patch.setattr(worker, "write_record", full)
-        assert execute(task, ignore).cause == "disk"
-    assert names(task) == {CHECKPOINT, FAILED}, "with more room the run may go on from it"
+        assert execute(spec, ignore).cause == "disk"
+    assert names(spec) == {CHECKPOINT, FAILED}, "with more room the run may go on from it"
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_record", lambda *_: 1 / 0)
-        assert execute(task, ignore).cause == "error"
-    assert names(task) == {FAILED}
-    assert epochs_of(task) == [1, 2, 3, 4]
+        assert execute(spec, ignore).cause == "error"
+    assert names(spec) == {FAILED}
+    assert epochs_of(spec) == [1, 2, 3, 4]
 
 
 def too_much() -> RuntimeError:
@@ -326,46 +326,46 @@ def test_causes(error: Exception, cause: str) -> None:
     assert cause_of(error) == cause
 
 
-# Task after task
+# Task after run
 
 
 class Watcher:
-    """Notes how tasks end; may act on epochs."""
+    """Notes how runs end; may act on epochs."""
 
     def __init__(self, on_epoch: Callable[[int], None] = lambda epoch: None) -> None:
         self.ends, self.said, self._on_epoch = list[tuple[str, str]](), 0, on_epoch
 
-    def started(self, slot: int, task: Task) -> None: ...
+    def started(self, slot: int, spec: RunSpec) -> None: ...
 
     def epoch(self, slot: int, epoch: int) -> None:
         self._on_epoch(epoch)
 
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        self.ends.append((task.title, outcome.status))
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+        self.ends.append((spec.title, outcome.status))
 
     def stopping(self) -> None:
         self.said += 1
 
 
 def test_what_is_not_admitted_is_left_out(make: Make) -> None:
-    tasks, watcher = [make(name) for name in ("long", "short")], Watcher()
-    InThisProcess().run(tasks, watcher, lambda pack: pack[0].title == "short")
+    specs, watcher = [make(name) for name in ("long", "short")], Watcher()
+    InThisProcess().run(specs, watcher, lambda pack: pack[0].title == "short")
     assert watcher.ends == [("short", "done")]
-    assert not tasks[0].folder.exists()
-    queue = deque[Pack]((task,) for task in [*tasks, *tasks])
-    assert _next(queue, lambda pack: pack[0].title == "short") == (tasks[1],)
+    assert not specs[0].folder.exists()
+    queue = deque[Pack]((spec,) for spec in [*specs, *specs])
+    assert _next(queue, lambda pack: pack[0].title == "short") == (specs[1],)
     assert _next(queue, lambda pack: False) is None
     assert not queue
 
 
 def test_an_interrupted_launch_starts_nothing_more(make: Make) -> None:
-    tasks, runner = [make("one"), make("two")], InThisProcess()
+    specs, runner = [make("one"), make("two")], InThisProcess()
     watcher = Watcher(lambda epoch: runner.interrupt())
-    runner.run(tasks, watcher)
+    runner.run(specs, watcher)
     assert watcher.ends == [("one", "interrupted")]
     assert watcher.said == 1
-    assert (tasks[0].folder / CHECKPOINT).exists()
-    assert not tasks[1].folder.exists()
+    assert (specs[0].folder / CHECKPOINT).exists()
+    assert not specs[1].folder.exists()
 
 
 def test_the_second_signal_is_the_last() -> None:
@@ -389,20 +389,20 @@ def dead_owner() -> Owner:
 
 
 def test_the_claim_of_a_dead_process_goes_with_its_failure(make: Make) -> None:
-    task = make()
-    take(task.folder, dead_owner())
-    outcome = leave_killed(task, "SIGKILL")
+    spec = make()
+    take(spec.folder, dead_owner())
+    outcome = leave_killed(spec, "SIGKILL")
     assert (outcome.status, outcome.cause) == ("failed", "killed")
-    assert names(task) == {FAILED}
+    assert names(spec) == {FAILED}
 
 
 def test_nobody_elses_claim_is_touched(make: Make) -> None:
-    task = make()
-    with take(task.folder, Owner.here()):  # type: ignore[union-attr]
-        disclaim(task)
-        assert leave_killed(task, "SIGKILL").cause == "killed"
-        assert names(task) == {CLAIM}
-    take(task.folder, dead_owner())
-    disclaim(task)
-    assert names(task) == set()
-    disclaim(task)
+    spec = make()
+    with take(spec.folder, Owner.here()):  # type: ignore[union-attr]
+        disclaim(spec)
+        assert leave_killed(spec, "SIGKILL").cause == "killed"
+        assert names(spec) == {CLAIM}
+    take(spec.folder, dead_owner())
+    disclaim(spec)
+    assert names(spec) == set()
+    disclaim(spec)

@@ -1,5 +1,83 @@
-"""A study on disk and a Slurm whose answers are files, for this folder's tests."""
+"""A study on disk, a Slurm whose answers are files, a launch and a pool for its task."""
 
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bie.execution.run_spec import Outcome, RunSpec
+from bie.launching import incarnation
+from bie.launching.incarnation import Incarnation
+from bie.launching.launched import points
+from bie.planning.compose import Configurations
+from bie.planning.datasets import Datasets
+from bie.planning.expand import expand
+from bie.planning.plan import make_plan
+from bie.store.launches import open_launch
+from bie.store.paths import Tree
+from bie.store.record import write_record
 from tests.disk import captured, disk, point, slurm
 
 __all__ = ["captured", "disk", "point", "slurm"]
+
+Launch = Callable[..., Path]
+
+
+@pytest.fixture
+def launch(configurations: Configurations, tmp_path: Path) -> Launch:
+    """Folder of a launch of four runs in one task."""
+
+    def make(*typed: str, seconds: float | None = None) -> Path:
+        expansion = expand(
+            ["hydra/launcher=submitit_local", "dataset.size=smoke", "seed=range(4)", *typed], configurations
+        )
+        tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
+        plan = make_plan(expansion.combinations, datasets.content, tree)
+        known = points(plan, datasets, tree, {} if seconds is None else {0: seconds})
+        return open_launch(tree, [], plan.columns(), known, expansion.settings.model_dump(mode="json"))
+
+    return make
+
+
+class Script:
+    """A pool whose runs end as the script says, by seed; those it does not name are done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ends: dict[int, Outcome] = {}
+        self.started: list[int] = []
+        self.after = 0.0
+        self.epochs = 0
+        self.during: Callable[[int], None] = lambda seed: None
+        monkeypatch.setattr(incarnation, "Pool", lambda *arguments: self)
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def run(
+        self, tasks: list[RunSpec], observer: Incarnation, admit: Callable[[tuple[RunSpec, ...]], bool]
+    ) -> None:
+        for task in tasks:
+            if self._interrupted or not admit((task,)):
+                continue
+            seed = task.config.seed
+            self.started.append(seed)
+            observer.started(0, task)
+            for epoch in range(self.epochs):
+                observer.epoch(0, epoch)
+            self.during(seed)
+            if self.after:
+                time.sleep(self.after)
+            outcome = self.ends.get(seed, Outcome("done", seconds=1.0))
+            if outcome.status == "done":
+                write_record(task.folder, {}, {})
+            observer.ended(0, task, outcome)
+        self._interrupted = False
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Script:
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "7")
+    return Script(monkeypatch)

@@ -1,8 +1,7 @@
-"""One task of a launch: what it starts, and how it says that it ended."""
+"""A task as submitit runs, warns and requeues it."""
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,189 +9,15 @@ import pytest
 from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, JobPaths
 
-from bie.execution.task import Outcome, Task
+from bie.execution.run_spec import Outcome
 from bie.launching import array_task
-from bie.launching.array_task import ArrayTask, Incarnation, Place
-from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
-from bie.launching.launched import points, tasks_of
-from bie.planning.compose import Configurations
-from bie.planning.datasets import Datasets
-from bie.planning.expand import expand
-from bie.planning.plan import make_plan
-from bie.store.claims import take
-from bie.store.launches import noted_end, open_launch, stopped
-from bie.store.owner import Owner
-from bie.store.paths import Tree
-from bie.store.record import write_record
+from bie.launching.array_task import ArrayTask
+from bie.launching.exit_codes import EXIT_REQUEUE, TERMINATED
+from bie.store.launches import noted_end
 
-Launch = Callable[..., Path]
-
-
-@pytest.fixture
-def launch(configurations: Configurations, tmp_path: Path) -> Launch:
-    """Folder of a launch of four runs in one task."""
-
-    def make(*typed: str, seconds: float | None = None) -> Path:
-        expansion = expand(
-            ["hydra/launcher=submitit_local", "dataset.size=smoke", "seed=range(4)", *typed], configurations
-        )
-        tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
-        plan = make_plan(expansion.combinations, datasets.content, tree)
-        known = points(plan, datasets, tree, {} if seconds is None else {0: seconds})
-        return open_launch(tree, [], plan.columns(), known, expansion.settings.model_dump(mode="json"))
-
-    return make
-
-
-class Script:
-    """A pool whose runs end as the script says, by seed; those it does not name are done."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ends: dict[int, Outcome] = {}
-        self.started: list[int] = []
-        self.after = 0.0
-        self.epochs = 0
-        self.during: Callable[[int], None] = lambda seed: None
-        monkeypatch.setattr(array_task, "Pool", lambda *arguments: self)
-        self._interrupted = False
-
-    def interrupt(self) -> None:
-        self._interrupted = True
-
-    def run(
-        self, tasks: list[Task], observer: Incarnation, admit: Callable[[tuple[Task, ...]], bool]
-    ) -> None:
-        for task in tasks:
-            if self._interrupted or not admit((task,)):
-                continue
-            seed = task.config.seed
-            self.started.append(seed)
-            observer.started(0, task)
-            for epoch in range(self.epochs):
-                observer.epoch(0, epoch)
-            self.during(seed)
-            if self.after:
-                time.sleep(self.after)
-            outcome = self.ends.get(seed, Outcome("done", seconds=1.0))
-            if outcome.status == "done":
-                write_record(task.folder, {}, {})
-            observer.ended(0, task, outcome)
-        self._interrupted = False
-
-
-@pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Script:
-    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
-    monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "7")
-    return Script(monkeypatch)
-
-
-def incarnation(folder: Path) -> Incarnation:
-    return Incarnation(ArrayTask(folder, "runs", 0), None)  # type: ignore[arg-type]
-
-
-def carry_out(folder: Path) -> int:
-    task = incarnation(folder)
-    task.carry_out()
-    return task.exit_code()
-
+from .conftest import Launch, Script
 
 INTERRUPTED = Outcome("interrupted")
-
-
-def test_all_runs_done(launch: Launch, pool: Script):
-    folder = launch()
-    assert carry_out(folder) == 0
-    assert pool.started == [0, 1, 2, 3]
-    assert carry_out(folder) == 0
-    assert pool.started == [0, 1, 2, 3], "nothing finished is run again"
-
-
-def test_a_failed_run_is_not_tried_again_after_a_requeue(launch: Launch, pool: Script):
-    folder = launch()
-    pool.ends = {1: Outcome("failed", "nan", "loss"), 2: INTERRUPTED}
-    assert carry_out(folder) == EXIT_REQUEUE
-    pool.ends = {}
-    pool.started.clear()
-    assert carry_out(folder) == FAILED
-    assert pool.started == [2]
-
-
-def test_a_full_disk_is_told_by_the_exit_code(launch: Launch, pool: Script):
-    pool.ends = {1: Outcome("failed", "nan", "loss"), 2: Outcome("failed", "disk", "no space left")}
-    assert carry_out(launch()) == DISK
-
-
-def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: Script):
-    folder = launch()
-    task = incarnation(folder)
-    pool.during = lambda seed: task.warn() if seed == 1 else None
-    pool.ends = {1: INTERRUPTED}
-    task.carry_out()
-    assert task.exit_code() == EXIT_REQUEUE
-    assert pool.started == [0, 1]
-
-
-def test_a_cancelled_task_does_not_go_back(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Place, "may_requeue", lambda self, terminated: False)
-    pool.ends = {2: INTERRUPTED}
-    assert carry_out(launch()) == TERMINATED
-
-
-def test_only_incarnations_that_got_nothing_done_are_counted(launch: Launch, pool: Script):
-    folder = launch("hydra.launcher.max_num_timeout=2")
-    pool.ends = dict.fromkeys(range(4), INTERRUPTED)
-    pool.epochs = 1
-    assert [carry_out(folder) for _ in range(5)] == [EXIT_REQUEUE] * 5
-    pool.epochs = 0
-    assert [carry_out(folder) for _ in range(3)] == [EXIT_REQUEUE, EXIT_REQUEUE, TIMEOUT]
-
-
-def test_a_run_that_would_not_fit_is_left_for_the_next_incarnation(launch: Launch, pool: Script):
-    folder = launch("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=100", seconds=499.9999)
-    pool.ends = {0: Outcome("done", seconds=499.9999)}
-    assert carry_out(folder) == EXIT_REQUEUE
-    assert pool.started == [0], "the first is started in any case"
-
-
-def test_identical_failures_stop_the_launch(launch: Launch, pool: Script):
-    folder = launch("hydra.launcher.max_identical_failures=2")
-    pool.ends = {seed: Outcome("failed", "nan", f"loss is nan in epoch {seed}") for seed in range(4)}
-    assert carry_out(folder) == FAILED
-    assert pool.started == [0, 1]
-    assert "nan in epoch #" in str(stopped(folder))
-
-
-def test_what_another_launch_is_at_is_not_left(launch: Launch, pool: Script):
-    folder = launch()
-    held = tasks_of(folder)[3]
-    pool.ends = {3: Outcome("elsewhere")}
-    claim = take(held.folder, Owner.here("another"))
-    assert claim is not None
-    with claim:
-        assert carry_out(folder) == 0
-    assert pool.started == [0, 1, 2, 3]
-
-
-def test_a_claim_of_an_earlier_incarnation_is_waited_for(
-    launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch
-):
-    folder = launch()
-    held = tasks_of(folder)[3]
-    claim = take(held.folder, Owner.here(folder.name))
-    assert claim is not None
-    pool.ends = {3: Outcome("elsewhere")}
-
-    def pass_time(seconds: float) -> None:
-        claim.release()
-        pool.ends = {}
-
-    monkeypatch.setattr("time.sleep", pass_time)
-    assert carry_out(folder) == 0
-    assert pool.started == [0, 1, 2, 3, 3]
-
-
-# ---- as submitit runs it
 
 
 @pytest.fixture
@@ -207,6 +32,7 @@ def called(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch) -> Cal
         monkeypatch.setattr(type(environment), "_requeue", lambda self, left: said.append("requeued"))
         paths = JobPaths(folder / "submitit", "7", 0)
         paths.folder.mkdir(exist_ok=True)
+        monkeypatch.setenv("SUBMITIT_FOLDER", str(folder / "submitit"))
         before = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             environment._handle_signals(paths, submission)
@@ -240,7 +66,10 @@ def test_submitits_warning_requeues_a_task(launch: Launch, pool: Script, called:
     requeued = DelayedSubmission.load(folder / "submitit" / "7_submitted.pkl").function
     assert vars(requeued) == {"folder": folder, "kind": "runs", "index": 0}
     pool.ends, pool.during = {}, lambda seed: None
+    half = folder / "submitit" / "7_submitted.pkl.save_tmp"
+    half.touch()
     assert called(folder) == ["returned 0"]
+    assert not half.exists(), "submitit would stumble over it at the next requeue"
 
 
 def test_a_task_whose_rest_would_not_fit_requeues_itself(

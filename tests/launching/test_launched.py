@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bie.launching.launched import expected_seconds, points, tasks_of
+from bie.launching.launched import expected_seconds, points, runs_of
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
@@ -32,7 +32,7 @@ def launch(configurations: Configurations, tmp_path: Path):
 
 def test_tasks_come_back_as_they_were_planned(launch):
     plan, folder = launch
-    tasks = tasks_of(folder)
+    tasks = runs_of(folder)
     assert len(tasks) == 3
     for task, (index, seed) in zip(tasks, plan.todo, strict=True):
         point = plan.points[index]
@@ -45,16 +45,16 @@ def test_tasks_come_back_as_they_were_planned(launch):
 
 def test_each_slice_has_its_own_runs(launch):
     _, folder = launch
-    assert [task.folder for i in range(3) for task in tasks_of(folder, i)] == [
-        t.folder for t in tasks_of(folder)
+    assert [task.folder for i in range(3) for task in runs_of(folder, i)] == [
+        t.folder for t in runs_of(folder)
     ]
-    assert tasks_of(folder, 3) == []
+    assert runs_of(folder, 3) == []
 
 
 def test_a_moved_tree_is_still_whole(launch, tmp_path: Path):
     _, folder = launch
     (tmp_path / "v1").rename(tmp_path / "moved")
-    (task, *_) = tasks_of(tmp_path / "moved" / "study" / "launches" / folder.name)
+    (task, *_) = runs_of(tmp_path / "moved" / "study" / "launches" / folder.name)
     assert (task.shelf / "meta.json").is_file()
 
 

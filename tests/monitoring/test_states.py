@@ -75,7 +75,7 @@ def test_whoever_still_knows_is_believed(lost: str, slurm: Any):
     if lost == "no accounting":
         slurm.no_accounting()
     known = ask(ALL)
-    assert known.silence is None
+    assert known.slurm_error is None
     check(dict(known.states))
 
 
@@ -83,12 +83,12 @@ def test_what_nobody_knows_is_not_known(slurm: Any):
     slurm.forget()
     slurm.no_accounting()
     assert ask(ALL).states == {}
-    assert ask(ALL).silence is None
+    assert ask(ALL).slurm_error is None
 
 
 def test_a_silent_slurm_says_why(slurm: Any):
     slurm.command("squeue", 'echo "squeue: error: Unable to contact slurm controller" >&2; exit 1')
-    assert "Unable to contact" in str(ask(ALL).silence)
+    assert "Unable to contact" in str(ask(ALL).slurm_error)
     assert ask(ALL).states == {}
 
 

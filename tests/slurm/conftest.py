@@ -34,6 +34,14 @@ def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClu
     cluster("stop", "--wipe")
 
 
+@pytest.fixture
+def strict_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """One node that kills a job which takes more memory than it asked for; no accounting."""
+    cluster = start(tmp_path_factory.mktemp("slurm"), "--nodes=1", "--accounting=none", "--memory=enforced")
+    yield cluster
+    cluster("stop", "--wipe")
+
+
 @pytest.fixture(scope="session")
 def finished(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """A sweep of two seeds to which nothing happened."""
@@ -56,14 +64,10 @@ def small_disk() -> Iterator[Callable[..., Path]]:
     """Puts a folder onto a disk of its own that is soon full; only root can."""
     mounted = []
 
-    def move(folder: Path, mib: int) -> Path:
+    def move(folder: Path, mib: int, files: int = 0) -> Path:
         aside = folder.rename(folder.with_name("aside"))
         folder.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", folder], capture_output=True, text=True
-        )
-        if done.returncode:
-            (pytest.fail if REQUIRED else pytest.skip)(f"no disk to fill: {done.stderr.strip()}")
+        mount("-t", "tmpfs", "-o", f"size={mib}m,nr_inodes={files}", "tmpfs", folder)
         mounted.append(folder)
         shutil.copytree(aside, folder, dirs_exist_ok=True)
         return folder
@@ -71,6 +75,32 @@ def small_disk() -> Iterator[Callable[..., Path]]:
     yield move
     for folder in mounted:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], Callable[[], None]]]:
+    """Lets a folder be read alone until the function that it gives is called; only root can."""
+    mounted = []
+
+    def freeze(folder: Path) -> Callable[[], None]:
+        mount("--bind", folder, folder)
+        mounted.append(folder)
+        mount("-o", "remount,bind,ro", folder)
+        return thaw
+
+    def thaw() -> None:
+        while mounted:
+            subprocess.run(["umount", "--lazy", mounted.pop()], check=True)
+
+    yield freeze
+    thaw()
+
+
+def mount(*arguments: str | Path) -> None:
+    """Mount something; without the right to the test is skipped, or fails where it must not be."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        (pytest.fail if REQUIRED else pytest.skip)(f"cannot mount: {done.stderr.strip()}")
 
 
 @pytest.fixture

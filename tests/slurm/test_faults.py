@@ -5,10 +5,12 @@ names the cause; one command brings the rest.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 
 from .fault_table import AT_WORK, NOTHING, Fault
+from .sweeps import PATIENCE, Sweep, wait_for
 
 
 def test_one_run_raises(sweep, faults):
@@ -110,6 +112,72 @@ def test_the_disk_is_full(sweep, small_disk, faults):
         Fault(
             "disk full while a record is written", f"{found:.0f} s", "that run", "`bie retry`, with room made"
         )
+    )
+
+
+def test_no_further_file_can_be_made(sweep, small_disk, faults):
+    disk = small_disk(sweep.folder / "outputs", mib=64, files=400)
+    sweep.launch("seed=range(3)")
+    sweep.wait_for_claim(2)
+    (disk / "fillers").mkdir()
+    with contextlib.suppress(OSError):
+        for i in range(400):
+            (disk / "fillers" / str(i)).touch()
+    sweep.wait_until_over()
+    sweep.wait_for_status(failed=1)
+    kept = sweep.files()
+    assert "disk  1 run" in sweep.failures()
+    shutil.rmtree(disk / "fillers")
+    sweep.retry()
+    sweep.has_done(3, kept)
+    faults.append(Fault("quota of files used up", "at its end", "that run", "`bie retry`, with room"))
+
+
+def test_the_tree_becomes_read_only(sweep, read_only, faults):
+    sweep.launch("seed=range(3)")
+    sweep.wait_for_claim(2)
+    thaw = read_only(sweep.tree / "runs")
+    sweep.wait_until_over()
+    sweep.wait_for_status(failed=1)
+    kept = sweep.files()
+    assert "disk  1 run" in sweep.failures()
+    thaw()
+    sweep.retry()
+    sweep.has_done(3, kept)
+    faults.append(
+        Fault(
+            "the tree becomes read-only",
+            "at the end of the run",
+            "that run",
+            "`bie retry`, once it can be written",
+        )
+    )
+
+
+def test_a_node_reboots(sweep, faults):
+    sweep.launch("seed=range(3)")
+    task = sweep.wait_for_claim(2)["slurm"]
+    node = sweep.cluster.slurm("squeue", "-h", "-j", task, "-o", "%N").strip()
+    assert sweep.cluster("node", "crash", node).returncode == 0
+    assert sweep.cluster("node", "start", node).returncode == 0
+    found = wait_for(lambda: "restart 1, " in sweep.logs(), PATIENCE, sweep.describe)
+    sweep.wait_until_over()
+    assert sweep.record(2)["provenance"]["environment"]["SLURM_RESTART_COUNT"] == "1"
+    sweep.has_done(3)
+    faults.append(Fault("a node reboots", f"{found:.0f} s", AT_WORK, "itself: Slurm requeues the task"))
+
+
+def test_a_task_meets_its_memory_limit(strict_cluster, finished, faults, tmp_path):
+    sweep = Sweep(strict_cluster, tmp_path, *finished.overrides)
+    sweep.launch("seed=0", "site.mem_gb=0.3")
+    began = time.monotonic()
+    sweep.wait_for_status(failed=1)
+    found = time.monotonic() - began
+    assert "oom  1 run" in sweep.failures()
+    sweep.retry("site.mem_gb=8")
+    sweep.has_done(1)
+    faults.append(
+        Fault("a task meets its memory limit", f"{found:.0f} s", AT_WORK, "`bie retry site.mem_gb=8`")
     )
 
 

@@ -28,6 +28,15 @@ def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
     )
 
 
+def test_a_canary_with_a_control_among_its_models(cluster, faults, tmp_path):
+    sweep = Sweep(cluster, tmp_path, "train.epochs=5")
+    sweep.launch("model=pca,scvi", "seed=0", "hydra.launcher.canary=true")
+    assert [job["kind"] for job in sweep.arrays()] == ["canary", "runs"]
+    sweep.wait_until_over()
+    sweep.has_done(2)
+    faults.append(Fault("a canary, with a control among the models", "-", "nothing", "needs nothing"))
+
+
 def test_a_sweep_larger_than_an_array(small_cluster, finished, faults, tmp_path):
     sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
     shutil.copytree(finished.tree / "runs", sweep.tree / "runs")

@@ -50,7 +50,9 @@ def _explained(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise BadInput(f"{path} does not fit into the memory that this process may use") from error
     except Exception as error:
-        raise BadInput(f"{path} cannot be read, {_because(error)}") from error
+        raise BadInput(
+            f"{path} cannot be read, it may be damaged or incomplete: {_one_line(error)}"
+        ) from error
 
 
 @contextmanager
@@ -70,12 +72,11 @@ def _hdf5(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _because(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if "plugin" in text or "required filter" in text:
         return (
             f"it is compressed by a filter that HDF5 lacks here ({text}). Where it can be read, write it "
             'anew: adata.write_h5ad("X.h5ad", compression="gzip")'
         )
-    said = text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"
-    return f"it may be damaged or incomplete: {said}"
+    return text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.store.claims import Claim
 from bie.store.provenance import provenance
 from bie.store.record import CHECKPOINT, write_file
@@ -34,7 +34,7 @@ class Checkpoints(Keeper):
 
     Parameters
     ----------
-    task
+    spec
         The run.
     claim
         On the run, by this process.
@@ -47,10 +47,10 @@ class Checkpoints(Keeper):
     """
 
     def __init__(
-        self, task: Task, claim: Claim, stop: Callable[[], bool], device: str = "cpu", n_runs: int = 1
+        self, spec: RunSpec, claim: Claim, stop: Callable[[], bool], device: str = "cpu", n_runs: int = 1
     ) -> None:
-        self._path, self._claim, self._stop = task.folder / CHECKPOINT, claim, stop
-        self._maker, self._n_runs = {**_maker(task), "device": device}, n_runs
+        self._path, self._claim, self._stop = spec.folder / CHECKPOINT, claim, stop
+        self._maker, self._n_runs = {**_maker(spec), "device": device}, n_runs
         self._began = self._saved = time.monotonic()
         self.seconds_before, self.interruptions = 0.0, 0
 
@@ -122,11 +122,11 @@ def _loaded(content: bytes) -> dict[str, Any]:
     return found
 
 
-def _maker(task: Task) -> dict[str, Any]:
+def _maker(spec: RunSpec) -> dict[str, Any]:
     """What has to be the same for a run to be continued as if nothing had happened."""
     made_by = provenance()
     return {
-        "run": task.identity["run_id"],
+        "run": spec.identity["run_id"],
         "source": made_by["source_sha256"],
         "kernels": made_by["kernels"],
         "packages": made_by["packages"],

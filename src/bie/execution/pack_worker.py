@@ -1,4 +1,4 @@
-"""Carry out a pack of tasks: each as `bie.execution.worker.execute` would, but with their training in one."""
+"""Carry out a pack of runs: each as `bie.execution.worker.execute` would, but with their training in one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
@@ -12,8 +12,8 @@ from bie import devices
 from bie.errors import BadInput
 from bie.execution.checkpoints import Checkpoints
 from bie.execution.packs import Pack, Packing, packable
+from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.scoring import End, Scorers, raising
-from bie.execution.task import Outcome, Task
 from bie.execution.worker import attempt, cause_of, cells_on, claimed, execute, failed, message_of
 from bie.experiment import Result
 from bie.packed import Packed, experiments, room
@@ -36,15 +36,15 @@ def execute_pack(
     launch: str | None = None,
     packing: Packing | None = None,
 ) -> None:
-    """Run the tasks of a pack, but those that are done or that somebody else is at.
+    """Carry out the runs of a pack, but those that are done or that somebody else is at.
 
     Parameters
     ----------
     pack
         What to run.
     on_epoch, on_end
-        Called with the place of a task in the pack and each row of its history, or how it ended: once for
-        every task, as soon as it is known.
+        Called with the place of a run in the pack and each row of its history, or how it ended: once for
+        every run, as soon as it is known.
     stop, launch
         As for `execute`.
     packing
@@ -60,7 +60,7 @@ class Packs:
     Parameters
     ----------
     on_epoch, on_end, stop, launch, packing
-        As for `execute_pack`; a place is a number that is one task's until it has ended.
+        As for `execute_pack`; a place is a number that is one run's until it has ended.
     """
 
     def __init__(
@@ -89,23 +89,23 @@ class Packs:
             for claim in self.held.values():
                 claim.release()
 
-    def execute(self, tasks: Mapping[int, Task]) -> None:
-        """Run the tasks of a pack, by place, but for scores that others may make meanwhile."""
+    def execute(self, specs: Mapping[int, RunSpec]) -> None:
+        """Carry out the runs of a pack, by place, but for scores that others may make meanwhile."""
         try:
             on_cpu = self.device == "cpu"
         except BadInput as error:  # the node is not what the launch expected
-            for place, task in tasks.items():
-                self._end(place, failed(task, error))
+            for place, spec in specs.items():
+                self._end(place, failed(spec, error))
             return
-        alone = (on_cpu and len(tasks) == 1) or not all(packable(task.config) for task in tasks.values())
-        size, left = 1 if alone else self._size(tasks), list(tasks)
+        alone = (on_cpu and len(specs) == 1) or not all(packable(spec.config) for spec in specs.values())
+        size, left = 1 if alone else self._size(specs), list(specs)
         for start in range(0, len(left), size):
-            cut = {place: tasks[place] for place in left[start : start + size]}
+            cut = {place: specs[place] for place in left[start : start + size]}
             if self.stop():
                 self._interrupt(cut)
             elif alone:
                 self._execute_alone(*cut.popitem())
-            elif held := {place: task for place, task in cut.items() if self._claim(place, task)}:
+            elif held := {place: spec for place, spec in cut.items() if self._claim(place, spec)}:
                 self._train(held)
 
     @cached_property
@@ -123,20 +123,20 @@ class Packs:
         while pipe not in wait([pipe, *self.scorers.pipes]):
             self.scorers.attend()
 
-    def _size(self, tasks: Mapping[int, Task]) -> int:
+    def _size(self, specs: Mapping[int, RunSpec]) -> int:
         """Runs that train at once: all, or as many as fit where nobody said a number."""
         if self.packing.size is not None or self.device == "cpu":
-            return len(tasks)
+            return len(specs)
         torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
         free, _ = torch.cuda.mem_get_info()
-        task = next(iter(tasks.values()))
-        return room(Packed(task.config), cells_on(task.shelf), USABLE * free / self.packing.n_workers)
+        spec = next(iter(specs.values()))
+        return room(Packed(spec.config), cells_on(spec.shelf), USABLE * free / self.packing.n_workers)
 
-    def _execute_alone(self, place: int, task: Task) -> None:
-        self._end(place, execute(task, partial(self.on_epoch, place), self.stop, self.launch))
+    def _execute_alone(self, place: int, spec: RunSpec) -> None:
+        self._end(place, execute(spec, partial(self.on_epoch, place), self.stop, self.launch))
 
-    def _claim(self, place: int, task: Task) -> bool:
-        claim = claimed(task, self.launch)
+    def _claim(self, place: int, spec: RunSpec) -> bool:
+        claim = claimed(spec, self.launch)
         if isinstance(claim, Outcome):
             self._end(place, claim)
             return False
@@ -154,7 +154,7 @@ class Packs:
             claim.release()
         self.on_end(place, outcome)
 
-    def _train(self, tasks: Mapping[int, Task]) -> None:
+    def _train(self, specs: Mapping[int, RunSpec]) -> None:
         """Train runs that are claimed together, then have them scored and recorded.
 
         A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
@@ -162,20 +162,20 @@ class Packs:
         that it comes from.
         """
         if self.stop():
-            self._interrupt(tasks)
+            self._interrupt(specs)
             return
         torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
         runs, ends = zip(
-            *(self._prepared(place, task, len(tasks)) for place, task in tasks.items()), strict=True
+            *(self._prepared(place, spec, len(specs)) for place, spec in specs.items()), strict=True
         )
-        shelf = next(iter(tasks.values())).shelf
+        shelf = next(iter(specs.values())).shelf
         try:
             works = experiments(runs, cells_on(shelf), self.device)
         except Exception as error:  # the border of a pack
-            if len(tasks) == 1:
+            if len(specs) == 1:
                 ends[0](raising(error))
                 return
-            parts = list(_parts(tasks, error))
+            parts = list(_parts(specs, error))
         else:
             self.scorers.begin_all()  # those of the pack before: two packs in memory are enough
             for work, end in zip(works, ends, strict=True):
@@ -186,15 +186,15 @@ class Packs:
         for part in parts:
             self._train(part)
 
-    def _prepared(self, place: int, task: Task, n_runs: int) -> tuple[Packed, End]:
+    def _prepared(self, place: int, spec: RunSpec, n_runs: int) -> tuple[Packed, End]:
         """A run before its training, and how it will end."""
         device = self.device if self.device == "cpu" else f"{self.device}, {self.packing.products}"
-        checkpoints = Checkpoints(task, self.held[place], self.stop, device, n_runs)
+        checkpoints = Checkpoints(spec, self.held[place], self.stop, device, n_runs)
 
         def end(work: Callable[[], Result]) -> None:
-            self._end(place, attempt(task, work, checkpoints, self._made_by(n_runs)))
+            self._end(place, attempt(spec, work, checkpoints, self._made_by(n_runs)))
 
-        return Packed(task.config, partial(self.on_epoch, place), checkpoints), end
+        return Packed(spec.config, partial(self.on_epoch, place), checkpoints), end
 
     def _made_by(self, n_runs: int) -> dict[str, Any]:
         """What the provenance of a packed run says otherwise."""
@@ -205,10 +205,10 @@ class Packs:
         return {"device": {**device, "pack": n_runs}, "kernels": status(self.device)}
 
 
-def _parts(tasks: Mapping[int, Task], error: Exception) -> Iterator[dict[int, Task]]:
+def _parts(specs: Mapping[int, RunSpec], error: Exception) -> Iterator[dict[int, RunSpec]]:
     """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
-    size = (len(tasks) + 1) // 2 if cause_of(error) == "oom" else 1
-    print(f"a pack of {len(tasks)} failed ({message_of(error)}); now {size} at a time", flush=True)
-    left = iter(tasks.items())
+    size = (len(specs) + 1) // 2 if cause_of(error) == "oom" else 1
+    print(f"a pack of {len(specs)} failed ({message_of(error)}); now {size} at a time", flush=True)
+    left = iter(specs.items())
     while part := dict(islice(left, size)):
         yield part

@@ -14,10 +14,10 @@ from typing import Any
 from bie import devices
 from bie.config import Model, RunConfig, Settings
 from bie.config.run import SEEDS
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.store.identity import canonical
 
-Pack = tuple[Task, ...]
+Pack = tuple[RunSpec, ...]
 
 FREE = {
     "": ("seed", *SEEDS, "dataset", "metrics", "save"),
@@ -35,28 +35,28 @@ def packable(config: RunConfig) -> bool:
     return isinstance(config.model, Model) and (penalty is None or penalty.packs)
 
 
-def kind(task: Task) -> str:
+def kind(spec: RunSpec) -> str:
     """Equal for runs that can share a pack."""
-    plain, penalty = task.config.model_dump(mode="json"), task.config.penalty
+    plain, penalty = spec.config.model_dump(mode="json"), spec.config.penalty
     free = FREE | ({penalty[0]: penalty[1].free} if penalty else {})
     common: dict[str, Any] = {
         section: _without(free.get(section, ()), values)
         for section, values in plain.items()
         if section not in FREE[""]
     }
-    return canonical({**common, "cells": task.shelf.name})
+    return canonical({**common, "cells": spec.shelf.name})
 
 
 def _without(free: Sequence[str], values: Any) -> Any:
     return {k: v for k, v in values.items() if k not in free} if isinstance(values, dict) else values
 
 
-def _pack_name(task: Task, kind: str | None) -> str:
+def _pack_name(spec: RunSpec, kind: str | None) -> str:
     """Equal for runs that go into one pack; those whose genes depend on the split, by split."""
     if kind is None:
-        return str(task.folder)
-    seed = task.config.own_seeds.get("split_seed", task.config.seed)
-    return kind if task.config.dataset.n_top_genes is None else f"{kind} split of {seed}"
+        return str(spec.folder)
+    seed = spec.config.own_seeds.get("split_seed", spec.config.seed)
+    return kind if spec.config.dataset.n_top_genes is None else f"{kind} split of {seed}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Packing:
     products: str = "float32"
 
     @classmethod
-    def of(cls, settings: Settings, tasks: Sequence[Task], n_workers: int, cores: int) -> "Packing":
+    def of(cls, settings: Settings, specs: Sequence[RunSpec], n_workers: int, cores: int) -> "Packing":
         """As the settings of a launch have it, with no more workers than there are packs for them.
 
         On a GPU whose memory says the size of packs there is one worker, unless somebody asked for more: it
@@ -94,7 +94,7 @@ class Packing:
         most = cls(size, settings.device, n_workers, cores, settings.products)
         if size is None and most.on_gpu and getattr(settings.hydra.launcher, "workers", None) is None:
             return replace(most, n_workers=1)
-        return replace(most, n_workers=max(1, min(n_workers, len(most.packs(tasks)))))
+        return replace(most, n_workers=max(1, min(n_workers, len(most.packs(specs)))))
 
     @property
     def on_gpu(self) -> bool:
@@ -106,31 +106,31 @@ class Packing:
         """Runs that a worker scores at a time."""
         return max(1, self.cores // self.n_workers)
 
-    def packs(self, tasks: Iterable[Task]) -> list[Pack]:
-        """Cut tasks into packs, which come in the order of their first tasks.
+    def packs(self, specs: Iterable[RunSpec]) -> list[Pack]:
+        """Cut runs into packs, which come in the order of their first runs.
 
         Where the size is left to a GPU's memory, a worker gets its share of the runs that go together and
         cuts it further (`bie.execution.worker`).
         """
-        known = list(tasks)
+        known = list(specs)
         kinds = self._kinds(known)
-        names = [_pack_name(task, kinds.get(task.config_id)) for task in known]
+        names = [_pack_name(spec, kinds.get(spec.config_id)) for spec in known]
         n_of = Counter(names)
-        open_packs: dict[str, list[Task]] = {}
-        found: list[list[Task]] = []
-        for name, task in zip(names, known, strict=True):
+        open_packs: dict[str, list[RunSpec]] = {}
+        found: list[list[RunSpec]] = []
+        for name, spec in zip(names, known, strict=True):
             if len(open_packs.get(name, ())) in (0, self._most(n_of[name])):
                 open_packs[name] = []
                 found.append(open_packs[name])
-            open_packs[name].append(task)
+            open_packs[name].append(spec)
         return [tuple(pack) for pack in found]
 
-    def _kinds(self, tasks: Sequence[Task]) -> dict[str, str]:
+    def _kinds(self, specs: Sequence[RunSpec]) -> dict[str, str]:
         """`kind` by grid point, whose seeds do not matter to it; of those whose runs can share a pack."""
-        if self._most(len(tasks)) == 1:
+        if self._most(len(specs)) == 1:
             return {}
-        points = {task.config_id: task for task in tasks}
-        return {point: kind(task) for point, task in points.items() if packable(task.config)}
+        points = {spec.config_id: spec for spec in specs}
+        return {point: kind(spec) for point, spec in points.items() if packable(spec.config)}
 
     def _most(self, n_alike: int) -> int:
         """Runs of a pack, where so many could share one."""

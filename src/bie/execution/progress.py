@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from bie.execution.task import Outcome, Status, Task
+from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.planning.durations import duration
 
 if TYPE_CHECKING:
@@ -30,42 +30,42 @@ class Scoreboard:
 
     Parameters
     ----------
-    n_tasks
+    n_runs
         Number of runs to do, by model: models differ in how long they take.
     n_workers
         Processes at work.
     """
 
-    def __init__(self, n_tasks: Mapping[str, int], n_workers: int) -> None:
-        self.left, self.n_workers = Counter(n_tasks), n_workers
-        self.total = sum(n_tasks.values())
+    def __init__(self, n_runs: Mapping[str, int], n_workers: int) -> None:
+        self.left, self.n_workers = Counter(n_runs), n_workers
+        self.total = sum(n_runs.values())
         self.done = 0
         self.before = 0
-        self.elsewhere: list[Task] = []
+        self.elsewhere: list[RunSpec] = []
         self.midway = 0
         self.failed: Counter[str] = Counter()
-        self.running: dict[int, tuple[Task, float]] = {}
+        self.running: dict[int, tuple[RunSpec, float]] = {}
         self.shares: dict[int, float] = {}
         self._seconds: dict[str, list[float]] = {}
 
-    def started(self, slot: int, task: Task) -> None:
+    def started(self, slot: int, spec: RunSpec) -> None:
         """Note when a run began."""
-        self.running[slot] = (task, time.monotonic())
+        self.running[slot] = (spec, time.monotonic())
         self.shares[slot] = 0.0
 
     def epoch(self, slot: int, epoch: int) -> None:
         """Note how far a run has come."""
         self.shares[slot] = epoch / self.running[slot][0].config.train.epochs
 
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
         """Count a run and learn from its time. One that was interrupted is still left to do."""
         del self.running[slot]
-        model = task.config.model.name
+        model = spec.config.model.name
         self.left[model] -= outcome.status != "interrupted"
         self.midway += outcome.midway
         self.before += outcome.status == "before"
         if outcome.status == "elsewhere":
-            self.elsewhere.append(task)
+            self.elsewhere.append(spec)
         if outcome.cause:
             self.failed[outcome.cause] += 1
         if outcome.status == "done":
@@ -81,9 +81,9 @@ class Scoreboard:
         """Estimate from the runs so far; None while nothing is known."""
         known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
         together = max(1.0, len(self.running) / self.n_workers)  # runs that share a worker's time
-        for slot, (task, start) in self.running.items():
-            if self.shares[slot] > 0.02 and task.config.model.name not in known:
-                known[task.config.model.name] = (time.monotonic() - start) / self.shares[slot] / together
+        for slot, (spec, start) in self.running.items():
+            if self.shares[slot] > 0.02 and spec.config.model.name not in known:
+                known[spec.config.model.name] = (time.monotonic() - start) / self.shares[slot] / together
         if not known:
             return None
         other = sum(known.values()) / len(known)
@@ -118,9 +118,9 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         self._stream.flush()
 
-    def started(self, slot: int, task: Task) -> None:
+    def started(self, slot: int, spec: RunSpec) -> None:
         """Say nothing yet."""
-        self.board.started(slot, task)
+        self.board.started(slot, spec)
 
     def epoch(self, slot: int, epoch: int) -> None:
         """Give a sign of life where runs are long."""
@@ -128,10 +128,10 @@ class Lines:
         if time.monotonic() - self._said > QUIET:
             self._say(f"epoch {epoch} of {self.board.running[slot][0].title}")
 
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
         """Print how the run ended and how the launch stands."""
-        self.board.ended(slot, task, outcome)
-        self._say(ending(task, outcome))
+        self.board.ended(slot, spec, outcome)
+        self._say(ending(spec, outcome))
 
     def stopping(self) -> None:
         """Say what happens now."""
@@ -160,18 +160,18 @@ class Display:
         if self._live:
             self._live.__exit__(None, None, None)
 
-    def started(self, slot: int, task: Task) -> None:
+    def started(self, slot: int, spec: RunSpec) -> None:
         """Show the run among those at work."""
-        self.board.started(slot, task)
+        self.board.started(slot, spec)
 
     def epoch(self, slot: int, epoch: int) -> None:
         """Move the bar."""
         self.board.epoch(slot, epoch)
 
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
         """Show the run as the last one; print a failure for good."""
-        self.board.ended(slot, task, outcome)
-        news = ending(task, outcome)
+        self.board.ended(slot, spec, outcome)
+        news = ending(spec, outcome)
         if outcome.cause is None:
             self._last = news
         elif self._live:
@@ -188,7 +188,7 @@ class Display:
         board = self.board
         share = (board.over + sum(board.shares[s] for s in board.running)) / board.total
         full = round(BAR * share)
-        seeds = sorted({task.config.seed for task, _ in board.running.values()})
+        seeds = sorted({spec.config.seed for spec, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
         last = f"\n  last: {self._last}" if self._last else ""
         return Text(f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}")
@@ -199,9 +199,9 @@ def display(board: Scoreboard) -> Display | Lines:
     return Display(board) if sys.stdout.isatty() else Lines(board, sys.stdout)
 
 
-def ending(task: Task, outcome: Outcome) -> str:
+def ending(spec: RunSpec, outcome: Outcome) -> str:
     """One line on how a run ended."""
-    name = f"{task.title} seed={task.config.seed}"
+    name = f"{spec.title} seed={spec.config.seed}"
     if outcome.cause:
         return (
             f"failed ({outcome.cause}) {name}: {outcome.message.splitlines()[0] if outcome.message else ''}"

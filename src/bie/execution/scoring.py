@@ -84,9 +84,9 @@ class Scorers:
         self._waiting.append((run, end))
         self.attend()
 
-    def attend(self, patience: float | None = 0.0) -> None:
+    def attend(self, timeout_s: float | None = 0.0) -> None:
         """End the runs whose results are there, for the first of which it waits so long, and begin others."""
-        ready = wait(self.pipes, patience) if self._busy else []
+        ready = wait(self.pipes, timeout_s) if self._busy else []
         over = [(pipe, *self._busy.pop(pipe)) for pipe in self.pipes if pipe in ready]
         while self._waiting and len(self._busy) < self._most:  # before results are written, which takes time
             self._begin(*self._waiting.popleft())

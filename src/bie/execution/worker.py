@@ -1,4 +1,4 @@
-"""Carry out one task: run the experiment and leave a record, or the reason why there is none."""
+"""Carry out a run: do the experiment and leave a record, or the reason why there is none."""
 
 import csv
 import errno
@@ -17,7 +17,7 @@ from bie.data.cells import Cells
 from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
-from bie.execution.task import Outcome, Task, leave_failure
+from bie.execution.run_spec import Outcome, RunSpec, leave_failure
 from bie.experiment import Result, experiment
 from bie.store.claims import Claim, take
 from bie.store.owner import Owner
@@ -30,16 +30,16 @@ _NO_MEMORY = "can't allocate memory", "out of memory", "ALLOC_FAILED"
 
 
 def execute(
-    task: Task,
+    spec: RunSpec,
     on_epoch: Callable[[dict[str, float]], None],
     stop: Callable[[], bool] = lambda: False,
     launch: str | None = None,
 ) -> Outcome:
-    """Run one task, unless it is done or somebody else is at it. Whatever goes wrong stays in it.
+    """Carry out one run, unless it is done or somebody else is at it. Whatever goes wrong stays in it.
 
     Parameters
     ----------
-    task
+    spec
         What to run. A checkpoint in its folder is continued.
     on_epoch
         Called with each row of the history as it is made.
@@ -49,34 +49,34 @@ def execute(
         Id of the launch, for the claim.
     """
     torch.set_num_threads(1)
-    claim = claimed(task, launch)
+    claim = claimed(spec, launch)
     if isinstance(claim, Outcome):
         return claim
     with claim:
-        checkpoints = Checkpoints(task, claim, stop)
+        checkpoints = Checkpoints(spec, claim, stop)
         return attempt(
-            task, lambda: experiment(task.config, cells_on(task.shelf), on_epoch, checkpoints), checkpoints
+            spec, lambda: experiment(spec.config, cells_on(spec.shelf), on_epoch, checkpoints), checkpoints
         )
 
 
-def claimed(task: Task, launch: str | None) -> Claim | Outcome:
+def claimed(spec: RunSpec, launch: str | None) -> Claim | Outcome:
     """Claim of a run that is to be done; how it ended, where it is not."""
-    if task.is_done():
+    if spec.is_done():
         return Outcome("before")
     try:
-        claim = take(task.folder, Owner.here(launch))
+        claim = take(spec.folder, Owner.here(launch))
     except OSError as error:
-        return failed(task, error)
+        return failed(spec, error)
     if claim is None:
         return Outcome("elsewhere")
-    if task.is_done():  # finished since, by whoever had the claim
+    if spec.is_done():  # finished since, by whoever had the claim
         claim.release()
         return Outcome("before")
     return claim
 
 
 def attempt(
-    task: Task,
+    spec: RunSpec,
     work: Callable[[], Result],
     checkpoints: Checkpoints,
     made_by: Mapping[str, Any] | None = None,
@@ -85,7 +85,7 @@ def attempt(
 
     Parameters
     ----------
-    task, checkpoints
+    spec, checkpoints
         The run, and what keeps its state.
     work
         Gives the result.
@@ -94,8 +94,8 @@ def attempt(
     """
     try:
         result = work()
-        record = _record(task, result, checkpoints, made_by or {})
-        if not write_record(task.folder, record, {HISTORY: _csv(result.history), **result.files}):
+        record = _record(spec, result, checkpoints, made_by or {})
+        if not write_record(spec.folder, record, {HISTORY: _csv(result.history), **result.files}):
             return Outcome("before")  # by a successor, whose scores may differ from ours
         return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
     except Interrupted:
@@ -105,12 +105,12 @@ def attempt(
     except Exception as error:  # the border of a run: its failure is recorded, the sweep goes on
         if cause_of(error) in ("nan", "error"):
             checkpoints.discard()  # it would lead there again; a full disk or memory may have room next time
-        return failed(task, error)
+        return failed(spec, error)
 
 
-def failed(task: Task, error: Exception) -> Outcome:
+def failed(spec: RunSpec, error: Exception) -> Outcome:
     """Record the failure of a run by an error."""
-    return leave_failure(task, cause_of(error), message_of(error), traceback.format_exc())
+    return leave_failure(spec, cause_of(error), message_of(error), traceback.format_exc())
 
 
 @lru_cache(maxsize=2)
@@ -141,23 +141,23 @@ def message_of(error: BaseException) -> str:
 
 
 def _record(
-    task: Task, result: Result, checkpoints: Checkpoints, made_by: Mapping[str, Any]
+    spec: RunSpec, result: Result, checkpoints: Checkpoints, made_by: Mapping[str, Any]
 ) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     stages = {f"{stage}_s": value for stage, value in result.seconds.items()}
     stages["fit_s"] += checkpoints.seconds_before
     total = {"total_s": sum(stages.values()), **stages, "interruptions": checkpoints.interruptions}
     return {
-        **task.identity,
+        **spec.identity,
         "status": "done",
-        "config": {**task.plain, "seed": task.config.seed},
+        "config": {**spec.plain, "seed": spec.config.seed},
         "metrics": result.metrics,
         "missing": result.missing,
         "notes": result.notes,
         "probe_f1_by_batch": result.probe_f1_by_batch,
         "history_tail": _finite(result.history[-1]) if result.history else {},
         "timing": {**total, "peak_rss_mib": peak},
-        "provenance": {**provenance(), **made_by, "dataset": task.origin},
+        "provenance": {**provenance(), **made_by, "dataset": spec.origin},
     }
 
 

@@ -5,40 +5,19 @@ node are taken away, is submitit's: it calls `ArrayTask.checkpoint`, which waits
 their checkpoints.
 """
 
+import contextlib
 import signal
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from threading import Thread
-from types import FrameType
 
 from submitit import JobEnvironment
 from submitit.helpers import Checkpointable, DelayedSubmission
 
-from bie import devices
-from bie.config import Settings, SubmititLocal, SubmititSlurm
-from bie.execution.local import Pool, WorkersCannotStart
-from bie.execution.pace import Deadline, Pace
-from bie.execution.packs import Pack, Packing
-from bie.execution.progress import ending
 from bie.execution.server import single_threaded, warm_up
-from bie.execution.task import Outcome, Task
-from bie.launching import slurm
-from bie.launching.canary import canary_tasks
-from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
-from bie.launching.journal import FOLDER, Entry, entries, entry, note, trip
-from bie.launching.launched import expected_seconds, tasks_of
-from bie.launching.resources import cpus, time_limit
-from bie.schema import validated
-from bie.store.claims import STALE, living
-from bie.store.launches import LAUNCH, forget_end, note_end, stop, stopped
-from bie.store.record import read
-
-LOOK = 5.0
-"""Seconds between looks at a claim that is waited for."""
+from bie.launching.exit_codes import EXIT_REQUEUE
+from bie.launching.incarnation import Incarnation, file_name
+from bie.store.launches import forget_end, note_end
 
 
 class ArrayTask(Checkpointable):
@@ -60,13 +39,14 @@ class ArrayTask(Checkpointable):
     @property
     def name(self) -> str:
         """Of its files in the folder of the launch."""
-        return str(self.index) if self.kind == "runs" else f"{self.kind}-{self.index}"
+        return file_name(self.kind, self.index)
 
     def __call__(self) -> int:
         """Carry out the task: 0, or it ends with one of `bie.launching.exit_codes`."""
         forget_end(self.folder, self.name)
+        _remove_half_pickles()
         single_threaded()
-        self._incarnation = Incarnation(self, warm_up())
+        self._incarnation = Incarnation(self.folder, self.kind, self.index, warm_up())
         self._thread = Thread(target=self._incarnation.carry_out)
         signal.signal(signal.SIGTERM, self._incarnation.terminate)  # submitit would pass it over
         self._thread.start()
@@ -94,184 +74,12 @@ class ArrayTask(Checkpointable):
         return code
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a task runs: as a job of Slurm, or of submitit's local executor."""
+def _remove_half_pickles() -> None:
+    """Take away what was half written when an earlier incarnation was killed.
 
-    job: str | None
-
-    @classmethod
-    def here(cls) -> "Place":
-        """As submitit knows it."""
-        environment = JobEnvironment()
-        return cls(environment.job_id if environment.cluster == "slurm" else None)
-
-    def seconds_left(self) -> float | None:
-        """Seconds to the limit; None where Slurm does not say."""
-        if self.job is None:
-            return None
-        try:
-            return slurm.seconds_left(self.job)
-        except slurm.SlurmError as error:
-            print(f"no time limit known: {error}", flush=True)
-            return None
-
-    def may_requeue(self, terminated: bool) -> bool:
-        """Whether the task is still wanted: Slurm runs it, rather than having cancelled or ended it."""
-        if self.job is None:
-            return not terminated
-        try:
-            return any(job.get("JobState") == "RUNNING" for job in slurm.show_jobs(self.job))
-        except slurm.SlurmError as error:
-            print(f"cannot ask Slurm: {error}", flush=True)
-            return True
-
-
-class Incarnation:
-    """A task from its start, or a restart, to its end.
-
-    Parameters
-    ----------
-    task
-        Which one.
-    context
-        From `bie.execution.server.warm_up`.
+    submitit 1.5.4 would stumble over it, rather than put the task back into the queue.
     """
-
-    def __init__(self, task: ArrayTask, context: ForkServerContext) -> None:
-        self.folder, self.kind, self.name, self.context = task.folder, task.kind, task.name, context
-        self.settings = validated(Settings, (read(self.folder / LAUNCH) or {})["settings"])
-        launcher = self.settings.hydra.launcher
-        assert isinstance(launcher, SubmititLocal | SubmititSlurm)
-        self.launcher = launcher
-        choose = tasks_of if self.kind == "runs" else canary_tasks
-        self.tasks = choose(self.folder, task.index)
-        self.place = Place.here()
-        usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
-        left = self.place.seconds_left()
-        self.deadline = Deadline(usable if left is None else left - launcher.signal_delay_s, usable)
-        self.pace = Pace(expected_seconds(self.folder))
-        self.outcomes = dict(self._earlier_failures())
-        self.warned = self.terminated = self.started_any = self.progressed = False
-        self.error: BaseException | None = None
-        self._pool: Pool | None = None
-
-    def carry_out(self) -> None:
-        """Take the runs one after the other. What goes wrong is kept for `exit_code` to raise."""
-        try:
-            self._attend([t for t in self.tasks if t.folder not in self.outcomes and not t.is_done()])
-            self._succeed_the_dead()
-        except BaseException as error:
-            self.error = error
-
-    def warn(self) -> None:
-        """Let the runs at work stop after their epoch, with checkpoints, and start no other."""
-        self.warned = True
-        if self._pool is not None:
-            self._pool.interrupt()
-
-    def terminate(self, number: int, frame: FrameType | None) -> None:
-        """Do the same at SIGTERM: of a task that is cancelled, or preempted without a warning."""
-        self.terminated = True
-        self.warn()
-
-    def _attend(self, tasks: list[Task]) -> None:
-        if not tasks:
-            return
-        most = cpus(self.launcher, self.settings.site)
-        packing = Packing.of(self.settings, tasks, min(most, len(tasks)), min(most, devices.cores()))
-        self._pool = Pool(self.context, packing.n_workers, None, self.folder.name, packing)
-        if self.warned:  # before there was a pool to interrupt
-            self._pool.interrupt()
-        try:
-            self._pool.run(tasks, self, self._admit)
-        except WorkersCannotStart as error:
-            print(error, flush=True)
-
-    def _admit(self, pack: Pack) -> bool:
-        if stopped(self.folder) is not None:
-            return False
-        known = [seconds for task in pack if (seconds := self.pace.expected(task)) is not None]
-        expected = sum(known) if len(known) == len(pack) else None
-        return not self.started_any or self.deadline.admits(expected)
-
-    # ---- what the pool tells
-
-    def started(self, slot: int, task: Task) -> None:
-        """From now on a run must fit into what is left; the first was started in any case."""
-        self.started_any = True
-
-    def epoch(self, slot: int, epoch: int) -> None:
-        """An epoch is progress: the checkpoint will hold it."""
-        self.progressed = True
-
-    def stopping(self) -> None:
-        """Say why the log ends soon."""
-        print("warned: stopping after this epoch, with checkpoints", flush=True)
-
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        """Note how a run ended, and stop the launch if too many ended so."""
-        print(ending(task, outcome), flush=True)
-        self.outcomes[task.folder] = outcome
-        self.pace.learn(task, outcome)
-        self.progressed |= outcome.status in ("done", "failed")
-        note(self.folder, self.name, entry(task, outcome))
-        if outcome.status != "failed":
-            return
-        tripped = self.kind == "runs" and trip(self.folder, self.launcher.max_identical_failures)
-        if tripped or (
-            self.kind == "canary"
-            and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
-        ):
-            print(f"stopping the launch: {stopped(self.folder)}", flush=True)
-            slurm.cancel_pending(self.folder)
-
-    # ---- what comes after the runs
-
-    def _succeed_the_dead(self) -> None:
-        """Wait for claims of an earlier incarnation of this task, on a node that died, to run out."""
-        patience = time.monotonic() + 2 * STALE
-        while (held := self._held()) and not self.warned and time.monotonic() < patience:
-            time.sleep(LOOK)
-            self._attend([task for task in held if living(task.folder) is None])
-
-    def _earlier_failures(self) -> Iterator[tuple[Path, Outcome]]:
-        """Runs that failed in an earlier incarnation of this task: they are not tried for ever."""
-        found, _ = entries(self.folder / FOLDER / f"{self.name}.jsonl")
-        failed = {(each.config_id, each.seed): each for each in found if each.status == "failed"}
-        for task in self.tasks:
-            if each := failed.get((task.config_id, task.config.seed)):
-                yield task.folder, Outcome("failed", each.cause, each.message)
-
-    def _held(self) -> list[Task]:
-        mine = (task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done())
-        claims = ((task, living(task.folder)) for task in mine)
-        return [task for task, claim in claims if claim is None or claim["launch"] == self.folder.name]
-
-    def _status(self, task: Task) -> str | None:
-        return self.outcomes[task.folder].status if task.folder in self.outcomes else None
-
-    def exit_code(self) -> int:
-        """How the task ends: 0 or one of `bie.launching.exit_codes`; raises what ended it before its time."""
-        if self.error is not None:
-            raise self.error
-        over = ("failed", "elsewhere")
-        left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
-        causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
-        if not left or stopped(self.folder):
-            return DISK if "disk" in causes else FAILED if causes or left else 0
-        print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
-        if not self.place.may_requeue(self.terminated):
-            return TERMINATED
-        if not self.progressed:
-            note(self.folder, self.name, Entry("fruitless"))
-            if self._fruitless() > self.launcher.max_num_timeout:
-                print(
-                    "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
-                )
-                return TIMEOUT
-        return EXIT_REQUEUE
-
-    def _fruitless(self) -> int:
-        found, _ = entries(self.folder / FOLDER / f"{self.name}.jsonl")
-        return sum(each.status == "fruitless" for each in found)
+    paths = JobEnvironment().paths
+    for path in (paths.submitted_pickle, paths.result_pickle):
+        with contextlib.suppress(OSError):
+            path.with_suffix(f"{path.suffix}.save_tmp").unlink()

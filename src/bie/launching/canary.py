@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bie.config import RunConfig
-from bie.execution.task import Task
-from bie.launching.launched import task_of
+from bie.execution.run_spec import RunSpec
+from bie.launching.launched import run_of
 from bie.schema import validated
 from bie.store.identity import SHOWN, config_id
 from bie.store.launches import POINTS
@@ -21,19 +21,19 @@ def n_canary_tasks(n_points: int) -> int:
     return min(n_points, MOST)
 
 
-def canary_tasks(launch: Path, index: int) -> list[Task]:
+def canary_tasks(launch: Path, index: int) -> list[RunSpec]:
     """Runs of one task of the canary. They go to the launch's own folder, never among the study's runs."""
     tree = Tree(launch.parents[1])
     known = sorted((read(launch / POINTS) or {}).items())
     mine = known[index :: n_canary_tasks(len(known))]
     configs = [validated(RunConfig, point["config"]) for _, point in mine]
     return [
-        _short(task_of(tree, name, point, config, config.seed), launch)
+        _short(run_of(tree, name, point, config, config.seed), launch)
         for (name, point), config in zip(mine, configs, strict=True)
     ]
 
 
-def _short(task: Task, launch: Path) -> Task:
+def _short(task: RunSpec, launch: Path) -> RunSpec:
     """The same run in a folder of its own, with few epochs, which a control has not: another experiment."""
     plain, config = task.plain, task.config
     if "train" in plain:

@@ -1,26 +1,26 @@
 """Watch a launch that runs elsewhere, with the display of one that runs here."""
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
 
+from bie.execution.pool_protocol import Observer
 from bie.execution.progress import Scoreboard, display
-from bie.execution.task import Outcome, Status, Task
-from bie.execution.turns import Observer
+from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.launching import slurm
-from bie.launching.journal import FOLDER, Entry, entries
-from bie.launching.launched import tasks_of
+from bie.launching.events import FOLDER, Event, read_events
+from bie.launching.launched import runs_of
 from bie.store.claims import CLAIM
 from bie.store.launches import jobs
+from bie.store.owner import runs
 
 LOOK, ASK = 2.0, 15.0
-"""Seconds between looks at the journals, which are files, and between questions to Slurm."""
+"""Seconds between looks at the events, which are files, and between questions to Slurm."""
 
 
 def follow(folder: Path, n_workers: int) -> Scoreboard:
     """Show how a launch gets on until none of its tasks waits or runs; the board says how it went."""
-    tasks = tasks_of(folder)
+    tasks = runs_of(folder)
     board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
     news = News(folder, tasks)
     with display(board) as observer:
@@ -37,9 +37,9 @@ def follow(folder: Path, n_workers: int) -> Scoreboard:
 
 
 class News:
-    """Turns journal entries into what an observer of a pool would have been told."""
+    """Turns events entries into what an observer of a pool would have been told."""
 
-    def __init__(self, folder: Path, tasks: list[Task]) -> None:
+    def __init__(self, folder: Path, tasks: list[RunSpec]) -> None:
         self._folder = folder
         self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
         self._read: dict[Path, int] = {}
@@ -51,14 +51,14 @@ class News:
             if key not in self._slots and (task.folder / CLAIM).exists():
                 self._start(observer, key, task)
 
-    def _start(self, observer: Observer, key: tuple[str, int], task: Task) -> None:
+    def _start(self, observer: Observer, key: tuple[str, int], task: RunSpec) -> None:
         self._slots[key] = len(self._slots)
         observer.started(self._slots[key], task)
 
     def tell(self, observer: Observer) -> None:
         """Tell what happened since the last time. A run that ended counts once."""
         for path in sorted((self._folder / FOLDER).glob("[0-9]*.jsonl")):
-            found, self._read[path] = entries(path, self._read.get(path, 0))
+            found, self._read[path] = read_events(path, self._read.get(path, 0))
             for each in found:
                 over = each.status in ("done", "failed", "before", "elsewhere")
                 key = (each.config_id, each.seed)
@@ -69,7 +69,7 @@ class News:
                     observer.ended(self._slots[key], task, _outcome(each))
 
 
-def _outcome(each: Entry) -> Outcome:
+def _outcome(each: Event) -> Outcome:
     status: Status = each.status  # type: ignore[assignment]
     return Outcome(status, each.cause, each.message, each.scores or {}, each.seconds)
 
@@ -83,12 +83,4 @@ def going(folder: Path) -> bool:
             return True
     except slurm.SlurmError:
         return True
-    return any(_runs(job["pid"]) for job in listed if "pid" in job)
-
-
-def _runs(pid: int) -> bool:
-    """Whether the process lives; as our own child it must be asked for its end first."""
-    try:
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        return Path(f"/proc/{pid}").exists()
+    return any(runs(job["pid"]) for job in listed if "pid" in job)

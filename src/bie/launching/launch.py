@@ -18,7 +18,7 @@ from bie.launching import local_queue
 from bie.launching.bundling import Bundling, bundle, mean_seconds
 from bie.launching.canary import n_canary_tasks
 from bie.launching.follow import follow
-from bie.launching.here import conclude, run_here
+from bie.launching.local_launch import conclude, run_locally
 from bie.launching.local_queue import lane_count
 from bie.launching.resources import check_gpus, cpus, resources, time_limit
 from bie.launching.slurm import Limits, SlurmError, limits
@@ -80,7 +80,7 @@ def launch(order: Order, context: ForkServerContext | None) -> int:
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     folder = _open(order, lambda _: 0)
-    return conclude(run_here(folder, order.settings, context), order.n_before, order.tree)
+    return conclude(run_locally(folder, order.settings, context), order.n_before, order.tree)
 
 
 def _open(order: Order, task_of: Callable[[int], int]) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bie.config import RunConfig
 from bie.data.shelf import shelve
-from bie.execution.task import Task
+from bie.execution.run_spec import RunSpec
 from bie.planning.datasets import Datasets
 from bie.planning.plan import Plan, Point
 from bie.schema import validated
@@ -48,7 +48,7 @@ def _origin(point: Point) -> dict[str, object]:
     return {name: content[name] for name in ("sha256", "unlabelled_sha256")} | local
 
 
-def tasks_of(folder: Path, index: int | None = None) -> list[Task]:
+def runs_of(folder: Path, index: int | None = None) -> list[RunSpec]:
     """Tasks of a launch, or of one of its slices, in their order; done or not by now.
 
     Parameters
@@ -68,14 +68,12 @@ def tasks_of(folder: Path, index: int | None = None) -> list[Task]:
     for config_id, _ in chosen:
         if config_id not in configs:
             configs[config_id] = validated(RunConfig, known[config_id]["config"])
-    return [
-        task_of(tree, config_id, known[config_id], configs[config_id], seed) for config_id, seed in chosen
-    ]
+    return [run_of(tree, config_id, known[config_id], configs[config_id], seed) for config_id, seed in chosen]
 
 
-def task_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConfig, seed: int) -> Task:
+def run_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConfig, seed: int) -> RunSpec:
     """One run of a grid point, whose entry in ``points.json`` is `point`."""
-    return Task(
+    return RunSpec(
         point["title"],
         config.model_copy(update={"seed": seed}),
         point["plain"],

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bie.launching import slurm
-from bie.monitoring.census import take_census
 from bie.monitoring.folders import Launch
 from bie.monitoring.states import queued
+from bie.monitoring.study_status import read_status
 from bie.store.paths import Tree
 
 
@@ -24,11 +24,11 @@ def cancel(tree: Tree) -> Iterator[str]:
     SlurmError
         Slurm does not answer: its jobs are not cancelled.
     """
-    census = take_census(tree)
-    unfinished = {run.launch.id for run in census.runs if run.state not in ("done", "failed")}
-    for launch in census.launches:
+    status = read_status(tree)
+    unfinished = {run.launch.id for run in status.runs if run.state not in ("done", "failed")}
+    for launch in status.launches:
         yield from _stop_processes(launch, launch.id in unfinished)
-    arrays = [array for launch in census.launches for array in launch.arrays]
+    arrays = [array for launch in status.launches for array in launch.arrays]
     if arrays:
         yield from _cancel_arrays(arrays)
 

@@ -1,21 +1,16 @@
 """Many failures, few reasons: runs that failed of the same thing, put together."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bie.monitoring.census import Census
+from bie.launching.circuit_breaker import first_line, normalised
 from bie.monitoring.planned import Run, titles
+from bie.monitoring.study_status import StudyStatus
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
-_VARIABLE = (
-    (re.compile(r"(?:[\w.~-]*/)+[\w.~=-]*"), "PATH"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b"), "HEX"),
-    (re.compile(r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), "N"),
-)
 MOST = 4  # seeds named before "and n more"
 
 
@@ -47,23 +42,6 @@ def failures(runs: Iterable[Run]) -> list[Failure]:
     return sorted(found, key=lambda failure: -len(failure.runs))
 
 
-def first_line(message: str) -> str:
-    """First line that says something."""
-    return next((line.strip() for line in message.splitlines() if line.strip()), "")
-
-
-def normalised(message: str) -> str:
-    """Message without what differs from run to run: numbers, paths, addresses.
-
-    >>> normalised("loss is nan at epoch 3 (seed=17), see /scratch/x/seed=0017")
-    'loss is nan at epoch N (seed=N), see PATH'
-    """
-    line = first_line(message)
-    for pattern, name in _VARIABLE:
-        line = pattern.sub(name, line)
-    return line
-
-
 def seeds(runs: Iterable[Run]) -> str:
     """Seeds of runs in words.
 
@@ -87,7 +65,7 @@ def headline(found: Iterable[Failure]) -> str:
     return f"{n:,} failure{'s' * (n != 1)} = {len(groups):,} cause{'s' * (len(groups) != 1)}"
 
 
-def report(census: Census, tree: str) -> list[str]:
+def report(status: StudyStatus, tree: str) -> list[str]:
     """All failures of a study by reason, each with an example, and what to type next.
 
     Parameters
@@ -96,10 +74,10 @@ def report(census: Census, tree: str) -> list[str]:
         To be named in the commands, see `bie.store.paths.spelled`.
     """
     named = f" {tree}" if tree else ""
-    where = census.tree if tree else None
-    found = failures(census.runs)
-    missing = sum(run.state == "missing" for run in census.runs)
-    names = titles(census.launches) if found else {}
+    where = status.tree if tree else None
+    found = failures(status.runs)
+    missing = sum(run.state == "missing" for run in status.runs)
+    names = titles(status.launches) if found else {}
     lines = [headline(found), *(line for failure in found for line in _paragraph(failure, names, where))]
     if missing:
         lines += ["", f"{missing:,} more runs are missing: nothing is known of them (bie status{named})"]

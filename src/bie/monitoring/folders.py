@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bie.launching.exit_codes import EXIT_REQUEUE
-from bie.monitoring.processes import is_ours
 from bie.monitoring.states import Key
 from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
+from bie.store.owner import is_ours
 from bie.store.paths import Tree
 from bie.store.record import read
 
 SLURM = "submitit_slurm"
+END = 4096  # bytes of a log that tell how its task ended
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,16 @@ class Launch:
         if "log" not in job:  # of a launch before submitit wrote them
             return self.folder / "logs" / f"{self.name_of(task)}.log"
         return Path(_filled(str(job["log"]), self.name_of(task)))
+
+    def met_memory_limit(self, task: int) -> bool:
+        """Whether Slurm wrote into the task's log that it killed it for its memory."""
+        log = self.log_of(task)
+        if log is None or not log.is_file():
+            return False
+        with log.open("rb") as file:
+            file.seek(max(log.stat().st_size - END, 0))
+            end = file.read()
+        return any(words in end for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
 
     @property
     def logs(self) -> list[Path]:

@@ -1,14 +1,14 @@
-"""A census in words and numbers: the table of the grid points and what to do next."""
+"""The status of a study in words and numbers: the table of the grid points and what to do next."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bie.monitoring.census import Census
 from bie.monitoring.failures import Failure, failures, headline, seeds
 from bie.monitoring.folders import Launch
 from bie.monitoring.planned import titles
+from bie.monitoring.study_status import StudyStatus
 from bie.planning.durations import duration
 from bie.store.paths import Tree
 
@@ -18,7 +18,7 @@ Titles = dict[str, tuple[str, ...]]
 
 
 @dataclass
-class Cell:
+class GridPoint:
     """A grid point: how many of its runs are in which state, and why some failed."""
 
     dataset: str
@@ -33,20 +33,20 @@ class Cell:
         return self.states.total()
 
 
-def cells(census: Census) -> list[Cell]:
+def cells(status: StudyStatus) -> list[GridPoint]:
     """The grid points in the order in which they were asked for."""
-    found: dict[str, Cell] = {}
-    for run in census.runs:
+    found: dict[str, GridPoint] = {}
+    for run in status.runs:
         cell = found.get(run.config_id)
         if cell is None:
-            cell = found[run.config_id] = Cell(run.dataset, run.model, run.config_id)
+            cell = found[run.config_id] = GridPoint(run.dataset, run.model, run.config_id)
         cell.states[run.state] += 1
         if run.state == "failed":
             cell.causes[run.cause] += 1
     return list(found.values())
 
 
-def as_json(census: Census) -> dict[str, object]:
+def as_json(status: StudyStatus) -> dict[str, object]:
     """The table in numbers."""
     counted = ("done", "running", "queued", "failed")
     return {
@@ -58,12 +58,12 @@ def as_json(census: Census) -> dict[str, object]:
                 **{state: cell.states[state] for state in counted},
                 "expected": cell.expected,
             }
-            for cell in cells(census)
+            for cell in cells(status)
         ]
     }
 
 
-def as_text(census: Census, names: Titles | None = None, tree: str = "") -> list[str]:
+def as_text(status: StudyStatus, names: Titles | None = None, tree: str = "") -> list[str]:
     """The table in lines, with a header of the last launch and the next commands below.
 
     Parameters
@@ -73,29 +73,29 @@ def as_text(census: Census, names: Titles | None = None, tree: str = "") -> list
     tree
         To be named in the commands, see `bie.store.paths.spelled`.
     """
-    names = titles(census.launches) if names is None else names
-    return [header(census), *_table(cells(census), names), *_ending(census, tree)]
+    names = titles(status.launches) if names is None else names
+    return [header(status), *_table(cells(status), names), *_ending(status, tree)]
 
 
-def header(census: Census) -> str:
+def header(status: StudyStatus) -> str:
     """Study, last launch, how long it has been going, tasks."""
-    launch = census.launches[-1]
-    tasks = tasks_of(census, launch)
+    launch = status.launches[-1]
+    tasks = tasks_of(status, launch)
     parts = [
-        census.tree.root.resolve().name,
+        status.tree.root.resolve().name,
         f"launch {launch.id}",
-        _since(launch) if census.going else "",
+        _since(launch) if status.going else "",
         f"{tasks['running']:,} of {tasks.total():,} tasks running, {tasks['waiting']:,} waiting"
-        if launch.jobs and census.going
+        if launch.jobs and status.going
         else "",
         f"stopped: {launch.stopped}" if launch.stopped else "",
     ]
     return " · ".join(part for part in parts if part)
 
 
-def tasks_of(census: Census, launch: Launch) -> Counter[str]:
+def tasks_of(status: StudyStatus, launch: Launch) -> Counter[str]:
     """How many tasks of a launch are in which phase; those with all runs done have ended."""
-    known = [state for (name, _), state in census.tasks.items() if name == launch.id]
+    known = [state for (name, _), state in status.tasks.items() if name == launch.id]
     phases = Counter(state.phase for state in known)
     total = sum(int(job["n_tasks"]) for job in launch.jobs if job.get("kind") == "runs")
     return Counter({"running": phases["running"], "waiting": phases["waiting"]}) + Counter(
@@ -107,7 +107,7 @@ def _since(launch: Launch) -> str:
     return duration((datetime.now(UTC) - launch.created).total_seconds()) if launch.created else ""
 
 
-def _table(rows: list[Cell], names: Titles) -> list[str]:
+def _table(rows: list[GridPoint], names: Titles) -> list[str]:
     order = {config: i for i, config in enumerate(names)}
     rows = sorted(rows, key=lambda cell: order[cell.config_id])
     width = max(map(len, names.values()))
@@ -128,27 +128,27 @@ def _table(rows: list[Cell], names: Titles) -> list[str]:
     ]
 
 
-def _share(cell: Cell) -> str:
+def _share(cell: GridPoint) -> str:
     return f"{cell.states['done']}/{cell.expected}"
 
 
-def _rest(cell: Cell) -> Iterator[str]:
+def _rest(cell: GridPoint) -> Iterator[str]:
     for state in ("running", "queued", "failed", "missing"):
         if n := cell.states[state]:
             causes = ", ".join(cause for cause, _ in cell.causes.most_common())
             yield f" {state} {n}" + (f" ({causes})" if state == "failed" else "")
 
 
-def _ending(census: Census, tree: str) -> Iterator[str]:
+def _ending(status: StudyStatus, tree: str) -> Iterator[str]:
     """What failed of what, what is missing, and the commands that help."""
     named = f" {tree}" if tree else ""
-    yield from _reasons(failures(census.runs), named, census.tree if tree else None)
-    states = Counter(run.state for run in census.runs)
-    if states["missing"] and census.silence:
-        yield f"{states['missing']:,} runs may be waiting or at work: {census.silence}"
-    elif states["missing"] and not census.going:
+    yield from _reasons(failures(status.runs), named, status.tree if tree else None)
+    states = Counter(run.state for run in status.runs)
+    if states["missing"] and status.slurm_error:
+        yield f"{states['missing']:,} runs may be waiting or at work: {status.slurm_error}"
+    elif states["missing"] and not status.going:
         yield f"{states['missing']:,} missing: asked for, not done, and nobody is at them"
-    if census.going:
+    if status.going:
         yield f"  bie status{named} --watch     bie cancel{named}"
         return
     if states["failed"]:

@@ -1,26 +1,30 @@
-"""The runs and the grid points that the launches of a study asked for."""
+"""The runs and the grid points that the launches of a study asked for, and the one that somebody means."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import describe_cells, flat
-from bie.monitoring.folders import Launch
+from bie.errors import BadInput
+from bie.monitoring.folders import Launch, read_launches
 from bie.store.identity import SHOWN
-from bie.store.launches import BEFORE, PLAN, TASK
-from bie.store.paths import Tree, seed_name
+from bie.store.launches import BEFORE, TASK, read_plan
+from bie.store.paths import Tree, find_tree, seed_name
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
+MOST = 10  # candidates that are listed
+_FOLDER = re.compile(r"(?P<config>[0-9a-f]{4,64})(?:/seed=(?P<seed>\d+))?(?:/[\w.]+)?/*$")
 _RUN = ("dataset", "model", "config_id", "seed", "run_id")
 
 
 @dataclass(slots=True)
 class Run:
-    """A run that was asked for, and what has become of it (`bie.monitoring.census`).
+    """A run that was asked for, and what has become of it (`bie.monitoring.study_status`).
 
     Attributes
     ----------
@@ -68,23 +72,16 @@ def planned_runs(launches: Sequence[Launch]) -> list[Run]:
 
 
 def _rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
-    table = _read(launch, _RUN)
+    table = read_plan(launch.folder, (*_RUN, TASK))
     tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
     return zip(*(table[name].to_pylist() for name in _RUN), tasks, strict=True)
-
-
-def _read(launch: Launch, names: Sequence[str]) -> "pa.Table":
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(launch.folder / PLAN)
-    return file.read([name for name in (*names, TASK) if name in file.schema_arrow.names])
 
 
 def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:
     """A row of the plans for each ``config_id``; its ``grid`` and ``config`` are JSON texts."""
     found: dict[str, dict[str, Any]] = {}
     for launch in launches:
-        table = _read(launch, ("config_id", "dataset", "model", "grid", "config"))
+        table = read_plan(launch.folder, ("config_id", "dataset", "model", "grid", "config"))
         first: dict[str, int] = {}
         for i, config in enumerate(table["config_id"].to_pylist()):
             first.setdefault(config, i)
@@ -122,3 +119,50 @@ def _acting(row: Any, names: Sequence[str]) -> Iterator[str]:
 
 def _short(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def find_run(text: str, outputs: Path) -> tuple[Tree, Run]:
+    """The run with an id, or a unique beginning of one, or the folder of the run.
+
+    The studies are searched from the newest to the oldest; the first that knows such a run counts.
+
+    Raises
+    ------
+    BadInput
+        There is no such run, or there are several.
+    """
+    for tree in _trees(text, outputs):
+        runs = planned_runs(read_launches(tree))
+        found = _by_folder(text, runs) if "/" in text else [r for r in runs if r.run_id.startswith(text)]
+        if len(found) == 1:
+            return tree, found[0]
+        if found:
+            raise BadInput(f"{text} means {len(found):,} runs of {tree.root}:\n{_listed(found)}")
+    raise BadInput(f"{text}: no run of a study in {outputs}/ has an id that begins so. bie status lists them")
+
+
+def _trees(text: str, outputs: Path) -> Iterator[Tree]:
+    """The study that a path lies in; else all of them, the newest first."""
+    inside = [parent for parent in Path(text).absolute().parents if (parent / "launches").is_dir()]
+    if inside:
+        yield Tree(inside[0])
+        return
+    yield find_tree(None, outputs)
+    rest = sorted(outputs.glob("*/*/launches"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    yield from (Tree(path.parent) for path in rest[1:])
+
+
+def _by_folder(text: str, runs: list[Run]) -> list[Run]:
+    named = _FOLDER.search(text)
+    if named is None:
+        return []
+    config, seed = named["config"][:SHOWN], named["seed"]
+    return [
+        run for run in runs if run.config_id.startswith(config) and (seed is None or run.seed == int(seed))
+    ]
+
+
+def _listed(runs: list[Run]) -> str:
+    lines = [f"  {run.run_id[:SHOWN]}  {run.place}" for run in runs[:MOST]]
+    more = [f"  and {len(runs) - MOST:,} more"] if len(runs) > MOST else []
+    return "\n".join([*lines, *more])

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bie.monitoring.census import take_census
 from bie.monitoring.folders import Launch
 from bie.monitoring.planned import Run
+from bie.monitoring.study_status import read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
@@ -18,11 +18,11 @@ MARK = "--- "
 
 def run_log(tree: Tree, run: Run) -> list[str]:
     """State of a run, what it did or why it failed, and its part of the newest log that has one."""
-    census = take_census(tree)
-    known = next(found for found in census.runs if found.run_id == run.run_id)
+    status = read_status(tree)
+    known = next(found for found in status.runs if found.run_id == run.run_id)
     folder = known.folder(tree)
     ending = _record(folder) if known.state == "done" else _failure(folder)
-    return [*_facts(tree, known), *ending, *_log(census.launches, known)]
+    return [*_facts(tree, known), *ending, *_log(status.launches, known)]
 
 
 def _facts(tree: Tree, run: Run) -> Iterator[str]:

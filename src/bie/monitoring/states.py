@@ -58,10 +58,10 @@ class State:
 
 @dataclass(frozen=True)
 class Known:
-    """States of the tasks that Slurm knows; `silence` says why it could not be asked, where that is so."""
+    """States of the tasks that Slurm knows; `slurm_error` says why it could not be asked, if so."""
 
     states: Mapping[Key, State] = field(default_factory=dict)
-    silence: str | None = None
+    slurm_error: str | None = None
 
 
 def ask(wanted: Iterable[Key]) -> Known:
@@ -97,7 +97,7 @@ def queued(rows: Iterable[slurm.Queued]) -> dict[Key, State]:
 
 
 def remembered(rows: Iterable[Mapping[str, str]]) -> dict[Key, State]:
-    """States by task from ``scontrol show job``: tasks still pending share an entry."""
+    """States by task from ``scontrol show job``: tasks still pending share an event_of."""
     return {
         key: state_of(row.get("JobState", ""), row.get("ExitCode", ""))
         for row in rows

@@ -1,20 +1,20 @@
-"""A census that is taken again and again, for people: redrawn on a terminal, a line per change elsewhere."""
+"""The status of a study, again and again, for people: redrawn on a terminal, a line per change elsewhere."""
 
 import sys
 from collections import Counter
 from typing import Protocol
 
-from bie.monitoring.census import Census
 from bie.monitoring.overview import Titles, as_text
 from bie.monitoring.planned import titles
+from bie.monitoring.study_status import StudyStatus
 
 
 class Watcher(Protocol):
-    """Shows one census after the other."""
+    """Shows one status after the other."""
 
     def __enter__(self) -> "Watcher": ...
     def __exit__(self, *exception: object) -> None: ...
-    def __call__(self, census: Census) -> None:
+    def __call__(self, status: StudyStatus) -> None:
         """Show it."""
 
 
@@ -31,14 +31,14 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def __call__(self, census: Census) -> None:
+    def __call__(self, status: StudyStatus) -> None:
         """Say how it stands, unless that has been said."""
-        line = counts(census)
+        line = counts(status)
         if line != self._said:
             self._said = line
             print(line, flush=True)
-        if not census.going:
-            print("\n".join(as_text(census, tree=self._tree)), flush=True)
+        if not status.going:
+            print("\n".join(as_text(status, tree=self._tree)), flush=True)
 
 
 class Screen:
@@ -58,22 +58,22 @@ class Screen:
     def __exit__(self, *exception: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def __call__(self, census: Census) -> None:
-        """Draw the census over the one before."""
+    def __call__(self, status: StudyStatus) -> None:
+        """Draw the status over the one before."""
         from rich.text import Text
 
-        if any(run.config_id not in self._names for run in census.runs):
-            self._names = titles(census.launches)
-        self._live.update(Text("\n".join(as_text(census, self._names, self._tree))), refresh=True)
+        if any(run.config_id not in self._names for run in status.runs):
+            self._names = titles(status.launches)
+        self._live.update(Text("\n".join(as_text(status, self._names, self._tree))), refresh=True)
 
 
-def counts(census: Census) -> str:
+def counts(status: StudyStatus) -> str:
     """One line: how many runs are in which state."""
-    states = Counter(run.state for run in census.runs)
+    states = Counter(run.state for run in status.runs)
     shown = [
         f"{state} {states[state]:,}" for state in ("running", "queued", "failed", "missing") if states[state]
     ]
-    return "   ".join([f"{states['done']:,}/{len(census.runs):,} done", *shown])
+    return "   ".join([f"{states['done']:,}/{len(status.runs):,} done", *shown])
 
 
 def display(tree: str) -> Watcher:

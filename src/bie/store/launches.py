@@ -29,6 +29,7 @@ from bie.store.record import as_json, read, write_file
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 PLAN = "plan.parquet"
 POINTS, LAUNCH, JOBS, STOPPED, SOURCE = (
@@ -165,14 +166,22 @@ def _numbers(values: NDArray[np.integer]) -> Any:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
-def planned_tasks(folder: Path) -> list[tuple[str, int, int]]:
-    """(config_id, seed, task) of every run of a launch, in its order."""
+def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) -> "pa.Table":
+    """Columns of a launch's plan, a row per run in its order; those that an earlier bie did not write lack.
+
+    Texts of the columns `shared`, which many rows have in common, are held once.
+    """
     import pyarrow.parquet as pq
 
-    columns = ["config_id", "seed", TASK]
-    with pq.ParquetFile(folder / PLAN) as file:  # pq.read_table would load pandas
-        table = file.read(columns)
-    return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+    with pq.ParquetFile(folder / PLAN, read_dictionary=list(shared)) as file:  # read_table would load pandas
+        return file.read([name for name in names if name in file.schema_arrow.names])
+
+
+def planned_tasks(folder: Path) -> list[tuple[str, int, int]]:
+    """(config_id, seed, task) of every run of a launch, in its order."""
+    names = ("config_id", "seed", TASK)
+    table = read_plan(folder, names)
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
 
 
 def _snapshot() -> bytes:
@@ -191,11 +200,9 @@ def planned(tree: Tree) -> "pd.DataFrame":
     """
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    paths = sorted(tree.launches.glob(f"*/{PLAN}"))
-    texts = [name for name in COLUMNS if name not in ("seed", "run_id")]  # many rows share them: one copy
-    tables = [pq.ParquetFile(path, read_dictionary=texts).read(list(COLUMNS)) for path in paths]
+    texts = [name for name in COLUMNS if name not in ("seed", "run_id")]
+    tables = [read_plan(path.parent, COLUMNS, texts) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
     if not tables:
         return pd.DataFrame({name: [] for name in COLUMNS})
     frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()

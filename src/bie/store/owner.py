@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,10 @@ class Owner:
         return self.host, self.boot, self.pid_namespace
 
 
+SLACK = 5.0
+"""Seconds between the clocks of the kernel and of a file server."""
+
+
 def runs(pid: int) -> bool:
     """Whether there is such a process here; one that only waits for its parent to notice does not count."""
     try:
@@ -52,7 +57,37 @@ def runs(pid: int) -> bool:
     except PermissionError:
         return True  # somebody else's
     status = _text(f"/proc/{pid}/stat")
-    return status is None or status.rpartition(")")[2].split()[0] != "Z"
+    return status is None or _fields(status)[0] not in "ZX"
+
+
+def is_ours(pid: int, host: str, noted: float, launch: str) -> bool:
+    """Whether a process that was noted by its number is still the same one, here and of bie.
+
+    Numbers are used again: the process must have started before it was noted (`noted`, seconds since the
+    epoch), and name ``bie`` or its launch on its command line. Where there is no ``/proc`` nothing is ours.
+    """
+    if host != platform.node() or not runs(pid):
+        return False
+    started = _started(pid)
+    return started is not None and started <= noted + SLACK and _named(pid, launch)
+
+
+def _named(pid: int, launch: str) -> bool:
+    command = _text(f"/proc/{pid}/cmdline") or ""
+    return "bie" in command or launch in command
+
+
+def _started(pid: int) -> float | None:
+    """When a process started, in seconds since the epoch."""
+    status, uptime = _text(f"/proc/{pid}/stat"), _text("/proc/uptime")
+    if status is None or uptime is None:
+        return None
+    return time.time() - float(uptime.split()[0]) + int(_fields(status)[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(status: str) -> list[str]:
+    """Of ``/proc/PID/stat``, from the state on: the name before it, in parentheses, may hold anything."""
+    return status.rpartition(")")[2].split()
 
 
 def _slurm(environment: Mapping[str, str]) -> str | None:
@@ -62,7 +97,7 @@ def _slurm(environment: Mapping[str, str]) -> str | None:
 
 def _text(path: str) -> str | None:
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_text(errors="replace").strip()
     except OSError:
         return None
 

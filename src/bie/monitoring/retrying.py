@@ -12,10 +12,10 @@ from bie.analysis.parse import UNREADABLE
 from bie.config import Local, Settings
 from bie.errors import BadInput
 from bie.launching.launch import Order
-from bie.monitoring.census import Census
 from bie.monitoring.folders import SLURM, Launch
 from bie.monitoring.planned import Run, grid_points
 from bie.monitoring.states import ENDED, EXITS
+from bie.monitoring.study_status import StudyStatus
 from bie.planning.compose import did_you_mean
 from bie.store.identity import canonical
 from bie.store.launches import COLUMNS, TASK
@@ -48,20 +48,20 @@ class Chosen:
     unasked: int = 0
 
 
-def choose(census: Census, causes: Sequence[str]) -> Chosen:
+def choose(status: StudyStatus, causes: Sequence[str]) -> Chosen:
     """Failed and missing runs; with `causes` those that failed of one of them (``missing`` is one too)."""
-    points = {config for launch in census.launches for config in launch.points}
+    points = {config for launch in status.launches for config in launch.points}
     runs, unknown, unasked = [], Counter[str](), 0
-    for run in census.runs:
+    for run in status.runs:
         if run.state not in ("failed", "missing") or (causes and cause_of(run) not in causes):
             continue
-        if run.state == "missing" and run.launch.launcher == SLURM and census.silence:
+        if run.state == "missing" and run.launch.launcher == SLURM and status.slurm_error:
             unasked += 1
         elif run.config_id not in points:
             unknown[run.launch.id] += 1
         else:
             runs.append(run)
-    foreign = [(launch, unknown[launch.id]) for launch in census.launches if unknown[launch.id]]
+    foreign = [(launch, unknown[launch.id]) for launch in status.launches if unknown[launch.id]]
     return Chosen(runs, foreign, unasked)
 
 
@@ -73,7 +73,7 @@ def set_aside(tree: Tree, runs: Iterable[Run]) -> None:
             record.replace(record.with_name(f"unreadable-{RECORD}"))
 
 
-def read_causes(typed: str | None, census: Census) -> list[str]:
+def read_causes(typed: str | None, status: StudyStatus) -> list[str]:
     """Words of ``--cause``; none for every cause.
 
     Raises
@@ -84,7 +84,7 @@ def read_causes(typed: str | None, census: Census) -> list[str]:
     if typed is None:
         return []
     words = [word.strip() for word in typed.split(",") if word.strip()]
-    known = sorted(CAUSES | {cause_of(run) for run in census.runs if run.state in ("failed", "missing")})
+    known = sorted(CAUSES | {cause_of(run) for run in status.runs if run.state in ("failed", "missing")})
     wrong = [word for word in words if word not in known]
     if wrong or not words:
         hint = did_you_mean(wrong[0], known) if wrong else ""
@@ -106,7 +106,7 @@ def command_of(launch: Launch) -> str:
     return f"python -m bie.run {shlex.join(typed)}"
 
 
-def orders(census: Census, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
+def orders(status: StudyStatus, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
     """One order for the runs of each distinct launcher and site, those for jobs elsewhere first.
 
     Parameters
@@ -121,17 +121,17 @@ def orders(census: Census, runs: Iterable[Run], argv: Sequence[str], settle: Set
             settled[run.launch.id] = settle(run.launch.about["settings"])
         settings = settled[run.launch.id].model_dump(mode="json")
         groups.setdefault(canonical(settings), []).append(run)
-    known = {config: point for launch in census.launches for config, point in launch.points.items()}
-    rows = grid_points(census.launches)
+    known = {config: point for launch in status.launches for config, point in launch.points.items()}
+    rows = grid_points(status.launches)
     made = [
-        _order(census, members, argv, settled[members[0].launch.id], known, rows)
+        _order(status, members, argv, settled[members[0].launch.id], known, rows)
         for members in groups.values()
     ]
     return sorted(made, key=lambda order: isinstance(order.settings.hydra.launcher, Local))
 
 
 def _order(
-    census: Census,
+    status: StudyStatus,
     runs: list[Run],
     argv: Sequence[str],
     settings: Settings,
@@ -140,8 +140,8 @@ def _order(
 ) -> Order:
     configs = [run.config_id for run in runs]
     points = {config: known[config] for config in dict.fromkeys(configs)}
-    _require_cells(census.tree, points)
-    return Order(census.tree, argv, configs, points, partial(_columns, runs, rows), 0, settings)
+    _require_cells(status.tree, points)
+    return Order(status.tree, argv, configs, points, partial(_columns, runs, rows), 0, settings)
 
 
 def _columns(

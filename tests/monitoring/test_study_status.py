@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from bie.analysis.study import read_study
-from bie.monitoring.census import take_census
+from bie.monitoring.study_status import read_status
 from bie.store.claims import take
 from bie.store.owner import Owner
 
 
 def states(disk: Any) -> dict[int, str]:
     """State and cause by seed."""
-    census = take_census(disk.tree)
-    return {run.seed: f"{run.state} {run.cause}".strip() for run in census.runs}
+    status = read_status(disk.tree)
+    return {run.seed: f"{run.state} {run.cause}".strip() for run in status.runs}
 
 
 def test_records_claims_and_failures_tell_in_this_order(disk: Any, point: Any):
@@ -149,7 +149,7 @@ def test_trees_of_earlier_versions_are_read(disk: Any, point: Any):
 def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch):
     disk.launch([(point, seed, 0) for seed in range(3)], {})
     disk.run(point, 0, "record.json")
-    first = take_census(disk.tree)
+    first = read_status(disk.tree)
     looked: list[str] = []
     exists = os.path.exists
 
@@ -159,7 +159,7 @@ def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch
 
     monkeypatch.setattr(os.path, "exists", look)
     disk.run(point, 1, "record.json")
-    second = take_census(disk.tree, first)
+    second = read_status(disk.tree, first)
     assert Counter(run.state for run in second.runs) == {"done": 2, "missing": 1}
     assert [Path(path).parent.name for path in looked if path.endswith("record.json")] == ["seed=0001"]
 
@@ -167,7 +167,7 @@ def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch
 def test_a_run_of_two_launches_is_expected_once(disk: Any, point: Any):
     for name in ("20260101-000000-0001", "20260102-000000-0002"):
         disk.launch([(point, 0, 0)], {}, name=name)
-    assert len(take_census(disk.tree).runs) == 1
+    assert len(read_status(disk.tree).runs) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"schema": 1, "run_id"', '{"schema": 99}'])
@@ -179,3 +179,11 @@ def test_a_record_that_cannot_be_read_is_a_failure_as_it_is_for_the_tables(
     disk.run(point, 1, "record.json").write_text(content)
     assert states(disk) == {0: "done", 1: "failed unreadable"}
     assert read_study(disk.tree).runs["state"].tolist() == ["done", "unreadable"]
+
+
+def test_a_task_that_slurm_killed_for_its_memory_says_so_in_its_log(disk: Any, point: Any, slurm: Any):
+    folder = disk.on_slurm([(point, 4, 4)], (18, 0, 5))
+    assert states(disk) == {4: "failed killed"}
+    said = "slurmstepd: error: StepId=18.batch exceeded memory limit (2 > 1), being killed\n"
+    (folder / "logs" / "18_4.log").write_text(said)
+    assert states(disk) == {4: "failed oom"}

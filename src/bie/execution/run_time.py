@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping
 
-from bie.execution.task import Outcome, Task
+from bie.execution.run_spec import Outcome, RunSpec
 
 
-class Pace:
+class RunTimes:
     """Durations as forecast at the launch and as seen since.
 
     Parameters
@@ -20,25 +20,25 @@ class Pace:
         self._seen: dict[str, float] = {}
         self._per_epoch: dict[tuple[str, str], float] = {}
 
-    def learn(self, task: Task, outcome: Outcome) -> None:
+    def learn(self, spec: RunSpec, outcome: Outcome) -> None:
         """Note how long a run took: the longest of its kind counts."""
         if outcome.status == "done" and outcome.seconds > 0:
-            per_epoch = outcome.seconds / task.config.train.epochs
-            self._seen[task.config_id] = max(outcome.seconds, self._seen.get(task.config_id, 0.0))
-            self._per_epoch[_kind(task)] = max(per_epoch, self._per_epoch.get(_kind(task), 0.0))
+            per_epoch = outcome.seconds / spec.config.train.epochs
+            self._seen[spec.config_id] = max(outcome.seconds, self._seen.get(spec.config_id, 0.0))
+            self._per_epoch[_kind(spec)] = max(per_epoch, self._per_epoch.get(_kind(spec), 0.0))
 
-    def expected(self, task: Task) -> float | None:
+    def expected(self, spec: RunSpec) -> float | None:
         """Seconds of a run: as seen, as forecast, or as of the same model on the same cells; else None."""
-        if task.config_id in self._seen:
-            return self._seen[task.config_id]
-        if task.config_id in self._forecast:
-            return self._forecast[task.config_id]
-        per_epoch = self._per_epoch.get(_kind(task))
-        return None if per_epoch is None else per_epoch * task.config.train.epochs
+        if spec.config_id in self._seen:
+            return self._seen[spec.config_id]
+        if spec.config_id in self._forecast:
+            return self._forecast[spec.config_id]
+        per_epoch = self._per_epoch.get(_kind(spec))
+        return None if per_epoch is None else per_epoch * spec.config.train.epochs
 
 
-def _kind(task: Task) -> tuple[str, str]:
-    return task.config.model.name, str(task.shelf)
+def _kind(spec: RunSpec) -> tuple[str, str]:
+    return spec.config.model.name, str(spec.shelf)
 
 
 class Deadline:

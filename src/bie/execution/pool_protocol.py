@@ -5,23 +5,23 @@ from functools import partial
 from typing import Protocol
 
 from bie.execution.packs import Pack, Packing
-from bie.execution.task import Outcome, Task
+from bie.execution.run_spec import Outcome, RunSpec
 
 
 class Observer(Protocol):
-    """Who wants to know how the tasks get on.
+    """Who wants to know how the runs get on.
 
     A slot is a number that is one run's while it is at work.
     """
 
-    def started(self, slot: int, task: Task) -> None:
-        """A worker took up a task."""
+    def started(self, slot: int, spec: RunSpec) -> None:
+        """A worker took up a run."""
 
     def epoch(self, slot: int, epoch: int) -> None:
-        """A worker finished an epoch of its task."""
+        """A worker finished an epoch of its run."""
 
-    def ended(self, slot: int, task: Task, outcome: Outcome) -> None:
-        """A task is over, in one way or another."""
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+        """A run is over, in one way or another."""
 
     def stopping(self) -> None:
         """The launch was asked to stop; what runs goes on to the end of its epoch."""
@@ -36,30 +36,33 @@ def everything(pack: Pack) -> bool:
 
 
 class InThisProcess:
-    """Runs tasks one after the other in this process: for debuggers and profilers.
+    """Carries out runs one after the other in this process: for debuggers and profilers.
+
+    submitit's debug executor is not used for it: that of submitit 1.5.4 leaves its log files open, and
+    answers an error with a debugger's prompt even where nobody can type.
 
     Parameters
     ----------
     launch
         Id of the launch, for the claims.
     packing
-        Which tasks run together, and where.
+        Which runs train together, and where.
     """
 
     def __init__(self, launch: str | None = None, packing: Packing | None = None) -> None:
         self._launch, self._interrupted, self._packing = launch, False, packing or Packing()
 
-    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
-        """Run all tasks that `admit` says yes to, when their turn comes; see `Pool.run`."""
+    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
+        """Carry out all runs that `admit` says yes to, when their turn comes; see `Pool.run`."""
         from bie.execution.pack_worker import execute_pack
 
-        for pack in self._packing.packs(tasks):
+        for pack in self._packing.packs(specs):
             if self._interrupted:
                 observer.stopping()
                 return
             if admit(pack):
-                for slot, task in enumerate(pack):
-                    observer.started(slot, task)
+                for slot, spec in enumerate(pack):
+                    observer.started(slot, spec)
                 execute_pack(
                     pack,
                     lambda slot, row: observer.epoch(slot, int(row["epoch"])),

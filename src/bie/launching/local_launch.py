@@ -8,21 +8,21 @@ from pathlib import Path
 
 from bie import devices
 from bie.config import Local, Settings
-from bie.execution.local import Pool, WorkersCannotStart
 from bie.execution.packs import Packing
+from bie.execution.pool import Pool, WorkersCannotStart
+from bie.execution.pool_protocol import InThisProcess
 from bie.execution.progress import Scoreboard, display
 from bie.execution.signals import stoppable
-from bie.execution.turns import InThisProcess
-from bie.launching.launched import tasks_of
+from bie.launching.launched import runs_of
 from bie.planning.request import local_workers
 from bie.store.paths import Tree
 
 
-def run_here(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
+def run_locally(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
     """Carry out a launch; the board that comes back says how it went."""
     launcher = settings.hydra.launcher
     assert isinstance(launcher, Local)
-    tasks = tasks_of(folder)
+    tasks = runs_of(folder)
     cores = 1 if context is None else devices.cores()
     packing = Packing.of(settings, tasks, local_workers(launcher, len(tasks)), cores)
     board = Scoreboard(Counter(task.config.model.name for task in tasks), packing.n_workers)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bie.config import Local, Settings, SubmititSlurm
-from bie.monitoring.again import choose, orders, read_causes
-from bie.monitoring.census import take_census
+from bie.monitoring.retrying import choose, orders, read_causes
+from bie.monitoring.study_status import read_status
 from bie.planning.compose import Configurations
 from bie.planning.expand import amended
 from bie.retry import main
@@ -76,13 +76,13 @@ def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: P
     }.items():
         assert main([str(disk.root), "--cause", typed]) == 2
         assert says in capsys.readouterr().err
-    census = take_census(disk.tree)
-    assert read_causes("odd, nan,missing", census) == ["odd", "nan", "missing"]
-    assert read_causes(None, census) == []
+    status = read_status(disk.tree)
+    assert read_causes("odd, nan,missing", status) == ["odd", "nan", "missing"]
+    assert read_causes(None, status) == []
 
 
 def test_a_run_done_again_is_the_same_experiment(study: Tree):
-    (plan,) = (take_census(study).runs,)
+    (plan,) = (read_status(study).runs,)
     assert main(["--cause", "missing"]) == 0
     (record,) = study.runs.rglob("record.json")
     found = json.loads(record.read_text())
@@ -92,11 +92,11 @@ def test_a_run_done_again_is_the_same_experiment(study: Tree):
 
 
 def test_the_new_launch_notes_the_same_plan(study: Tree, configurations: Configurations):
-    census = take_census(study)
-    (order,) = orders(census, census.runs, ["retry"], lambda plain: amended(plain, [], configurations))
+    status = read_status(study)
+    (order,) = orders(status, status.runs, ["retry"], lambda plain: amended(plain, [], configurations))
     columns = order.columns(lambda i: 7 + i)
     assert columns["task"] == [7, 8]
-    old = [(run.dataset, run.model, run.config_id, run.seed, run.run_id) for run in census.runs]
+    old = [(run.dataset, run.model, run.config_id, run.seed, run.run_id) for run in status.runs]
     assert list(zip(*(columns[name] for name in COLUMNS[:5]), strict=True)) == old
     assert [json.loads(grid) for grid in columns["grid"]] == [{"train.lr": 1e-3}, {"train.lr": 1e30}]
 
@@ -131,10 +131,10 @@ def test_settings_of_the_last_launch_stay_unless_changed(configurations: Configu
 
 def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, capsys: Printed):
     disk.on_slurm([(point, task, task) for task in range(4)], (19, 0, 4))
-    assert [run.seed for run in choose(take_census(disk.tree), ()).runs] == [], "no points.json"
+    assert [run.seed for run in choose(read_status(disk.tree), ()).runs] == [], "no points.json"
     folder = disk.root / "launches"
     (next(folder.iterdir()) / "points.json").write_text(json.dumps({point.id: {}}))
-    assert [run.seed for run in choose(take_census(disk.tree), ()).runs] == [0]
+    assert [run.seed for run in choose(read_status(disk.tree), ()).runs] == [0]
     slurm.command(
         "squeue", "echo '19_0|PENDING|None'; cat " + str(Path(__file__).parent / "captured/squeue.txt")
     )
@@ -147,7 +147,7 @@ def test_a_retried_failure_is_not_retried_while_it_waits(disk: Any, point: Any, 
     os.utime(failed, (time.time() - 60, time.time() - 60))
     folder = disk.on_slurm([(point, 0, 2)], (19, 0, 4))
     (folder / "points.json").write_text(json.dumps({point.id: {}}))
-    assert choose(take_census(disk.tree), ()).runs == []
+    assert choose(read_status(disk.tree), ()).runs == []
 
 
 def test_nothing_is_done_twice_because_slurm_is_silent(disk: Any, point: Any, slurm: Any, capsys: Printed):

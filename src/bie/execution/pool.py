@@ -1,4 +1,4 @@
-"""Run tasks on this machine: persistent one-thread worker processes that can die alone.
+"""Carry out runs on this machine: persistent one-thread worker processes that can die alone.
 
 The workers are forked from one server process that has the libraries loaded, so that a further worker
 costs milliseconds and little memory. Each talks to its parent through a pipe; a worker that dies takes
@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bie.execution.packs import Pack, Packing
+from bie.execution.pool_protocol import Admit, Observer, everything
+from bie.execution.run_spec import Outcome, RunSpec, disclaim, leave_killed, was_at
 from bie.execution.signals import how_ended, serve_parent
-from bie.execution.task import Outcome, Task, disclaim, leave_killed, was_at
-from bie.execution.turns import Admit, Observer, everything
 
 
 class WorkersCannotStart(RuntimeError):  # noqa: N818
@@ -31,12 +31,13 @@ class WorkersCannotStart(RuntimeError):  # noqa: N818
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    left: dict[int, Task] = field(default_factory=dict)  # of its packs, by place: a number of the run's own
+    left: dict[int, RunSpec] = field(default_factory=dict)
+    """Of its packs, by place: a number of the run's own."""
     ready: bool = False
 
 
 class Pool:
-    """Workers that take packs of tasks in order, each the next when it has trained one.
+    """Workers that take packs of runs in order, each the next when it has trained one.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Pool:
     launch
         Id of the launch, for the claims.
     packing
-        Which tasks run together, and where; None: each alone, on the CPU.
+        Which runs train together, and where; None: each alone, on the CPU.
     """
 
     def __init__(
@@ -66,19 +67,19 @@ class Pool:
         self._closed, self._open = context.Pipe(duplex=False)
         self._workers = [self._start(slot) for slot in range(n_workers)]
 
-    def run(self, tasks: Iterable[Task], observer: Observer, admit: Admit = everything) -> None:
-        """Run all tasks. Returns when each has ended; stops all workers on any exception.
+    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
+        """Carry out all runs. Returns when each has ended; stops all workers on any exception.
 
         Parameters
         ----------
-        tasks
+        specs
             In the order in which they are to start.
         observer
             Is told how they get on.
         admit
             Asked when a worker is free for a pack; one that it declines is left out.
         """
-        queue = deque(self._packing.packs(tasks))
+        queue = deque(self._packing.packs(specs))
         interrupted = False
         try:
             while queue or any(worker.left for worker in self._workers):
@@ -107,8 +108,8 @@ class Pool:
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
-            for task in worker.left.values():
-                disclaim(task)
+            for spec in worker.left.values():
+                disclaim(spec)
 
     def _start(self, slot: int) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -144,18 +145,18 @@ class Pool:
         """Give a worker a pack; False if it has died since it asked, which it will be buried for."""
         worker = self._workers[slot]
         places = filterfalse(worker.left.__contains__, count())
-        tasks = dict(zip(places, pack, strict=False))
+        specs = dict(zip(places, pack, strict=False))
         try:
-            worker.pipe.send(tasks)
+            worker.pipe.send(specs)
         except OSError:
             return False
-        worker.left |= tasks
-        for place, task in tasks.items():
-            observer.started(self._slot(slot, place), task)
+        worker.left |= specs
+        for place, spec in specs.items():
+            observer.started(self._slot(slot, place), spec)
         return True
 
     def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
-        """Tell the observer of an epoch, or of how a task ended."""
+        """Tell the observer of an epoch, or of how a run ended."""
         if isinstance(news, int):
             observer.epoch(self._slot(slot, place), news)
         else:
@@ -173,15 +174,15 @@ class Pool:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
-        begun = {place: task for place, task in worker.left.items() if was_at(task, worker.process.pid)}
+        begun = {place: spec for place, spec in worker.left.items() if was_at(spec, worker.process.pid)}
         guilty = begun if len(begun) == 1 else {} if begun else worker.left
-        again = {place: task for place, task in worker.left.items() if place not in guilty}
-        for place, task in guilty.items():
-            observer.ended(self._slot(slot, place), task, leave_killed(task, message))
-        for place, task in again.items():
-            disclaim(task)
-            observer.ended(self._slot(slot, place), task, Outcome("interrupted"))
-        queue.extendleft((task,) for task in reversed(again.values()))
+        again = {place: spec for place, spec in worker.left.items() if place not in guilty}
+        for place, spec in guilty.items():
+            observer.ended(self._slot(slot, place), spec, leave_killed(spec, message))
+        for place, spec in again.items():
+            disclaim(spec)
+            observer.ended(self._slot(slot, place), spec, Outcome("interrupted"))
+        queue.extendleft((spec,) for spec in reversed(again.values()))
         self._workers[slot] = self._start(slot)
 
 
@@ -216,16 +217,16 @@ def _serve(
             _tell(pipe, None)
             packs.score_until(pipe)
             try:
-                tasks = pipe.recv()
+                specs = pipe.recv()
             except EOFError:
                 return
-            for task in tasks.values():
-                print(f"--- {task.folder}", flush=True)
-            packs.execute(tasks)
+            for spec in specs.values():
+                print(f"--- {spec.folder}", flush=True)
+            packs.execute(specs)
 
 
 def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:
-    """Say how a task of the pack gets on, or nothing: that there is room for the next pack."""
+    """Say how a run of the pack gets on, or nothing: that there is room for the next pack."""
     try:
         pipe.send(message)
     except OSError:  # nobody listens any more: end without a word, above all without a failed.json

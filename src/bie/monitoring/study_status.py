@@ -29,7 +29,7 @@ Place = tuple[str, int]
 
 
 @dataclass
-class Census:
+class StudyStatus:
     """The runs of a study as they stand.
 
     Attributes
@@ -40,7 +40,7 @@ class Census:
         In the order in which they were made.
     tasks
         State of the tasks that have runs left to do, as far as it is known.
-    silence
+    slurm_error
         Why Slurm could not be asked; None if it answered or there was nothing to ask.
     """
 
@@ -48,7 +48,7 @@ class Census:
     runs: list[Run]
     launches: list[Launch]
     tasks: dict[Place, State] = field(default_factory=dict)
-    silence: str | None = None
+    slurm_error: str | None = None
 
     @property
     def going(self) -> bool:
@@ -56,7 +56,7 @@ class Census:
         return any(run.state in GOING for run in self.runs)
 
 
-def take_census(tree: Tree, before: Census | None = None) -> Census:
+def read_status(tree: Tree, before: StudyStatus | None = None) -> StudyStatus:
     """Look at all planned runs of a study.
 
     Parameters
@@ -65,16 +65,16 @@ def take_census(tree: Tree, before: Census | None = None) -> Census:
         An earlier look at the same study: what was done then is done.
     """
     launches = read_launches(tree)
-    census = Census(tree, planned_runs(launches), launches)
+    status = StudyStatus(tree, planned_runs(launches), launches)
     done = {run.run_id for run in before.runs if run.state == "done"} if before else set()
     with ThreadPoolExecutor(THREADS) as pool:
-        claimed = pool.map(lambda group: _look(tree, group, done), _by_config(census.runs))
+        claimed = pool.map(lambda group: _look(tree, group, done), _by_config(status.runs))
         at_work = set().union(*claimed)
-    _ask_tasks(census, at_work)
-    fruitful = {(run.launch.id, run.task) for run in census.runs if run.state == "done" or _fresh(run)}
-    for run in census.runs:
-        _judge(run, census, fruitful)
-    return census
+    _ask_tasks(status, at_work)
+    fruitful = {(run.launch.id, run.task) for run in status.runs if run.state == "done" or _fresh(run)}
+    for run in status.runs:
+        _judge(run, status, fruitful)
+    return status
 
 
 def _by_config(runs: Iterable[Run]) -> list[list[Run]]:
@@ -134,16 +134,16 @@ def _look_closer(run: Run, folder: Path) -> str | None:
     return None
 
 
-def _ask_tasks(census: Census, at_work: set[str]) -> None:
+def _ask_tasks(status: StudyStatus, at_work: set[str]) -> None:
     """Find out about the tasks with runs left to do."""
     open_tasks = {
         (run.launch.id, run.task): run.launch
-        for run in census.runs
+        for run in status.runs
         if run.state != "done" and run.task != BEFORE
     }
     keys = {place: launch.key_of(place[1]) for place, launch in open_tasks.items()}
     known = ask(key for key in keys.values() if key)
-    census.silence = known.silence
+    status.slurm_error = known.slurm_error
     alive = functools.cache(Process.alive)
     for place, launch in open_tasks.items():
         key, process = keys[place], launch.process_of(place[1])
@@ -154,7 +154,7 @@ def _ask_tasks(census: Census, at_work: set[str]) -> None:
         else:
             state = None
         if state := _with_exit_code(state, launch, place[1]):
-            census.tasks[place] = state
+            status.tasks[place] = state
 
 
 def _local_state(launch: Launch, task: int) -> State | None:
@@ -180,16 +180,17 @@ def _fresh(run: Run) -> bool:
     return run.state == "failed" and run.failed_at >= run.launch.since
 
 
-def _judge(run: Run, census: Census, fruitful: set[Place]) -> None:
+def _judge(run: Run, status: StudyStatus, fruitful: set[Place]) -> None:
     """Settle the state of a run without a record by that of its task."""
     place = (run.launch.id, run.task)
-    task = census.tasks.get(place)
+    task = status.tasks.get(place)
     if task is None or run.state in ("done", "running") or _fresh(run):
         return
     if task.phase != "ended":
         run.state, run.cause, run.message = "queued", "", ""
     elif run.state == "missing" and task.cause and not _explained(run, task, fruitful):
-        run.state, run.cause, run.message = "failed", task.cause, _end_of(run, task)
+        cause = "oom" if task.cause == "killed" and run.launch.met_memory_limit(run.task) else task.cause
+        run.state, run.cause, run.message = "failed", cause, _end_of(run, task)
 
 
 def _explained(run: Run, task: State, fruitful: set[Place]) -> bool:

@@ -13,7 +13,7 @@ from bie.store.record import RECORD, read, write_failure
 
 
 @dataclass(frozen=True)
-class Task:
+class RunSpec:
     """One run: what to compute and where to leave it.
 
     Attributes
@@ -61,7 +61,7 @@ Status = Literal["done", "before", "elsewhere", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended.
+    """How a run ended.
 
     Attributes
     ----------
@@ -90,38 +90,38 @@ class Outcome:
         return self.status == "interrupted" and self.seconds > 0
 
 
-def leave_failure(task: Task, cause: str, message: str, traceback: str = "") -> Outcome:
+def leave_failure(spec: RunSpec, cause: str, message: str, traceback: str = "") -> Outcome:
     """Record a failure, as far as that is possible."""
     why = {"cause": cause, "message": message, "traceback": traceback}
     try:
-        write_failure(task.folder, {**task.identity, "status": "failed", **why})
+        write_failure(spec.folder, {**spec.identity, "status": "failed", **why})
     except OSError as error:  # a full disk must not end the sweep; whoever called still reports the run
-        print(f"cannot write {task.folder}/failed.json: {error}", flush=True)
+        print(f"cannot write {spec.folder}/failed.json: {error}", flush=True)
     return Outcome("failed", cause, message)
 
 
-def leave_killed(task: Task, message: str) -> Outcome:
+def leave_killed(spec: RunSpec, message: str) -> Outcome:
     """Record the failure of a run whose process is gone, claim and all, unless somebody is at it again."""
     try:
-        claim = take(task.folder, Owner.here())
+        claim = take(spec.folder, Owner.here())
     except OSError as error:
-        print(f"cannot claim {task.folder}: {error}", flush=True)
+        print(f"cannot claim {spec.folder}: {error}", flush=True)
         return Outcome("failed", "killed", message)
     if claim is None:
         return Outcome("failed", "killed", message)
     with claim:
-        return leave_failure(task, "killed", message)
+        return leave_failure(spec, "killed", message)
 
 
-def disclaim(task: Task) -> None:
+def disclaim(spec: RunSpec) -> None:
     """Take away the claim of a process that is gone."""
     with contextlib.suppress(OSError):
-        claim = take(task.folder, Owner.here()) if (task.folder / CLAIM).exists() else None
+        claim = take(spec.folder, Owner.here()) if (spec.folder / CLAIM).exists() else None
         if claim:
             claim.release()
 
 
-def was_at(task: Task, pid: int | None) -> bool:
+def was_at(spec: RunSpec, pid: int | None) -> bool:
     """Whether the claim on a run is that of a process of this machine, gone or not."""
-    claim = read(task.folder / CLAIM) or {}
+    claim = read(spec.folder / CLAIM) or {}
     return claim.get("pid") == pid and claim.get("host") == Owner.here().host

@@ -1,0 +1,50 @@
+"""Failures that are alike, and when they stop a launch."""
+
+from pathlib import Path
+
+import pytest
+
+from bie.launching.circuit_breaker import break_circuit
+from bie.launching.events import Event, note
+from bie.store.launches import stopped
+
+
+def fail(
+    launch: Path, task: int, seed: int, message: str = "loss is nan in epoch 3", cause: str = "nan"
+) -> None:
+    note(launch, str(task), Event("failed", "c", seed, cause, message.replace("3", str(seed))))
+
+
+def test_identical_failures_of_several_tasks_stop_the_launch_once(tmp_path: Path):
+    for seed in range(3):
+        assert not break_circuit(tmp_path, 3)
+        fail(tmp_path, seed % 2, seed)
+    assert break_circuit(tmp_path, 3)
+    reason = stopped(tmp_path)
+    assert reason is not None
+    assert reason.startswith("3 of 3 runs failed alike, nan: loss is nan in epoch N")
+    assert not break_circuit(tmp_path, 3), "stopped already"
+
+
+@pytest.mark.parametrize("most", [None, 4])
+def test_too_few_failures_or_no_limit(tmp_path: Path, most: int | None):
+    for seed in range(3):
+        fail(tmp_path, 0, seed)
+    assert not break_circuit(tmp_path, most)
+
+
+def test_failures_of_different_causes_are_not_alike(tmp_path: Path):
+    for seed, message in enumerate(("no space", "out of memory", "no module")):
+        fail(tmp_path, 0, seed, message)
+    assert not break_circuit(tmp_path, 2)
+
+
+def test_a_sweep_most_of_which_succeeds_is_not_stopped(tmp_path: Path):
+    for seed in range(40):
+        note(tmp_path, "0", Event("done", "c", seed))
+    for seed in range(20):
+        fail(tmp_path, 1, seed)
+    assert not break_circuit(tmp_path, 20)
+    for seed in range(20, 40):
+        fail(tmp_path, 2, seed)
+    assert break_circuit(tmp_path, 20)
