@@ -1,17 +1,19 @@
 """Methods of other packages, where these are installed: see scripts/peers."""
 
 import dataclasses
+import inspect
 import pickle
 import random
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.experiment import Result
@@ -111,3 +113,46 @@ def test_scvi_tools_learns_the_types(run: Run) -> None:
     assert trained["nmi"] is not None
     assert untrained["nmi"] is not None
     assert trained["nmi"] > untrained["nmi"] + 0.05
+
+
+def defaults(function: Callable[..., object]) -> dict[str, Any]:
+    """What a function takes where nothing is said."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+@scvi_tools
+def test_the_preset_is_what_scvi_tools_does_by_default(configure: Configure) -> None:
+    import scvi
+    from scvi.model._utils import get_max_epochs_heuristic
+
+    theirs = (
+        defaults(scvi.module.VAE.__init__)
+        | defaults(scvi.train.TrainingPlan.__init__)
+        | defaults(scvi.model.SCVI.__init__)
+    )
+    theirs |= {"epochs": get_max_epochs_heuristic(20_000), "batch_size": scvi.settings.batch_size}
+    config = configure("preset=scvi_tools", "train=full")
+    model, train = config.model, config.train
+    assert isinstance(model, Model)
+    ours = {
+        "n_latent": model.n_latent,
+        "n_hidden": model.n_hidden,
+        "n_layers": model.n_layers,
+        "dropout_rate": model.dropout,
+        "gene_likelihood": model.likelihood,
+        "dispersion": model.dispersion,
+        "use_observed_lib_size": model.library == "observed",
+        "encode_covariates": model.encode_covariates,
+        "deeply_inject_covariates": model.deeply_inject_covariates,
+        "var_eps": model.variance_floor,
+        "lr": train.lr,
+        "weight_decay": train.weight_decay,
+        "eps": train.adam_eps,
+        "n_epochs_kl_warmup": train.kl.warmup_epochs,
+        "max_kl_weight": train.kl.weight,
+        "batch_size": train.batch_size,
+        "epochs": train.epochs,
+    }
+    theirs |= {"var_eps": defaults(scvi.nn.Encoder.__init__)["var_eps"]}
+    assert ours == {key: theirs[key] for key in ours}

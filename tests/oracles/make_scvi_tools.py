@@ -1,6 +1,7 @@
 """What scvi-tools computes for fixed weights and noise, stored for the parity test.
 
-Runs where scvi-tools 1.4.2 is installed; needs nothing of bie:
+The stored numbers are those of scvi-tools 1.4.2; 1.5.1 computes the same. Runs where it is installed; needs
+nothing of bie:
 
     python tests/oracles/make_scvi_tools.py                            # writes scvi_tools.npz.xz
     python tests/oracles/make_scvi_tools.py --check scvi_tools.npz.xz  # computes again and compares

@@ -81,7 +81,8 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     checkout = sweep.folder / "checkout"
     for name in ("src", "conf"):
         shutil.copytree(SOURCE.parent / name, checkout / name)
-    shutil.copy(SOURCE.parent / "requirements.lock", checkout)
+    for lock in SOURCE.parent.glob("requirements*.lock"):
+        shutil.copy(lock, checkout)
     blocker = sweep.cluster.slurm(
         "sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 600"
     ).strip()

@@ -22,6 +22,7 @@ PACKAGES = (
     "scikit-learn",
     "pandas",
     "anndata",
+    "scanpy",
     "hydra-core",
     "harmonypy",
     "scvi-tools",
@@ -66,7 +67,7 @@ def source_files() -> list[tuple[str, Path]]:
     files = (path for path in _PACKAGE.rglob("*.*") if path.suffix in (".py", ".c", ".h"))
     code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in files]
     yaml = [(f"conf/{path.relative_to(conf)}", path) for path in conf.rglob("*.yaml")]
-    lock = [("requirements.lock", path) for path in [_lock_file()] if path]
+    lock = [(path.name, path) for path in [_lock_file()] if path]
     return sorted(code + yaml + lock)
 
 
@@ -90,7 +91,9 @@ def installed_packages() -> list[str]:
 
 
 def _lock_file() -> Path | None:
-    candidates = (_PACKAGE / "requirements.lock", _PACKAGE.parents[1] / "requirements.lock")
+    """The lock that serves this interpreter; see ``scripts/lockfile``."""
+    name = "requirements.lock" if sys.version_info < (3, 12) else "requirements-3.12.lock"
+    candidates = (_PACKAGE / name, _PACKAGE.parents[1] / name)
     return next((path for path in candidates if path.is_file()), None)
 
 
