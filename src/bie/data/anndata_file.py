@@ -84,13 +84,19 @@ class AnnDataFile:
             raise BadInput(self._no_such_matrix(layer))
         return self.matrices[layer]
 
-    def counts(self, layer: str | None, batch_key: str | None = None) -> sp.csr_matrix:
+    def counts(
+        self, layer: str | None, batch_key: str | None = None, fractional: str = "refuse"
+    ) -> sp.csr_matrix:
         """Read x_ng from a matrix, in the form of `bie.data.cells.Cells.counts`.
 
         Parameters
         ----------
+        layer
+            Which; see the class.
         batch_key
             Column of obs with the batches; helps to say what is wrong with values that are no counts.
+        fractional
+            Values that are not whole: ``refuse``, ``round`` or ``keep``.
 
         Raises
         ------
@@ -98,9 +104,9 @@ class AnnDataFile:
             If there is no such matrix, or its values are not counts; names a matrix that does hold counts.
         """
         matrix = self.matrix(layer)
-        found = matrix.survey()
+        found = matrix.survey(whole=fractional == "refuse")
         if found.is_counts:
-            return matrix.read()
+            return matrix.read(rounded=fractional == "round")
         held, remedy = not_counts.held(matrix, found, batch_key)
         where = self._where_counts_are(layer) or remedy
         raise BadInput(f"{self.path}: {matrix.name} {held}. scVI models raw counts; {where}")

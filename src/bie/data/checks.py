@@ -27,18 +27,22 @@ class Problem(NamedTuple):
         return f"{self.finding}. {self.remedy}"
 
 
-def first_non_count(values: NDArray[np.generic]) -> float | None:
+def first_non_count(values: NDArray[np.generic], whole: bool = True) -> float | None:
     """First value that is no count: NaN, infinite, negative, not whole or above `LARGEST_COUNT`.
 
     Parameters
     ----------
     values
         Numeric, any shape; looked at block by block, so that no second array of its size is needed.
+    whole
+        Whether fractions are no counts.
     """
     flat = values.reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         block = flat[start : start + _BLOCK].astype(np.float64)
-        bad = ~((block >= 0) & (block <= LARGEST_COUNT) & (block == np.floor(block)))
+        bad = ~((block >= 0) & (block <= LARGEST_COUNT))
+        if whole:
+            bad |= block != np.floor(block)
         if bad.any():
             return float(block[bad.argmax()])
     return None

@@ -23,9 +23,15 @@ def opened_store(path: Path) -> Iterator[Any]:
     """
     import h5py
 
+    if any((path / name).is_file() for name in _ZARR):
+        with _explained(path):
+            yield _zarr(path)
+        return
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise BadInput(f"{path} {what} (seen from {Path.cwd()}). Give the path of an .h5ad file")
+        what = "is a folder, but no zarr store" if path.is_dir() else "does not exist"
+        raise BadInput(
+            f"{path} {what} (seen from {Path.cwd()}). Give the path of an .h5ad file or .zarr store"
+        )
     with _explained(path):
         if not h5py.is_hdf5(path):
             raise Unreadable(other_file(path))
@@ -34,6 +40,19 @@ def opened_store(path: Path) -> Iterator[Any]:
             if other:
                 raise Unreadable(other)
             yield root
+
+
+_ZARR = (".zgroup", "zarr.json")
+"""What marks a folder as the root of a zarr store, of version 2 and 3."""
+
+
+def _zarr(path: Path) -> Any:
+    import zarr
+
+    root = zarr.open_group(path, mode="r", use_consolidated=False)  # a summary may be older than the store
+    if "obs" not in root or "var" not in root:
+        raise Unreadable("this zarr store holds no AnnData: obs or var is not there")
+    return root
 
 
 @contextmanager

@@ -51,7 +51,8 @@ def joined(parts: Sequence[Part]) -> tuple[sp.csr_matrix, NDArray[np.str_]]:
     shared = set(genes.tolist()).intersection(*(part.gene_names.tolist() for part in parts[1:]))
     for part in parts:
         if len(shared) < SHARED * len(part.gene_names):
-            other = next(each for each in (*parts[1:], parts[0]) if each is not part)
+            own = set(part.gene_names.tolist())
+            other = min(parts, key=lambda each: len(own.intersection(each.gene_names.tolist())))
             raise BadInput(
                 f"{part.origin}: {len(shared):,} of its {len(part.gene_names):,} genes are in all files. It "
                 f"calls them {_examples(part)}; {other.origin}: {_examples(other)}. Name them in one way"

@@ -106,14 +106,20 @@ class Matrix:
         if self.form != "dense":
             self._check_parts()
 
-    def survey(self) -> Survey:
-        """Look through the stored values, some at a time, up to the first that is no count."""
+    def survey(self, whole: bool = True) -> Survey:
+        """Look through the stored values, some at a time, up to the first that is no count.
+
+        Parameters
+        ----------
+        whole
+            Whether fractions are no counts.
+        """
         self.check()
         if self._stored.dtype.kind not in "biuf":
             return Survey(f"values of type {self._stored.dtype}", False, is_number=False)
         any_count = False
         for block in self._blocks():
-            bad = first_non_count(block)
+            bad = first_non_count(block, whole)
             if bad is not None:
                 return Survey(shown(bad), any_count)
             any_count = any_count or bool(block.any())
@@ -141,13 +147,22 @@ class Matrix:
         """Stored values, some at a time; of a sparse matrix, those that are not left out."""
         return self._blocks()
 
-    def read(self) -> sp.csr_matrix:
-        """Read x_ng, float32, in the form of `bie.data.cells.Cells.counts`."""
+    def read(self, rounded: bool = False) -> sp.csr_matrix:
+        """Read x_ng, float32, in the form of `bie.data.cells.Cells.counts`.
+
+        Parameters
+        ----------
+        rounded
+            To the nearest whole number, a half to the even one.
+        """
         self.check()
         if self.form == "dense":
             blocks = (rows.astype(np.float32, copy=False) for rows in self._blocks())
+            blocks = (np.rint(rows) for rows in blocks) if rounded else blocks
             return canonical(sp.vstack([canonical(sp.csr_matrix(rows)) for rows in blocks], format="csr"))
         parts = (self._part("data"), self._part("indices"), self._part("indptr"))
+        if rounded:
+            np.rint(parts[0], out=parts[0])
         kind = sp.csr_matrix if self.form == "csr" else sp.csc_matrix
         return canonical(kind(parts, shape=(len(self.cells), len(self.genes)), copy=False))
 

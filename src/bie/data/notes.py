@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bie.data.cells import Cells
 from bie.data.checks import examples, some
+from bie.data.join import Part
 
 _ALSO_MISSING = {"", "nan", "na", "n/a", "<na>", "none", "null", "nat", "missing", "unknown", "unassigned"}
 _BOUND = 0.5
@@ -44,6 +45,17 @@ def of_gene_names(names: NDArray[np.str_]) -> tuple[str, ...]:
         return ()
     said = f"{some(twice, 'gene name')} more than once in var_names ({examples(twice)})"
     return (f"{said}: told apart as by adata.var_names_make_unique()",)
+
+
+def of_join(parts: Sequence[Part], genes: NDArray[np.str_]) -> tuple[str, ...]:
+    """Genes of several files that not all of them have, and that are left out."""
+    most = max(parts, key=lambda part: len(part.gene_names))
+    n_absent = len(most.gene_names) - len(genes)
+    if not n_absent:
+        return ()
+    return (
+        f"{n_absent:,} of the {len(most.gene_names):,} genes of {most.origin} are not in all files: left out",
+    )
 
 
 def _odd_names(said: str, names: tuple[str, ...], code_n: NDArray[np.int64] | None) -> Iterator[str]:

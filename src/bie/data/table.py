@@ -150,7 +150,9 @@ def _values(node: Any, name: str) -> Any:
         values, mask = vector(node["values"], name), vector(node["mask"], name).astype(bool)
         if len(values) != len(mask):
             raise Unreadable(f"{name} has {len(values):,} values, but a mask of {len(mask):,}")
-        return pd.Series(values).convert_dtypes(convert_floating=False).mask(mask).array
+        column = pd.Series(values)
+        typed = column if values.dtype.kind == "f" else column.convert_dtypes()
+        return typed.mask(mask).array
     raise Unreadable(f"{name} is a group of {', '.join(node) or 'nothing'}, which is no column")
 
 

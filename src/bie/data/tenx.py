@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bie.data.cells import canonical
-from bie.data.fractional import Policy, settle
+from bie.data.checks import first_non_count
 from bie.errors import BadInput
 
 
@@ -98,7 +98,7 @@ def read_matrix(path: Path) -> Run:
     return Run(sp.csr_matrix(data.X), [str(code) for code in data.obs_names], [str(gene) for gene in genes])
 
 
-def as_counts(path: Path, matrix: sp.csr_matrix, fractional: Policy) -> sp.csr_matrix:
+def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> sp.csr_matrix:
     """Check the values and bring them into the form of `bie.data.cells.Cells.counts`.
 
     Raises
@@ -107,7 +107,9 @@ def as_counts(path: Path, matrix: sp.csr_matrix, fractional: Policy) -> sp.csr_m
         If a value is no count; says how to go on where it only is not whole.
     """
     x_ng = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
-    bad = settle(x_ng.data, fractional)
+    bad = first_non_count(x_ng.data, whole=fractional == "refuse")
+    if fractional == "round":
+        np.rint(x_ng.data, out=x_ng.data)
     if bad is not None:
         way = "" if bad < 0 else ". To go on with what is not whole: dataset.fractional=round"
         raise BadInput(f"{path} holds {bad:.4g}, which is not a count{way}")

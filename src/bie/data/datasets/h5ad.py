@@ -1,7 +1,11 @@
-"""A user's own data: any AnnData with raw counts in X or a layer, checked before anything is started."""
+"""A user's own data: AnnData with raw counts in X, raw.X or a layer, in one file or in several."""
 
+import glob
+import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,57 +16,122 @@ from bie.data.anndata_file import AnnDataFile, matrix_name, opened
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.checks import Problem
+from bie.data.filters import filtered
+from bie.data.join import Part, joined
 from bie.errors import BadInput
 
 CARD = Card(
     name="h5ad",
-    about="your own file with raw counts: bie data describe FILE",
+    about="your own file with raw counts, .h5ad or .zarr: bie data describe FILE",
     size="any",
     batches="2 or more",
     types="any",
 )
 
+FILE = "file"
+"""As ``dataset.batch_key`` of a path that matches several files: each file is a batch."""
+
+Codes = tuple[NDArray[np.int64], tuple[str, ...]]
+
 
 def load(settings: H5ad) -> Cells:
-    """Read and check the file.
+    """Read and check the file, or the files that the path matches.
 
     Raises
     ------
     BadInput
-        If the file, a key, the counts or the names cannot be used; one line for each finding.
+        If a file, a key, the counts or the names cannot be used; one line for each finding.
     """
-    with opened(settings.path.expanduser()) as file:
-        _refuse(file, _table_problems(file, settings))
-        cells = _cells(file, settings)
-    _refuse(file, checks.find_problems(cells, matrix_name(settings.layer)))
+    paths = _matched(settings.path.expanduser())
+    cells = _one(paths[0], settings) if paths == [settings.path.expanduser()] else _several(paths, settings)
+    cells = filtered(cells, settings.min_counts, settings.min_cells)
+    _refuse(settings.path, checks.find_problems(cells, matrix_name(settings.layer)))
     said = notes.notes(cells, settings.batch_key, settings.label_key)
     return replace(cells, notes=(*cells.notes, *said))
 
 
-def _table_problems(file: AnnDataFile, settings: H5ad) -> list[Problem]:
+def _matched(path: Path) -> list[Path]:
+    """Files of a pattern, in the order of their names; a path without one, or of a file, is itself."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if len(found) < 2:
+        raise BadInput(f"{path} matches {len(found)} files (seen from {Path.cwd()}), 2 or more are needed")
+    return found
+
+
+def _one(path: Path, settings: H5ad) -> Cells:
+    with opened(path) as file:
+        _refuse(path, _table_problems(file, settings, fewest=2))
+        part = _part(file, settings)
+        batch, batches = grouping.codes(file.obs[settings.batch_key])
+        label, labels = _labels(file, settings) or (None, ())
+        said = notes.of_gene_names(file.matrix(settings.layer).genes.names)
+    return Cells(part.counts, batch, batches, label, labels, part.cell_names, part.gene_names, notes=said)
+
+
+def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
+    """Read the files one below the other, with the genes that all of them have."""
+    parts: list[Part] = []
+    batches, labels = [], []
+    for path, name in zip(paths, _names(paths), strict=True):
+        with opened(path) as file:
+            _refuse(path, _table_problems(file, settings, fewest=1))
+            parts.append(_part(file, settings))
+            whole = (np.zeros(len(file.obs), np.int64), (name,))
+            of_key = settings.batch_key != FILE
+            batches.append(grouping.codes(file.obs[settings.batch_key]) if of_key else whole)
+            labels.append(_labels(file, settings))
+    counts, genes = joined(parts)
+    batch, names = _united(batches)
+    if len(names) < 2:
+        raise BadInput(
+            f"{settings.path}: dataset.batch_key={settings.batch_key} has one value in all files "
+            f"({names[0]}). For a batch each: dataset.batch_key={FILE}"
+        )
+    known = [each for each in labels if each is not None]
+    label, types = _united(known) if known else (None, ())
+    cell_names = _unique(np.concatenate([part.cell_names for part in parts]))
+    return Cells(counts, batch, names, label, types, cell_names, genes, notes=notes.of_join(parts, genes))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Names of the files without ending; with the folders in which they differ where two have the same."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    common = os.path.commonpath(paths)
+    return [path.relative_to(common).with_suffix("").as_posix() for path in paths]
+
+
+def _united(columns: Sequence[Codes]) -> Codes:
+    """Columns of several files as one: the same value in two files is one group; values are sorted."""
+    names = sorted({name for _, values in columns for name in values})
+    code = {name: i for i, name in enumerate(names)}
+    codes = [np.array([code[name] for name in values], np.int64)[of_n] for of_n, values in columns]
+    return np.concatenate(codes), tuple(names)
+
+
+def _part(file: AnnDataFile, settings: H5ad) -> Part:
+    key = settings.batch_key if settings.batch_key in file.obs else None
+    counts = file.counts(settings.layer, key, settings.fractional)
+    genes = file.matrix(settings.layer).genes.names
+    return Part(str(file.path), counts, _unique(file.cell_names), _unique(genes))
+
+
+def _labels(file: AnnDataFile, settings: H5ad) -> Codes | None:
+    return None if settings.label_key is None else grouping.codes(file.obs[settings.label_key])
+
+
+def _table_problems(file: AnnDataFile, settings: H5ad, fewest: int) -> list[Problem]:
     if not len(file.obs) or not len(file.gene_names):
         return [Problem(f"it holds {file.size}", "Was everything filtered out?")]
-    found = grouping.find_problems(file.obs, "dataset.batch_key", settings.batch_key, fewest=2)
+    found: list[Problem] = []
+    if fewest > 1 or settings.batch_key != FILE:
+        found = grouping.find_problems(file.obs, "dataset.batch_key", settings.batch_key, fewest)
     if settings.label_key is None:
         return found
     return found + grouping.find_problems(file.obs, "dataset.label_key", settings.label_key, fewest=1)
-
-
-def _cells(file: AnnDataFile, settings: H5ad) -> Cells:
-    batch, batches = grouping.codes(file.obs[settings.batch_key])
-    key = settings.label_key
-    label, labels = (None, ()) if key is None else grouping.codes(file.obs[key])
-    genes = file.matrix(settings.layer).genes.names
-    return Cells(
-        counts=file.counts(settings.layer, settings.batch_key),
-        batch=batch,
-        batches=batches,
-        label=label,
-        labels=labels,
-        cell_names=_unique(file.cell_names),
-        gene_names=_unique(genes),
-        notes=notes.of_gene_names(genes),
-    )
 
 
 def _unique(names: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -78,6 +147,6 @@ def _unique(names: NDArray[np.str_]) -> NDArray[np.str_]:
         return np.array(make_index_unique(index), dtype=np.str_)
 
 
-def _refuse(file: AnnDataFile, problems: list[Problem]) -> None:
+def _refuse(path: Path, problems: list[Problem]) -> None:
     if problems:
-        raise BadInput("\n".join(f"{file.path}: {problem}" for problem in problems))
+        raise BadInput("\n".join(f"{path}: {problem}" for problem in problems))

@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bie.config import Tenx
-from bie.data import checks, tenx
+from bie.data import checks, notes, tenx
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.filters import filtered
-from bie.data.fractional import Policy
 from bie.data.join import Part, joined
 from bie.errors import BadInput
 
@@ -58,6 +57,7 @@ def load(settings: Tenx) -> Cells:
         labels=(),
         cell_names=np.concatenate([part.cell_names for part in parts]),
         gene_names=genes,
+        notes=notes.of_join(parts, genes),
     )
     cells = filtered(cells, settings.min_counts, settings.min_cells)
     for problem in checks.find_problems(cells):
@@ -111,7 +111,7 @@ def _check(sheet: Path, samples: Sequence[Sample]) -> None:
         raise BadInput(f"{sheet} has one batch only ({samples[0].batch}), 2 or more are needed")
 
 
-def _part(sample: Sample, fractional: Policy) -> Part:
+def _part(sample: Sample, fractional: str) -> Part:
     run = tenx.read_matrix(sample.path)
     counts = tenx.as_counts(sample.path, run.counts, fractional)
     names = np.array([f"{code}-{sample.name}" for code in run.barcodes], dtype=np.str_)

@@ -1,0 +1,123 @@
+"""Files that a pattern matches, as one data set; fractions and filters of one file."""
+
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from bie.data.datasets import h5ad
+from bie.errors import BadInput
+
+
+@pytest.fixture
+def folder(tmp_path: Path, adata: anndata.AnnData) -> Path:
+    """The cells of `adata` in three files, in runs of 20."""
+    for i, name in enumerate(["c", "a", "b"]):
+        adata[20 * i : 20 * (i + 1)].copy().write_h5ad(tmp_path / f"{name}.h5ad")
+    return tmp_path
+
+
+def dense(adata: anndata.AnnData) -> np.ndarray:
+    return np.vstack([adata.X.toarray()[20 * i : 20 * (i + 1)] for i in (1, 2, 0)])  # a, b, c
+
+
+def test_each_file_is_a_batch(folder: Path, adata, h5ad_settings):
+    cells = h5ad.load(h5ad_settings(path=folder / "*.h5ad", batch_key="file"))
+    assert cells.batches == ("a", "b", "c")
+    np.testing.assert_array_equal(cells.batch, np.repeat([0, 1, 2], 20))
+    np.testing.assert_array_equal(cells.counts.toarray(), dense(adata))
+    assert [cells.labels[code] for code in cells.label[:2]] == ["T", "B"]
+
+
+def test_a_column_goes_through_all_files(folder: Path, adata, h5ad_settings):
+    cells = h5ad.load(h5ad_settings(path=folder / "[ab].h5ad", batch_key="batch"))
+    assert cells.batches == ("early", "late", "mid")
+    expected = adata.obs["batch"].to_numpy()[20:60]
+    np.testing.assert_array_equal(np.asarray(cells.batches)[cells.batch], expected)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(folder: Path, adata, h5ad_settings):
+    for sample in ("s1", "s2"):
+        (folder / sample).mkdir()
+        adata.write_h5ad(folder / sample / "filtered.h5ad")
+    cells = h5ad.load(h5ad_settings(path=folder / "s*" / "*.h5ad", batch_key="file"))
+    assert cells.batches == ("s1/filtered", "s2/filtered")
+    assert len(set(cells.cell_names)) == 120
+
+
+def test_genes_are_those_that_all_files_have(folder: Path, adata, h5ad_settings):
+    adata[:20, [*range(20, 30), *range(15)]].copy().write_h5ad(folder / "c.h5ad")
+    cells = h5ad.load(h5ad_settings(path=folder / "*.h5ad", batch_key="file"))
+    kept = [*range(15), *range(20, 30)]
+    assert cells.gene_names.tolist() == [f"g{g}" for g in kept]
+    np.testing.assert_array_equal(cells.counts.toarray(), dense(adata)[:, kept])
+
+
+def test_files_that_name_their_genes_differently_are_said(folder: Path, adata, h5ad_settings):
+    other = adata[:20].copy()
+    other.var_names = [f"ENSG{g}" for g in range(30)]
+    other.write_h5ad(folder / "c.h5ad")
+    with pytest.raises(BadInput, match=r"a\.h5ad: 0 of its 30 genes are in all .*g0, g1, .*c\.h5ad: ENSG0"):
+        h5ad.load(h5ad_settings(path=folder / "*.h5ad", batch_key="file"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "said"),
+    [
+        ("*.zarr", "file", r"matches 0 files"),
+        ("a*.h5ad", "file", r"matches 1 files"),
+        ("*.h5ad", "donor", r"c?\.h5ad: dataset\.batch_key=donor is not in obs"),
+        (
+            "*.h5ad",
+            "one",
+            r"dataset\.batch_key=one has one value in all files \(x\).*dataset\.batch_key=file",
+        ),
+    ],
+)
+def test_a_pattern_that_cannot_be_used(pattern, key, said, folder: Path, adata, h5ad_settings):
+    for i, name in enumerate(["c", "a", "b"]):
+        part = adata[20 * i : 20 * (i + 1)].copy()
+        part.obs["one"] = "x"
+        part.write_h5ad(folder / f"{name}.h5ad")
+    with pytest.raises(BadInput, match=said):
+        h5ad.load(h5ad_settings(path=folder / pattern, batch_key=key))
+
+
+@pytest.mark.parametrize("dense_matrix", [False, True])
+def test_fractions_by_choice(dense_matrix, adata, h5ad_settings, tmp_path: Path):
+    counts = adata.X.toarray()
+    estimated = np.where(counts > 0, counts + 0.25, 0).astype(np.float32)
+    adata.X = estimated if dense_matrix else sp.csr_matrix(estimated)
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    with pytest.raises(BadInput, match=r"X holds \d\.25"):
+        h5ad.load(h5ad_settings())
+    rounded, kept = (h5ad.load(h5ad_settings(fractional=x)) for x in ("round", "keep"))
+    np.testing.assert_array_equal(rounded.counts.toarray(), counts)
+    np.testing.assert_array_equal(kept.counts.toarray(), estimated)
+
+
+@pytest.mark.parametrize("policy", ["refuse", "round", "keep"])
+def test_what_is_below_zero_is_no_count_whatever_the_choice(policy, adata, h5ad_settings, tmp_path: Path):
+    adata.X.data[3] = -0.3
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    with pytest.raises(BadInput, match=r"X holds -0\.3, which is not a count"):
+        h5ad.load(h5ad_settings(fractional=policy))
+
+
+def test_cells_and_genes_are_left_out_as_by_scanpy(adata, h5ad_settings, tmp_path: Path):
+    import scanpy
+
+    thin = sp.random(60, 30, 0.15, "csr", random_state=0, data_rvs=lambda n: np.ones(n)).astype(np.float32)
+    adata.X = thin
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    cells = h5ad.load(h5ad_settings(min_counts=4, min_cells=8))
+    scanpy.pp.filter_cells(adata, min_counts=4)
+    scanpy.pp.filter_genes(adata, min_cells=8)
+    assert 20 <= adata.n_obs < 60
+    assert adata.n_vars < 30
+    np.testing.assert_array_equal(cells.counts.toarray(), adata.X.toarray())
+    assert cells.cell_names.tolist() == adata.obs_names.tolist()
+    named = np.asarray(cells.labels)[cells.label]
+    np.testing.assert_array_equal(named, adata.obs["cell_type"].to_numpy())
