@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bie.analysis.grid import describe_cells, flat
+from bie.analysis.grid import describe_cells, flat, place
 
 Make = Callable[..., Any]
 
@@ -92,6 +92,23 @@ def test_content_of_the_data_is_the_last_resort(point: Make) -> None:
     configs = {p: flat({"dataset": found}) for p, found in hashes.items()}
     runs = pd.DataFrame({"config_id": list(configs), "dataset": "mine", "model": "scvi"})
     assert list(describe_cells(runs, configs, {}).columns[2:]) == ["dataset.sha256"]
+
+
+def test_where_the_data_lay_stands_in_the_table_and_not_their_hash(point: Make) -> None:
+    origins = [
+        {"sha256": f"{i:064d}", "path": f"{name}.h5ad", "batch_key": key, "layer": None}
+        for i, (name, key) in enumerate([("a", "donor"), ("b", "donor"), ("b", "site")])
+    ]
+    configs = {
+        f"{i}": flat({"dataset": {"name": "h5ad", "sha256": origin["sha256"]}}) | place(origin)
+        for i, origin in enumerate(origins)
+    }
+    runs = pd.DataFrame({"config_id": list(configs), "dataset": "h5ad", "model": "scvi"})
+    table = describe_cells(runs, configs, {})
+    assert list(table.columns[2:]) == ["dataset.batch_key", "dataset.path"]
+    assert table["dataset.path"].tolist() == ["a.h5ad", "b.h5ad", "b.h5ad"]
+    moved = {config: known | {"train.lr": float(config)} for config, known in configs.items()}
+    assert list(describe_cells(runs, moved, {}).columns[2:]) == ["train.lr"]
 
 
 def test_models_and_datasets_need_no_further_column(point: Make) -> None:

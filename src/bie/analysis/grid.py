@@ -13,6 +13,7 @@ Plain = dict[str, Any]
 
 BASELINE = "scvi"  # the model that all others are compared with
 CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
+PLACE = "origin."  # of settings that say where the content comes from: shown in its stead
 _UNTOLD = ("seed", "dataset.unlabelled_sha256")  # the latter differs only where CONTENT does
 
 
@@ -68,7 +69,8 @@ def describe_cells(
     cells["compared"] = cells["model"] != BASELINE
     order = ["dataset", "compared", "model", *keys, "config_id"]
     ordered = cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
-    return ordered.drop(columns="compared")
+    typed = {key: key.replace(PLACE, "dataset.") for key in keys if key.startswith(PLACE)}
+    return ordered.drop(columns="compared").rename(columns=typed)
 
 
 def _unsure(
@@ -103,8 +105,19 @@ def _further(names: Mapping[str, list[str]], settings: Mapping[str, Plain], keys
     for _, group in groupby(sorted(settings, key=name), key=name):
         twins = [settings[config] for config in group]
         differing = _varying(twins, {key for row in twins for key in row}, absent_counts=True)
-        needed |= differing - {CONTENT} or differing
+        settings_differ = {key for key in differing if key != CONTENT and not key.startswith(PLACE)}
+        needed |= settings_differ or differing - {CONTENT} or differing
     return needed
+
+
+def place(origin: Mapping[str, Any]) -> Plain:
+    """Where the cells of a record came from, under dotted names: path, columns, whatever its section says.
+
+    >>> place({"sha256": "0dd1", "path": "a.h5ad", "layer": None})
+    {'origin.path': 'a.h5ad'}
+    """
+    said = {key: value for key, value in origin.items() if not key.endswith("sha256") and value is not None}
+    return {f"{PLACE}{key}": value for key, value in said.items()}
 
 
 def _column(values: list[Any]) -> "ExtensionArray":

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from bie.analysis.grid import flat
+from bie.analysis.grid import flat, place
 from bie.store.identity import SHOWN
 
 SPLITS = ("train", "test")
@@ -52,7 +52,8 @@ class Parser:
         config, origin = record["config"], record["provenance"]
         config_id = str(record["config_id"])
         if config_id not in self._configs:
-            self._configs[config_id] = orjson.dumps(flat(config)).decode()
+            known = flat(config) | place(origin.get("dataset") or {})
+            self._configs[config_id] = orjson.dumps(known).decode()
         missing, notes = record.get("missing"), record.get("notes")
         return {
             "state": "done",
