@@ -47,12 +47,15 @@ def cells(
     return sp.csr_matrix(counts), kind
 
 
-def write_rows(group: h5py.Group, pattern: sp.csr_matrix, row_n: np.ndarray) -> None:
+def write_rows(
+    group: h5py.Group, pattern: sp.csr_matrix, row_n: np.ndarray, compression: str | None = "gzip"
+) -> None:
     """Those rows of a matrix, as AnnData stores CSR."""
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
     group.attrs["shape"] = (len(row_n), pattern.shape[1])
     group["indptr"] = np.concatenate([[0], np.cumsum(np.diff(pattern.indptr)[row_n])])
-    options = {"maxshape": (None,), "chunks": (2**17,), "compression": "gzip", "compression_opts": 1}
+    options = {"maxshape": (None,), "chunks": (2**17,), "compression": compression}
+    options |= {"compression_opts": 1} if compression == "gzip" else {}
     stored = {
         name: group.create_dataset(name, (0,), dtype, **options)
         for name, dtype in (("data", "f4"), ("indices", "i4"))
