@@ -76,10 +76,11 @@ def chosen_genes(
         if flavor == "seurat_v3":
             _check_curve(data)
         _mark(data, n_top_genes, flavor)
-    except ValueError as error:  # of the curve by loess, of bins that hold no gene
+    except ValueError as error:  # of the curve by loess, in bytes; of bins that hold no gene
+        why = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
         raise RunFailed(
             "genes",
-            f"dataset.hvg={flavor} cannot be computed from these {rows.size} training cells ({error}). "
+            f"dataset.hvg={flavor} cannot be computed from these {rows.size} training cells ({why}). "
             "dataset.hvg=pearson_residuals fits no curve",
         ) from error
     return np.flatnonzero(data.var["highly_variable"].to_numpy())
