@@ -1,6 +1,7 @@
 """Counts of any size on disk, made and written some rows at a time; see `write`."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -54,7 +55,7 @@ def write_rows(
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
     group.attrs["shape"] = (len(row_n), pattern.shape[1])
     group["indptr"] = np.concatenate([[0], np.cumsum(np.diff(pattern.indptr)[row_n])])
-    options = {"maxshape": (None,), "chunks": (2**17,), "compression": compression}
+    options: dict[str, Any] = {"maxshape": (None,), "chunks": (2**17,), "compression": compression}
     options |= {"compression_opts": 1} if compression == "gzip" else {}
     stored = {
         name: group.create_dataset(name, (0,), dtype, **options)

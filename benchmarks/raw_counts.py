@@ -1,6 +1,8 @@
 """Memory and time of training on a file like those of CELLxGENE: normalised X, counts in raw.X, many genes.
 
     python -m benchmarks.raw_counts [--cells 200000] [--genes 30000] [--density 0.033]
+
+Prints what the process has needed after each step; metrics are not computed.
 """
 
 import argparse
