@@ -75,8 +75,8 @@ def test_hash_of_counts_and_batches_sees_these_alone(cells: Cells) -> None:
     for change in ({"counts": more}, {"batch": cells.batch[::-1].copy()}, {"batches": ("a", "c")}):
         assert dataclasses.replace(cells, **change).unlabelled_sha256 != cells.unlabelled_sha256
     others = [{"label": None, "labels": ()}, {"cell_names": cells.cell_names[::-1]}]
-    for change in (*others, {"gene_names": cells.gene_names[::-1]}, {"library_prior": "pooled"}):
-        assert dataclasses.replace(cells, **change).unlabelled_sha256 == cells.unlabelled_sha256
+    for without in (*others, {"gene_names": cells.gene_names[::-1]}, {"library_prior": "pooled"}):
+        assert dataclasses.replace(cells, **without).unlabelled_sha256 == cells.unlabelled_sha256
 
 
 def test_hash_byte_for_byte() -> None:

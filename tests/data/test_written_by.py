@@ -21,11 +21,12 @@ COUNTS = np.arange(N * G).reshape(N, G) % 5
 @pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The committed file; a store is unpacked."""
-    if not request.param.endswith(".zarr"):
-        return FOLDER / request.param
-    with zipfile.ZipFile(FOLDER / f"{request.param}.zip") as packed:
-        packed.extractall(tmp_path / request.param)
-    return tmp_path / request.param
+    name: str = request.param
+    if not name.endswith(".zarr"):
+        return FOLDER / name
+    with zipfile.ZipFile(FOLDER / f"{name}.zip") as packed:
+        packed.extractall(tmp_path / name)
+    return tmp_path / name
 
 
 def settings(path: Path, **changes: object) -> H5ad:
