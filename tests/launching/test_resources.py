@@ -163,7 +163,7 @@ def test_a_site_that_contradicts_itself_is_refused(tmp_path):
 
 STOCK = """\
 _target_: hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher
-submitit_folder: /scratch/mine/.submitit/%j
+submitit_folder: ${hydra.sweep.dir}/.submitit/%j
 timeout_min: 90
 cpus_per_task: 2
 gpus_per_node: null
@@ -203,7 +203,10 @@ def test_a_file_for_the_other_launcher_works_unchanged(tmp_path):
     assert (found["partition"], found["cpus_per_task"], found["stderr_to_stdout"]) == ("long", 2, False)
     assert found["additional_parameters"]["mail-type"] == "BEGIN"
     assert (launcher.array_parallelism, launcher.max_num_timeout, launcher.setup) == (7, 0, ["echo hello"])
-    assert launcher.submitit_folder == "/scratch/mine/.submitit/%j"
+    assert launcher.submitit_folder == "outputs/v1/adhoc/.submitit/%j"
+    typed = expand(["hydra/launcher=mine", "hydra.launcher.runs_per_job=2"], own).settings.hydra.launcher
+    assert isinstance(typed, SubmititSlurm)
+    assert (typed.runs_per_job, typed.partition) == (2, "long")
 
 
 @pytest.mark.parametrize("node", [SubmititSlurm, SubmititLocal, Local])

@@ -8,7 +8,7 @@ import contextlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -198,6 +198,13 @@ def launcher_kind(launcher: Any) -> str:
         return str(getattr(launcher, "kind", ""))
     named = str(launcher.get("_target_", ""))
     return str(launcher.get("kind") or _KINDS.get(named.rpartition(".")[2], named))
+
+
+def launcher_defaults(launcher: Mapping[str, Any]) -> dict[str, Any]:
+    """All keys of the launcher that some plain values are of; none where bie does not know it."""
+    schemas = {schema.kind: schema for schema in (Local, SubmititLocal, SubmititSlurm)}
+    schema = schemas.get(launcher_kind(launcher))
+    return asdict(schema()) if schema else {}
 
 
 def _of_today(launcher: Any) -> Any:

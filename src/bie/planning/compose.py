@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from bie.config.launch import launcher_defaults
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.store.provenance import configuration_folder
@@ -118,6 +119,7 @@ class Configurations:
             whole = self.loader.load_configuration(
                 self.name, [*self.searched, *overrides], RunMode.RUN, from_shell=False
             )
+            _complete_launcher(whole)
             if choices.get("preset", "none") != "none":
                 self._fit(whole, choices)
             return Composed(whole, plain_of(whole))
@@ -204,6 +206,15 @@ def plain_of(whole: DictConfig) -> Plain:
     plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
     hydra_tree = {name: OmegaConf.to_container(whole.hydra[name]) for name in ("launcher", "sweeper")}
     return {**plain, "hydra": hydra_tree}
+
+
+def _complete_launcher(whole: DictConfig) -> None:
+    """Give a launcher file of the user's the keys that it leaves out, so that these can be typed too."""
+    launcher = whole.hydra.launcher
+    with open_dict(launcher):
+        for key, value in launcher_defaults(launcher).items():
+            if key not in launcher:
+                launcher[key] = value
 
 
 def prefer_own_launchers() -> None:
