@@ -15,6 +15,7 @@ VERBS = {
     "retry": "run failed and missing runs again",
     "cancel": "stop what is queued or running of a study",
     "aggregate": "records -> tables",
+    "report": "records -> one HTML page, with figures for papers beside it",
     "data": "list, download and check datasets",
 }
 HELP = ("-h", "--help")

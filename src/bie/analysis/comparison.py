@@ -226,7 +226,7 @@ def pair_runs(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     """
     done = study.runs.loc[study.runs["state"] == "done", ["config_id", "split_id", "seed", "run_id"]]
     done = done.assign(row=done.index)
-    ours = done.assign(baseline_id=done["config_id"].map(base))
+    ours = done.assign(baseline_id=done["config_id"].map(base).astype(object))  # texts, even if there is none
     ours = ours[ours["baseline_id"].notna() & (ours["baseline_id"] != ours["config_id"])]
     names = {"config_id": "baseline_id", "run_id": "baseline_run_id", "row": "baseline_row"}
     theirs = done[done["config_id"].isin(set(base.dropna()))].rename(columns=names)

@@ -64,6 +64,15 @@ class Study:
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
 
+    def numbers(self, split: str) -> "pd.DataFrame":
+        """Columns of `values` of one split; none where no run is done."""
+        import pandas as pd
+
+        if split not in self.values.columns.get_level_values(0):
+            return pd.DataFrame(index=self.values.index)
+        found: pd.DataFrame = self.values.loc[:, split]  # type: ignore[assignment]
+        return found
+
     @property
     def all_read(self) -> bool:
         """Whether every record and failure could be read; what could not may be readable the next time."""

@@ -1,0 +1,44 @@
+"""Mean and spread of metrics, train and test cells beside each other: the bar plots of the 2019 study."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bie.analysis.figures.style import COLOURS, MOST_ROWS, head, panels, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SPLITS = {"train": "#999999", "test": COLOURS[0]}
+THICK = 0.38
+
+
+def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str]) -> "Figure":
+    """Draw a panel for each metric, in it two bars for each grid point, with ±sd over the seeds.
+
+    Parameters
+    ----------
+    summary
+        As `bie.analysis.tidy.summarise` returns it, of one data set.
+    titles
+        Of the grid points by ``config_id``, in the order of the rows; of more than `MOST_ROWS` the first.
+    """
+    rows = list(titles)[:MOST_ROWS]
+    with style():
+        figure, axes = panels(len(metrics), height=0.85 + 0.2 * len(rows), below=0.3, sharey=True)
+        for axis, metric in zip(axes, metrics, strict=True):
+            of = summary[summary["metric"] == metric].set_index(["split", "config_id"])
+            for place, (split, colour) in enumerate(SPLITS.items()):
+                values = of.loc[split].reindex(rows) if split in of.index else of.reindex([])
+                y = [row + (place - 0.5) * THICK for row in range(len(values))]
+                axis.barh(y, values["mean"], THICK, color=colour, label=f"{split} cells")
+                axis.errorbar(
+                    values["mean"], y, xerr=values["sd"], fmt="none", ecolor="black", elinewidth=0.8
+                )
+            head(axis, metric)
+            axis.axvline(0, color="black", linewidth=0.6)
+        if axes:
+            axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
+            axes[0].set_ylim(len(rows) - 0.4, -0.6)
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

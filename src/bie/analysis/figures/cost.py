@@ -1,0 +1,45 @@
+"""What the runs took: time and memory, by model."""
+
+from typing import TYPE_CHECKING
+
+from bie.analysis.figures.style import colours, panels, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PANELS = {
+    "total_s": "time of a run (s)",
+    "fit_s": "of which training (s)",
+    "peak_rss_mib": "peak memory (MiB)",
+}
+
+
+def cost(timing: "pd.DataFrame") -> "Figure":
+    """Draw a panel for each quantity of `PANELS` that was recorded: a box over the runs of each model.
+
+    Parameters
+    ----------
+    timing
+        A row per finished run: ``model``, ``device`` and times as `bie.analysis.study.Study.timing` has them.
+    """
+    several = timing["device"].nunique() > 1
+    on = " on " + timing["device"].astype(str) if several else ""
+    groups = dict(list(timing.groupby(timing["model"].astype(str) + on, sort=False)))
+    shown = [name for name in PANELS if name in timing and timing[name].notna().any()]
+    palette = colours([str(name) for name in timing["model"].unique()])
+    with style():
+        figure, axes = panels(len(shown), height=0.8 + 0.28 * len(groups), columns=3, sharey=True)
+        for axis, name in zip(axes, shown, strict=True):
+            values = [part[name].dropna().to_numpy() for part in groups.values()]
+            drawn = axis.boxplot(
+                values, orientation="horizontal", patch_artist=True, flierprops={"markersize": 2}
+            )
+            for box, part in zip(drawn["boxes"], groups.values(), strict=True):
+                box.set(facecolor=palette[str(part["model"].iloc[0])], alpha=0.4)
+            axis.set_xlabel(PANELS[name])
+            axis.set_xlim(left=0)
+        if axes:
+            axes[0].set_yticks(range(1, len(groups) + 1), list(groups))
+            axes[0].invert_yaxis()
+    return figure

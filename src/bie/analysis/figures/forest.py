@@ -1,0 +1,69 @@
+"""Paired differences from the baseline with both intervals: of these cells, of new cells."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bie.analysis.figures.style import MOST_ROWS, head, panels, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+VERDICTS = {
+    "better": ("#0072b2", "^"),
+    "worse": ("#d55e00", "v"),
+    "equal": ("#009e73", "s"),
+    "open": ("#7f7f7f", "o"),
+    "": ("#7f7f7f", "o"),
+}
+"""Colour and marker, so that a verdict is told without colour too."""
+
+
+def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str]) -> "Figure":
+    """Draw a panel for each metric: the mean difference from the baseline, 95 % intervals, the margin.
+
+    Parameters
+    ----------
+    compared
+        As `bie.analysis.compare` returns it, of one data set and one split.
+    titles
+        Of the grid points by ``config_id``; of more than `MOST_ROWS` the first are drawn.
+    """
+    rows = [config for config in titles if config in set(compared["config_id"])][:MOST_ROWS]
+    with style():
+        figure, axes = panels(len(metrics), height=0.85 + 0.2 * len(rows), below=0.5, sharey=True)
+        for axis, metric in zip(axes, metrics, strict=True):
+            _panel(axis, compared[compared["metric"] == metric].set_index("config_id").reindex(rows))
+            head(axis, metric)
+        if axes:
+            axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
+            axes[0].set_ylim(len(rows) - 0.5, -0.5)
+            figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _panel(axis: "Axes", found: "pd.DataFrame") -> None:
+    for y, row in enumerate(found.to_dict("records")):
+        if row["mean"] != row["mean"]:  # no pair
+            continue
+        colour, marker = VERDICTS[row["verdict"] or ""]
+        if row["margin"] == row["margin"]:
+            axis.barh(y, 2 * row["margin"], 0.8, -row["margin"], color="#eeeeee", zorder=0)
+        axis.plot([row["low_new"], row["high_new"]], [y, y], color=colour, linewidth=0.9)
+        axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3.2, solid_capstyle="butt")
+        axis.plot([row["mean"]], [y], marker, color=colour, markersize=5, markeredgecolor="white")
+    axis.axvline(0, color="black", linewidth=0.8)
+
+
+def _legend() -> list[object]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks = [
+        Line2D([], [], color=VERDICTS[name][0], marker=VERDICTS[name][1], linestyle="none", label=name)
+        for name in ("better", "worse", "equal", "open")
+    ]
+    thick = Line2D([], [], color="black", linewidth=3.2, label="95 %, these cells")
+    thin = Line2D([], [], color="black", linewidth=0.9, label="95 %, new cells")
+    return [*marks, thick, thin, Patch(color="#eeeeee", label="margin")]

@@ -1,0 +1,203 @@
+"""Every figure that a study has data for, with the sentence that stands below it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bie.analysis.figures.bars import bars
+from bie.analysis.figures.cost import cost
+from bie.analysis.figures.embeddings import MOST_CELLS, embeddings, project
+from bie.analysis.figures.forest import forest
+from bie.analysis.figures.heat_map import grid_keys, heat_map
+from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
+from bie.analysis.figures.style import MOST_ROWS
+from bie.analysis.figures.trade_off import trade_off
+from bie.analysis.run_files import Embedding, read_embedding, read_histories
+from bie.analysis.study import Study
+from bie.analysis.titles import titles
+from bie.store.paths import Tree
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PAIRS = (("be_ratio", "ari"), ("probe_f1", "ari"), ("probe_f1", "reconstruction"))
+"""Mixing of batches against what must not be lost with it."""
+MOST_MODELS = 5  # side by side
+MOST_SEEDS = 20  # histories of a grid point
+PER_FIGURE = 4  # metrics in a row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the stem of its files, and what it shows."""
+
+    name: str
+    caption: str
+    figure: "Figure"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is drawn: a study, its summary and comparison, the metrics to show."""
+
+    tree: Tree
+    study: Study
+    summary: "pd.DataFrame"
+    compared: "pd.DataFrame"
+    metrics: tuple[str, ...]
+
+
+def gallery(material: Material) -> Iterator[Picture]:
+    """Draw one figure after the other; what there are no data for is left out."""
+    datasets = list(dict.fromkeys(material.study.cells["dataset"]))
+    for dataset in datasets:
+        end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
+        for draw in (_forests, _bars, _trade_offs, _heat_maps, _curves, _embeddings):
+            for picture in draw(material, str(dataset)):
+                caption = f"{dataset}: {picture.caption}" if end else picture.caption
+                yield Picture(picture.name + end, caption, picture.figure)
+    yield from _cost(material)
+
+
+def _stem(dataset: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_" else "-" for char in dataset)[:40]
+
+
+def _titles(material: Material, dataset: str) -> dict[str, str]:
+    cells = material.study.cells
+    return titles(cells[cells["dataset"] == dataset])
+
+
+def _extent(names: dict[str, str]) -> str:
+    return f" The first {MOST_ROWS} of {len(names)} grid points." if len(names) > MOST_ROWS else ""
+
+
+def _of(frame: "pd.DataFrame", dataset: str, split: str | None = None) -> "pd.DataFrame":
+    part = frame[frame["dataset"] == dataset]
+    return part if split is None else part[part["split"] == split]
+
+
+def _forests(material: Material, dataset: str) -> Iterator[Picture]:
+    compared, names = _of(material.compared, dataset, "test"), _titles(material, dataset)
+    paired = compared[compared["mean"].notna()]
+    shown = [metric for metric in material.metrics if metric in set(paired["metric"])]
+    if shown:
+        yield Picture(
+            "differences",
+            "Test cells: mean paired difference from the baseline on the same splits. Thick: 95 % interval "
+            "for these cells; thin: for new cells; grey: the margin within which a difference means nothing."
+            f"{_extent(names)}",
+            forest(compared, names, shown),
+        )
+
+
+def _bars(material: Material, dataset: str) -> Iterator[Picture]:
+    summary, names = _of(material.summary, dataset), _titles(material, dataset)
+    known = set(summary.loc[summary["n"] > 0, "metric"])
+    shown = [metric for metric in material.metrics if metric in known]
+    if shown:
+        caption = f"Mean over the seeds, ±sd, of training and of test cells.{_extent(names)}"
+        yield Picture("means", caption, bars(summary, names, shown))
+
+
+def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
+    runs = material.study.runs
+    rows = (runs["dataset"] == dataset) & (runs["state"] == "done")
+    wide = runs.loc[rows, ["model", "config_id", "seed"]].join(material.study.numbers("test"))
+    for x, y in PAIRS:
+        if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
+            caption = (
+                "Test cells. Small dots: runs; large: means of grid points; line: the front that half of the "
+                "seeds attain with a model's grid points, band: 25 to 75 % of the seeds."
+            )
+            yield Picture(f"trade_off_{x}_{y}", caption, trade_off(wide, x, y))
+
+
+def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
+    summary, cells = _of(material.summary, dataset, "test"), material.study.cells
+    for model, part in cells[cells["dataset"] == dataset].groupby("model", sort=False):
+        keys = grid_keys(part)
+        if len(keys) < 2:
+            continue
+        of = summary[(summary["model"] == model) & (summary["n"] > 0)]
+        for metric in [m for m in ("ari", "be_ratio", "probe_f1") if m in set(of["metric"])]:
+            caption = f"{model}, test cells: mean over the seeds by {', '.join(keys)}."
+            yield Picture(f"grid_{model}_{metric}", caption, heat_map(of, keys, metric))
+
+
+def _curves(material: Material, dataset: str) -> Iterator[Picture]:
+    import pandas as pd
+
+    names = _spread(material, _titles(material, dataset))
+    runs = material.study.runs
+    chosen = runs[runs["config_id"].isin(set(names)) & (runs["state"] == "done")]
+    chosen = chosen.groupby("config_id", sort=False).head(MOST_SEEDS)
+    parts = [
+        found.assign(title=names[str(chosen.at[label, "config_id"])], seed=chosen.at[label, "seed"])
+        for label, found in read_histories(material.tree, chosen)
+    ]
+    if parts:
+        n = len(_titles(material, dataset))
+        more = f" {MOST_LINES} of {n} grid points." if n > MOST_LINES else ""
+        caption = f"Every loss term by epoch: mean over the seeds, ±sd.{more}"
+        yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True)))
+
+
+def _spread(material: Material, names: dict[str, str]) -> dict[str, str]:
+    """Some of the grid points, of each model the first, then of each the second, ..., in their order."""
+    models = material.study.cells.loc[list(names), "model"]
+    turn = models.groupby(models, sort=False).cumcount().sort_values(kind="stable")
+    chosen = set(turn.index[:MOST_LINES])
+    return {config: title for config, title in names.items() if config in chosen}
+
+
+def _embeddings(material: Material, dataset: str) -> Iterator[Picture]:
+    names, found = _titles(material, dataset), dict[str, Embedding]()
+    runs = material.study.runs
+    done = runs[(runs["dataset"] == dataset) & (runs["state"] == "done")].sort_values("seed", kind="stable")
+    seeds = done["seed"].unique()
+    for _, part in done[done["seed"] == (seeds[0] if len(seeds) else -1)].groupby("model", sort=False):
+        for row in part.to_dict("records"):
+            embedding = read_embedding(material.tree, row)
+            if embedding is not None:
+                found[names[row["config_id"]]] = embedding
+                break
+    found = dict(list(found.items())[:MOST_MODELS])
+    if found:
+        yield _side_by_side(found, int(seeds[0]))
+
+
+def _side_by_side(found: dict[str, Embedding], seed: int) -> Picture:
+    """The cells that all have, of many a sample."""
+    common = sorted(set.intersection(*(set(embedding.cell.tolist()) for embedding in found.values())))
+    if len(common) > MOST_CELLS:
+        common = sorted(np.random.default_rng(0).choice(common, MOST_CELLS, replace=False).tolist())
+    maps, method = {}, ""
+    for title, embedding in found.items():
+        rows = _rows(embedding, common)
+        maps[title], method = project(embedding.z[rows])
+    first = next(iter(found.values()))
+    rows = _rows(first, common)
+    colourings = {"batch": first.batch[rows].tolist()}
+    if first.label is not None:
+        colourings["type"] = first.label[rows].tolist()
+    caption = f"Latent vectors ({method}) of {len(common):,} cells, the same for each model; seed {seed}."
+    return Picture("embeddings", caption, embeddings(maps, colourings, method))
+
+
+def _rows(embedding: Embedding, cells: list[str]) -> list[int]:
+    place = {cell: i for i, cell in enumerate(embedding.cell.tolist())}
+    return [place[cell] for cell in cells]
+
+
+def _cost(material: Material) -> Iterator[Picture]:
+    runs = material.study.runs
+    done = runs["state"] == "done"
+    timing = material.study.timing[done].assign(model=runs["model"], device=runs["device"])
+    if "total_s" in timing and timing["total_s"].notna().any():
+        hours = timing["total_s"].sum() / 3600
+        caption = f"What the {int(done.sum()):,} finished runs took, {hours:,.2g} hours in all."
+        yield Picture("cost", caption, cost(timing))

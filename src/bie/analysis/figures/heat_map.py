@@ -1,0 +1,72 @@
+"""Means over a grid of settings: two settings span each map, the others tell the maps apart."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.figures.style import panels, style, with_unit
+from bie.analysis.titles import setting, short_keys
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_MAPS = 12
+ANNOTATED = 60  # squares of a map with their value written in
+
+
+def grid_keys(cells: "pd.DataFrame") -> list[str]:
+    """Settings with two values or more among some grid points, the one with the most values first."""
+    counts = {str(key): cells[key].dropna().nunique() for key in cells.columns[2:]}
+    return sorted((key for key, n in counts.items() if n > 1), key=lambda key: -counts[key])
+
+
+def heat_map(summary: "pd.DataFrame", keys: Sequence[str], metric: str) -> "Figure":
+    """Draw the means of a metric over a grid, one colour scale for all maps.
+
+    Parameters
+    ----------
+    summary
+        As `bie.analysis.tidy.summarise` returns it, of one data set, model and split.
+    keys
+        Two or more settings: x, y, and those for each combination of which there is a map, of more than
+        `MOST_MAPS` the first.
+    """
+    rows = summary[summary["metric"] == metric]
+    names = short_keys([str(key) for key in keys])
+    groups = _maps(rows, keys[2:])
+    low, high = rows["mean"].min(), rows["mean"].max()
+    with style():
+        figure, axes = panels(len(groups), height=2.2, columns=3)
+        image = None
+        for axis, (where, part) in zip(axes, groups, strict=True):
+            image = _map(axis, part, keys[0], keys[1], low, high)
+            axis.set(xlabel=names[keys[0]], ylabel=names[keys[1]])
+            axis.set_title(", ".join(f"{names[key]}={value}" for key, value in where))
+        if image is not None:
+            figure.colorbar(image, ax=axes, label=with_unit(metric), shrink=0.8)
+    return figure
+
+
+def _maps(rows: "pd.DataFrame", keys: Sequence[str]) -> "list[tuple[list[tuple[str, str]], pd.DataFrame]]":
+    if not keys:
+        return [([], rows)]
+    parts = list(rows.groupby(list(keys), sort=True, dropna=False))[:MOST_MAPS]
+    return [
+        ([(key, setting(value)) for key, value in zip(keys, values, strict=True)], part)
+        for values, part in parts
+    ]
+
+
+def _map(axis: "Axes", part: "pd.DataFrame", x: str, y: str, low: float, high: float) -> Any:
+    table = part.pivot_table(index=y, columns=x, values="mean", sort=True)
+    values = table.to_numpy(dtype=float)
+    image = axis.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto", origin="lower")
+    axis.set_xticks(range(values.shape[1]), [setting(value) for value in table.columns])
+    axis.set_yticks(range(values.shape[0]), [setting(value) for value in table.index])
+    for i, j in ((i, j) for i in range(values.shape[0]) for j in range(values.shape[1])):
+        if values.size <= ANNOTATED and values[i, j] == values[i, j]:
+            dark = (values[i, j] - low) < 0.55 * (high - low)
+            text = f"{values[i, j]:.3g}"
+            axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=7)
+    return image

@@ -1,0 +1,117 @@
+"""One look for all figures: readable at a column's width, colours that everybody can tell apart."""
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.grid import BASELINE
+from bie.metrics.cards import CARDS
+from bie.store.record import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.5, 7.2  # inches: a column and the text of a journal's page
+DPI = 200
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
+"""Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
+MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
+ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
+MOST_ROWS = 40  # grid points in one figure of rows
+
+_RC: dict[str, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "savefig.dpi": DPI,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,  # text in the file stays text
+    "svg.fonttype": "path",
+    "svg.hashsalt": "bie",  # the same figure, the same file
+    "text.parse_math": False,  # a dollar sign in somebody's label is a dollar sign
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Draw and save in the look of bie; matplotlib's own settings are as before afterwards."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for name, value in _RC.items():
+            mpl.rcParams[name] = value  # type: ignore[index]
+        yield
+
+
+def panels(
+    n: int, width: float = PAGE, height: float = 2.4, columns: int = 4, below: float = 0.0, **shared: Any
+) -> "tuple[Figure, list[Axes]]":
+    """Figure of `n` axes in rows of `columns` at most.
+
+    Parameters
+    ----------
+    width, height, below
+        Inches: of the figure, of a row of axes, of what stands below them.
+    """
+    from matplotlib.figure import Figure
+
+    across = max(1, min(n, columns))
+    down = -(-max(n, 1) // across)
+    figure = Figure(figsize=(width, height * down + below), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False, **shared).ravel()
+    for axis in axes[n:]:
+        axis.set_visible(False)
+    return figure, list(axes[:n])
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each name, the models' own where they have one."""
+    rest = [colour for colour in COLOURS if colour not in {MODELS.get(name) for name in names}] or [*COLOURS]
+    others = [name for name in names if name not in MODELS]
+    return MODELS | {name: rest[i % len(rest)] for i, name in enumerate(others)}
+
+
+def heading(metric: str) -> str:
+    """Label of a metric with the direction that is better."""
+    return CARDS[metric].label + ARROWS[CARDS[metric].direction] if metric in CARDS else metric
+
+
+def with_unit(metric: str) -> str:
+    """The same for an axis, with the unit."""
+    unit = CARDS[metric].unit if metric in CARDS else ""
+    return heading(metric) + (f" ({unit})" if unit else "")
+
+
+def head(axis: "Axes", metric: str) -> None:
+    """Put the metric above an axis of its values and the unit below."""
+    axis.set_title(heading(metric))
+    axis.set_xlabel(CARDS[metric].unit if metric in CARDS else "")
+    axis.locator_params(axis="x", nbins=3)
+
+
+def as_svg(figure: "Figure") -> bytes:
+    """The figure as an SVG without dates."""
+    return _saved(figure, "svg", metadata={"Date": None})
+
+
+def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
+    """Write ``name.png`` and ``name.pdf`` into a folder, each whole or not at all."""
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    write_file(paths[0], _saved(figure, "png"))
+    write_file(paths[1], _saved(figure, "pdf", metadata={"CreationDate": None}))
+    return paths
+
+
+def _saved(figure: "Figure", form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format=form, **options)
+    return buffer.getvalue()

@@ -1,0 +1,168 @@
+"""What the page shows, as plain values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bie.analysis.notes import label
+from bie.analysis.numbers import mean_sd
+from bie.analysis.parse import SPLITS
+from bie.analysis.results import Results
+from bie.analysis.titles import setting, short_keys, titles
+from bie.metrics.cards import CARDS
+from bie.store.identity import SHOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MARKS = {"better": "▲", "worse": "▼", "equal": "=", "open": "·"}
+SEEDS = 12  # named of a group of failures
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the table: text, value to sort by, verdict with its mark, words for who hovers."""
+
+    text: str
+    value: float | None
+    verdict: str = ""
+    mark: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A grid point of the table."""
+
+    config_id: str
+    title: str
+    first: tuple[str, ...]
+    runs: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a data set and a split: a row for each grid point, a column for each metric."""
+
+    dataset: str
+    split: str
+    columns: tuple[str, ...]
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Runs that failed alike."""
+
+    cause: str
+    message: str
+    n: int
+    where: str
+    example: str
+
+
+def tables(results: Results) -> list[Table]:
+    """The tables of all metrics that any run has."""
+    found = []
+    study, summary, compared = results.study, results.summary, results.comparison
+    numbers = _by_key(summary, "split")
+    verdicts = _by_key(compared, "split")
+    counts = study.runs["state"].eq("done").groupby(study.runs["config_id"]).agg(["sum", "size"])
+    runs = {str(config): f"{row['sum']}/{row['size']}" for config, row in counts.to_dict("index").items()}
+    for dataset, cells in study.cells.groupby("dataset", sort=False):
+        keys = [str(key) for key in study.grid if cells[key].notna().any()]
+        names = titles(cells)
+        for split in reversed(SPLITS):
+            part = summary[(summary["dataset"] == dataset) & (summary["split"] == split) & (summary["n"] > 0)]
+            shown = tuple(dict.fromkeys(part["metric"]))
+            rows = [
+                Row(
+                    str(config),
+                    names[str(config)],
+                    (str(row["model"]), *(setting(row[key]) or "–" for key in keys)),
+                    runs[str(config)],
+                    tuple(
+                        _cell(numbers[split, config, metric], verdicts.get((split, config, metric)))
+                        for metric in shown
+                    ),
+                )
+                for config, row in zip(cells.index, cells.to_dict("records"), strict=True)
+            ]
+            columns = ("model", *short_keys(keys).values(), "runs")
+            found.append(Table(str(dataset), split, columns, shown, tuple(rows)))
+    return found
+
+
+def _by_key(frame: "pd.DataFrame", first: str) -> dict[tuple[str, str, str], Mapping[Any, Any]]:
+    rows = frame.to_dict("records")
+    return {(row[first], row["config_id"], row["metric"]): row for row in rows}
+
+
+def _cell(number: Mapping[Any, Any], compared: Mapping[Any, Any] | None) -> Cell:
+    mean = float(number["mean"])
+    text = mean_sd(mean, number["sd"]) + ("" if number["complete"] else f" (n {number['n']})")
+    value = mean if mean == mean else None
+    if not compared or not compared["verdict"] or compared["n_pairs"] < 2:
+        return Cell(text, value)
+    kind, new = compared["verdict"], compared["new_cells"] == "shown"
+    low, high = compared["low"], compared["high"]
+    words = f"{kind}: {compared['mean']:+.3g} [{low:+.3g}, {high:+.3g}]; new cells: {compared['new_cells']}"
+    return Cell(text, value, kind, MARKS[kind] * (2 if new and kind in ("better", "worse") else 1), words)
+
+
+def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
+    """What a reader has to know of each metric."""
+    arrows = {"higher": "higher is better", "lower": "lower is better", "none": ""}
+    return [
+        {
+            "name": name,
+            "label": label(name),
+            "direction": arrows[CARDS[name].direction] if name in CARDS else "",
+            "unit": CARDS[name].unit if name in CARDS else "",
+            "reference": CARDS[name].reference if name in CARDS else "",
+        }
+        for name in metrics
+    ]
+
+
+def failures(runs: "pd.DataFrame", normalised: Callable[[str], str], tree: str) -> list[Failures]:
+    """Failed runs, those of one reason together, the most frequent first.
+
+    Parameters
+    ----------
+    normalised
+        Takes from a message what differs from run to run.
+    tree
+        The study as a command names it.
+    """
+    failed = runs[runs["state"] == "failed"]
+    groups: dict[tuple[str, str], list[Mapping[Any, Any]]] = {}
+    for row in failed.to_dict("records"):
+        groups.setdefault((row["cause"], normalised(row["message"])), []).append(row)
+    return [
+        Failures(cause, _first_line(rows[0]["message"]), len(rows), _where(rows), _logs(rows[0], tree))
+        for (cause, _), rows in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _first_line(message: str) -> str:
+    return next((line.strip()[:300] for line in message.splitlines() if line.strip()), "no message")
+
+
+def _where(rows: Sequence[Mapping[Any, Any]]) -> str:
+    seeds: dict[str, list[int]] = {}
+    for row in rows:
+        seeds.setdefault(f"{row['dataset']} {row['model']} {row['config_id'][:SHOWN]}", []).append(
+            row["seed"]
+        )
+    parts = [
+        f"{point}: seeds {', '.join(map(str, sorted(found)[:SEEDS]))}{' …' if len(found) > SEEDS else ''}"
+        for point, found in list(seeds.items())[:SEEDS]
+    ]
+    return "; ".join(parts) + (f"; and {len(seeds) - SEEDS} more grid points" if len(seeds) > SEEDS else "")
+
+
+def _logs(row: Mapping[Any, Any], tree: str) -> str:
+    return f"bie logs {tree}/{row['where'].rpartition('/')[0]}"

@@ -1,0 +1,99 @@
+"""Show the page on this machine, up to date while runs end; nothing but the page can be asked for."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from bie.analysis.files import Files, look
+from bie.store.paths import Tree
+
+HOST = "127.0.0.1"
+EVERY = 5.0  # seconds between two looks at the tree; longer where making the page takes long
+
+
+class Kept:
+    """The newest page of a study.
+
+    Parameters
+    ----------
+    make
+        Makes the page from a look at the tree; its second argument is the page's version.
+    """
+
+    def __init__(self, tree: Tree, make: Callable[[Files, str], str]) -> None:
+        self._tree, self._make = tree, make
+        self._files: Files | None = None
+        self.page, self.version = b"", ""
+
+    def refresh(self) -> None:
+        """Make the page anew if any record, failure or plan has changed."""
+        files = look(self._tree)
+        if self._files and (files.ends, files.plans) == (self._files.ends, self._files.plans):
+            return
+        version = str(time.time_ns())
+        page = self._make(files, version).encode()
+        self._files, self.page, self.version = files, page, version
+
+    def keep(self, stop: threading.Event) -> None:
+        """Refresh until told to stop; what cannot be read now may be readable at the next look."""
+        pause = EVERY
+        while not stop.wait(pause):
+            began = time.monotonic()
+            try:
+                self.refresh()
+            except Exception as error:  # a page of a minute ago is better than none
+                print(f"the page could not be made anew: {error}", file=sys.stderr, flush=True)
+            pause = max(EVERY, 4 * (time.monotonic() - began))
+
+
+def server(kept: Kept, port: int) -> ThreadingHTTPServer:
+    """Server of the page ``/`` and of its version ``/version``; everything else is not found."""
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = "bie", ""
+
+        def do_GET(self) -> None:
+            found = {"/": (kept.page, "text/html"), "/version": (kept.version.encode(), "text/plain")}
+            if not self._asked_here():
+                self._answer(HTTPStatus.FORBIDDEN, b"", "text/plain")
+            elif self.path in found:
+                self._answer(HTTPStatus.OK, *found[self.path])
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
+
+        def _asked_here(self) -> bool:
+            """Whether by a name of this machine: another site's name may lead here too."""
+            return self.headers.get("Host", "").rpartition(":")[0] in (HOST, "localhost")
+
+        def _answer(self, status: HTTPStatus, content: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing of each request."""
+
+    return ThreadingHTTPServer((HOST, port), Handler)
+
+
+def serve(kept: Kept, port: int) -> None:
+    """Make the page, say where it is, and serve it until Ctrl-C."""
+    kept.refresh()
+    stop = threading.Event()
+    with server(kept, port) as running:
+        watch = threading.Thread(target=kept.keep, args=(stop,), daemon=True)
+        watch.start()
+        print(f"http://{HOST}:{running.server_port}/      Ctrl-C ends it", flush=True)
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            print()
+        finally:
+            stop.set()

@@ -1,0 +1,123 @@
+"""The verdicts of a study in words, the caveats before them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bie.analysis.answer import answer
+from bie.analysis.notes import label, notes
+from bie.analysis.results import Results
+from bie.metrics.cards import CARDS
+
+FEW = 5  # pairs; below, an interval says little
+KINDS = ("better", "worse", "equal", "open")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One metric of a sentence: the difference with its interval for these cells, and what more is known."""
+
+    metric: str
+    text: str
+    new_cells: bool
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A grid point against its baseline; findings by verdict."""
+
+    config_id: str
+    title: str
+    baseline: str
+    n_pairs: int
+    findings: Mapping[str, tuple[Finding, ...]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a data set, to be read in this order."""
+
+    dataset: str
+    caveats: tuple[str, ...]
+    answer: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+
+
+def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: Sequence[str]) -> Verdict:
+    """Put the comparisons of the test cells of a data set into words.
+
+    Parameters
+    ----------
+    metrics
+        Those to speak of; of no direction is skipped.
+    """
+    compared = results.comparison
+    chosen = (compared["dataset"] == dataset) & (compared["split"] == "test")
+    rows = compared[chosen & compared["metric"].isin(metrics)]
+    sentences = [
+        _sentence(str(config), part.to_dict("records"), titles)
+        for config, part in rows.groupby("config_id", sort=False)
+    ]
+    told = [sentence for sentence in sentences if any(sentence.findings.values())]
+    caveats = [*notes(results.study, dataset, "test"), *_caveats(told, bool(len(rows)))]
+    short = answer(results.study, rows, results.bounds, metrics) if told else []
+    return Verdict(dataset, tuple(caveats), tuple(short), tuple(told))
+
+
+def _caveats(sentences: Sequence[Sentence], compared: bool) -> Iterable[str]:
+    if not sentences:
+        why = "no grid point has a split in common with its baseline" if compared else "there is no baseline"
+        yield f"Nothing is compared: {why}."
+        return
+    few = min(sentence.n_pairs for sentence in sentences)
+    if few < 2:
+        yield "One pair of runs has no spread: no interval, no verdict. More seeds are needed."
+    elif few < FEW:
+        yield f"Only {few} pairs of runs in some rows: their intervals rest on a normal distribution."
+    yield (
+        "“These cells” speaks of this data set alone. Whether it would be so on another draw of cells is the "
+        "second reading, “new cells”; more seeds hardly help there."
+    )
+
+
+def _sentence(config: str, rows: Sequence[Mapping[Any, Any]], titles: Mapping[str, str]) -> Sentence:
+    findings: dict[str, list[Finding]] = {kind: [] for kind in KINDS}
+    for row in rows:
+        if row["verdict"] in findings and row["mean"] == row["mean"]:
+            new = row["new_cells"] == "shown" and row["verdict"] in ("better", "worse")
+            findings[row["verdict"]].append(Finding(label(row["metric"]), _difference(row), new))
+    baseline = titles.get(rows[0]["baseline_id"], "its baseline")
+    return Sentence(
+        config_id=config,
+        title=titles[config],
+        baseline=baseline,
+        n_pairs=max(int(row["n_pairs"]) for row in rows),
+        findings={kind: tuple(found) for kind, found in findings.items()},
+    )
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    """Difference with its interval, its unit, and what would settle an open one."""
+    import pandas as pd
+
+    text = f"{signed(row['mean'])}"
+    if row["low"] == row["low"]:
+        text += f" [{signed(row['low'])}, {signed(row['high'])}]"
+    unit = CARDS[row["metric"]].unit if row["metric"] in CARDS else ""
+    text += f" {unit}" if unit else ""
+    if row["verdict"] == "equal":
+        text += f", within {row['margin']:.3g}"
+    if row["verdict"] == "open" and not pd.isna(row["more_seeds"]):
+        n = int(row["more_seeds"])
+        text += f", {n:,} more seed{'s' * (n != 1)} would tell"
+    return text
+
+
+def signed(value: float) -> str:
+    """Three digits with a sign, a true minus.
+
+    >>> signed(-0.01234), signed(1234.5)
+    ('−0.0123', '+1234')
+    """
+    digits = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):.0f}"
+    return ("−" if value < 0 else "+") + digits

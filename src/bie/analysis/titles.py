@@ -1,0 +1,60 @@
+"""Short names of grid points and of settings, for figures and pages."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST = 60
+
+
+def titles(cells: "pd.DataFrame") -> dict[str, str]:
+    """Model and settings of each grid point, in the order of the tables; the data set if there are several.
+
+    Parameters
+    ----------
+    cells
+        As `bie.analysis.study.Study.cells`.
+    """
+    keys = [str(key) for key in cells.columns[2:]]
+    several = cells["dataset"].nunique() > 1
+    found = {}
+    for config, row in zip(cells.index, cells.to_dict("records"), strict=True):
+        acting = [key for key in keys if setting(row[key])]
+        settings = [f"{name}={setting(row[key])}" for key, name in short_keys(acting).items()]
+        first = [row["dataset"]] if several else []
+        found[str(config)] = shortened(" ".join([*first, row["model"], *settings]))
+    return found
+
+
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Last part of each dotted name, as long as no other ends in it.
+
+    >>> short_keys(["mine.scale", "mmd.scale", "mine.n_hidden"])
+    {'mine.scale': 'mine.scale', 'mmd.scale': 'mmd.scale', 'mine.n_hidden': 'n_hidden'}
+    """
+    ends = Counter(key.rpartition(".")[2] for key in keys)
+    return {key: key.rpartition(".")[2] if ends[key.rpartition(".")[2]] == 1 else key for key in keys}
+
+
+def setting(value: Any) -> str:
+    """Value of a setting as one would type it; empty where it does not act."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value != value:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else shortened(str(value))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Text of at most so many characters, on one line.
+
+    >>> shortened("abcdefgh", 5)
+    'abcd…'
+    """
+    line = " ".join(text[: 4 * longest].split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,119 @@
+"""``bie report``: a study as one page, with figures for papers beside it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bie.errors import BadInput, guarded
+
+if TYPE_CHECKING:
+    from bie.analysis.files import Files
+    from bie.analysis.page.build import Source
+    from bie.store.paths import Tree
+
+PAGE = "index.html"
+_EPILOG = (
+    "Exit code: 0 every run asked for is done, 1 some or all failed or are missing (the page is written all "
+    "the same), 2 no runs at all, or report/ cannot be written."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verb ``report``."""
+    options = _parser().parse_args(argv)
+    return guarded(lambda: _serve(options) if options.serve else _report(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bie report",
+        description="A study as one HTML page: verdicts, tables, figures, runs; figures as PNG and PDF.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="study; default: the newest")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
+    parser.add_argument("--no-runs", action="store_true", help="without a page for each run")
+    parser.add_argument("--no-figures", action="store_true", help="without figures")
+    parser.add_argument("--serve", action="store_true", help="show it on 127.0.0.1, up to date, until Ctrl-C")
+    parser.add_argument("--port", type=int, default=0, help="of --serve; default: any that is free")
+    return parser
+
+
+def _report(options: argparse.Namespace) -> int:
+    from bie.analysis.files import look
+    from bie.analysis.page.build import build
+    from bie.store.paths import find_tree
+    from bie.store.record import write_file
+
+    tree = find_tree(options.tree, options.outputs)
+    source = read_source(tree, look(tree), not options.no_runs, not options.no_figures)
+    tree.report.mkdir(parents=True, exist_ok=True)
+    write_file(tree.report / PAGE, build(source).encode())
+    figures = "" if options.no_figures else "; figures for papers beside it: *.png, *.pdf"
+    print(f"Written: {tree.report / PAGE}{figures}")
+    return 0 if bool((source.results.study.runs["state"] == "done").all()) else 1
+
+
+def read_source(
+    tree: "Tree", files: "Files", with_runs: bool = True, figures: bool = True, write: bool = True
+) -> "Source":
+    """Read a study, compare, draw.
+
+    Parameters
+    ----------
+    files
+        `bie.analysis.files.look` at it.
+    write
+        Whether figures are put into ``report/`` too.
+
+    Raises
+    ------
+    BadInput
+        No run was ever asked for.
+    """
+    import shlex
+
+    from bie.analysis.figures.gallery import Material, gallery
+    from bie.analysis.figures.style import as_svg, save
+    from bie.analysis.page.build import Source
+    from bie.analysis.results import results_of
+    from bie.analysis.study import read_study
+    from bie.analysis.view import HEADLINE
+    from bie.monitoring.failures import normalised
+
+    study = read_study(tree, files)
+    if not len(study.runs):
+        raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
+    results = results_of(study)
+    material = Material(tree, study, results.summary, results.comparison, HEADLINE)
+    pictures = []
+    for picture in gallery(material) if figures else ():
+        pictures.append((picture.name, picture.caption, as_svg(picture.figure)))
+        if write:
+            tree.report.mkdir(parents=True, exist_ok=True)
+            save(picture.figure, tree.report, picture.name)
+    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), normalised, with_runs)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from bie.analysis.page.build import build
+    from bie.analysis.page.serve import Kept, serve
+    from bie.store.paths import find_tree
+
+    tree, runs, figures = (
+        find_tree(options.tree, options.outputs),
+        not options.no_runs,
+        not options.no_figures,
+    )
+
+    def make(files: "Files", version: str) -> str:
+        return build(read_source(tree, files, runs, figures, write=False), live=version)
+
+    serve(Kept(tree, make), options.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

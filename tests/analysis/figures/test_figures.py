@@ -1,0 +1,200 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+
+from bie.analysis.figures.bars import bars
+from bie.analysis.figures.cost import cost
+from bie.analysis.figures.embeddings import category_colours, embeddings, project
+from bie.analysis.figures.forest import VERDICTS, forest
+from bie.analysis.figures.heat_map import heat_map
+from bie.analysis.figures.learning_curves import learning_curves, terms
+from bie.analysis.figures.style import MOST_ROWS, as_svg, save
+from bie.analysis.figures.trade_off import attained, trade_off
+
+TITLES = {"a": "scvi", "b": "scvi_mine scale=1", "c": "scvi_mine $cale=2"}
+
+
+def shown(figure: Figure) -> list[Any]:
+    return [axis for axis in figure.axes if axis.get_visible()]
+
+
+def ticks(axis: Any) -> list[str]:
+    return [text.get_text() for text in axis.get_yticklabels()]
+
+
+def summary() -> pd.DataFrame:
+    rows = [
+        {"config_id": config, "split": split, "metric": metric, "mean": 0.1 * i + 0.5 * j, "sd": 0.05}
+        for i, config in enumerate(TITLES)
+        for j, split in enumerate(("train", "test"))
+        for metric in ("ari", "elbo")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_bars_are_the_means_with_their_spread() -> None:
+    figure = bars(summary(), TITLES, ["ari", "elbo"])
+    ari, elbo = shown(figure)
+    assert ari.get_title() == "ARI ↑"
+    assert (elbo.get_title(), elbo.get_xlabel()) == ("neg. ELBO ↓", "nats per cell")
+    assert ticks(ari) == list(TITLES.values())
+    train, test = ([*c] for c in ari.containers if isinstance(c, BarContainer))
+    assert [bar.get_width() for bar in train] == pytest.approx([0.0, 0.1, 0.2])
+    assert [bar.get_width() for bar in test] == pytest.approx([0.5, 0.6, 0.7])
+    spread = ari.collections[1].get_segments()  # of the test cells
+    assert [(line[0][0], line[1][0]) for line in spread] == [
+        pytest.approx((mean - 0.05, mean + 0.05)) for mean in (0.5, 0.6, 0.7)
+    ]
+
+
+def test_of_500_grid_points_the_first_are_drawn() -> None:
+    names = {f"p{i}": f"point {i}" for i in range(500)}
+    rows = (
+        summary().iloc[[0]].merge(pd.DataFrame({"config_id": list(names)}), how="cross", suffixes=("_", ""))
+    )
+    figure = bars(rows, names, ["ari"])
+    assert len(ticks(shown(figure)[0])) == MOST_ROWS
+    assert figure.get_size_inches()[1] < 12
+
+
+def compared(**changed: object) -> pd.DataFrame:
+    row = {
+        "config_id": "b", "metric": "ari", "mean": 0.1, "low": 0.05, "high": 0.15, "low_new": -0.05,
+        "high_new": 0.25, "margin": 0.02, "verdict": "better",
+    }  # fmt: skip
+    return pd.DataFrame([row | changed, row | {"config_id": "c", "mean": -0.1, "verdict": "worse"}])
+
+
+def test_a_forest_has_both_intervals_the_margin_and_a_marker_for_each_verdict() -> None:
+    (axis,) = shown(forest(compared(), TITLES, ["ari"]))
+    assert ticks(axis) == [TITLES["b"], TITLES["c"]]  # the baseline has no row
+    new, these, mean = axis.lines[:3]
+    assert list(new.get_xdata()) == [-0.05, 0.25]
+    assert list(these.get_xdata()) == [0.05, 0.15]
+    assert these.get_linewidth() > 2 * new.get_linewidth()
+    assert (mean.get_xdata()[0], mean.get_marker(), mean.get_color()) == (0.1, "^", VERDICTS["better"][0])
+    assert axis.lines[5].get_marker() == "v"
+    margin = axis.patches[0]
+    assert (margin.get_x(), margin.get_width()) == pytest.approx((-0.02, 0.04))
+
+
+def test_a_forest_of_one_seed_has_means_without_intervals_and_leaves_out_what_is_not_compared() -> None:
+    nothing = dict.fromkeys(("low", "high", "low_new", "high_new", "margin"), np.nan)
+    rows = compared(**nothing, verdict="open").iloc[:1]
+    (axis,) = shown(forest(rows, TITLES, ["ari"]))
+    assert axis.lines[2].get_xdata()[0] == 0.1
+    assert len(axis.patches) == 0
+    (axis,) = shown(forest(compared(mean=np.nan).iloc[:1], TITLES, ["ari"]))
+    assert len(axis.lines) == 1  # zero
+
+
+def test_heat_maps_hold_the_means_at_their_settings() -> None:
+    rows = [
+        {"metric": "ari", "h": h, "l": d, "s": s, "mean": h + 100 * d + 1000 * s}
+        for h in (10, 30, 90) for d in (3, 1) for s in (1.0, 2.0)
+    ]  # fmt: skip
+    figure = heat_map(pd.DataFrame(rows), ["h", "l", "s"], "ari")
+    first, second = shown(figure)[:2]
+    assert [first.get_title(), second.get_title()] == ["s=1", "s=2"]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("h", "l")
+    assert ticks(first) == ["1", "3"]
+    np.testing.assert_allclose(second.images[0].get_array(), [[2110, 2130, 2190], [2310, 2330, 2390]])
+    written = {text.get_text() for text in first.texts}
+    assert written == {f"1.{number}e+03" for number in (11, 13, 19, 31, 33, 39)}
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (1110, 2390)
+
+
+def test_the_attained_surface_is_that_of_its_definition() -> None:
+    draw = np.random.default_rng(0)
+    points, seeds = draw.normal(size=(60, 2)), np.repeat(np.arange(12), 5)
+    surfaces = attained(points, seeds)
+    for x, y in draw.normal(size=(200, 2)):
+        reached = np.mean([np.any(np.all(points[seeds == s] <= (x, y), axis=1)) for s in range(12)])
+        for level, corners in surfaces.items():
+            assert np.any(np.all(corners <= (x, y), axis=1)) == (reached >= level / 100)
+
+
+def test_the_trade_off_shows_every_run_the_means_and_a_front_of_models_with_two_points() -> None:
+    draw = np.random.default_rng(1)
+    rows = [
+        {"model": m, "config_id": f"{m}{i}", "seed": s}
+        | {"be_ratio": i + draw.normal(), "ari": draw.normal() - i}
+        for m, n in (("scvi", 1), ("scvi_mine", 3)) for i in range(n) for s in range(6)
+    ]  # fmt: skip
+    (axis,) = shown(trade_off(pd.DataFrame(rows), "be_ratio", "ari"))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("BE / ceiling ↑", "ARI ↑")
+    runs, means, mine_runs, mine_means, front = axis.lines
+    assert [len(line.get_xdata()) for line in (runs, means, mine_runs, mine_means)] == [6, 1, 18, 3]
+    assert means.get_xdata()[0] == pytest.approx(np.mean([row["be_ratio"] for row in rows[:6]]))
+    assert front.get_color() == mine_means.get_color()
+    heights = front.get_ydata()[np.argsort(front.get_xdata())]
+    assert np.all(np.diff(heights[~np.isnan(heights)]) <= 0)  # more mixing costs
+
+
+def test_learning_curves_have_a_panel_for_each_term_with_the_mean_over_seeds() -> None:
+    mine = {"scvi": np.nan, "other": 2.0}
+    rows = [
+        {"title": t, "seed": s, "epoch": e, "train_loss": 1.0 * e, "test_loss": e + s, "test_mine": mine[t]}
+        for t in ("scvi", "other") for s in range(3) for e in (1, 2)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    assert terms(frame) == ["loss", "mine"]
+    loss, added = shown(learning_curves(frame))
+    assert [axis.get_title() for axis in (loss, added)] == ["loss", "mine"]
+    solid = next(line for line in loss.lines if line.get_label() == "scvi")
+    assert list(solid.get_ydata()) == [2.0, 3.0]
+    band = loss.collections[1].get_paths()[0].get_extents()
+    assert (band.ymin, band.ymax) == (1.0, 4.0)  # sd of 0, 1, 2 is 1
+    assert [line.get_label() for line in added.lines] == ["other"]
+
+
+def test_models_stand_side_by_side_in_scanpys_colours() -> None:
+    maps = {"scvi": np.zeros((4, 2)), "scvi_mine": np.ones((4, 2))}
+    figure = embeddings(maps, {"batch": ["b", "a", "b", "a"], "type": ["$x", "<b>", "$x", "y"]})
+    grid = shown(figure)
+    assert [axis.get_title() for axis in grid] == ["scvi", "scvi_mine", "", ""]
+    colours = [to_hex(colour) for colour in grid[0].collections[0].get_facecolors()]
+    assert colours == ["#ff7f0e", "#1f77b4", "#ff7f0e", "#1f77b4"]  # a before b
+    assert [text.get_text() for text in grid[3].get_legend().get_texts()] == ["$x", "<b>", "y"]
+    assert b"<svg" in as_svg(figure)
+
+
+def test_every_category_has_a_colour_however_many() -> None:
+    names = [f"{i:03d}" for i in range(150)]
+    assert len(set(category_colours(names[:28]).values())) == 28
+    assert list(category_colours(names)) == names
+
+
+def test_groups_that_are_apart_stay_apart_in_two_dimensions() -> None:
+    draw = np.random.default_rng(2)
+    z = np.concatenate([draw.normal(size=(40, 10)), draw.normal(size=(40, 10)) + 20])
+    at, _ = project(z)
+    assert at.shape == (80, 2)
+    inside = np.linalg.norm(at[:40] - at[:40].mean(0), axis=1).mean()
+    assert np.linalg.norm(at[:40].mean(0) - at[40:].mean(0)) > 2 * inside
+    few, method = project(z[:5])
+    assert (few.shape, method) == ((5, 2), "PC")
+
+
+def test_cost_by_model_and_by_device_where_there_are_two() -> None:
+    frame = pd.DataFrame(
+        {"model": ["scvi", "scvi", "pca"], "device": ["cpu", "cuda", "cpu"], "total_s": [1.0, 2.0, 3.0]}
+    )
+    (axis,) = shown(cost(frame))
+    assert ticks(axis) == ["scvi on cpu", "scvi on cuda", "pca on cpu"]
+    assert axis.get_xlabel() == "time of a run (s)"
+
+
+def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Path) -> None:
+    figures = [bars(summary(), TITLES, ["ari"]) for _ in range(2)]
+    files = [[path.read_bytes() for path in save(figure, tmp_path, "means")] for figure in figures]
+    assert files[0] == files[1]
+    assert b"/FontType 42" in files[0][1] or b"/Type0" in files[0][1]
+    assert b"/Type3" not in files[0][1]
+    assert as_svg(figures[0]) == as_svg(figures[1])

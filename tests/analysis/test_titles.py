@@ -1,0 +1,26 @@
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from bie.analysis.study import read_study
+from bie.analysis.titles import LONGEST, titles
+from bie.store.paths import Tree
+
+Make = Callable[..., Any]
+
+
+def test_a_label_of_a_million_characters_is_cut() -> None:
+    cells = pd.DataFrame({"dataset": ["d"], "model": ["scvi"], "note": ["x" * 10**6]}, index=["a"])
+    assert titles(cells)["a"].startswith("scvi note=xxx")
+    assert len(titles(cells)["a"]) == LONGEST
+
+
+def test_only_settings_that_act_are_named_and_a_data_set_where_there_are_two(disk: Any, point: Make) -> None:
+    one = [point(), *(point("scvi_mine", mine__scale=s, mine__n_layers=2) for s in (10.0, 0.5))]
+    for p in one:
+        disk.record(p, 0, {"ari": 0.5})
+    named = list(titles(read_study(Tree(disk.root)).cells).values())
+    assert named == ["scvi", "scvi_mine scale=0.5", "scvi_mine scale=10"]
+    disk.record(point(dataset="other"), 0, {"ari": 0.5})
+    assert "other scvi" in titles(read_study(Tree(disk.root)).cells).values()
