@@ -121,11 +121,12 @@ class AnnDataFile:
     def _no_such_matrix(self, layer: str | None) -> str:
         layers = [name for name in self.matrices if name not in (None, RAW)]
         among = f"layers are: {', '.join(map(str, layers))}" if layers else "it has no layers"
+        where = self._where_counts_are(layer) or not_counts.KEEP_THEM
         if layer == RAW:
-            return f"{self.path}: dataset.layer={RAW}, but it has no raw; {among}. Without the key, X is used"
+            return f"{self.path}: dataset.layer={RAW}, but it has no raw; {among}. {where}"
         if layer is not None:
-            return f"{self.path}: dataset.layer={layer} is not in layers; {among}. Without the key, X is used"
-        return f"{self.path} has no X; {among}. {self._where_counts_are(None) or not_counts.KEEP_THEM}"
+            return f"{self.path}: dataset.layer={layer} is not in layers; {among}. {where}"
+        return f"{self.path} has no X; {among}. {where}"
 
     def _where_counts_are(self, other_than: str | None) -> str | None:
         found = [name for name in self.matrices if name != other_than and self.holds_counts(name)]

@@ -327,7 +327,10 @@ def test_counts_in_x_or_raw(
 
 def test_missing_layer(refused: Callable[..., str], adata: anndata.AnnData) -> None:
     assert refused(layer="counts") == (
-        "dataset.layer=counts is not in layers; it has no layers. Without the key, X is used"
+        "dataset.layer=counts is not in layers; it has no layers. X holds counts: leave dataset.layer out"
+    )
+    assert refused(layer="raw.X") == (
+        "dataset.layer=raw.X, but it has no raw; it has no layers. X holds counts: leave dataset.layer out"
     )
     adata.layers["umi"] = adata.X
     adata.layers["norm"] = adata.X
