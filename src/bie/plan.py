@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
     from bie.launching.launch import describe, share_out, workers
+    from bie.launching.stopping import stop_rules
     from bie.planning.application import configurations_of
     from bie.planning.datasets import Datasets
     from bie.planning.expand import expand
@@ -51,6 +52,7 @@ def _plan(options: argparse.Namespace) -> int:
     expansion = expand(for_bie(options.overrides), configurations_of(options))
     tree, datasets = tree_of(expansion), Datasets(may_download=False)
     plan = make_plan(expansion.combinations, datasets.content, tree)
+    stop_rules(plan, expansion.settings)  # bad input here as there
     launcher = expansion.settings.hydra.launcher
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))

@@ -53,7 +53,7 @@ def one_run(config: "DictConfig") -> int:
     expansion, datasets = settled(config), Datasets()
     tree = tree_of(expansion)
     plan = make_plan(expansion.combinations, datasets.content, tree)
-    known = points(plan, datasets, tree, {})
+    known = points(plan, datasets, tree, {}, {})  # one run is compared with nothing: no rule stops it
     runs = [plan.points[index].config_id for index, _ in plan.todo]
     order = Order(tree, sys.argv[1:], runs, known, plan.columns, len(plan.done), expansion.settings)
     if launch(order, None):

@@ -26,7 +26,7 @@ def launch(configurations: Configurations, tmp_path: Path):
     write_record(tree.run_dir(first.dataset, first.model, first.config_id, 0), {}, {})
     plan = make_plan(combinations, datasets.content, tree)
     settings = {"hydra": {"launcher": {"kind": "local"}}}
-    found = points(plan, datasets, tree, {1: 2.5})
+    found = points(plan, datasets, tree, {1: 2.5}, {})
     return plan, open_launch(tree, [], plan.columns(lambda i: i), found, settings)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bie.analysis.study import read_study
+from bie.monitoring.overview import as_text
 from bie.monitoring.study_status import read_status
 from bie.store.claims import take
 from bie.store.owner import Owner
@@ -36,6 +37,19 @@ def test_records_claims_and_failures_tell_in_this_order(disk: Any, point: Any):
     with claim:
         expected = {0: "done", 1: "failed nan", 2: "running", 3: "running", 4: "missing"}
         assert states(disk) == expected
+
+
+def test_what_is_not_run_of_a_decided_grid_point_is_not_missing(disk: Any, point: Any):
+    disk.launch([(point, seed, 0) for seed in range(4)], {})
+    disk.run(point, 0, "record.json")
+    disk.failure(point, 1, "nan", "at epoch 3")
+    note = disk.run(point, 0, "record.json").parents[1] / "decided.json"
+    note.write_text(json.dumps({"reason": "better after 12 pairs"}))
+    assert states(disk) == {0: "done", 1: "failed nan"}
+    assert "better after 12 pairs" in "\n".join(as_text(read_status(disk.tree)))
+    study = read_study(disk.tree)
+    assert study.runs["seed"].tolist() == [0, 1]
+    assert list(study.decided.values()) == ["better after 12 pairs"]
 
 
 def test_the_tasks_of_an_array_tell_of_the_runs_left_undone(disk: Any, point: Any, slurm: Any):

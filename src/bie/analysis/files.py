@@ -11,7 +11,7 @@ from importlib.metadata import version
 from bie.store.launches import PLAN
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
-from bie.store.record import FAILED, RECORD
+from bie.store.record import DECIDED, FAILED, RECORD
 
 UNSETTLED = 2.0  # seconds; the clocks of some file systems tick so coarsely
 _MAKERS = ("numpy", "pandas", "pyarrow")
@@ -27,7 +27,7 @@ class Files:
     Attributes
     ----------
     plans, ends
-        Stamps by path: of the launches' plans, and of records and failures in order of their paths.
+        Stamps by path: of the launches' plans and of what stopped seeds; of records and failures, in order.
     settled
         Files with a later time of content (ns) could change once more without a later time.
     doubt
@@ -68,7 +68,7 @@ def look(tree: Tree) -> Files:
     """Find the files of a study; what cannot be looked into is left out, and noted as a doubt."""
     settled = time.time_ns() - int(UNSETTLED * 1e9)
     doubts: list[OSError] = []
-    plans = {path: _stamp(path) for path in _plans(tree, doubts)}
+    plans = {path: _stamp(path) for path in (*_plans(tree, doubts), *_decided(tree))}
     ends = {path: _stamp(path) for path in _ends(tree, doubts)}
     present = [{path: stamp for path, stamp in part.items() if stamp} for part in (plans, ends)]
     return Files(tree, present[0], present[1], settled, bool(doubts))
@@ -76,6 +76,11 @@ def look(tree: Tree) -> Files:
 
 def _plans(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
     return (f"{launch}/{PLAN}" for launch in _folders(str(tree.launches), doubts))
+
+
+def _decided(tree: Tree) -> list[str]:
+    """Where seeds were stopped."""
+    return sorted(map(str, tree.runs.glob(f"*/*/*/{DECIDED}")))
 
 
 def _ends(tree: Tree, doubts: list[OSError]) -> Iterator[str]:

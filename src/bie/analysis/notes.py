@@ -21,8 +21,23 @@ def label(metric: str) -> str:
 def notes(study: Study, dataset: str, split: str) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first."""
     runs = study.runs[study.runs["dataset"] == dataset]
-    found = [*_absent(runs), *_unshared_seeds(runs), *_without_value(study, runs, split), *_differences(runs)]
+    found = [
+        *_decided(study, dataset),
+        *_absent(runs),
+        *_unshared_seeds(runs),
+        *_without_value(study, runs, split),
+        *_differences(runs),
+    ]
     return [*found, *_caveats(runs, split), *_densities(study.cells[study.cells["dataset"] == dataset])]
+
+
+def _decided(study: Study, dataset: str) -> Iterator[str]:
+    """Grid points that got no further seeds; the table's own intervals take the number of seeds as fixed."""
+    from bie.analysis.baseline import row_name
+
+    for config in study.cells.index[study.cells["dataset"] == dataset]:
+        if config in study.decided:
+            yield f"{row_name(study, config)} was stopped: {study.decided[config]}"
 
 
 def _absent(runs: "pd.DataFrame") -> Iterator[str]:

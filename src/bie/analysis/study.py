@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.files import Files, look
@@ -13,6 +13,7 @@ from bie.metrics.cards import CARDS
 from bie.store.identity import SHOWN
 from bie.store.launches import asked_of, planned
 from bie.store.paths import Tree
+from bie.store.record import decided
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,8 @@ class Study:
         Section ``study`` of the newest launch's settings; empty for a tree without a launch that tells.
     timing
         What the runs took, a column for each name in the record's ``timing``; rows of `runs`.
+    decided
+        Why a grid point got no further seeds, by ``config_id``; what it has not run is not missing.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Study:
     configs: Mapping[str, Plain]
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
+    decided: Mapping[str, str] = field(default_factory=dict)
 
     def numbers(self, split: str) -> "pd.DataFrame":
         """Columns of `values` of one split; none where no run is done."""
@@ -102,6 +106,9 @@ def read_study(tree: Tree, files: Files | None = None) -> Study:
     ended = _ended(index)
     ended["config_id"] = _whole_ids(ended["config_id"], [ended["config_id"], plan["config_id"]])
     runs = _one_row_per_run(_joined(ended, plan))
+    stopped = decided(tree)
+    why = {c: stopped[c[:SHOWN]] for c in runs["config_id"].unique() if c[:SHOWN] in stopped}
+    runs = runs[~(runs["config_id"].isin(why) & (runs["state"] == "missing"))]
     grids = _by_config(plan["config_id"], plan["grid"])
     configs = _by_config(plan["config_id"], plan["config"]) | _configs(index)
     cells = describe_cells(runs, configs, grids)
@@ -117,6 +124,7 @@ def read_study(tree: Tree, files: Files | None = None) -> Study:
         configs=configs,
         asked=asked_of(tree),
         timing=_timing(index, runs).reset_index(drop=True),
+        decided=why,
     )
 
 

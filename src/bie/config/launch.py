@@ -16,7 +16,7 @@ from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQu
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from bie.config.slurm_words import in_minutes, in_seconds, without_keys
-from bie.schema import Count, Int, Name, Section, matching, no_bool
+from bie.schema import Count, Int, Name, Positive, Section, matching, no_bool
 
 Line = Annotated[str, matching(r"[^\x00-\x1f]+", "one line of text")]
 """Text that stays on one line of a batch script."""
@@ -255,6 +255,19 @@ class Study(Section):
     margins: dict[str, Margin | None]
 
 
+class Stop(Section):
+    """When a grid point gets no further seeds; see `bie.execution.wanted`."""
+
+    verdict: bool
+    half_width: Positive | None
+    metric: Line
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything stops."""
+        return self.verdict or self.half_width is not None
+
+
 def _pack_size(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
@@ -280,6 +293,7 @@ class Settings(Section):
     device: Device
     products: Literal["float32", "tf32"]
     study: Study
+    stop: Stop
     site: Site
     hydra: Hydra
 

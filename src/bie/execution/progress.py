@@ -21,6 +21,7 @@ STOPPING = "stopping after this epoch; again to stop at once"
 _SAID: Mapping[Status, str] = {
     "before": "was done already:",
     "elsewhere": "is being done by another launch:",
+    "decided": "is not needed any more:",
     "interrupted": "stopped before it began:",
 }
 
@@ -41,6 +42,7 @@ class Scoreboard:
         self.total = sum(n_runs.values())
         self.done = 0
         self.before = 0
+        self.decided = 0
         self.elsewhere: list[RunSpec] = []
         self.midway = 0
         self.failed: Counter[str] = Counter()
@@ -64,6 +66,7 @@ class Scoreboard:
         self.left[model] -= outcome.status != "interrupted"
         self.midway += outcome.midway
         self.before += outcome.status == "before"
+        self.decided += outcome.status == "decided"
         if outcome.status == "elsewhere":
             self.elsewhere.append(spec)
         if outcome.cause:

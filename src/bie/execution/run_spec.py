@@ -1,6 +1,7 @@
 """One run as a launching process hands it out: no torch here, the launcher never needs it."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,8 @@ class RunSpec:
         Where the dataset came from, for the provenance.
     folder
         The run's own folder.
+    stop
+        What makes the run superfluous, see `bie.execution.wanted`; None: nothing does.
     """
 
     title: str
@@ -39,6 +42,7 @@ class RunSpec:
     shelf: Path
     origin: dict[str, Any]
     folder: Path
+    stop: Mapping[str, Any] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -56,7 +60,7 @@ class RunSpec:
         return (self.folder / RECORD).exists()
 
 
-Status = Literal["done", "before", "elsewhere", "failed", "interrupted"]
+Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Outcome:
     Attributes
     ----------
     status
-        ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``failed``;
+        ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``decided``:
+        it is not wanted any more; ``failed``;
         ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training.
     cause
         Short class of the failure; None where there is none.

@@ -18,6 +18,7 @@ from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
+from bie.execution.wanted import wanted
 from bie.experiment import Result, experiment
 from bie.store.claims import Claim, take
 from bie.store.owner import Owner
@@ -63,6 +64,8 @@ def claimed(spec: RunSpec, launch: str | None) -> Claim | Outcome:
     """Claim of a run that is to be done; how it ended, where it is not."""
     if spec.is_done():
         return Outcome("before")
+    if not wanted(spec):
+        return Outcome("decided")
     try:
         claim = take(spec.folder, Owner.here(launch))
     except OSError as error:

@@ -60,7 +60,7 @@ class News:
         for path in sorted((self._folder / FOLDER).glob("[0-9]*.jsonl")):
             found, self._read[path] = read_events(path, self._read.get(path, 0))
             for each in found:
-                over = each.status in ("done", "failed", "before", "elsewhere")
+                over = each.status in ("done", "failed", "before", "elsewhere", "decided")
                 key = (each.config_id, each.seed)
                 task = self._tasks.pop(key, None) if over else None
                 if task is not None:

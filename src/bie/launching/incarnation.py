@@ -199,7 +199,7 @@ class Incarnation:
         """How the task ends: 0 or one of `bie.launching.exit_codes`; raises what ended it before its time."""
         if self.error is not None:
             raise self.error
-        over = ("failed", "elsewhere")
+        over = ("failed", "elsewhere", "decided")
         left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
         causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
         if not left or stopped(self.folder):

@@ -7,16 +7,17 @@ from typing import Any
 from bie.config import RunConfig
 from bie.data.shelf import shelve
 from bie.execution.run_spec import RunSpec
+from bie.launching.stopping import Rules
 from bie.planning.datasets import Datasets
 from bie.planning.plan import Plan, Point
 from bie.schema import validated
 from bie.store.launches import BEFORE, POINTS, planned_tasks
 from bie.store.paths import Tree
-from bie.store.record import read
+from bie.store.record import DECIDED, read
 
 
 def points(
-    plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float]
+    plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float], rules: Rules
 ) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
 
@@ -26,7 +27,11 @@ def points(
     ----------
     seconds
         Expected seconds of a run, by index of the point, where they are known.
+    rules
+        From `bie.launching.stopping.stop_rules`; what was decided under other rules is open again.
     """
+    for point in plan.points:
+        (tree.config_dir(point.dataset, point.model, point.config_id) / DECIDED).unlink(missing_ok=True)
     return {
         plan.points[i].config_id: {
             "title": plan.points[i].title,
@@ -35,6 +40,7 @@ def points(
             "shelf": shelve(datasets[plan.points[i].config.dataset], tree.shelf).name,
             "origin": _origin(plan.points[i]),
             "seconds": seconds.get(i),
+            "stop": rules.get(plan.points[i].config_id),
         }
         for i in dict.fromkeys(index for index, _ in plan.todo)
     }
@@ -81,6 +87,7 @@ def run_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConf
         tree.shelf / point["shelf"],
         point["origin"],
         tree.run_dir(config.dataset.name, config.model.name, config_id, seed),
+        point.get("stop"),
     )
 
 

@@ -54,6 +54,7 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
         f"not run {left}{stopped}" if left else "",
         f"{elsewhere} are being done by another launch" if elsewhere else "",
         f"{before} were done before" if before else "",
+        f"{board.decided} not needed: decided" if board.decided else "",
     ]
     named = shlex.quote(str(tree.root))
     code = 1 if failed or left or elsewhere else 0

@@ -10,6 +10,7 @@ from bie.monitoring.folders import Launch
 from bie.monitoring.planned import titles
 from bie.monitoring.study_status import StudyStatus
 from bie.planning.durations import duration
+from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
 MOST_LINES = 5  # reasons that status names; `bie logs --failed` has them all
@@ -74,7 +75,15 @@ def as_text(status: StudyStatus, names: Titles | None = None, tree: str = "") ->
         To be named in the commands, see `bie.store.paths.spelled`.
     """
     names = titles(status.launches) if names is None else names
-    return [header(status), *_table(cells(status), names), *_ending(status, tree)]
+    table = _table(cells(status), names)
+    return [header(status), *table, *_decided(status, names), *_ending(status, tree)]
+
+
+def _decided(status: StudyStatus, names: Titles) -> Iterator[str]:
+    """Grid points that get no further seeds, and why."""
+    for config, name in names.items():
+        if config[:SHOWN] in status.decided:
+            yield f"stopped: {' '.join(name)}: {status.decided[config[:SHOWN]]}"
 
 
 def header(status: StudyStatus) -> str:

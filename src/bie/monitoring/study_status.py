@@ -17,9 +17,10 @@ from bie.monitoring.folders import Launch, Process, read_launches
 from bie.monitoring.planned import Run, planned_runs
 from bie.monitoring.states import State, ask, cause_of_exit
 from bie.store.claims import CLAIM, living
+from bie.store.identity import SHOWN
 from bie.store.launches import BEFORE
 from bie.store.paths import Tree, seed_name
-from bie.store.record import FAILED, RECORD, read
+from bie.store.record import FAILED, RECORD, decided, read
 
 THREADS = 8  # a look at a folder of a file server is mostly waiting
 GOING = ("running", "queued")
@@ -42,6 +43,8 @@ class StudyStatus:
         State of the tasks that have runs left to do, as far as it is known.
     slurm_error
         Why Slurm could not be asked; None if it answered or there was nothing to ask.
+    decided
+        Why grid points get no further seeds, by the beginning of their ``config_id``.
     """
 
     tree: Tree
@@ -49,6 +52,7 @@ class StudyStatus:
     launches: list[Launch]
     tasks: dict[Place, State] = field(default_factory=dict)
     slurm_error: str | None = None
+    decided: dict[str, str] = field(default_factory=dict)
 
     @property
     def going(self) -> bool:
@@ -74,7 +78,14 @@ def read_status(tree: Tree, before: StudyStatus | None = None) -> StudyStatus:
     fruitful = {(run.launch.id, run.task) for run in status.runs if run.state == "done" or _fresh(run)}
     for run in status.runs:
         _judge(run, status, fruitful)
+    status.decided = decided(tree)
+    status.runs = [run for run in status.runs if not _superfluous(run, status)]
     return status
+
+
+def _superfluous(run: Run, status: StudyStatus) -> bool:
+    """Whether a run was not started because its grid point was decided by then."""
+    return run.state == "missing" and run.config_id[:SHOWN] in status.decided
 
 
 def _by_config(runs: Iterable[Run]) -> list[list[Run]]:

@@ -16,6 +16,8 @@ from bie.store.paths import Tree
 
 RECORD, FAILED, HISTORY, CHECKPOINT = "record.json", "failed.json", "history.csv", "checkpoint.pt"
 MODEL, EMBEDDING = "model.pt", "embedding.npz"
+DECIDED = "decided.json"
+"""In the folder of a grid point: why it gets no further seeds; see `bie.execution.wanted`."""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -105,6 +107,12 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def decided(tree: Tree) -> dict[str, str]:
+    """Why grid points get no further seeds, by the beginning of their ``config_id``."""
+    paths = sorted(tree.runs.glob(f"*/*/*/{DECIDED}"))
+    return {path.parent.name: str((read(path) or {}).get("reason", "decided")) for path in paths}
 
 
 def read_all(tree: Tree, name: str) -> Iterator[tuple[Path, dict[str, Any] | None]]:

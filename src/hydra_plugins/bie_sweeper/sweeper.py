@@ -51,6 +51,7 @@ class BieSweeper(Sweeper):
         """Plan what was asked for, say so, and launch what is left to do; the exit code."""
         from bie.launching.launch import Order, launch
         from bie.launching.launched import points
+        from bie.launching.stopping import stop_rules
         from bie.planning.application import Request
         from bie.planning.datasets import Datasets
         from bie.planning.forecast import seconds_per_run
@@ -62,11 +63,12 @@ class BieSweeper(Sweeper):
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
         tree = tree_of(expansion)
         plan = make_plan(expansion.combinations, datasets.content, tree)
+        rules = stop_rules(plan, expansion.settings)
         print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
         launcher = self._launcher()
         if launcher is not None and not hasattr(launcher, "carry_out"):
             return self._one_by_one(launcher, plan)
-        known = points(plan, datasets, tree, seconds_per_run(plan, tree))
+        known = points(plan, datasets, tree, seconds_per_run(plan, tree), rules)
         del datasets  # from here on the workers map the copies on disk
         runs = [plan.points[index].config_id for index, _ in plan.todo]
         order = Order(tree, self.request.argv, runs, known, plan.columns, len(plan.done), expansion.settings)

@@ -1,0 +1,88 @@
+"""Whether a run is still wanted, by the records of its grid point and of the baseline."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bie.execution.run_spec import Outcome, RunSpec
+from bie.execution.wanted import wanted
+from bie.execution.worker import execute
+from bie.store.record import DECIDED, RECORD
+
+RULE = {"metric": "ari", "sign": 1.0, "n_rows": 1, "verdict": True, "half_width": None, "margin": 0.02}
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> RunSpec:
+    folder = tmp_path / "runs" / "zinb" / "scvi_mine" / "b" / "seed=0020"
+    stop = {**RULE, "baseline": "zinb/scvi/a"}
+    return RunSpec("", None, {}, "b", Path(), {}, folder, stop)  # type: ignore[arg-type]
+
+
+def record(runs: Path, place: str, seed: int, ari: float | None, split: str | None = None) -> None:
+    folder = runs / place / f"seed={seed:04d}"
+    folder.mkdir(parents=True)
+    found: dict[str, Any] = {"split_id": split or str(seed), "metrics": {"test": {"ari": ari}}}
+    (folder / RECORD).write_text(json.dumps(found))
+
+
+def pairs(task: RunSpec, gains: list[float | None]) -> None:
+    runs = task.folder.parents[3]
+    for seed, gain in enumerate(gains):
+        record(runs, "zinb/scvi/a", seed, 0.5 + 0.1 * (seed % 3))
+        record(runs, "zinb/scvi_mine/b", seed, None if gain is None else 0.5 + 0.1 * (seed % 3) + gain)
+
+
+def test_without_a_rule_every_run_is(task: RunSpec) -> None:
+    pairs(task, [0.1, 0.11, 0.09] * 4)
+    assert wanted(replace(task, stop=None))
+
+
+def test_what_is_decided_is_not_and_says_why(task: RunSpec) -> None:
+    pairs(task, [0.1, 0.11, 0.09] * 4)
+    assert not wanted(task)
+    found = json.loads((task.folder.parent / DECIDED).read_text())
+    assert found["verdict"] == "better"
+    assert found["reason"].startswith("better after 12 pairs, ari +0.1 [")
+    assert not wanted(task)  # by its note
+    assert not task.folder.exists()
+    assert execute(task, lambda row: None) == Outcome("decided")
+
+
+@pytest.mark.parametrize("gains", [[0.1, 0.11], [0.1, -0.1, 0.02] * 4, [None] * 9, []])
+def test_few_pairs_or_wide_ones_decide_nothing(task: RunSpec, gains: list[float | None]) -> None:
+    pairs(task, gains)
+    assert wanted(task)
+    assert not (task.folder.parent / DECIDED).exists()
+
+
+def test_pairs_are_those_of_a_split(task: RunSpec) -> None:
+    runs = task.folder.parents[3]
+    for seed in range(12):
+        record(runs, "zinb/scvi/a", seed, 0.5, f"other {seed}")
+        record(runs, "zinb/scvi_mine/b", seed, 0.6 + 0.01 * (seed % 2))
+    assert wanted(task)
+
+
+def test_the_baseline_is_until_all_others_are_decided(task: RunSpec) -> None:
+    runs = task.folder.parents[3]
+    own = runs / "zinb" / "scvi" / "a" / "seed=0020"
+    base = replace(task, folder=own, stop={"rivals": ["zinb/scvi_mine/b", "zinb/adversarial/c"]})
+    pairs(task, [0.1, 0.11, 0.09] * 4)
+    assert wanted(base)
+    assert not wanted(task)
+    assert wanted(base)
+    (runs / "zinb" / "adversarial" / "c").mkdir(parents=True)
+    (runs / "zinb" / "adversarial" / "c" / DECIDED).write_text("{}")
+    assert not wanted(base)
+    assert (own.parent / DECIDED).exists()
+
+
+def test_a_record_that_cannot_be_read_is_no_pair(task: RunSpec) -> None:
+    pairs(task, [0.1, 0.11, 0.09] * 4)
+    for path in task.folder.parent.glob(f"*/{RECORD}"):
+        path.write_text("")
+    assert wanted(task)
