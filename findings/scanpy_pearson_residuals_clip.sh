@@ -5,7 +5,7 @@
 # Residuals are clipped at sqrt(n), n being the number of cells. `clip=None` is replaced by that number in the
 # first batch of the loop, in alphabetical order, and stays for all others: a small batch "a" clips those of a large
 # batch "b" at its own sqrt(n). The same cells with the two names exchanged give other genes.
-# Seen: 4 of 60 genes differ, and all residual variances.
+# Seen: 2 of 60 genes differ, and 285 of 300 residual variances.
 # What helps: a call for each batch, or clip= set by hand.
 source "$(dirname "$0")/environment.bash"
 packages scanpy==1.11.5 anndata==0.12.19 pandas==2.3.3 numpy==2.4.6 scipy==1.17.1

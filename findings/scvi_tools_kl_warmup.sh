@@ -5,7 +5,7 @@
 # the training lasts 400 epochs up to 20,000 cells and 8,000,000 / cells beyond (`get_max_epochs_heuristic`). So the
 # larger the data, the earlier the training ends within the warm-up: the models of an atlas and of a pilot study by
 # the same call differ in their objective, and the one of the atlas is nearly an autoencoder.
-# Seen: 400 epochs at 20,000 cells, 80 at 100,000, 8 at 1,000,000; after 8 epochs the weight is 0.0175.
+# Seen: 400 epochs at 20,000 cells, 80 at 100,000, 8 at 1,000,000; of these 8, the last weight in the history is 0.01.
 # What helps: plan_kwargs={"n_epochs_kl_warmup": ...} of about half of max_epochs.
 source "$(dirname "$0")/environment.bash"
 packages scvi-tools==1.4.2 torch==2.13.0 anndata==0.12.19 pandas==2.3.3 numpy==2.4.6 scipy==1.17.1
