@@ -233,3 +233,22 @@ def refusal_of_held(path: Path) -> str:
     with pytest.raises(BadInput) as caught, opened(path):
         pass
     return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (
+            ["matrix.mtx.gz"],
+            "it is the folder of a 10x sample, without obs. Several are a data set: dataset=tenx",
+        ),
+        (["filtered_feature_bc_matrix.h5"], "it is the folder of a 10x sample, without obs. "),
+        (["a.txt"], "it is a folder, but no zarr store. Give the path of an .h5ad file or .zarr store."),
+        (["a.h5ad", "b.h5ad"], "it is a folder, but no zarr store. Give the path of an .h5ad file or"),
+    ],
+)
+def test_folders(tmp_path: Path, inside: list[str], said: str) -> None:
+    for name in inside:
+        (tmp_path / name).touch()
+    assert refusal(tmp_path).startswith(said)
+    assert refusal(tmp_path).endswith(f"dataset.path='{tmp_path}/*'") == (len(inside) > 1)

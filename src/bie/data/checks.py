@@ -127,11 +127,8 @@ def _empty_cells(cells: Cells, matrix: str) -> list[Problem]:
     if whole:
         return [_without_counts(whole, cells, int(empty_b.sum()), matrix)]
     empty = cells.cell_names[is_empty]
-    remedy = "scanpy.pp.filter_cells(adata, min_counts=1)"
-    if matrix != "X":
-        remedy = f"keep = numpy.ravel(adata.{matrix}.sum(axis=1)) > 0; adata = adata[keep].copy()"
     finding = f"{some(empty, 'cell')} of {cells.n_cells:,} without counts ({examples(empty)})"
-    return [Problem(finding, f"Drop: {remedy}")]
+    return [Problem(finding, "To drop them: dataset.min_counts=1")]
 
 
 def _without_counts(whole: list[str], cells: Cells, n_empty: int, matrix: str) -> Problem:

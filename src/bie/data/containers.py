@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bie.data.foreign import other_file, other_hdf5
+from bie.data.foreign import other_file, other_folder, other_hdf5
 from bie.data.nodes import Unreadable
 from bie.errors import BadInput
 
@@ -27,11 +27,10 @@ def opened_store(path: Path) -> Iterator[Any]:
         with _explained(path):
             yield _zarr(path)
         return
+    if path.is_dir():
+        raise BadInput(f"{path}: {other_folder(path)}")
     if not path.is_file():
-        what = "is a folder, but no zarr store" if path.is_dir() else "does not exist"
-        raise BadInput(
-            f"{path} {what} (seen from {Path.cwd()}). Give the path of an .h5ad file or .zarr store"
-        )
+        raise BadInput(f"{path} does not exist (seen from {Path.cwd()}). {_WHAT}")
     with _explained(path):
         if not h5py.is_hdf5(path):
             raise Unreadable(other_file(path))
@@ -42,6 +41,7 @@ def opened_store(path: Path) -> Iterator[Any]:
             yield root
 
 
+_WHAT = "Give the path of an .h5ad file or .zarr store"
 _ZARR = (".zgroup", "zarr.json")
 """What marks a folder as the root of a zarr store, of version 2 and 3."""
 

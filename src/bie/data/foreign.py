@@ -14,6 +14,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _WRITE = 'Write one: adata.write_h5ad("X.h5ad")'
 _R = 'it is an object of R. In R: anndataR::write_h5ad(readRDS("{name}"), "{stem}.h5ad")'
 _AGAIN = "Download it again, with a link to the file itself"
+_TENX = "Several are a data set: dataset=tenx dataset.samples=SHEET.csv (columns sample, path)"
 _BEGINNINGS = {
     b"version https://git-lfs": "it is a pointer of git-lfs, not the file. In its repository: git lfs pull",
     b"%%MatrixMarket": (
@@ -28,6 +29,21 @@ _BEGINNINGS = {
     b"RDX": _R,
     b"X\n\x00\x00": _R,
 }
+
+
+def other_folder(path: Path) -> str:
+    """What a folder is that is no zarr store, and what to do."""
+    inside = {name.name for name in path.iterdir()}
+    if inside & {
+        "matrix.mtx",
+        "matrix.mtx.gz",
+        "filtered_feature_bc_matrix",
+        "filtered_feature_bc_matrix.h5",
+    }:
+        return f"it is the folder of a 10x sample, without obs. {_TENX}"
+    files = sorted(name for name in inside if name.endswith((".h5ad", ".zarr")))
+    found = f" It holds {len(files)} files of AnnData: dataset.path='{path}/*'" if len(files) > 1 else ""
+    return f"it is a folder, but no zarr store. Give the path of an .h5ad file or .zarr store.{found}"
 
 
 def other_file(path: Path) -> str:
@@ -111,9 +127,8 @@ def other_hdf5(path: Path, root: Any) -> str | None:
     if child(root, "row_attrs") is not None and child(root, "col_attrs") is not None:
         return f"it is a loom file. With the package loompy: {_python('anndata.io.read_loom({name})', path)}"
     if _is_tenx(root):
-        several = "Several are a data set: dataset=tenx dataset.samples=SHEET.csv (columns sample, path)"
         alone = _python("scanpy.read_10x_h5({name})", path)
-        return f"it is a 10x file of one sample, without obs. {several}; this one alone: {alone}"
+        return f"it is a 10x file of one sample, without obs. {_TENX}; this one alone: {alone}"
     if child(root, "assays") is not None and child(root, "meta.data") is not None:
         return _filled('it is an h5Seurat file. In R: SeuratDisk::Convert("{name}", dest = "h5ad")', path)
     lacks = " and ".join(name for name, node in (("obs", obs), ("var", var)) if node is None)
