@@ -243,6 +243,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     ).write_h5ad(path),
     "plain.h5ad.gz": packed,
     "plain.h5ad.zip": packed,
+    "plain.zarr": lambda path: cells().write_zarr(path),
     "page.h5ad": lambda path: path.write_text("<!DOCTYPE html><html>Sign in to download</html>\n"),
     "pointer.h5ad": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
     "seurat.rds": lambda path: path.write_bytes(gzip.compress(b"X\n\0\0\0\3\0\4\2\2")),
@@ -297,7 +298,7 @@ def test_every_file_has_a_row() -> None:
     assert {row.file for row in rows()} == set(FILES)
 
 
-@pytest.mark.filterwarnings("ignore::anndata._warnings.OldFormatWarning")
+@pytest.mark.filterwarnings("ignore::anndata._warnings.OldFormatWarning", "ignore:Writing zarr v2")
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.typed)
 def test_the_answer(row: Row, in_tmp: Path, capsys: Capture) -> None:
     path = in_tmp / row.file
