@@ -1,4 +1,4 @@
-"""Packs of tiny runs on simulated cells."""
+"""Tiny runs on simulated cells, alone and in packs."""
 
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.identity import config_id, scientific
 from tests.execution.packs import Make
+from tests.execution.runs import EPOCHS
+from tests.execution.runs import MINE as ONE
+from tests.execution.runs import Make as OneRun
 
 MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
 
@@ -36,3 +39,19 @@ def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) 
         return tuple(specs)
 
     return pack
+
+
+@pytest.fixture
+def make_run(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) -> OneRun:
+    """A run in a folder of its own."""
+
+    def spec(name: str = "run", *overrides: str) -> RunSpec:
+        typed = (*tiny, f"train.epochs={EPOCHS}", *(overrides or ONE))
+        config = expand(typed, configurations).combinations[0].config
+        cells = load(config.dataset)
+        plain = scientific(config, cells.hashes)
+        del plain["seed"]
+        shelf = shelve(cells, tmp_path / "cells")
+        return RunSpec(name, config, plain, config_id(plain), shelf, {}, tmp_path / name)
+
+    return spec

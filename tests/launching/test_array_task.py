@@ -12,8 +12,7 @@ from submitit.core.utils import DelayedSubmission, JobPaths
 from bie.execution.run_spec import Outcome
 from bie.launching import array_task
 from bie.launching.array_task import ArrayTask
-from bie.launching.exit_codes import EXIT_REQUEUE, TERMINATED
-from bie.store.launches import noted_end
+from bie.store.launches import EXIT_REQUEUE, EXIT_TERMINATED, noted_end
 
 from .conftest import Launch, Script
 
@@ -87,7 +86,7 @@ def test_a_cancelled_task_ends_with_checkpoints(
     pool.ends = {1: INTERRUPTED}
     pool.during = lambda seed: os.kill(os.getpid(), signal.SIGTERM) if seed == 1 else None
     pool.after = 0.2
-    assert called(folder) == [f"exit {TERMINATED}"]
+    assert called(folder) == [f"exit {EXIT_TERMINATED}"]
     assert pool.started == [0, 1]
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from bie.execution.run_spec import Outcome
-from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
 from bie.launching.incarnation import Incarnation, Place
 from bie.launching.launched import runs_of
 from bie.store.claims import take
-from bie.store.launches import stopped
+from bie.store.launches import EXIT_DISK, EXIT_FAILED, EXIT_REQUEUE, EXIT_TERMINATED, EXIT_TIMEOUT, stopped
 from bie.store.owner import Owner
 
 from .conftest import Launch, Script
@@ -42,13 +41,13 @@ def test_a_failed_run_is_not_tried_again_after_a_requeue(launch: Launch, pool: S
     assert carry_out(folder) == EXIT_REQUEUE
     pool.ends = {}
     pool.started.clear()
-    assert carry_out(folder) == FAILED
+    assert carry_out(folder) == EXIT_FAILED
     assert pool.started == [2]
 
 
 def test_a_full_disk_is_told_by_the_exit_code(launch: Launch, pool: Script):
     pool.ends = {1: Outcome("failed", "nan", "loss"), 2: Outcome("failed", "disk", "no space left")}
-    assert carry_out(launch()) == DISK
+    assert carry_out(launch()) == EXIT_DISK
 
 
 def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: Script):
@@ -64,7 +63,7 @@ def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: S
 def test_a_cancelled_task_does_not_go_back(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Place, "may_requeue", lambda self, terminated: False)
     pool.ends = {2: INTERRUPTED}
-    assert carry_out(launch()) == TERMINATED
+    assert carry_out(launch()) == EXIT_TERMINATED
 
 
 def test_only_incarnations_that_got_nothing_done_are_counted(launch: Launch, pool: Script):
@@ -73,7 +72,7 @@ def test_only_incarnations_that_got_nothing_done_are_counted(launch: Launch, poo
     pool.epochs = 1
     assert [carry_out(folder) for _ in range(5)] == [EXIT_REQUEUE] * 5
     pool.epochs = 0
-    assert [carry_out(folder) for _ in range(3)] == [EXIT_REQUEUE, EXIT_REQUEUE, TIMEOUT]
+    assert [carry_out(folder) for _ in range(3)] == [EXIT_REQUEUE, EXIT_REQUEUE, EXIT_TIMEOUT]
 
 
 def test_a_run_that_would_not_fit_is_left_for_the_next_incarnation(launch: Launch, pool: Script):
@@ -86,7 +85,7 @@ def test_a_run_that_would_not_fit_is_left_for_the_next_incarnation(launch: Launc
 def test_identical_failures_stop_the_launch(launch: Launch, pool: Script):
     folder = launch("hydra.launcher.max_identical_failures=2")
     pool.ends = {seed: Outcome("failed", "nan", f"loss is nan in epoch {seed}") for seed in range(4)}
-    assert carry_out(folder) == FAILED
+    assert carry_out(folder) == EXIT_FAILED
     assert pool.started == [0, 1]
     assert "nan in epoch N" in str(stopped(folder))
 

@@ -147,9 +147,9 @@ def test_the_tree_becomes_read_only(sweep, read_only, faults):
     faults.append(
         Fault(
             "the tree becomes read-only",
-            "at the end of the run",
+            "at its end",
             "that run",
-            "`bie retry`, once it can be written",
+            "`bie retry`, later",
         )
     )
 

@@ -15,9 +15,8 @@ from submitit import JobEnvironment
 from submitit.helpers import Checkpointable, DelayedSubmission
 
 from bie.execution.server import single_threaded, warm_up
-from bie.launching.exit_codes import EXIT_REQUEUE
 from bie.launching.incarnation import Incarnation, file_name
-from bie.store.launches import forget_end, note_end
+from bie.store.launches import EXIT_REQUEUE, forget_end, note_end
 
 
 class ArrayTask(Checkpointable):
@@ -42,7 +41,7 @@ class ArrayTask(Checkpointable):
         return file_name(self.kind, self.index)
 
     def __call__(self) -> int:
-        """Carry out the task: 0, or it ends with one of `bie.launching.exit_codes`."""
+        """Carry out the task: 0, or it ends with one of `bie.store.launches`."""
         forget_end(self.folder, self.name)
         _remove_half_pickles()
         single_threaded()

@@ -20,12 +20,20 @@ from bie.launching import slurm
 from bie.launching.canary import canary_tasks
 from bie.launching.circuit_breaker import break_circuit
 from bie.launching.events import FOLDER, Event, event_of, note, read_events
-from bie.launching.exit_codes import DISK, EXIT_REQUEUE, FAILED, TERMINATED, TIMEOUT
 from bie.launching.launched import expected_seconds, runs_of
 from bie.launching.resources import cpus, time_limit
 from bie.schema import validated
 from bie.store.claims import STALE, living
-from bie.store.launches import LAUNCH, stop, stopped
+from bie.store.launches import (
+    EXIT_DISK,
+    EXIT_FAILED,
+    EXIT_REQUEUE,
+    EXIT_TERMINATED,
+    EXIT_TIMEOUT,
+    LAUNCH,
+    stop,
+    stopped,
+)
 from bie.store.record import read
 
 LOOK = 5.0
@@ -196,24 +204,24 @@ class Incarnation:
         return self.outcomes[task.folder].status if task.folder in self.outcomes else None
 
     def exit_code(self) -> int:
-        """How the task ends: 0 or one of `bie.launching.exit_codes`; raises what ended it before its time."""
+        """How the task ends: 0 or one of `bie.store.launches`; raises what ended it before its time."""
         if self.error is not None:
             raise self.error
         over = ("failed", "elsewhere", "decided")
         left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
         causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
         if not left or stopped(self.folder):
-            return DISK if "disk" in causes else FAILED if causes or left else 0
+            return EXIT_DISK if "disk" in causes else EXIT_FAILED if causes or left else 0
         print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
         if not self.place.may_requeue(self.terminated):
-            return TERMINATED
+            return EXIT_TERMINATED
         if not self.progressed:
             note(self.folder, self.name, Event("fruitless"))
             if self._fruitless() > self.launcher.max_num_timeout:
                 print(
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
                 )
-                return TIMEOUT
+                return EXIT_TIMEOUT
         return EXIT_REQUEUE
 
     def _fruitless(self) -> int:

@@ -25,11 +25,22 @@ from bie.config import Settings, SubmititLocal
 from bie.execution.server import single_threaded
 from bie.launching.array_task import ArrayTask
 from bie.launching.canary import n_canary_tasks
-from bie.launching.exit_codes import EXIT_REQUEUE, KILLED, TERMINATED
 from bie.launching.resources import cpus, submitit_folder, time_limit
 from bie.launching.submit import NEVER
 from bie.schema import validated
-from bie.store.launches import LAUNCH, POINTS, SOURCE, add_jobs, note_end, noted_end, planned_tasks, stopped
+from bie.store.launches import (
+    EXIT_KILLED,
+    EXIT_REQUEUE,
+    EXIT_TERMINATED,
+    LAUNCH,
+    POINTS,
+    SOURCE,
+    add_jobs,
+    note_end,
+    noted_end,
+    planned_tasks,
+    stopped,
+)
 from bie.store.record import read
 
 LOOK = 0.2
@@ -129,7 +140,7 @@ class LocalQueue:
         """Exit code of a task; noted here where its process was killed."""
         code = noted_end(self._folder, task.name)
         if code is None:
-            code = TERMINATED if self._cancelled else KILLED
+            code = EXIT_TERMINATED if self._cancelled else EXIT_KILLED
             note_end(self._folder, task.name, code)
         return code
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bie.launching.exit_codes import EXIT_REQUEUE
 from bie.monitoring.states import Key
-from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
+from bie.store.launches import EXIT_REQUEUE, JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
 from bie.store.owner import is_ours
 from bie.store.paths import Tree
 from bie.store.record import read

@@ -45,6 +45,14 @@ TASK = "task"
 BEFORE = -1
 """Task of a run that was done before the launch."""
 
+EXIT_FAILED, EXIT_DISK, EXIT_TIMEOUT, EXIT_KILLED, EXIT_TERMINATED = 1, 73, 124, 137, 143
+"""What the process of a task ends with, beside 0: some runs failed; a disk was full, so that no
+``failed.json`` may tell it; the time was over again and again without any progress; it was killed; it was
+cancelled."""
+
+EXIT_REQUEUE = 75
+"""Time or node are taken away before the task is through: it goes back into the queue."""
+
 
 def open_launch(
     tree: Tree,

@@ -1,0 +1,41 @@
+"""What the folder of a launch says of its tasks."""
+
+import json
+from typing import Any
+
+from bie.monitoring.folders import Launch, read_launches
+from bie.store.launches import EXIT_REQUEUE, note_end
+
+
+def only(disk: Any) -> Launch:
+    (launch,) = read_launches(disk.tree)
+    return launch
+
+
+def test_tasks_of_arrays_and_plain_jobs_have_slurms_names(disk: Any, point: Any):
+    jobs = [
+        {"kind": "runs", "job_id": "18", "first_task": 0, "n_tasks": 3, "log": "x/%j_%t_log.out"},
+        {"kind": "runs", "job_id": "19", "first_task": 3, "n_tasks": 1, "log": "x/%j_%t_log.out"},
+    ]
+    disk.launch([(point, 0, 0)], {"launcher": "submitit_slurm"}, jobs)
+    launch = only(disk)
+    assert [launch.key_of(task) for task in (2, 3, 4)] == [("18", 2), ("19", 0), None]
+    assert [launch.name_of(task) for task in (2, 3)] == ["18_2", "19"]
+    assert [str(launch.log_of(task)) for task in (2, 3)] == ["x/18_2_0_log.out", "x/19_0_log.out"]
+
+
+def test_launches_before_submitit_are_still_read(disk: Any, point: Any):
+    folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
+    assert only(disk).log_of(0) == folder / "logs" / "18_0.log"
+    (folder / "ended").mkdir()
+    (folder / "ended" / "0").write_text(json.dumps({"code": 137, "job": "18_0", "restart": 0}))
+    assert only(disk).exit_code(0) == 137
+
+
+def test_a_task_that_goes_back_into_the_queue_has_not_ended(disk: Any, point: Any):
+    folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
+    (folder / "ended").mkdir()
+    note_end(folder, "0", EXIT_REQUEUE)
+    assert only(disk).exit_code(0) is None
+    note_end(folder, "0", 1)
+    assert only(disk).exit_code(0) == 1
