@@ -66,9 +66,7 @@ def test_the_knee_is_farthest_beyond_the_line_between_the_ends(points: Any, plac
 def test_dominance_is_that_of_the_means_with_its_share_of_the_splits() -> None:
     values = np.array([[[0.5, 0.5]] * 4, [[0.6, 0.6]] * 3 + [[0.6, 0.4]], [[0.9, 0.1]] * 4])
     cloud = Cloud(["a", "b", "c"], list("wxyz"), values)
-    assert dominated(cloud, "a") == ("b", 0.75)
-    assert dominated(cloud, "b")[0] is None
-    assert dominated(cloud, "c")[0] is None
+    assert dominated(cloud) == {"a": ("b", 0.75)}
 
 
 @pytest.fixture

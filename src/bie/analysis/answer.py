@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.baseline import row_name
+from bie.analysis.baseline import row_names
 from bie.analysis.controls import is_control
 from bie.analysis.notes import label
 from bie.analysis.numbers import interval, short, with_interval
@@ -37,23 +37,24 @@ def answer(
         Those that it shows.
     """
     found = comparison[comparison["metric"].isin(metrics) & (comparison["n_pairs"] > 0)]
+    names = row_names(study)
     by_point: dict[str, dict[str, Row]] = {}
     for row in found.to_dict("records"):
         by_point.setdefault(row["config_id"], {})[row["metric"]] = row
     arms = {config: rows for config, rows in by_point.items() if not is_control(study, config)}
-    sentences = [s for config, rows in list(arms.items())[:MOST_ROWS] for s in _sentence(study, config, rows)]
+    sentences = [s for config, rows in list(arms.items())[:MOST_ROWS] for s in _sentence(names[config], rows)]
     if len(arms) > MOST_ROWS:
         sentences.append(f"{len(arms) - MOST_ROWS} more rows: paired.md")
     here = bounds[bounds["config_id"].isin(list(by_point)) & bounds["split"].isin(found["split"])]
-    lacking = _missing(study, here[here["metric"].isin(metrics)])
-    return [*lacking, *sentences, *_ties(study, arms), *_one_split(study, arms)]
+    lacking = _missing(names, here[here["metric"].isin(metrics)])
+    return [*lacking, *sentences, *_ties(names, arms), *_one_split(study, arms)]
 
 
-def _missing(study: Study, bounds: "pd.DataFrame") -> Iterator[str]:
+def _missing(names: Mapping[str, str], bounds: "pd.DataFrame") -> Iterator[str]:
     """What the verdicts would be if the missing pairs were the worst, and the best, seen."""
     for config, rows in bounds.groupby("config_id", sort=False):
         n = int(rows["missing"].max())
-        beginning = f"{row_name(study, str(config))}: {n} pair{'s' * (n != 1)} missing"
+        beginning = f"{names[str(config)]}: {n} pair{'s' * (n != 1)} missing"
         changes = [
             f"{label(row['metric'])} {row['verdict']} -> {row[case]} at the {case}"
             for row in rows.to_dict("records")
@@ -64,7 +65,7 @@ def _missing(study: Study, bounds: "pd.DataFrame") -> Iterator[str]:
         yield f"{beginning}; were they the worst or the best seen: {what}"
 
 
-def _sentence(study: Study, config: str, rows: Mapping[str, Row]) -> Iterator[str]:
+def _sentence(name: str, rows: Mapping[str, Row]) -> Iterator[str]:
     """What a grid point gains in mixing and what it costs in conservation."""
     parts = []
     for what, metrics in (("mixing", MIXING), ("conservation", CONSERVATION)):
@@ -72,7 +73,7 @@ def _sentence(study: Study, config: str, rows: Mapping[str, Row]) -> Iterator[st
         if metric:
             parts.append(f"{what} ({label(metric)}) {in_words(rows[metric])}")
     if parts:
-        yield f"{row_name(study, config)}: {'; '.join(parts)}"
+        yield f"{name}: {'; '.join(parts)}"
 
 
 def in_words(row: Row) -> str:
@@ -124,14 +125,14 @@ def more_seeds(n: int) -> str:
     return f"{n:,} more seed{'s' * (n != 1)}"
 
 
-def _ties(study: Study, arms: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
+def _ties(names: Mapping[str, str], arms: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
     """Comparisons without any spread: no certainty, however many seeds agree."""
     for config, rows in arms.items():
         tied = [row for row in rows.values() if row["n_pairs"] > 1 and row["sd"] == 0]
         if tied:
-            names = ", ".join(label(row["metric"]) for row in tied)
+            metrics = ", ".join(label(row["metric"]) for row in tied)
             yield (
-                f"{row_name(study, config)}: all {tied[0]['n_pairs']} differences in {names} are the same; "
+                f"{names[config]}: all {tied[0]['n_pairs']} differences in {metrics} are the same; "
                 "no spread to judge by, which is no certainty: judged by their signs"
             )
 

@@ -86,17 +86,24 @@ def same(value: Any, text: str) -> bool:
         return False
 
 
-def row_name(study: Study, config: str) -> str:
-    """Name of a row: its model and the settings that tell it apart, as one would type them."""
-    import pandas as pd
+def row_names(study: Study) -> dict[str, str]:
+    """Names of all rows: the model and the settings that tell it apart, as one would type them."""
+    texts = {key: [setting(value) for value in study.cells[key]] for key in study.grid}
+    return {
+        str(config): " ".join(
+            [str(model), *(f"{key}={texts[key][i]}" for key in study.grid if texts[key][i] != NOTHING)]
+        )
+        for i, (config, model) in enumerate(study.cells["model"].items())
+    }
 
-    row = study.cells.loc[config]
-    settings = [f"{key}={setting(row[key])}" for key in study.grid if not pd.isna(row[key])]
-    return " ".join([str(row["model"]), *settings])
+
+def row_name(study: Study, config: str) -> str:
+    """Name of one row."""
+    return row_names(study)[config]
 
 
 def _no_such_row(study: Study, asked: str) -> str:
-    names = list(dict.fromkeys(row_name(study, config) for config in study.cells.index))
+    names = list(dict.fromkeys(row_names(study).values()))
     near = get_close_matches(asked, names, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"study.baseline={asked}: no row of this study is that.{hint} Rows: {'; '.join(names)}"

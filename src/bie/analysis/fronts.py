@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bie.analysis.comparison import SIGNS
 from bie.analysis.paired import Numbers
@@ -73,16 +74,26 @@ def bands(values: Numbers, signs: Numbers) -> "pd.DataFrame":
     return pd.DataFrame({"percent": found[:, 2], "removal": back[:, 0], "conservation": back[:, 1]})
 
 
-def dominated(cloud: Cloud, config: str) -> tuple[str | None, float]:
-    """The point that dominates the means of another one, at most splits; None where none does."""
-    own = cloud.of([config])[0]
-    at = (cloud.values >= own).all(axis=-1) & (cloud.values > own).any(axis=-1)
-    means, mean = cloud.values.mean(axis=1), own.mean(axis=0)
-    by = (means >= mean).all(axis=-1) & (means > mean).any(axis=-1)
-    if not by.any():
-        return None, np.nan
-    share = np.where(by, at.mean(axis=1), -1)
-    return cloud.configs[int(share.argmax())], float(share.max())
+def dominated(cloud: Cloud) -> dict[str, tuple[str, float]]:
+    """Grid points whose means another one dominates: by which, and at what share of the splits.
+
+    Of several that do, all on the front of the means, the one that does so at most splits.
+    """
+    import moocore
+
+    means = cloud.values.mean(axis=1)
+    front = np.flatnonzero(moocore.is_nondominated(means, maximise=True, keep_weakly=True))
+    found = {}
+    for config, mean, own in zip(cloud.configs, means, cloud.values, strict=True):
+        by = front[_dominates(means[front], mean)]
+        if len(by):
+            share = _dominates(cloud.values[by], own).mean(axis=1)
+            found[config] = cloud.configs[by[share.argmax()]], float(share.max())
+    return found
+
+
+def _dominates(one: Numbers, other: Numbers) -> NDArray[np.bool_]:
+    return np.asarray((one >= other).all(axis=-1) & (one > other).any(axis=-1))
 
 
 def knee(points: Numbers) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.answer import answer, more_seeds
-from bie.analysis.baseline import row_name
+from bie.analysis.baseline import row_names
 from bie.analysis.marks import mark
 from bie.analysis.notes import label
 from bie.analysis.numbers import NOTHING, interval, short, with_interval
@@ -31,21 +31,22 @@ def paired_tables(results: Results) -> Iterator[Table]:
     """One table per data set and part of the cells, the headline metrics of each grid point."""
     found = results.comparison
     found = found[found["metric"].isin(HEADLINE) & (found["n_pairs"] > 0)]
+    names = row_names(results.study)
     for split in SPLITS:
         for (dataset, baseline), part in found[found["split"] == split].groupby(
             ["dataset", "baseline_id"], sort=False
         ):
-            rows = tuple(_row(results, row) for row in part.to_dict("records"))
-            against = row_name(results.study, str(baseline))
+            rows = tuple(_row(names, row) for row in part.to_dict("records"))
+            against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
             title = f"{dataset}, {split} cells, against {against}"
             yield Table(title, _HEADER, rows, tuple(below), (_LEGEND,))
 
 
-def _row(results: Results, row: Mapping[Any, Any]) -> tuple[str, ...]:
+def _row(names: Mapping[str, str], row: Mapping[Any, Any]) -> tuple[str, ...]:
     card = CARDS[row["metric"]]
     return (
-        row_name(results.study, row["config_id"]),
+        names[row["config_id"]],
         label(row["metric"]) + ARROWS[card.direction],
         str(row["n_pairs"]),
         with_interval(row["mean"], row["low"], row["high"], card.unit),
@@ -85,7 +86,7 @@ def across_tables(results: Results) -> list[Table]:
     tables = []
     for split in SPLITS:
         part = found[found["split"] == split]
-        names = {config: _over_data(results, config) for config in part["config_id"].unique()}
+        names = {config: _over_data(name) for config, name in row_names(results.study).items()}
         header = ("row", *map(label, part["metric"].unique()))
         rows = [
             (name, *(_signs(rows[rows["metric"] == metric]) for metric in part["metric"].unique()))
@@ -106,10 +107,9 @@ def across_tables(results: Results) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def _over_data(results: Results, config: str) -> str:
+def _over_data(name: str) -> str:
     """Name of a row without what belongs to its data set."""
-    words = row_name(results.study, config).split(" ")
-    return " ".join(word for word in words if not word.startswith("dataset."))
+    return " ".join(word for word in name.split(" ") if not word.startswith("dataset."))
 
 
 def _signs(rows: "pd.DataFrame") -> str:

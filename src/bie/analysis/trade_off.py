@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bie.analysis.answer import CONSERVATION
-from bie.analysis.baseline import baselines, groups, row_name
+from bie.analysis.baseline import baselines, groups, row_names
 from bie.analysis.comparison import SIGNS
 from bie.analysis.fronts import Cloud, bands, cloud_of, dominated, hypervolumes, knee
 from bie.analysis.paired import holm, moments_of, new_cells, these_cells
@@ -101,12 +101,13 @@ def trade_offs(
 def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
     """Scale of each grid point by front; a front has two scales or more."""
     found: dict[str, dict[str, float]] = {}
+    names = row_names(study)
     keys = [key for key in study.grid if key.endswith(SCALE)]
     values = cells[keys].astype("Float64").to_numpy(float, na_value=np.nan)
     for config, scales in zip(cells.index, values, strict=True):
         (acting,) = np.nonzero(np.isfinite(scales))
         if len(acting) == 1:
-            words = row_name(study, config).split(" ")
+            words = names[config].split(" ")
             name = " ".join(word for word in words if not word.startswith(f"{keys[acting[0]]}="))
             found.setdefault(name, {})[config] = float(scales[acting[0]])
     return {name: scales for name, scales in found.items() if len(set(scales.values())) > 1}
@@ -161,18 +162,18 @@ def _points(
 
     values = cloud.of(configs)
     knees = np.array([knee(at) for at in values.swapaxes(0, 1)])
-    beaten = [dominated(cloud, config) for config in configs]
+    beaten, names = dominated(cloud), row_names(study)
     seconds = study.runs["seconds"].astype(float).groupby(study.runs["config_id"].to_numpy()).mean()
     return pd.DataFrame(
         {
             "front": front,
             "config_id": configs,
-            "row": [row_name(study, config) for config in configs],
+            "row": [names[config] for config in configs],
             "scale": [scales.get(config, np.nan) for config in configs],
             "removal": values[..., 0].mean(axis=1),
             "conservation": values[..., 1].mean(axis=1),
-            "dominated_by": [by and row_name(study, by) for by, _ in beaten],
-            "in_splits": [share for _, share in beaten],
+            "dominated_by": [names.get(beaten.get(config, ("", 0))[0]) for config in configs],
+            "in_splits": [beaten.get(config, ("", np.nan))[1] for config in configs],
             "knee": [(knees == place).mean() for place in range(len(configs))],
             "seconds": seconds.reindex(configs).to_numpy(),
         }

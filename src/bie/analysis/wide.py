@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis import marks
 from bie.analysis.answer import answer
-from bie.analysis.baseline import groups, row_name
+from bie.analysis.baseline import groups, row_names
 from bie.analysis.controls import Scale, is_control, scale_of
 from bie.analysis.notes import label, notes
 from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
@@ -167,7 +167,8 @@ class _Figures:
             numbers += f"; {INCOMPLETE} fewer runs than expected"
         if not self.marks:
             return (numbers,)
-        base = [row_name(self.study, config) for config in self.comparison["baseline_id"].unique()]
+        names = row_names(self.study)
+        base = [names[config] for config in self.comparison["baseline_id"].unique()]
         return numbers, f"against {' or '.join(dict.fromkeys(base))} on the same splits: {marks.LEGEND}"
 
 
