@@ -62,7 +62,8 @@ def nmi(label_n: Codes, cluster_n: Codes, nmi_average: str) -> float:
     """
     from sklearn.metrics import normalized_mutual_info_score
 
-    return float(normalized_mutual_info_score(label_n, cluster_n, average_method=nmi_average))
+    found = normalized_mutual_info_score(label_n, cluster_n, average_method=nmi_average)
+    return min(float(found), 1.0)  # above by rounding, which a table would show as spread
 
 
 @metric(
