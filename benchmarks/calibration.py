@@ -150,8 +150,8 @@ def table(paths: Sequence[Path]) -> Iterator[str]:
     yield f"{rows['data'].nunique()} data sets"
     yield ""
     yield (
-        "| train | seeds | metric | no effect: better or worse | shown | .5 sd: better | shown | 1 sd: better "
-        "| shown | held: shown | naive |"
+        "| train | seeds | metric | no effect: better or worse | shown | .5 sd: better | shown | 1 sd: "
+        "better | shown | held: shown | naive |"
     )
     yield "|---|---|---|" + "---:|" * 8
     for fraction, seeds, metric in itertools.product(FRACTIONS, (5, 10, SEEDS), METRICS):
