@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,12 @@ from bie.data.cells import Cells
 from bie.data.load import load
 from bie.errors import BadInput
 from bie.planning import datasets
+from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
+from bie.planning.outline import outline
+from bie.planning.plan import make_plan
+from bie.store.paths import Tree
 
 
 @pytest.fixture
@@ -54,3 +59,14 @@ def test_equal_totals_of_all_cells_cannot_be_modelled(config_of, monkeypatch: py
     assert Datasets().content(config_of("model.library=observed")) == cells.hashes
     counts[:20, 0] = 2
     assert Datasets().content(config_of()) == cells.hashes  # one total a batch, but not the same
+
+
+def test_a_plan_downloads_nothing(configurations: Configurations, tmp_path: Path):
+    typed = ["dataset=pbmc,zinb", f"dataset.cache={tmp_path}", "dataset.size=smoke", "model=pca", "seed=0,1"]
+    found, cells = expand(typed, configurations), Datasets(may_download=False)
+    plan = make_plan(found.combinations, cells.content, Tree(tmp_path / "outputs"))
+    assert len(plan.todo) == 4
+    lines = outline(plan, cells)
+    assert lines[0].startswith("pbmc (to download: 4 files (60 MB); bie data fetch pbmc)")
+    assert lines[-1] == "  what is done of pbmc cannot be told before"
+    assert list(tmp_path.iterdir()) == []

@@ -231,6 +231,12 @@ def prefer_own_launchers() -> None:
         launchers.pop(path.name, None)
 
 
+_REFUSALS = (
+    *(HydraException, OmegaConfBaseException, YAMLError),
+    *(ValueError, TypeError, ImportError, RuntimeError),  # what Hydra raises unwrapped, of plugins above all
+)
+
+
 @contextlib.contextmanager
 def in_words(what: str) -> Iterator[None]:
     """Make bad input of what Hydra, OmegaConf and YAML raise over a configuration, in one line."""
@@ -238,7 +244,7 @@ def in_words(what: str) -> Iterator[None]:
         yield
     except BadInput:
         raise
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+    except _REFUSALS as error:
         cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
         said = " ".join(f"{error}{cause}".split())
         raise BadInput(f"{what}: the configuration cannot be composed: {said}") from None

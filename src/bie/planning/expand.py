@@ -271,21 +271,16 @@ class _Expander:
                 inactive[key] = without_owner(key, choices, plain)
         acting = {key: value for key, value in keys.items() if key not in inactive}
         values = seeds or (plain["seed"],)
-        groups = self._alike(plain, values)
-        shown = [*self.swept, *(key for key, _ in references(plain) if len(groups) > 1)]
+        found = dict(references(plain))
+        groups = _alike(found, values)
+        shown = [*self.swept, *(found if len(groups) > 1 else ())]
         for group in groups:
             run = plain | {"seed": group[0]}
-            if any(references(run)):
+            if found or "${" in str(group[0]):
                 run = copied(run)
                 resolve(run, finished(composed, acting | {"seed": group[0]}))
                 group = (run["seed"],) if isinstance(group[0], str) else group
             yield self._combination(run, group, inactive, choices, acting, shown)
-
-    def _alike(self, plain: Plain, seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        """Seeds by configurations that differ in nothing else."""
-        texts = [str(value) for _, value in references(plain)]
-        apart = any("seed" in text for text in texts) or any("${" in str(seed) for seed in seeds)
-        return [(seed,) for seed in seeds] if apart else [seeds]
 
     def _combination(
         self,
@@ -322,6 +317,13 @@ class _Expander:
             about = [line for line in str(error).splitlines() if line.startswith((f"{key}=", f"{key}."))]
             if about:
                 raise BadInput("\n".join(about)) from None
+
+
+def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Seeds by configurations that differ in nothing else, given the references of these."""
+    apart = any("seed" in str(value) for value in found.values())
+    apart = apart or any(isinstance(seed, str) and "${" in seed for seed in seeds)
+    return [(seed,) for seed in seeds] if apart else [seeds]
 
 
 def _checked(run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:

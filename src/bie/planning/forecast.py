@@ -27,10 +27,10 @@ class Cost:
 
 def seconds_per_run(plan: Plan, tree: Tree) -> dict[int, float]:
     """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
-    expected = {}
+    expected, earlier = {}, _Earlier(tree)
     for index in {index for index, _ in plan.todo}:
         point = plan.points[index]
-        if costs := _costs(point, tree):
+        if costs := earlier.costs(point):
             expected[index] = _epochs(point.plain) * _mean(costs)
     return expected
 
@@ -48,7 +48,8 @@ def forecast(plan: Plan, tree: Tree, workers: int) -> str:
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
         return "nothing to do"
-    costs = {index: _costs(plan.points[index], tree) for index in todo}
+    earlier = _Earlier(tree)
+    costs = {index: earlier.costs(plan.points[index]) for index in todo}
     if not all(costs.values()):
         return "no forecast: no earlier records on these cells to learn from"
     seconds, size = 0.0, 0.0
@@ -72,10 +73,24 @@ def _size(n_bytes: float) -> str:
     return f"{n_bytes / 1e6:.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
 
 
-def _costs(point: Point, tree: Tree) -> list[Cost]:
-    own = tree.config_dir(point.dataset, point.model, point.config_id)
-    places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
-    return next((found for folder, depth in places if (found := _sample(folder, depth, point.plain))), [])
+class _Earlier:
+    """Costs of earlier runs in a tree; what many grid points ask for is read once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self._known: dict[tuple[Path, str, bool], list[Cost]] = {}
+
+    def costs(self, point: Point) -> list[Cost]:
+        """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
+        own = self.tree.config_dir(point.dataset, point.model, point.config_id)
+        places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
+        return next((found for place in places if (found := self._sample(*place, point.plain))), [])
+
+    def _sample(self, folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
+        key = (folder, plain["dataset"]["sha256"], "train" in plain)
+        if key not in self._known:
+            self._known[key] = _sample(folder, depth, plain)
+        return self._known[key]
 
 
 def _epochs(plain: Mapping[str, Any]) -> int:

@@ -54,7 +54,7 @@ def references(plain: Plain, prefix: str = "") -> Iterator[tuple[str, Any]]:
         key = f"{prefix}{name}"
         if isinstance(value, dict):
             yield from references(value, f"{key}.")
-        elif key != UNRESOLVED and isinstance(value, str | list) and "${" in str(value):
+        elif isinstance(value, str | list) and "${" in str(value) and key != UNRESOLVED:
             yield key, value
 
 

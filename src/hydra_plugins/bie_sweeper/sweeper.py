@@ -86,12 +86,15 @@ class BieSweeper(Sweeper):
 
     def _launcher(self) -> Launcher | None:
         """The launcher that the configuration names; None for those that `launch` itself is."""
+        from bie.planning.compose import in_words
+
         assert self.config is not None
         if str(self.config.hydra.launcher.get("_target_", SUBMITIT)).startswith(SUBMITIT):
             return None
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=self._context, task_function=self.request, config=self.config
-        )
+        with in_words("hydra/launcher"):
+            return Plugins.instance().instantiate_launcher(
+                hydra_context=self._context, task_function=self.request, config=self.config
+            )
 
     def _one_by_one(self, launcher: Launcher, plan: "Plan") -> int:
         """Give a launcher from elsewhere the overrides of each run to do."""
