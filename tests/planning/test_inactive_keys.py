@@ -12,7 +12,8 @@ def test_what_makes_a_key_inactive_is_named(configurations: Configurations):
     assert inactive_keys(point.config, {"train.kl.gamma": 1}) == {"train.kl.gamma": "train.kl.mode=warmup"}
 
 
-def test_a_key_that_is_not_there_belongs_to_the_dataset_or_the_model():
-    plain = {"dataset": {"name": "zinb"}, "model": {"name": "scvi"}}
-    assert without_owner("dataset.path", {}, plain) == "dataset=zinb"
-    assert without_owner("mine.scale", {"model": "pca"}, plain) == "model=pca"
+def test_a_key_that_is_not_there_belongs_to_its_group_or_the_model(configurations: Configurations):
+    composed = configurations.composed({"model": "pca", "train": "smoke"})
+    assert without_owner("dataset.path", composed) == "dataset=zinb"
+    assert without_owner("train.own", composed) == "train=smoke"
+    assert without_owner("mine.scale", composed) == "model=pca"

@@ -28,6 +28,7 @@ from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
+_OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 
 OF_2019 = {
     "n_latent_z": "mine.n_hidden",  # the width of the critic, in the notebook
@@ -204,13 +205,19 @@ def plain_of(whole: DictConfig) -> Plain:
     """What bie reads of a composed configuration, ``${...}`` as written."""
     own = {str(key): node for key, node in whole.items_ex(resolve=False) if key != "hydra"}
     plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
-    hydra_tree = {name: OmegaConf.to_container(whole.hydra[name]) for name in ("launcher", "sweeper")}
-    return {**plain, "hydra": hydra_tree}
+    return {**plain, "hydra": {"launcher": OmegaConf.to_container(whole.hydra.launcher)}}
+
+
+def is_ours(launcher: Mapping[str, Any]) -> bool:
+    """Whether a launcher is one of bie, or of hydra-submitit-launcher, for which bie has its own."""
+    return str(launcher.get("_target_", _OURS[0])).startswith(_OURS)
 
 
 def _complete_launcher(whole: DictConfig) -> None:
     """Give a launcher file of the user's the keys that it leaves out, so that these can be typed too."""
     launcher = whole.hydra.launcher
+    if not is_ours(launcher):
+        return
     with open_dict(launcher):
         for key, value in launcher_defaults(launcher).items():
             if key not in launcher:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, Composed, Configurations, Plain, in_words
+from bie.planning.compose import GROUPS, Composed, Configurations, Plain, in_words, is_ours
 from bie.planning.grammar import Axis, read_axes
 from bie.planning.hydra_keys import params, without_params
 from bie.planning.inactive_keys import inactive_keys, without_owner
@@ -24,7 +24,6 @@ _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("metrics", "preset", "train")  # groups that are no setting: many at once, under a name
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
 _IN_THIS_PROCESS = {"kind": "local", "workers": 0}
-_OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,8 @@ def _with_study(typed: list[Axis], overrides: Sequence[str], configurations: Con
     if study and study.swept:
         raise BadInput("study: one study per command; run the command once for each")
     first = _sweep_of(str(study.values[0][0]), configurations) if study else []
-    first += params(configurations.compose({})["hydra"]["sweeper"].get("params"), overrides)
+    configured = OmegaConf.to_container(configurations.composed({}).whole.hydra.sweeper)
+    first += params(configured.get("params"), overrides)  # type: ignore[union-attr]
     return read_axes([*first, *without_params(overrides)], configurations.groups) if first else typed
 
 
@@ -176,7 +176,7 @@ def _settings(
 
 def _checked_settings(settings: Plain) -> Settings:
     launcher = settings["hydra"]["launcher"]
-    if not str(launcher.get("_target_", _OURS[0])).startswith(_OURS):
+    if not is_ours(launcher):
         launcher = _IN_THIS_PROCESS  # what one from elsewhere starts is single runs
     return validated(Settings, settings | {"hydra": {"launcher": launcher}})
 
@@ -234,7 +234,6 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
     chosen = copied(configurations.compose(choices))
     resolve(chosen, configurations.composed(choices).whole)
-    chosen["hydra"] = {"launcher": chosen["hydra"]["launcher"]}
     unknown_then = {key: chosen[key] for key in _SETTINGS if key not in stored}
     plain = copied(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
@@ -268,7 +267,7 @@ class _Expander:
                 if not self.configurations.acts(key):
                     raise self.configurations.unknown(key, choices)
                 self._check(key, value)
-                inactive[key] = without_owner(key, choices, plain)
+                inactive[key] = without_owner(key, composed)
         acting = {key: value for key, value in keys.items() if key not in inactive}
         values = seeds or (plain["seed"],)
         found = dict(references(plain))

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bie.config import RunConfig
-from bie.planning.compose import GROUPS, Plain
+from bie.planning.compose import GROUPS, Composed
 from bie.schema import Section
 
 
-def without_owner(key: str, choices: Mapping[str, str], plain: Plain) -> str:
-    """The choice that has no such key: the dataset for ``dataset.*``, the model for all others."""
-    group = key.split(".")[0] if key.split(".")[0] in GROUPS else "model"
-    return f"{group}={choices.get(group, plain[group]['name'])}"
+def without_owner(key: str, composed: Composed) -> str:
+    """The choice that has no such key: that of the key's own group, or else the model."""
+    section = key.split(".")[0]
+    group = section if section in GROUPS else "model"
+    return f"{group}={composed.whole.hydra.runtime.choices[group]}"
 
 
 def inactive_keys(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
