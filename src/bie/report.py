@@ -81,7 +81,7 @@ def read_source(
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
     from bie.analysis.view import HEADLINE
-    from bie.monitoring.failures import normalised
+    from bie.launching.circuit_breaker import normalised
 
     study = read_study(tree, files)
     if not len(study.runs):

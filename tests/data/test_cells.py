@@ -72,10 +72,16 @@ def test_hash_sees_every_field(cells: Cells) -> None:
 def test_hash_of_counts_and_batches_sees_these_alone(cells: Cells) -> None:
     more = cells.counts.copy()
     more.data[5] += 1
-    for change in ({"counts": more}, {"batch": cells.batch[::-1].copy()}, {"batches": ("a", "c")}):
+    changes: list[dict[str, Any]] = [
+        {"counts": more},
+        {"batch": cells.batch[::-1].copy()},
+        {"batches": ("a", "c")},
+    ]
+    for change in changes:
         assert dataclasses.replace(cells, **change).unlabelled_sha256 != cells.unlabelled_sha256
-    others = [{"label": None, "labels": ()}, {"cell_names": cells.cell_names[::-1]}]
-    for without in (*others, {"gene_names": cells.gene_names[::-1]}, {"library_prior": "pooled"}):
+    others: list[dict[str, Any]] = [{"label": None, "labels": ()}, {"cell_names": cells.cell_names[::-1]}]
+    others += [{"gene_names": cells.gene_names[::-1]}, {"library_prior": "pooled"}]
+    for without in others:
         assert dataclasses.replace(cells, **without).unlabelled_sha256 == cells.unlabelled_sha256
 
 

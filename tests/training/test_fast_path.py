@@ -184,7 +184,7 @@ def test_draws_of_the_library_are_bounded_alike(training: bool) -> None:
         found.append(calls.evaluate(calls.take(CELLS, ROWS), Noise(Streams(0).torch("noise"))))
         if training:
             descend(model, calls, terms(calls), kl_slope=1.0)
-            gradients.append([last.weight.grad, model.decoder.log_theta.grad])  # type: ignore[list-item]
+            gradients.append([last.weight.grad, model.decoder.log_theta.grad])  # type: ignore[list-item,union-attr]
     for fast, plain in zip(*found, strict=True):
         assert fast.isfinite().all()
         torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)

@@ -113,7 +113,9 @@ def _write_parquet(study: Study, path: Path) -> None:
             arrays = {name: pa.array(frame[name].astype(object), pa.string()) for name in texts}
             rest = pa.Table.from_pandas(frame.drop(columns=texts), preserve_index=False)
             arrays |= {name: rest[name] for name in rest.column_names}
-            table = pa.table({name: arrays[name] for name in frame})  # the same types in every slice
+            table = pa.table(
+                {str(name): arrays[str(name)] for name in frame}
+            )  # the same types in every slice
             writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False)
             writer.write_table(table)
     finally:
