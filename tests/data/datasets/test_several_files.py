@@ -111,7 +111,7 @@ def test_cells_and_genes_are_left_out_as_by_scanpy(adata, h5ad_settings, tmp_pat
     import scanpy
 
     thin = sp.random(60, 30, 0.15, "csr", random_state=0, data_rvs=lambda n: np.ones(n))
-    adata.X = sp.csr_matrix(thin, dtype=np.float32)
+    adata.X = sp.csr_matrix(thin).astype(np.float32)
     adata.write_h5ad(tmp_path / "data.h5ad")
     cells = h5ad.load(h5ad_settings(min_counts=4, min_cells=8))
     scanpy.pp.filter_cells(adata, min_counts=4)
