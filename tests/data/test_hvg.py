@@ -44,7 +44,7 @@ def by_scanpy(cells: Cells, rows: NDArray[np.int64], n: int, flavor: str) -> NDA
     import scanpy
 
     data = anndata.AnnData(
-        cells.counts[rows].toarray().astype(np.float64),
+        cells.counts[rows],
         obs=pd.DataFrame({"donor": np.asarray(cells.batches)[cells.batch[rows]]}, index=rows.astype(str)),
         var=pd.DataFrame(index=cells.gene_names),
     )
