@@ -160,8 +160,8 @@ def _anew(
 def _shown(results: "Results", view: "View", form: str) -> str:
     from bie.analysis.paired_tables import across_tables
     from bie.analysis.render import as_latex, as_markdown, as_text
-    from bie.analysis.trade_off import trade_offs
     from bie.analysis.trade_off_text import as_lines
+    from bie.analysis.trade_offs import trade_offs
     from bie.analysis.wide import wide_tables
 
     tables = list(wide_tables(results, view))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bie.analysis.baseline import Margin
     from bie.analysis.study import Study
-    from bie.analysis.trade_off import TradeOff
+    from bie.analysis.trade_offs import TradeOff
 
 
 def load(tree: "Path | str | None" = None) -> "Study":
@@ -73,7 +73,7 @@ def trade_off(
     split: str = "test",
     baseline: str | None = None,
 ) -> "list[TradeOff]":
-    """Fronts of each data set that has a sweep of scales: see `bie.analysis.trade_off.trade_offs`."""
-    from bie.analysis.trade_off import trade_offs
+    """Fronts of each data set that has a sweep of scales: see `bie.analysis.trade_offs.trade_offs`."""
+    from bie.analysis.trade_offs import trade_offs
 
     return list(trade_offs(study, removal, conservation, split, baseline))

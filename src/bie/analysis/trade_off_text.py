@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bie.analysis.notes import label
 from bie.analysis.numbers import interval, short, with_interval
 from bie.analysis.paired import ALPHA
-from bie.analysis.trade_off import TradeOff
+from bie.analysis.trade_offs import TradeOff
 from bie.analysis.wide import ARROWS
 from bie.metrics.cards import CARDS
 

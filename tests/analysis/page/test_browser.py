@@ -101,6 +101,7 @@ def test_a_run_opens_as_a_page_and_closes_by_escape(tab: Browser, page: str) -> 
         assert part in text
     assert tab.run("document.querySelectorAll('#box polyline').length") == 2
     tab.press("Escape", 27)
+    tab.wait("location.hash === '#runs'")  # the event of its closing comes after it is closed
     assert not tab.run("document.querySelector('#box').open")
     tab.run("document.querySelector('#run-filter').value = 'nan'")
     tab.run("document.querySelector('#run-filter').dispatchEvent(new Event('input'))")
@@ -143,7 +144,7 @@ def test_2000_runs_are_one_page_below_30_mb(tab: Browser, tmp_path: Path) -> Non
     path = disk.root / "report" / "index.html"
     assert path.stat().st_size < 30e6
     tab.open(f"file://{path}")
-    assert tab.run("document.querySelector('#run-count').textContent") == "2000 of 2000 runs"
+    tab.wait("document.querySelector('#run-count').textContent === '2000 of 2000 runs'")
     tab.run("location.hash = '#run=1999'")
     tab.wait("document.querySelectorAll('#box polyline').length == 16")
     loaded = tab.run("performance.getEntriesByType('navigation')[0].loadEventEnd")
