@@ -10,8 +10,9 @@
   const json = (id) => JSON.parse(byId(id).textContent || "null");
   const kept = (key, value) => {
     try {
-      if (value === undefined) return sessionStorage.getItem(key);
-      sessionStorage.setItem(key, value);
+      const own = `${location.pathname} ${key}`; // pages of other studies in the same tab have theirs
+      if (value === undefined) return sessionStorage.getItem(own);
+      sessionStorage.setItem(own, value);
     } catch { /* a browser that keeps nothing */ }
     return null;
   };
