@@ -174,7 +174,7 @@ def mudata(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["encoding-type"] = "MuData"
         for name in ("prot", "rna"):
-            anndata.io.write_elem(file, f"mod/{name}", cells(batch=None))
+            anndata.io.write_elem(file.require_group("mod"), name, cells(batch=None))
 
 
 def tenx(path: Path) -> None:

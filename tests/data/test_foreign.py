@@ -143,7 +143,7 @@ def test_mudata(adata: anndata.AnnData, tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["encoding-type"] = "MuData"
         for name, part in (("prot", adata[:, :4].copy()), ("rna", adata)):
-            anndata.io.write_elem(file, f"mod/{name}", part)
+            anndata.io.write_elem(file.require_group("mod"), name, part)
         anndata.io.write_elem(file, "obs", adata.obs)
         anndata.io.write_elem(file, "var", adata.var)
     said = refusal(path)
