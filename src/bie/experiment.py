@@ -1,4 +1,4 @@
-"""The method, top to bottom: cells -> split -> genes -> train -> embed -> score."""
+"""The method, top to bottom: cells -> perturb -> split -> genes -> train -> embed -> score."""
 
 import math
 import time
@@ -12,6 +12,7 @@ from bie.config import Metrics, Model, RunConfig
 from bie.data.cells import Cells
 from bie.data.hvg import most_variable
 from bie.data.notes import confounding
+from bie.data.perturb import perturbed
 from bie.data.split import monte_carlo_split
 from bie.errors import RunFailed
 from bie.exports import exports
@@ -37,7 +38,8 @@ class Result:
     missing
         Why a metric is None: by name where it is missing in both parts, else by ``part.name``.
     notes
-        What a reader of a value has to know, named in the same way; ``cells``: of the data set.
+        What a reader of a value has to know, named in the same way; ``cells``: of the data set;
+        ``perturb``: of what was done to it.
     probe_f1_by_batch
         F1 of the probe for each batch by its name, of each part; empty where there is none.
     history
@@ -80,6 +82,7 @@ def experiment(
         Training diverged.
     """
     streams, clock = streams_of(config), Clock()
+    cells = perturbed(cells, config.perturb)
     parts = split(config, cells)
     cells = with_genes(config, cells)
 
@@ -112,7 +115,7 @@ def with_genes(config: RunConfig, cells: Cells) -> Cells:
 def scored(
     config: RunConfig, cells: Cells, embedder: Embedder, history: list[dict[str, float]], clock: "Clock"
 ) -> Result:
-    """Embed and score what has been fitted; `cells` with the genes of the run."""
+    """Embed and score what has been fitted; `cells` as perturbed, with the genes of the run."""
     streams, parts = streams_of(config), split(config, cells)
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
@@ -186,7 +189,8 @@ def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:
             f"total counts of the batches differ {fold:,.0f}-fold: model.library=observed takes them as they "
             "are, where a modelled library size has to learn them"
         )
-    return {"cells": "; ".join(said)} if said else {}
+    notes = {"perturb": cells.perturbation, "cells": "; ".join(said)}
+    return {name: text for name, text in notes.items() if text}
 
 
 def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:

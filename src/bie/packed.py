@@ -7,6 +7,7 @@ import torch
 
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
+from bie.data.perturb import perturbed
 from bie.experiment import Clock, Result, scored, split, streams_of, with_genes
 from bie.methods.trained import Trained
 from bie.training.checkpoint import Keeper
@@ -74,7 +75,8 @@ def experiments(runs: Sequence[Packed], cells: Cells, device: str) -> list[Unsco
         share.
     """
     clock = Clock()
-    cells = with_genes(runs[0].config, cells)
+    config = runs[0].config
+    cells = with_genes(config, perturbed(cells, config.perturb))
     embedders = [_embedder(run) for run in runs]
     members = [_member(run, embedder, cells) for run, embedder in zip(runs, embedders, strict=True)]
     fitted = fit_pack(members, cells, device)

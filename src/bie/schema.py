@@ -93,7 +93,7 @@ def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_UNIONS = (("dataset",), ("model",), ("hydra", "launcher"))
+_UNIONS = (("dataset",), ("perturb",), ("model",), ("hydra", "launcher"))
 """Sections whose keys depend on a choice."""
 
 

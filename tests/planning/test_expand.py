@@ -13,7 +13,7 @@ from bie.planning.expand import expand
         ("mine.scal=1000", r"mine\.scal is not a setting\. Did you mean mine\.scale\?"),
         ("+sede=1,2", "Did you mean seed?"),
         ("+foo.bar=1", r"^foo\.bar is not a setting\. There are: adversarial, .*model, .*seed, .*version$"),
-        ("perturb=x", "^perturb is not a setting. There are: adversarial, "),
+        ("xyz=x", "^xyz is not a setting. There are: adversarial, "),
         ("train.foo=1", "^train.foo is not a setting. .*Settings of train: adam_eps, "),
         ("modle=scvi", "Did you mean model?"),
         ("model=scvi_mnie", "Did you mean scvi_mine.*Choices: .*scvi_mine"),

@@ -107,3 +107,11 @@ def test_the_seed_separates_runs_of_one_config(plain_of):
     a, b = plain_of("seed=0"), plain_of("seed=1")
     assert config_id(a) == config_id(b)
     assert run_id(a, 0) != run_id(b, 1)
+
+
+def test_cells_that_nothing_is_done_to_keep_the_identity_that_they_had_without_the_section(plain_of):
+    plain = plain_of("perturb=none")
+    assert "perturb" not in plain
+    ids = (config_id(plain), run_id(plain, 0), split_id(plain, 0))
+    assert [name[:12] for name in ids] == ["d376ae82fd83", "4921ebf6924c", "2ccc53c542a8"]
+    assert split_id(plain_of("perturb=library_size"), 0) != split_id(plain, 0)

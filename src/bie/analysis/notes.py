@@ -104,7 +104,7 @@ def _caveats(runs: "pd.DataFrame", split: str) -> Iterator[str]:
     for text, _ in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
         for name, sentence in json.loads(text).items():
             part, _, metric = name.rpartition(".")
-            shown = metric == "cells" or (metric in CARDS and CARDS[metric].headline)
+            shown = metric in ("cells", "perturb") or (metric in CARDS and CARDS[metric].headline)
             if shown and part in ("", split):
                 _, labels = said.setdefault(re.sub(r"[0-9][0-9.,e-]*", "#", sentence), (sentence, []))
                 labels += [label(metric)] if label(metric) not in labels else []

@@ -20,6 +20,13 @@ from bie.config.launch import (
 )
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.perturb import (
+    ExpressedGenes,
+    ExpressionProportion,
+    LibrarySize,
+    Perturbation,
+    Untouched,
+)
 from bie.config.run import RunConfig, Save, Split
 from bie.config.training import Kl, Model, Train
 
@@ -29,11 +36,14 @@ __all__ = [
     "BatchEntropy",
     "Control",
     "Dataset",
+    "ExpressedGenes",
+    "ExpressionProportion",
     "H5ad",
     "Hydra",
     "Kl",
     "Kmeans",
     "Launcher",
+    "LibrarySize",
     "Local",
     "Metrics",
     "Mine",
@@ -41,6 +51,7 @@ __all__ = [
     "Model",
     "Pbmc",
     "PenaltySection",
+    "Perturbation",
     "Resources",
     "Retina",
     "RunConfig",
@@ -53,6 +64,7 @@ __all__ = [
     "SubmititSlurm",
     "Tenx",
     "Train",
+    "Untouched",
     "Zinb",
     "launcher_kind",
 ]

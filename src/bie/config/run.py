@@ -9,6 +9,7 @@ from bie.config.controls import AnyModel, Control
 from bie.config.datasets import Dataset
 from bie.config.metrics import Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.perturb import Perturbation, Untouched
 from bie.config.training import Train
 from bie.errors import BadInput
 from bie.schema import LOCAL, Int, Section, Share
@@ -37,6 +38,7 @@ class RunConfig(Section):
     """Everything that one run needs to know."""
 
     dataset: Dataset
+    perturb: Perturbation = Untouched(kind="none")
     split: Split
     model: AnyModel
     train: Train
@@ -69,10 +71,12 @@ class RunConfig(Section):
         return ((name, section) for name, section in self if isinstance(section, PenaltySection))
 
     def inactive(self) -> dict[str, str]:
-        """Nothing here trains a control."""
+        """Nothing here trains a control; cells that nothing is done to are those of the data set."""
+        silent = {"perturb": "perturb=none"} if isinstance(self.perturb, Untouched) else {}
         if not isinstance(self.model, Control):
-            return {}
-        return dict.fromkeys(("train", "init_seed", "order_seed", "noise_seed"), f"model={self.model.name}")
+            return silent
+        training = ("train", "init_seed", "order_seed", "noise_seed")
+        return silent | dict.fromkeys(training, f"model={self.model.name}")
 
     @model_validator(mode="after")
     def _one_penalty(self) -> Self:

@@ -35,6 +35,8 @@ class Cells:
     library_prior
         Over which cells the moments of the log library size are taken: each batch's own (Lopez et al. 2018),
         or all cells pooled, as the 2019 study's loader of the retina set did.
+    perturbation
+        What was done to the cells on purpose (`bie.data.perturb`), with what it came to; empty: nothing.
     notes
         What a user should know about these cells, a line each; no part of their content.
     """
@@ -47,6 +49,7 @@ class Cells:
     cell_names: NDArray[np.str_]
     gene_names: NDArray[np.str_]
     library_prior: Literal["batch", "pooled"] = "batch"
+    perturbation: str = ""
     notes: tuple[str, ...] = ()
 
     @property

@@ -55,7 +55,8 @@ def _data_sets(plan: Plan) -> list[list[Point]]:
     """Grid points on the same cells and kind of split, which are compared with each other."""
     found: dict[str, list[Point]] = {}
     for point in plan.points:
-        key = [point.dataset, point.plain["dataset"]["sha256"], point.plain["split"]]
+        key = [point.dataset, point.plain["dataset"]["sha256"]]
+        key += [point.plain.get("perturb"), point.plain["split"]]
         found.setdefault(canonical(key), []).append(point)
     return list(found.values())
 

@@ -26,7 +26,7 @@ from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.store.provenance import configuration_folder
 
-GROUPS = ("dataset", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
+GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
 Plain = dict[str, Any]
 _OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 

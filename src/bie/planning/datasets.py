@@ -6,6 +6,7 @@ from bie.config import Control, Dataset, RunConfig
 from bie.data import download
 from bie.data.cells import Cells
 from bie.data.load import load
+from bie.data.perturb import check as check_perturbation
 from bie.errors import BadInput
 from bie.methods import check
 
@@ -47,8 +48,9 @@ class Datasets:
         Raises
         ------
         BadInput
-            Too few cells to split, a library size that cannot be modelled, a dispersion for each cell type
-            of cells without types, or a control that these cells or this environment lack something for.
+            Too few cells to split, cells that cannot be perturbed so, a library size that cannot be modelled,
+            a dispersion for each cell type of cells without types, or a control that these cells or this
+            environment lack something for.
         """
         if self.to_download(config.dataset):
             return dict.fromkeys(("sha256", "unlabelled_sha256"), f"not here: {config.dataset.source}")
@@ -59,6 +61,7 @@ class Datasets:
                 f"split.train_fraction={fraction}: of {cells.n_cells} cells that leaves {n_train} for "
                 f"training and {cells.n_cells - n_train} for testing; at least 2 each are needed"
             )
+        check_perturbation(cells, config.perturb)
         if isinstance(config.model, Control):
             check(config.model, cells, n_train)
             return cells.hashes

@@ -21,7 +21,7 @@ from bie.schema import validated
 _SETTINGS = tuple(Settings.model_fields)
 _HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
-_BUNDLES = ("metrics", "preset", "train")  # groups that are no setting: many at once, under a name
+_BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setting: many at once, under a name
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
 _IN_THIS_PROCESS = {"kind": "local", "workers": 0}
 
