@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import Metrics, Model, RunConfig
+from bie.config import Metrics, Model, RunConfig, Source
 from bie.data.cells import Cells
 from bie.data.hvg import most_variable
 from bie.data.notes import confounding
@@ -106,6 +106,7 @@ def streams_of(config: RunConfig) -> Streams:
 
 def with_genes(config: RunConfig, cells: Cells) -> Cells:
     """The cells with the genes that the run models: all, or those that vary most among its training cells."""
+    assert isinstance(config.dataset, Source)  # what yields cells
     if config.dataset.n_top_genes is None:
         return cells
     train = split(config, cells)["train"]

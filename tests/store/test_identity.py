@@ -114,4 +114,5 @@ def test_cells_that_nothing_is_done_to_keep_the_identity_that_they_had_without_t
     assert "perturb" not in plain
     ids = (config_id(plain), run_id(plain, 0), split_id(plain, 0))
     assert [name[:12] for name in ids] == ["d376ae82fd83", "4921ebf6924c", "2ccc53c542a8"]
+    assert config_id(plain_of("model=pca"))[:12] == "8f0c50fdd28e"
     assert split_id(plain_of("perturb=library_size"), 0) != split_id(plain, 0)

@@ -4,8 +4,9 @@ The values live in ``conf/`` alone (no default is repeated here); types and allo
 alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its sections are passed on.
 """
 
+from bie.config.base import About, Data, Method
 from bie.config.controls import AnyModel, Control
-from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Tenx, Zinb
+from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Source, Tenx, Zinb
 from bie.config.launch import (
     Hydra,
     Launcher,
@@ -19,6 +20,7 @@ from bie.config.launch import (
     launcher_kind,
 )
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
+from bie.config.pairs import Estimator, Pairs
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
 from bie.config.perturb import (
     ExpressedGenes,
@@ -31,11 +33,14 @@ from bie.config.run import RunConfig, Save, Split
 from bie.config.training import Kl, Model, Train
 
 __all__ = [
+    "About",
     "Adversarial",
     "AnyModel",
     "BatchEntropy",
     "Control",
+    "Data",
     "Dataset",
+    "Estimator",
     "ExpressedGenes",
     "ExpressionProportion",
     "H5ad",
@@ -45,10 +50,12 @@ __all__ = [
     "Launcher",
     "LibrarySize",
     "Local",
+    "Method",
     "Metrics",
     "Mine",
     "Mmd",
     "Model",
+    "Pairs",
     "Pbmc",
     "PenaltySection",
     "Perturbation",
@@ -58,6 +65,7 @@ __all__ = [
     "Save",
     "Settings",
     "Site",
+    "Source",
     "Split",
     "Study",
     "SubmititLocal",

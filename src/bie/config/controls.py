@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from bie.config import pairs
+from bie.config.base import Method
 from bie.config.training import Model
-from bie.schema import Count, Float, Int, Name, NonNegative, Positive, Section
+from bie.schema import Count, Float, Int, NonNegative, Positive
 
 
-class Control(Section):
-    """Base of these sections."""
+class Control(Method):
+    """Base of the sections of what embeds cells."""
 
-    name: Name
-    method: str
     n_latent: Annotated[Int, Field(ge=1, le=1000)]
 
 
@@ -89,6 +89,9 @@ AnyModel = Annotated[
     | Annotated[Pca, Tag("pca")]
     | Annotated[Shuffled, Tag("shuffled")]
     | Annotated[Harmony, Tag("harmony")]
-    | Annotated[ScviTools, Tag("scvi_tools")],
+    | Annotated[ScviTools, Tag("scvi_tools")]
+    | Annotated[pairs.Critic, Tag("critic")]
+    | Annotated[pairs.Neighbours, Tag("neighbours")]
+    | Annotated[pairs.Sklearn, Tag("sklearn")],
     Discriminator(_method),
 ]

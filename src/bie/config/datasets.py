@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bie.schema import LOCAL, Float, Int, Name, NonNegative, Positive, Section, Share
+from bie.config.base import Data
+from bie.config.pairs import Pairs
+from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 
 _PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
 _SIZES = {"smoke": (400, 100), "small": (4000, 500), "pbmc": (12000, 3346)}
@@ -14,7 +16,7 @@ LogCounts = Annotated[Float, Field(ge=0, le=14)]  # e^14 counts in one gene stil
 LogSd = Annotated[Float, Field(ge=0, le=10)]
 
 
-class Source(Section):
+class Source(Data):
     """What all sources of cells have.
 
     Attributes
@@ -24,7 +26,6 @@ class Source(Section):
         all genes.
     """
 
-    name: Name
     n_top_genes: Annotated[Int, Field(ge=2)] | None = None
     hvg: Literal["seurat_v3", "pearson_residuals", "cell_ranger"] = "seurat_v3"
 
@@ -126,4 +127,4 @@ class Retina(Source):
     cache: Annotated[Path | None, LOCAL]
 
 
-Dataset = Annotated[Zinb | H5ad | Tenx | Pbmc | Retina, Field(discriminator="source")]
+Dataset = Annotated[Zinb | H5ad | Tenx | Pbmc | Retina | Pairs, Field(discriminator="source")]

@@ -1,16 +1,17 @@
 """The whole configuration of one run."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import Field, model_validator
 
-from bie.config.controls import AnyModel, Control
+from bie.config.base import About, Method
+from bie.config.controls import AnyModel
 from bie.config.datasets import Dataset
 from bie.config.metrics import Metrics
 from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
 from bie.config.perturb import Perturbation, Untouched
-from bie.config.training import Train
+from bie.config.training import Model, Train
 from bie.errors import BadInput
 from bie.schema import LOCAL, Int, Section, Share
 
@@ -71,17 +72,30 @@ class RunConfig(Section):
         return ((name, section) for name, section in self if isinstance(section, PenaltySection))
 
     def inactive(self) -> dict[str, str]:
-        """Nothing here trains a control; cells that nothing is done to are those of the data set."""
+        """Not every model reads every section; cells that nothing is done to are those of the data set."""
         silent = {"perturb": "perturb=none"} if isinstance(self.perturb, Untouched) else {}
-        if not isinstance(self.model, Control):
+        if isinstance(self.model, Model):
             return silent
-        training = ("train", "init_seed", "order_seed", "noise_seed")
-        return silent | dict.fromkeys(training, f"model={self.model.name}")
+        return silent | dict.fromkeys(self.model.ignores, f"model={self.model.name}")
+
+    @model_validator(mode="after")
+    def _model_takes_the_data(self) -> Self:
+        held, taken = self.dataset.yields, self.model.takes
+        if held != taken:
+            raise BadInput(
+                f"model={self.model.name} takes {taken}, dataset={self.dataset.name} holds {held}. "
+                f"Models of {held}: {_names(AnyModel, 'method', held)}; "
+                f"data sets of {taken}: {_names(Dataset, 'source', taken)}"
+            )
+        if held != "cells" and not isinstance(self.perturb, Untouched):
+            name = self.dataset.name
+            raise BadInput(f"perturb={self.perturb.kind} acts on cells, dataset={name} holds {held}")
+        return self
 
     @model_validator(mode="after")
     def _one_penalty(self) -> Self:
         names = [name for name, _ in self._penalties()]
-        if names and isinstance(self.model, Control):
+        if names and isinstance(self.model, Method):
             raise BadInput(
                 f"{names[0]}: model.method={self.model.method} trains nothing that it could act on"
             )
@@ -108,3 +122,14 @@ class RunConfig(Section):
                 f"the model trains for train.epochs={self.train.epochs}"
             )
         return self
+
+
+def _names(union: Any, told_by: str, about: About) -> str:
+    """What of the sections of a union goes with such data, by the field that tells them apart."""
+    sections = [get_args(part)[0] if get_args(part) else part for part in get_args(get_args(union)[0])]
+    names = [
+        "scvi" if section is Model else str(get_args(section.model_fields[told_by].annotation)[0])
+        for section in sections
+        if about == getattr(section, "takes" if told_by == "method" else "yields")
+    ]
+    return ", ".join(names)

@@ -1,14 +1,17 @@
 """Sections ``model`` and ``train``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bie.config.base import About
 from bie.schema import Count, Float, Int, Name, NonNegative, Positive, Section
 
 
 class Model(Section):
     """The variational autoencoder."""
+
+    takes: ClassVar[About] = "cells"
 
     name: Name
     n_latent: Annotated[Int, Field(ge=1, le=1000)]

@@ -56,7 +56,7 @@ def _pack_name(spec: RunSpec, kind: str | None) -> str:
     if kind is None:
         return str(spec.folder)
     seed = spec.config.own_seeds.get("split_seed", spec.config.seed)
-    return kind if spec.config.dataset.n_top_genes is None else f"{kind} split of {seed}"
+    return kind if getattr(spec.config.dataset, "n_top_genes", None) is None else f"{kind} split of {seed}"
 
 
 @dataclass(frozen=True)

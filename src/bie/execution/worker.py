@@ -7,7 +7,7 @@ import math
 import resource
 import traceback
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
 from bie.execution.wanted import wanted
-from bie.experiment import Result, experiment
+from bie.experiment import Result
+from bie.kinds import carry_out
 from bie.store.claims import Claim, take
 from bie.store.owner import Owner
 from bie.store.provenance import provenance
@@ -55,9 +56,8 @@ def execute(
         return claim
     with claim:
         checkpoints = Checkpoints(spec, claim, stop)
-        return attempt(
-            spec, lambda: experiment(spec.config, cells_on(spec.shelf), on_epoch, checkpoints), checkpoints
-        )
+        cells = partial(cells_on, spec.shelf)
+        return attempt(spec, lambda: carry_out(spec.config, cells, on_epoch, checkpoints), checkpoints)
 
 
 def claimed(spec: RunSpec, launch: str | None) -> Claim | Outcome:

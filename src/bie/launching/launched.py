@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bie.config import RunConfig
+from bie import kinds
+from bie.config import Dataset, RunConfig
 from bie.data.shelf import shelve
 from bie.execution.run_spec import RunSpec
 from bie.launching.stopping import Rules
@@ -37,13 +38,20 @@ def points(
             "title": plan.points[i].title,
             "config": plan.points[i].config.model_dump(mode="json"),
             "plain": plan.points[i].plain,
-            "shelf": shelve(datasets[plan.points[i].config.dataset], tree.shelf).name,
+            "shelf": _shelf(plan.points[i].config.dataset, datasets, tree).name,
             "origin": _origin(plan.points[i]),
             "seconds": seconds.get(i),
             "stop": rules.get(plan.points[i].config_id),
         }
         for i in dict.fromkeys(index for index, _ in plan.todo)
     }
+
+
+def _shelf(section: Dataset, datasets: Datasets, tree: Tree) -> Path:
+    """Where the prepared cells are; a name alone where there are no cells."""
+    if kinds.of(section):
+        return kinds.place(section, tree.shelf)
+    return shelve(datasets[section], tree.shelf)
 
 
 def _origin(point: Point) -> dict[str, object]:

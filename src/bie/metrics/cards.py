@@ -6,6 +6,7 @@ from bie.metrics import (
     batch_silhouette,
     clustering,
     dependence,
+    estimation,
     mixing,
     neighbourhoods,
     probes,
@@ -39,5 +40,10 @@ LOSS_TERMS = {
     "kl_library": Card("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),
 }
 
-CARDS: dict[str, Card] = {name: metric.card for name, metric in METRICS.items()} | LOSS_TERMS | scib.CARDS
+CARDS: dict[str, Card] = {
+    **{name: metric.card for name, metric in METRICS.items()},
+    **LOSS_TERMS,
+    **scib.CARDS,
+    **estimation.CARDS,
+}
 """The card of every number that a record may have."""

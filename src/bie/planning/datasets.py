@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from bie import kinds
 from bie.config import Control, Dataset, RunConfig
 from bie.data import download
 from bie.data.cells import Cells
@@ -33,7 +34,7 @@ class Datasets:
 
     def to_download(self, section: Dataset) -> str:
         """Number and size of the files that are missing and may not be fetched; empty where none is."""
-        if self._may_download or section in self._cells:
+        if self._may_download or section in self._cells or section.yields != "cells":
             return ""
         if section not in self._to_download:
             files = import_module(f"bie.data.datasets.{section.source}").CARD.files
@@ -52,6 +53,9 @@ class Datasets:
             a dispersion for each cell type of cells without types, or a control that these cells or this
             environment lack something for.
         """
+        if kind := kinds.of(config.dataset):
+            kind.check(config)
+            return kinds.content(config.dataset)
         if self.to_download(config.dataset):
             return dict.fromkeys(("sha256", "unlabelled_sha256"), f"not here: {config.dataset.source}")
         cells, fraction = self[config.dataset], config.split.train_fraction

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from bie.config import Control, Dataset, RunConfig
+from bie import kinds
+from bie.config import Dataset, Model, RunConfig
 from bie.planning.datasets import Datasets
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
@@ -48,6 +49,8 @@ def _about(datasets: Datasets, name: str, section: Dataset) -> list[str]:
     """Size of a dataset and what there is to know of it, or what it would need."""
     if wanted := datasets.to_download(section):
         return [f"{name} (to download: {wanted}; bie data fetch {section.source})"]
+    if kind := kinds.of(section):
+        return [f"{name} ({kind.about(section)})"]
     cells = datasets[section]
     size = f"{cells.n_cells:,} cells x {cells.n_genes:,} genes, {cells.n_batches} batches"
     return [f"{name} ({size})", *(f"  note: {note}" for note in cells.notes)]
@@ -98,7 +101,8 @@ def unsaved(plan: Plan, tree: Tree) -> list[str]:
 
 
 def _asked(config: RunConfig) -> list[tuple[str, str]]:
-    """Keys of `save` that are set, with the file of each; a control has no model to keep."""
-    model = config.save.model and not isinstance(config.model, Control)
-    asked = {("save.model", MODEL): model, ("save.embedding", EMBEDDING): config.save.embedding}
+    """Keys of `save` that are set, with the file of each; not every run has a model or cells to keep."""
+    model = config.save.model and isinstance(config.model, Model)
+    embedding = config.save.embedding and config.dataset.yields == "cells"
+    asked = {("save.model", MODEL): model, ("save.embedding", EMBEDDING): embedding}
     return [each for each, wanted in asked.items() if wanted]

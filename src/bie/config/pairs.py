@@ -1,0 +1,87 @@
+"""Sections of experiments on pairs of variables of known mutual information; see `bie.kinds.pairs`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bie.config.base import Data, Method
+from bie.schema import Count, Float, Int, Positive
+
+Case = Literal[
+    *("three_1", "three_2", "three_3", "three_4", "three_5", "three_6", "three_7", "three_8", "three_9"),
+    *("three_10", "three_11", "three_12", "three_13"),
+    *("ten_0", "ten_1", "ten_2", "ten_3", "ten_4", "ten_5", "ten_6"),
+]
+"""Classes of `bie.mutual_information.known`."""
+
+
+class Pairs(Data):
+    """Pairs of variables drawn from a known distribution; see `bie.mutual_information.known`."""
+
+    yields = "pairs"
+
+    source: Literal["pairs"]
+    kind: Literal["gaussian_gaussian", "gaussian_lognormal", "gaussian_categorical", "bernoulli_mixture"]
+    n_pairs: Annotated[Int, Field(ge=20)]
+    d: Annotated[Int, Field(ge=1, le=1000)]
+    rho: Annotated[Float, Field(gt=-1, lt=1)]
+    log_x: bool
+    case: Case
+    n_components: Annotated[Int, Field(ge=1, le=1000)]
+    mean_difference: Float
+    wide: bool
+
+    def inactive(self) -> dict[str, str]:
+        """Each kind reads some of the keys."""
+        acting = {
+            "gaussian_gaussian": {"d", "rho"},
+            "gaussian_lognormal": {"rho", "log_x"},
+            "gaussian_categorical": {"d", "case"},
+            "bernoulli_mixture": {"d", "n_components", "mean_difference", "wide"},
+        }[self.kind]
+        own = {"d", "rho", "log_x", "case", "n_components", "mean_difference", "wide"}
+        return dict.fromkeys(own - acting, f"kind={self.kind}")
+
+
+class Estimator(Method):
+    """Base of what estimates a mutual information."""
+
+    takes = "pairs"
+    ignores = ("train", "metrics", "init_seed", "order_seed", "noise_seed", "cluster_seed")
+
+
+class Critic(Estimator):
+    """A lower bound by a trained critic; see `bie.kinds.critics`."""
+
+    ignores = ("train", "metrics", "cluster_seed")
+
+    method: Literal["critic"]
+    critic: Literal["mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
+    n_hidden: Count
+    n_layers: Count
+    estimator: Literal["dv", "nwj", "infonce"]
+    ema: Annotated[Float, Field(gt=0, le=1)]
+    epochs: Count
+    lr: Positive
+    adam_eps: Positive
+    batch_size: Annotated[Int, Field(ge=2)]
+
+    def inactive(self) -> dict[str, str]:
+        """Some critics have sizes of their own; only one bound has an average."""
+        own = {"mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
+        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
+        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
+
+
+class Neighbours(Estimator):
+    """An estimate by nearest neighbours: Kraskov et al. 2004, or with a discrete variable Ross 2014."""
+
+    method: Literal["neighbours"]
+    k: Count
+
+
+class Sklearn(Estimator):
+    """Scikit-learn's estimate by nearest neighbours, of one variable on each side."""
+
+    method: Literal["sklearn"]
+    k: Count

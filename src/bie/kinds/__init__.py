@@ -1,0 +1,79 @@
+"""What an experiment is about: cells (`bie.experiment`), or something else, with one module here each.
+
+A dataset section says what it yields and a model section what it takes (`bie.config.datasets.Data.yields`,
+`bie.config.controls.Method.takes`); the configuration is refused where these differ. All kinds share the
+sweep, the store, the verdicts and the report, since all end in the same `Result`. The module ``bie.kinds.X``
+of what is called X has, for configurations that passed:
+
+``about(dataset) -> str``
+    Its size, for the plan.
+``check(config) -> None``
+    Raises `BadInput` before anything starts.
+``experiment(config, on_epoch) -> Result``
+    The method from top to bottom. It draws its data itself, from the seed of the split, so that runs with the
+    same ``split_id`` are on the same data.
+
+They are loaded to make a plan, so what is heavy they import inside functions.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from bie.config import Data, RunConfig
+from bie.data.cells import Cells
+from bie.experiment import Result, experiment
+from bie.store.identity import SHOWN, sha256
+from bie.training.checkpoint import Keeper
+
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+class Kind(Protocol):
+    """What a module of this package has."""
+
+    def about(self, dataset: Data) -> str:
+        """Size of a data set, for the plan."""
+
+    def check(self, config: RunConfig) -> None:
+        """Raise `BadInput` if it cannot be run."""
+
+    def experiment(self, config: RunConfig, on_epoch: OnEpoch) -> Result:
+        """Run one experiment; the same configuration gives the same result, timing apart."""
+
+
+def of(dataset: Data) -> Kind | None:
+    """The module for what a dataset yields; None for cells."""
+    return None if dataset.yields == "cells" else cast(Kind, import_module(f"{__name__}.{dataset.yields}"))
+
+
+def content(dataset: Data) -> dict[str, str]:
+    """Hashes that stand for data that are drawn anew for every seed: of the settings that say how."""
+    plain = {key: value for key, value in dataset.scientific().items() if key != "name"}
+    return dict.fromkeys(("sha256", "unlabelled_sha256"), sha256(plain))
+
+
+def place(dataset: Data, folder: Path) -> Path:
+    """What stands for the prepared copy of such data, of which there is none."""
+    return folder / content(dataset)["sha256"][:SHOWN]
+
+
+def carry_out(
+    config: RunConfig, cells: Callable[[], Cells], on_epoch: OnEpoch, keeper: Keeper | None = None
+) -> Result:
+    """Run one experiment of any kind.
+
+    Parameters
+    ----------
+    config
+        What to run.
+    cells
+        Gives the cells; asked where the experiment is about cells.
+    on_epoch, keeper
+        See `bie.experiment.experiment`; other kinds begin anew where they were interrupted.
+    """
+    kind = of(config.dataset)
+    if kind is None:
+        return experiment(config, cells(), on_epoch, keeper)
+    return kind.experiment(config, on_epoch)
