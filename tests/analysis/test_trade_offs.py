@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bie.analysis import load, trade_off
-from bie.analysis.fronts import Cloud, bands, dominated, hypervolumes, knee
+from bie.analysis.fronts import Cloud, attained, bands, dominated, hypervolumes, knee
 from bie.analysis.trade_off_text import as_lines
 from bie.errors import BadInput
 
@@ -34,16 +34,26 @@ def test_hypervolume_is_the_area_under_the_staircase() -> None:
         assert hypervolumes(cloud, of) == pytest.approx(known)
 
 
+def test_the_attained_surface_is_that_of_its_definition() -> None:
+    draw = np.random.default_rng(0)
+    points, splits = draw.normal(size=(60, 2)), np.repeat(np.arange(12), 5)
+    surfaces = attained(points, splits)
+    for x, y in draw.normal(size=(200, 2)):
+        reached = np.mean([np.any(np.all(points[splits == s] >= (x, y), axis=1)) for s in range(12)])
+        for level, corners in surfaces.items():
+            assert np.any(np.all(corners >= (x, y), axis=1)) == (reached >= level / 100)
+
+
 def test_half_the_splits_attain_the_median_surface() -> None:
     """One point per split on a line: the surfaces are its order statistics."""
     values = np.array([[[x, 1 - x]] for x in (0.1, 0.2, 0.3, 0.4)]).swapaxes(0, 1)
     found = bands(values, np.array([1.0, -1.0]))  # the second axis is one of costs
     half = found[found["percent"] == 50]
-    attained = [
+    reached = [
         sum(bool((v >= (row["removal"], -row["conservation"])).all()) for v in values[0])
         for row in half.to_dict("records")
     ]
-    assert attained == [2] * len(half) != []
+    assert reached == [2] * len(half) != []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.baseline import row_names
 from bie.analysis.controls import is_control
-from bie.analysis.notes import label
+from bie.analysis.headings import label
 from bie.analysis.numbers import interval, short, with_interval
 from bie.analysis.study import Study
 from bie.analysis.verdicts import BETTER, EQUAL, OPEN, SHOWN, WORSE

@@ -14,7 +14,8 @@ from bie.metrics.cards import CARDS
 if TYPE_CHECKING:
     import pandas as pd
 
-PERCENTILES = (25, 50, 75)
+PERCENTILES = (25.0, 50.0, 75.0)
+"""Per cent of the splits whose front reaches so far."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,39 @@ def hypervolumes(cloud: Cloud, configs: list[str]) -> Numbers:
 
 def bands(values: Numbers, signs: Numbers) -> "pd.DataFrame":
     """Attainment surfaces of points of shape (points, splits, 2), in the units of the metrics."""
-    import moocore
     import pandas as pd
 
     n_points, n_splits, _ = values.shape
-    rows = -values.swapaxes(0, 1).reshape(-1, 2)  # moocore's surfaces are those of costs
-    found = moocore.eaf(rows, np.repeat(np.arange(n_splits), n_points), percentiles=PERCENTILES)
-    back = -found[:, :2] * signs
-    return pd.DataFrame({"percent": found[:, 2], "removal": back[:, 0], "conservation": back[:, 1]})
+    rows = values.swapaxes(0, 1).reshape(-1, 2)
+    found = attained(rows, np.repeat(np.arange(n_splits), n_points))
+    back = np.concatenate(list(found.values())) * signs
+    percent = np.repeat(list(found), [len(corners) for corners in found.values()])
+    return pd.DataFrame({"percent": percent, "removal": back[:, 0], "conservation": back[:, 1]})
+
+
+def attained(points: Numbers, splits: NDArray[np.int64]) -> dict[float, Numbers]:
+    """What a share of the splits attains or beats in both coordinates; more is better.
+
+    The empirical attainment function (Fonseca et al. 2001; López-Ibáñez et al. 2010).
+
+    Parameters
+    ----------
+    points
+        Shape (n, 2).
+    splits
+        Which split each point belongs to.
+
+    Returns
+    -------
+    dict
+        For each of `PERCENTILES` the corners of the surface, by falling first coordinate.
+    """
+    import moocore
+
+    sets = np.unique(splits, return_inverse=True)[1]
+    found = moocore.eaf(-points, sets, percentiles=PERCENTILES)  # moocore's surfaces are those of costs
+    surfaces = {level: -found[np.isclose(found[:, 2], level), :2] for level in PERCENTILES}
+    return {level: corners[np.argsort(-corners[:, 0])] for level, corners in surfaces.items()}
 
 
 def dominated(cloud: Cloud) -> dict[str, tuple[str, float]]:

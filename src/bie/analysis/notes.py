@@ -6,16 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from bie.analysis.headings import label
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def label(metric: str) -> str:
-    """Name of a metric in tables."""
-    return CARDS[metric].label if metric in CARDS else metric
 
 
 def notes(study: Study, dataset: str, split: str) -> list[str]:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.answer import answer, more_seeds
 from bie.analysis.baseline import row_names
+from bie.analysis.headings import heading, label, unit
 from bie.analysis.marks import mark
-from bie.analysis.notes import label
 from bie.analysis.numbers import NOTHING, interval, short, with_interval
 from bie.analysis.results import Results
 from bie.analysis.view import HEADLINE, SPLITS
-from bie.analysis.wide import ARROWS, Table
+from bie.analysis.wide import Table
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ def paired_tables(results: Results) -> Iterator[Table]:
 
 
 def _row(names: Mapping[str, str], row: Mapping[Any, Any]) -> tuple[str, ...]:
-    card = CARDS[row["metric"]]
     return (
         names[row["config_id"]],
-        label(row["metric"]) + ARROWS[card.direction],
+        heading(row["metric"]),
         str(row["n_pairs"]),
-        with_interval(row["mean"], row["low"], row["high"], card.unit),
+        with_interval(row["mean"], row["low"], row["high"], unit(row["metric"])),
         _p(row["p_holm"]),
         interval(row["low_new"], row["high_new"]),
         _p(row["p_new"]),

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.notes import label
+from bie.analysis.headings import heading
 from bie.analysis.numbers import interval, short, with_interval
 from bie.analysis.paired import ALPHA
 from bie.analysis.trade_offs import TradeOff
-from bie.analysis.wide import ARROWS
-from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 def as_lines(found: TradeOff) -> Iterator[str]:
     """A title, a line per front, one per pair of fronts, then what is dominated and what a run costs."""
     metrics = (found.removal, found.conservation)
-    axes = " against ".join(label(name) + ARROWS[CARDS[name].direction] for name in metrics)
+    axes = " against ".join(heading(name) for name in metrics)
     n = len(found.hypervolumes)
     yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {n} common splits; baseline as scale 0"
     for front, points in found.points.groupby("front", sort=False):

@@ -8,19 +8,18 @@ from bie.analysis import marks
 from bie.analysis.answer import answer
 from bie.analysis.baseline import groups, row_names
 from bie.analysis.controls import Scale, is_control, scale_of
-from bie.analysis.notes import label, notes
+from bie.analysis.headings import heading, label, unit
+from bie.analysis.notes import notes
 from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.view import HEADLINE, View, points
-from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BRACKETS = {"be": ("be_ratio", "of ceiling"), "probe_f1": ("probe_f1_random", "of noise")}
 """What is shown behind a metric: another one, and what it says."""
-ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 INCOMPLETE = "†"
 _LEGEND = "mean±sd over seeds; n: finished of expected runs"
 _RESCALED = (
@@ -174,11 +173,11 @@ class _Figures:
 
 def _heading(metric: str, view: View) -> str:
     behind = metric in BRACKETS and not view.rescale
-    return label(metric) + ARROWS[CARDS[metric].direction] + (f" ({BRACKETS[metric][1]})" if behind else "")
+    return heading(metric) + (f" ({BRACKETS[metric][1]})" if behind else "")
 
 
 def _units(metrics: Sequence[str]) -> list[str]:
-    units = [f"{label(metric)} in {CARDS[metric].unit}" for metric in metrics if CARDS[metric].unit]
+    units = [f"{label(metric)} in {unit(metric)}" for metric in metrics if unit(metric)]
     return ["; ".join(units)] if units else []
 
 

@@ -15,7 +15,7 @@ from bie.analysis.figures.forest import VERDICTS, forest
 from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.style import MOST_ROWS, as_svg, save
-from bie.analysis.figures.trade_off import attained, trade_off
+from bie.analysis.figures.trade_off import trade_off
 
 TITLES = {"a": "scvi", "b": "scvi_mine scale=1", "c": "scvi_mine $cale=2"}
 
@@ -108,16 +108,6 @@ def test_heat_maps_hold_the_means_at_their_settings() -> None:
     written = {text.get_text() for text in first.texts}
     assert written == {f"1.{number}e+03" for number in (11, 13, 19, 31, 33, 39)}
     assert first.images[0].get_clim() == second.images[0].get_clim() == (1110, 2390)
-
-
-def test_the_attained_surface_is_that_of_its_definition() -> None:
-    draw = np.random.default_rng(0)
-    points, seeds = draw.normal(size=(60, 2)), np.repeat(np.arange(12), 5)
-    surfaces = attained(points, seeds)
-    for x, y in draw.normal(size=(200, 2)):
-        reached = np.mean([np.any(np.all(points[seeds == s] <= (x, y), axis=1)) for s in range(12)])
-        for level, corners in surfaces.items():
-            assert np.any(np.all(corners <= (x, y), axis=1)) == (reached >= level / 100)
 
 
 def test_the_trade_off_shows_every_run_the_means_and_a_front_of_models_with_two_points() -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import panels, style, with_unit
+from bie.analysis.figures.style import panels, style
+from bie.analysis.headings import with_unit
 from bie.analysis.titles import setting, short_keys
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import COLOURS, MODELS, panels, style
+from bie.analysis.figures.style import colours, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,7 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
         `MOST_LINES` the first, and ``seed``.
     """
     shown = list(dict.fromkeys(history["title"]))[:MOST_LINES]
-    rest = iter(COLOURS)
-    palette = {title: MODELS["scvi"] if title == "scvi" else next(rest) for title in shown}
+    palette = colours(shown)
     found = terms(history)
     with style():
         figure, axes = panels(len(found), height=1.7, columns=3, below=0.8, sharex=True)

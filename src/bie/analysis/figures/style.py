@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
-from bie.metrics.cards import CARDS
+from bie.analysis.headings import heading, unit
 from bie.store.record import write_file
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ DPI = 200
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 """Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
-ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 MOST_ROWS = 40  # grid points in one figure of rows
 
 _RC: dict[str, Any] = {
@@ -79,21 +78,10 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return MODELS | {name: rest[i % len(rest)] for i, name in enumerate(others)}
 
 
-def heading(metric: str) -> str:
-    """Label of a metric with the direction that is better."""
-    return CARDS[metric].label + ARROWS[CARDS[metric].direction] if metric in CARDS else metric
-
-
-def with_unit(metric: str) -> str:
-    """The same for an axis, with the unit."""
-    unit = CARDS[metric].unit if metric in CARDS else ""
-    return heading(metric) + (f" ({unit})" if unit else "")
-
-
 def head(axis: "Axes", metric: str) -> None:
     """Put the metric above an axis of its values and the unit below."""
     axis.set_title(heading(metric))
-    axis.set_xlabel(CARDS[metric].unit if metric in CARDS else "")
+    axis.set_xlabel(unit(metric))
     axis.locator_params(axis="x", nbins=3)
 
 

@@ -1,12 +1,13 @@
 """What a penalty buys and what it costs: fronts of two metrics with bands over the seeds."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bie.analysis.figures.style import COLUMN, colours, panels, style, with_unit
+from bie.analysis.figures.style import COLUMN, colours, panels, style
+from bie.analysis.fronts import attained
+from bie.analysis.headings import with_unit
+from bie.analysis.paired import Numbers
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -14,17 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Points = NDArray[np.float64]
-BAND = (25.0, 50.0, 75.0)
-"""Per cent of the seeds whose front reaches so far."""
-
 
 def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
     """Draw each run as a dot, and for each model the front that half of the seeds attain.
 
-    The front is the empirical attainment function at 50 %, its band between 25 and 75 % (Fonseca et al. 2001;
-    López-Ibáñez et al. 2010): what the best grid points of a model reach together, at one seed. A model with
-    one grid point has no front.
+    The front is `bie.analysis.fronts.attained` at 50 %, its band between 25 and 75 %: what the best grid
+    points of a model reach together, at one seed. A model with one grid point has no front.
 
     Parameters
     ----------
@@ -50,33 +46,18 @@ def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
 
 
 def _front(axis: "Axes", part: "pd.DataFrame", x: str, y: str, colour: str) -> None:
-    signs = np.array([1.0 if CARDS[name].direction == "lower" else -1.0 for name in (x, y)])
+    signs = np.array([-1.0 if CARDS[name].direction == "lower" else 1.0 for name in (x, y)])
     surfaces = attained(part[[x, y]].to_numpy(dtype=float) * signs, part["seed"].to_numpy())
-    worst = float(np.max(np.array(axis.get_ylim()) * signs[1])) * signs[1]
-    reach = np.unique(np.concatenate([surface[:, 0] for surface in surfaces.values()]))
-    heights = {level: _steps(surface, reach) * signs[1] for level, surface in surfaces.items()}
-    outer = np.where(np.isnan(heights[BAND[2]]), worst, heights[BAND[2]])
+    worst = float(np.min(np.array(axis.get_ylim()) * signs[1])) * signs[1]
+    reach = np.unique(np.concatenate([surface[:, 0] for surface in surfaces.values()]))[::-1]
+    few, half, most = (_steps(surface, reach) * signs[1] for surface in surfaces.values())
+    outer = np.where(np.isnan(most), worst, most)
     across = reach * signs[0]
-    axis.fill_between(across, heights[BAND[0]], outer, step="post", color=colour, alpha=0.15, linewidth=0)
-    axis.step(across, heights[BAND[1]], where="post", color=colour)
+    axis.fill_between(across, few, outer, step="post", color=colour, alpha=0.15, linewidth=0)
+    axis.step(across, half, where="post", color=colour)
 
 
-def attained(points: Points, seeds: NDArray[np.int64]) -> Mapping[float, Points]:
-    """Points that a share of the seeds attains or beats in both coordinates; smaller is better.
-
-    Returns
-    -------
-    dict
-        For each level of `BAND` (per cent) the corners of the surface, by growing first coordinate.
-    """
-    import moocore
-
-    levels = moocore.eaf(points, np.unique(seeds, return_inverse=True)[1] + 1, percentiles=list(BAND))
-    found = {level: levels[np.isclose(levels[:, 2], level), :2] for level in BAND}
-    return {level: corners[np.argsort(corners[:, 0])] for level, corners in found.items()}
-
-
-def _steps(surface: Points, at: Points) -> Points:
+def _steps(surface: Numbers, at: Numbers) -> Numbers:
     """Second coordinate that is attained where the first is `at`; NaN where none is."""
-    place = np.searchsorted(surface[:, 0], at, side="right")
+    place = np.searchsorted(-surface[:, 0], -at, side="right")
     return np.concatenate([[np.nan], surface[:, 1]])[place]

@@ -10,9 +10,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from bie.analysis.figures.style import heading
+from bie.analysis.headings import heading
+from bie.analysis.marks import SYMBOLS
 from bie.analysis.page.again import commands
-from bie.analysis.page.content import MARKS, failures, metric_cards, tables
+from bie.analysis.page.content import failures, metric_cards, tables
 from bie.analysis.page.run_pages import run_pages, short
 from bie.analysis.page.words import verdict
 from bie.analysis.results import Results
@@ -79,7 +80,7 @@ def build(source: Source, live: str = "") -> str:
         sections=_sections(bool(shown), bool(found) or bool(len(unreadable))),
         verdicts=_verdicts(source),
         nothing="Nothing is done yet: no verdict, no table, no figure. What failed is below.",
-        marks=MARKS,
+        marks=SYMBOLS,
         most_sentences=MOST_SENTENCES,
         tables=shown,
         headline=set(source.metrics),

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.notes import label
+from bie.analysis.headings import label, unit
+from bie.analysis.marks import mark
 from bie.analysis.numbers import mean_sd
 from bie.analysis.parse import SPLITS
 from bie.analysis.results import Results
@@ -15,7 +16,6 @@ from bie.store.identity import SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
-MARKS = {"better": "▲", "worse": "▼", "equal": "=", "open": "·"}
 SEEDS = 12  # named of a group of failures
 
 
@@ -106,10 +106,10 @@ def _cell(number: Mapping[Any, Any], compared: Mapping[Any, Any] | None) -> Cell
     value = mean if mean == mean else None
     if not compared or not compared["verdict"] or compared["n_pairs"] < 2:
         return Cell(text, value)
-    kind, new = compared["verdict"], compared["new_cells"] == "shown"
+    kind = compared["verdict"]
     low, high = compared["low"], compared["high"]
     words = f"{kind}: {compared['mean']:+.3g} [{low:+.3g}, {high:+.3g}]; new cells: {compared['new_cells']}"
-    return Cell(text, value, kind, MARKS[kind] * (2 if new and kind in ("better", "worse") else 1), words)
+    return Cell(text, value, kind, mark(kind, compared["new_cells"]), words)
 
 
 def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
@@ -120,7 +120,7 @@ def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
             "name": name,
             "label": label(name),
             "direction": arrows[CARDS[name].direction] if name in CARDS else "",
-            "unit": CARDS[name].unit if name in CARDS else "",
+            "unit": unit(name),
             "reference": CARDS[name].reference if name in CARDS else "",
         }
         for name in metrics

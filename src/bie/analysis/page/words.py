@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bie.analysis.answer import answer
-from bie.analysis.notes import label, notes
+from bie.analysis.headings import label, unit
+from bie.analysis.notes import notes
 from bie.analysis.results import Results
-from bie.metrics.cards import CARDS
 
 FEW = 5  # pairs; below, an interval says little
 KINDS = ("better", "worse", "equal", "open")
@@ -103,8 +103,7 @@ def _difference(row: Mapping[Any, Any]) -> str:
     text = f"{signed(row['mean'])}"
     if row["low"] == row["low"]:
         text += f" [{signed(row['low'])}, {signed(row['high'])}]"
-    unit = CARDS[row["metric"]].unit if row["metric"] in CARDS else ""
-    text += f" {unit}" if unit else ""
+    text += f" {unit(row['metric'])}".rstrip()
     if row["verdict"] == "equal":
         text += f", within {row['margin']:.3g}"
     if row["verdict"] == "open" and not pd.isna(row["more_seeds"]):
