@@ -47,7 +47,7 @@ def test_a_complete_study_prints_its_table_and_where_it_is(
     assert main([str(root)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[3].split() == ["scvi", "3/3", ".60±.10"]  # of .5, .6, .7
-    files = ("runs.{parquet,csv}", "summary.{csv,md,tex}", "paired.{csv,md}")
+    files = ("runs.{parquet,csv}", "{summary,paired}.{csv,md,tex}")
     assert lines[-1] == "Written: " + ", ".join(f"{root}/report/{name}" for name in files)
     written = {path.name for path in (root / "report").iterdir() if path.name[0] != "."}
     assert written == set(FILES)

@@ -188,7 +188,7 @@ def _write(
     usual = "\n\n".join([_shown(results, View(), "text"), *variance_texts(study)])
     csv = csv or n_numbers(study) <= CSV_ROWS
     runs = "runs.{parquet,csv}" if csv else "runs.parquet (runs.csv only with --csv)"
-    written = f"{tree.report}/{runs}, {tree.report}/summary.{{csv,md,tex}}, {tree.report}/paired.{{csv,md}}"
+    written = f"{tree.report}/{runs}, {tree.report}/{{summary,paired}}.{{csv,md,tex}}"
     complete = bool((study.runs["state"] == "done").all())
     outcome = Outcome(f"{usual}\nWritten: {written}", 0 if complete else 1)
     try:

@@ -1,11 +1,12 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bie.analysis.render import as_latex, as_markdown, as_text, latex
+from bie.analysis.render import MOST_LINES, as_latex, as_markdown, as_text, latex
 from bie.analysis.wide import Table
 
 TABLE = Table(
@@ -74,11 +75,26 @@ def test_latex_escapes(text: str, escaped: str) -> None:
     assert latex(text) == escaped
 
 
+LONG = replace(TABLE, header=("a", "b" * 120), rows=tuple((f"row_{i}", "c") for i in range(1000)))
+
+
+def test_a_long_table_is_several_of_a_page_each() -> None:
+    text = as_latex([LONG])
+    floats = text.split(r"\begin{table*}")[1:]
+    assert len(floats) == 1000 / MOST_LINES
+    assert [text.count(f"row\\_{i} &") for i in range(1000)] == [1] * 1000
+    assert ["(continued)" in part for part in floats] == [False] + [True] * (len(floats) - 1)
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
-def test_latex_compiles(tmp_path: Path) -> None:
-    (tmp_path / "summary.tex").write_text(as_latex([TABLE, TABLE]), encoding="utf-8")
-    frame = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{summary}\end{document}"
+@pytest.mark.parametrize("packages", ["booktabs", "booktabs,graphicx"])
+def test_latex_compiles(packages: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.tex").write_text(as_latex([TABLE, LONG, TABLE]), encoding="utf-8")
+    head = rf"\documentclass{{article}}\usepackage{{{packages}}}"
+    frame = head + r"\begin{document}\input{summary}\end{document}"
     (tmp_path / "main.tex").write_text(frame)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert ("Overfull" in done.stdout) == (packages == "booktabs")
+    assert "too large" not in done.stdout

@@ -126,6 +126,31 @@ def arms(disk: Any, point: Make) -> Any:
     return disk
 
 
+def test_settings_of_one_name_that_never_act_together_share_a_column(disk: Any, point: Make) -> None:
+    mine = [point("scvi_mine", mine__scale=scale) for scale in (5.0, 6.0)]
+    mmd = [point("scvi_mmd", mmd__scale=scale) for scale in (5.0, 7.0)]
+    for p in (point(), *mine, *mmd):
+        disk.record(p, 0, {"ari": 0.5})
+    (table,) = tables_of(disk)
+    assert table.header[:3] == ("model", "scale", "n")
+    assert [row[1] for row in table.rows] == ["–", "5", "6", "5", "7"]
+    (asked,) = shown(disk, "model,mine.scale")
+    assert asked.header[:3] == ("model", "mine.scale", "mmd.scale")
+    disk.record(point("scvi_mine", mine__scale=5.0, mmd__scale=9.0), 0, {"ari": 0.5})
+    (both,) = tables_of(disk)
+    assert both.header[:3] == ("model", "mine.scale", "mmd.scale")
+
+
+def test_of_a_sweep_that_has_hardly_begun_no_bounds_are_told(disk: Any, point: Make) -> None:
+    disk.plan([point(), point("scvi_mine")], range(5))
+    for seed in range(2):
+        for model in ("scvi", "scvi_mine"):
+            disk.record(point(model), seed, {"ari": 0.5 + seed / 9})
+    (table,) = tables_of(disk)
+    assert not any("worst" in note for note in table.notes)
+    assert any(note.endswith("so that their verdicts may change: 1") for note in table.notes)
+
+
 def test_marks_are_the_verdicts_never_the_larger_mean(arms: Any) -> None:
     a, b = shown(arms)
     marks = {(row[0], row[1]): [cell.split(" ")[-1] for cell in row[4:6]] for row in a.rows}

@@ -81,18 +81,35 @@ def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
     assert (board.midway, board.left.total()) == (1, 2)
 
 
-def test_the_bar_moves_within_runs(task_of):
+@pytest.fixture
+def screen():
+    return Console(file=io.StringIO(), width=120, height=20, force_terminal=True, color_system=None)
+
+
+def test_the_bar_moves_within_runs(task_of, screen):
     board = Scoreboard({"scvi": 2}, n_workers=1)
-    show = Display(board)
-    spec = task_of("scvi", 7)
-    show.started(0, spec)
-    show.epoch(0, 5)
-    screen = io.StringIO()
-    Console(file=screen, width=120).print(show._text())
-    text = screen.getvalue()
-    assert text.count("█") == 5
-    assert "0/2" in text
-    assert "seed 7" in text
+    with Display(board, screen) as show:
+        show.started(0, task_of("scvi", 7))
+        show.epoch(0, 5)
+        show._live.refresh()
+    last = next(line for line in reversed(screen.file.getvalue().splitlines()) if "0/2" in line)
+    assert last.count("━") + last.count("╸") == 5
+    assert "0/2   1 worker   running 1   failed 0   left" in last
+    assert "seed 7" in last
+    assert show._progress.tasks[0].percentage == pytest.approx(25)
+
+
+def test_failures_stay_on_the_screen_and_the_last_run_stands_below_the_bar(task_of, screen):
+    board = Scoreboard({"scvi": 2}, n_workers=1)
+    with Display(board, screen) as show:
+        for seed, outcome in enumerate([Outcome("failed", "nan", "[b]"), Outcome("done", scores=SCORES)]):
+            show.started(0, task_of("scvi", seed))
+            show.ended(0, task_of("scvi", seed), outcome)
+        show._live.refresh()
+    text = screen.file.getvalue()
+    assert text.count("failed (nan) zinb scvi seed=0: [b]") == 1
+    assert "last: done zinb scvi seed=1  ari 0.81  be 0.60 of 0.66" in text
+    assert text.rindex("2/2") < text.rindex("last: ")
 
 
 @pytest.mark.parametrize(

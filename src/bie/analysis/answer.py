@@ -52,17 +52,28 @@ def answer(
 
 def _missing(names: Mapping[str, str], bounds: "pd.DataFrame") -> Iterator[str]:
     """What the verdicts would be if the missing pairs were the worst, and the best, seen."""
+    early = 0
     for config, rows in bounds.groupby("config_id", sort=False):
         n = int(rows["missing"].max())
+        if (rows["missing"] > rows["n_pairs"]).any():
+            early += 1
+            continue
         beginning = f"{names[str(config)]}: {n} pair{'s' * (n != 1)} missing"
-        changes = [
-            f"{label(row['metric'])} {row['verdict']} -> {row[case]} at the {case}"
-            for row in rows.to_dict("records")
-            for case in ("worst", "best")
-            if row[case] != row["verdict"]
-        ]
-        what = ", ".join(changes) or "every verdict stays"
+        what = "; ".join(_changes(rows)) or "every verdict stays"
         yield f"{beginning}; were they the worst or the best seen: {what}"
+    if early:
+        yield f"rows that lack more pairs than they have, so that their verdicts may change: {early}"
+
+
+def _changes(bounds: "pd.DataFrame") -> Iterator[str]:
+    for case in ("worst", "best"):
+        changed = bounds[bounds[case] != bounds["verdict"]]
+        parts = [
+            f"{', '.join(map(label, rows['metric']))} {was} -> {then}"
+            for (was, then), rows in changed.groupby(["verdict", case], sort=False)
+        ]
+        if parts:
+            yield f"at the {case} {', '.join(parts)}"
 
 
 def _sentence(name: str, rows: Mapping[str, Row]) -> Iterator[str]:

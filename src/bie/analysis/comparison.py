@@ -122,15 +122,16 @@ def bounds(found: Differences) -> "pd.DataFrame":
     -------
     DataFrame
         A row for each grid point x split x metric that has some pairs and lacks others: ``config_id``,
-        ``split``, ``metric``, ``missing`` (pairs), ``verdict``, ``worst``, ``best``.
+        ``split``, ``metric``, ``missing`` (pairs), ``n_pairs``, ``verdict``, ``worst``, ``best``.
     """
     import pandas as pd
 
-    wide = {"missing": found.missing, "n": found.moments.n, "verdict": judge_groups(found).verdict}
+    wide = {"missing": found.missing, "n_pairs": found.moments.n, "verdict": judge_groups(found).verdict}
     wide |= {name: if_missing(found, name == "best").verdict for name in ("worst", "best")}
     table = pd.DataFrame(_long(found, wide))
-    lacking = (table["missing"] > 0) & (table["n"] > 0) & (table["verdict"] != "")
-    return table.loc[lacking, ["config_id", "split", "metric", "missing", "verdict", "worst", "best"]]
+    lacking = (table["missing"] > 0) & (table["n_pairs"] > 0) & (table["verdict"] != "")
+    names = ["config_id", "split", "metric", "missing", "n_pairs", "verdict", "worst", "best"]
+    return table.loc[lacking, names]
 
 
 def judge_groups(found: Differences) -> Judged:

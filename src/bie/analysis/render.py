@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from bie.analysis.wide import Table
 
+MOST_LINES = 40  # of a table on one page of LaTeX
+
 
 def as_text(table: Table) -> str:
     """Title, legend, aligned columns with `±` below `±`, then the notes."""
@@ -41,26 +43,38 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
+_PREAMBLE = r"""% \usepackage{booktabs}, then \input; with graphicx too, wide tables shrink to the text
+\providecommand{\resizebox}[3]{#3}"""
+
+
 def as_latex(tables: Iterable[Table]) -> str:
-    r"""Floats with booktabs rules, for ``\input`` in a document."""
-    return "\n\n".join([r"% \usepackage{booktabs}, then \input this file", *map(_latex_float, tables)]) + "\n"
+    r"""Floats with booktabs rules, for ``\input`` in a document; a long table is several, a page each."""
+    floats = [
+        _latex_float(table, slice(start, start + MOST_LINES))
+        for table in tables
+        for start in range(0, max(len(table.rows), 1), MOST_LINES)
+    ]
+    return "\n\n".join([_PREAMBLE, *floats]) + "\n"
 
 
-def _latex_float(table: Table) -> str:
-    body = [" & ".join(map(latex, row)) + r" \\" for row in table.rows]
-    caption = f"{table.title}: {'; '.join(table.legend)}."
+def _latex_float(table: Table, part: slice) -> str:
+    body = [" & ".join(map(latex, row)) + r" \\" for row in table.rows[part]]
+    again = f"{table.title} (continued)."
+    caption = again if part.start else f"{table.title}: {'; '.join(table.legend)}."
     return "\n".join(
         [
+            *([r"\clearpage"] if part.start else []),  # LaTeX holds back 18 floats at most
             r"\begin{table*}",
             r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{latex(caption)}}}\medskip",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+            rf"\sbox0{{\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
             " & ".join(map(latex, table.header)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
+            r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
             r"\end{table*}",
         ]
     )

@@ -20,7 +20,7 @@ AT_ONCE = 10_000  # runs whose numbers are in memory at once
 CSV_ROWS = 500_000  # above, runs.csv (200 bytes a row) is written only where it is asked for
 FILES = (
     *("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex"),
-    *("paired.csv", "paired.md", "pairs.parquet"),
+    *("paired.csv", "paired.md", "paired.tex", "pairs.parquet"),
 )
 
 
@@ -65,6 +65,7 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
         "summary.tex": lambda part: part.write_text(as_latex(tables), encoding="utf-8"),
         "paired.csv": lambda part: _to_csv(results.comparison, part),
         "paired.md": lambda part: part.write_text(as_markdown(study.name, paired), encoding="utf-8"),
+        "paired.tex": lambda part: part.write_text(as_latex(paired), encoding="utf-8"),
         "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
     }
     if not csv:

@@ -66,10 +66,10 @@ def _named(facets: Sequence[str], values: Any) -> str:
 
 def _table(found: "_Figures") -> Table:
     view, cells, study = found.view, found.points, found.study
-    rows = _row_settings(study, view, cells)
+    rows = _row_columns(study, view, cells)
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
     for config in sorted(cells.index, key=lambda config: is_control(study, config)):
-        line = lines.setdefault(_texts(cells, config, rows), {})
+        line = lines.setdefault(tuple(_first(cells, config, keys) for keys in rows.values()), {})
         line[_texts(cells, config, view.columns)] = config
     columns = list(dict.fromkeys(column for line in lines.values() for column in line))
     header = list(rows)
@@ -85,12 +85,30 @@ def _table(found: "_Figures") -> Table:
     return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
 
 
-def _row_settings(study: Study, view: View, cells: "pd.DataFrame") -> list[str]:
-    """Settings that name a row: those asked for first, then all others that tell the grid points apart."""
+def _row_columns(study: Study, view: View, cells: "pd.DataFrame") -> dict[str, list[str]]:
+    """Columns that name a row: settings asked for first, then all others that tell the grid points apart.
+
+    Settings of one last name of which a model has but one, as the scales of penalties, share a column.
+    """
     others = [str(key) for key in cells if key not in (*view.rows, *view.columns, *view.facets)]
     telling = [key for key in others if key in study.grid or cells[key].nunique(dropna=False) > 1]
     used = [key for key in telling if cells[key].notna().any()]
-    return [*view.rows, *(key for key in dict.fromkeys(["model", *used]) if key in others)]
+    rest = [key for key in dict.fromkeys(["model", *used]) if key in others]
+    by_end: dict[str, list[str]] = {}
+    for key in rest:
+        by_end.setdefault(key.rpartition(".")[2], []).append(key)
+    acting = cells[rest].notna().groupby(cells["model"].to_numpy()).any()
+    found = {key: [key] for key in view.rows}
+    for end, keys in by_end.items():
+        shared = len(keys) > 1 and (acting[keys].sum(axis=1) <= 1).all()
+        found |= {end: keys} if shared else {key: [key] for key in keys}
+    return found
+
+
+def _first(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> str:
+    """Value of the one setting that acts."""
+    texts = (text for text in _texts(cells, config, keys) if text != NOTHING)
+    return next(texts, NOTHING)
 
 
 def _texts(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> tuple[str, ...]:

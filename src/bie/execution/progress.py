@@ -10,10 +10,9 @@ from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.planning.durations import duration
 
 if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.text import Text
+    from rich.console import Console
 
-BAR = 20
+BAR = 20  # characters
 QUIET = 60  # seconds without a line
 STOPPING = "stopping after this epoch; again to stop at once"
 
@@ -146,55 +145,64 @@ class Lines:
 
 
 class Display:
-    """A bar and the last run, redrawn in place; failures stay on the screen."""
+    """Rich's progress bar and the last run, redrawn in place; failures stay on the screen.
 
-    def __init__(self, board: Scoreboard) -> None:
-        self.board, self._last = board, ""
-        self._live: Live | None = None
+    Parameters
+    ----------
+    console
+        Where to draw; None: the terminal.
+    """
+
+    def __init__(self, board: Scoreboard, console: "Console | None" = None) -> None:
+        from rich.console import Group
+        from rich.live import Live
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.text import Text
+
+        self.board, self._last = board, Text()
+        self._progress = Progress(BarColumn(BAR), TextColumn("{task.description}", markup=False))
+        self._task = self._progress.add_task("", total=board.total)
+        shown = Group(self._progress, self._last)
+        self._live = Live(shown, console=console, refresh_per_second=4, transient=True)
+        self._update()
 
     def __enter__(self) -> "Display":
-        from rich.live import Live
-
-        self._live = Live(get_renderable=self._text, refresh_per_second=4, transient=True)
         self._live.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._live:
-            self._live.__exit__(None, None, None)
+        self._live.__exit__(None, None, None)
 
     def started(self, slot: int, spec: RunSpec) -> None:
         """Show the run among those at work."""
         self.board.started(slot, spec)
+        self._update()
 
     def epoch(self, slot: int, epoch: int) -> None:
         """Move the bar."""
         self.board.epoch(slot, epoch)
+        self._update()
 
     def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
         """Show the run as the last one; print a failure for good."""
         self.board.ended(slot, spec, outcome)
         news = ending(spec, outcome)
         if outcome.cause is None:
-            self._last = news
-        elif self._live:
-            self._live.console.print(f"  {news}", style="red", highlight=False, markup=False)
+            self._last.plain = f"last: {news}"
+        else:
+            self._live.console.print(news, style="red", highlight=False, markup=False)
+        self._update()
 
     def stopping(self) -> None:
         """Say what happens now, and leave it on the screen."""
-        if self._live:
-            self._live.console.print(f"  {STOPPING}", highlight=False, markup=False)
+        self._live.console.print(STOPPING, highlight=False, markup=False)
 
-    def _text(self) -> "Text":
-        from rich.text import Text
-
+    def _update(self) -> None:
         board = self.board
-        share = (board.over + sum(board.shares[s] for s in board.running)) / board.total
-        full = round(BAR * share)
         seeds = sorted({spec.config.seed for spec, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
-        last = f"\n  last: {self._last}" if self._last else ""
-        return Text(f"  {'█' * full}{'░' * (BAR - full)}  {board.line()}{now}{last}")
+        begun = sum(board.shares[slot] for slot in board.running)
+        self._progress.update(self._task, completed=board.over + begun, description=board.line() + now)
 
 
 def display(board: Scoreboard) -> Display | Lines:
