@@ -82,6 +82,17 @@ def test_a_study_becomes_one_page_and_figures_for_papers(
     assert "8 runs of 2 grid points: 6 done, 1 failed, 1 not done yet" in text
 
 
+def test_a_sheet_of_chosen_figures(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    page(study, "--sheet", "mean*,differences")
+    folder = study.root / "report"
+    assert f"Written: {folder}/sheet.pdf" in capsys.readouterr().out
+    assert {"sheet.png", "sheet.pdf"} <= {path.name for path in folder.iterdir()}
+    assert main([str(study.root), "--no-figures", "--sheet", "nothing"]) == 2
+    assert "There are: differences," in capsys.readouterr().err
+    assert main([str(study.root), "--map", "tsne,nothing"]) == 2
+    assert "--map nothing: there is none. There are: tsne, umap, pca" in capsys.readouterr().err
+
+
 def test_the_page_asks_nobody_for_anything(study: Any) -> None:
     found = Found(page(study))
     for tag, attributes in found.elements:

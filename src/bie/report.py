@@ -36,6 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
     parser.add_argument("--no-runs", action="store_true", help="without a page for each run")
     parser.add_argument("--no-figures", action="store_true", help="without figures")
+    parser.add_argument(
+        "--map", default="tsne", metavar="METHODS", help="of saved embeddings: tsne (the default), umap, pca"
+    )
+    parser.add_argument(
+        "--sheet", metavar="NAMES", help="figures to put together, two in a row: 'means*,trade_off*'"
+    )
     parser.add_argument("--serve", action="store_true", help="show it on 127.0.0.1, up to date, until Ctrl-C")
     parser.add_argument("--port", type=int, default=0, help="of --serve; default: any that is free")
     return parser
@@ -48,16 +54,41 @@ def _report(options: argparse.Namespace) -> int:
     from bie.store.record import write_file
 
     tree = find_tree(options.tree, options.outputs)
-    source = read_source(tree, look(tree), not options.no_runs, not options.no_figures)
+    maps = _maps(options.map)
+    source = read_source(tree, look(tree), not options.no_runs, not options.no_figures, maps=maps)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
     figures = "" if options.no_figures else "; figures for papers beside it: *.png, *.pdf"
     print(f"Written: {tree.report / PAGE}{figures}")
+    if options.sheet:
+        _sheet(tree, options.sheet.split(","))
     return 0 if bool((source.results.study.runs["state"] == "done").all()) else 1
 
 
+def _maps(typed: str) -> tuple[str, ...]:
+    from bie.analysis.figures.maps import METHODS
+
+    for name in typed.split(","):
+        if name not in METHODS:
+            raise BadInput(f"--map {name}: there is none. There are: {', '.join(METHODS)}")
+    return tuple(dict.fromkeys(typed.split(",")))
+
+
+def _sheet(tree: "Tree", patterns: Sequence[str]) -> None:
+    from bie.analysis.figures.sheet import DPI, NAME, chosen, sheet
+    from bie.analysis.figures.style import save
+
+    for path in save(sheet(chosen(tree.report, patterns)), tree.report, NAME, DPI):
+        print(f"Written: {path}")
+
+
 def read_source(
-    tree: "Tree", files: "Files", with_runs: bool = True, figures: bool = True, write: bool = True
+    tree: "Tree",
+    files: "Files",
+    with_runs: bool = True,
+    figures: bool = True,
+    write: bool = True,
+    maps: tuple[str, ...] = ("tsne",),
 ) -> "Source":
     """Read a study, compare, draw.
 
@@ -67,6 +98,8 @@ def read_source(
         `bie.analysis.files.look` at it.
     write
         Whether figures are put into ``report/`` too.
+    maps
+        How latent vectors are drawn, keys of `bie.analysis.figures.maps.METHODS`.
 
     Raises
     ------
@@ -87,7 +120,7 @@ def read_source(
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
-    material = Material(tree, study, results.summary, results.comparison, HEADLINE)
+    material = Material(tree, study, results.summary, results.comparison, HEADLINE, maps)
     pictures = []
     for picture in gallery(material) if figures else ():
         pictures.append((picture.name, picture.caption, as_svg(picture.figure)))
@@ -102,14 +135,11 @@ def _serve(options: argparse.Namespace) -> int:
     from bie.analysis.page.serve import Kept, serve
     from bie.store.paths import find_tree
 
-    tree, runs, figures = (
-        find_tree(options.tree, options.outputs),
-        not options.no_runs,
-        not options.no_figures,
-    )
+    tree, maps = find_tree(options.tree, options.outputs), _maps(options.map)
+    runs, figures = not options.no_runs, not options.no_figures
 
     def make(files: "Files", version: str) -> str:
-        return build(read_source(tree, files, runs, figures, write=False), live=version)
+        return build(read_source(tree, files, runs, figures, write=False, maps=maps), live=version)
 
     serve(Kept(tree, make), options.port)
     return 0

@@ -1,4 +1,6 @@
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,15 @@ from matplotlib.figure import Figure
 
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
-from bie.analysis.figures.embeddings import category_colours, embeddings, project
+from bie.analysis.figures.embeddings import category_colours, embeddings
 from bie.analysis.figures.forest import VERDICTS, forest
 from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
+from bie.analysis.figures.maps import project
+from bie.analysis.figures.sheet import chosen, sheet
 from bie.analysis.figures.style import MOST_ROWS, as_svg, save
 from bie.analysis.figures.trade_off import trade_off
+from bie.errors import BadInput
 
 TITLES = {"a": "scvi", "b": "scvi_mine scale=1", "c": "scvi_mine $cale=2"}
 
@@ -161,15 +166,52 @@ def test_every_category_has_a_colour_however_many() -> None:
     assert list(category_colours(names)) == names
 
 
-def test_groups_that_are_apart_stay_apart_in_two_dimensions() -> None:
+@pytest.fixture
+def quick_umap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UMAP's interface without its 20 seconds of compilation: it returns where it starts."""
+
+    class Umap:
+        def __init__(self, n_neighbors: int, init: Any, random_state: int, n_jobs: int) -> None:
+            self.init = init
+
+        def fit_transform(self, z: Any) -> Any:
+            assert len(z) == len(self.init)
+            return self.init
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Umap))
+
+
+@pytest.mark.parametrize(("asked", "name"), [("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PC")])
+@pytest.mark.usefixtures("quick_umap")
+def test_groups_that_are_apart_stay_apart_in_two_dimensions(asked: str, name: str) -> None:
     draw = np.random.default_rng(2)
     z = np.concatenate([draw.normal(size=(40, 10)), draw.normal(size=(40, 10)) + 20])
-    at, _ = project(z)
-    assert at.shape == (80, 2)
+    at, method = project(z, asked)
+    assert (at.shape, method) == ((80, 2), name)
     inside = np.linalg.norm(at[:40] - at[:40].mean(0), axis=1).mean()
     assert np.linalg.norm(at[:40].mean(0) - at[40:].mean(0)) > 2 * inside
-    few, method = project(z[:5])
+    few, method = project(z[:5], asked)
     assert (few.shape, method) == ((5, 2), "PC")
+
+
+def test_umap_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(BadInput, match="pip install umap-learn"):
+        project(np.eye(40), "umap")
+
+
+def test_chosen_pictures_stand_two_in_a_row(tmp_path: Path) -> None:
+    for name in ("means", "grid_a", "grid_b", "cost"):
+        save(bars(summary(), TITLES, ["ari"]), tmp_path, name)
+    pictures = chosen(tmp_path, ["grid_*", "means", "grid_a"])
+    assert [path.stem for path in pictures] == ["grid_a", "grid_b", "means"]
+    figure = sheet(pictures)
+    assert [axis.get_title() for axis in figure.axes] == ["grid_a", "grid_b", "means", ""]
+    assert [len(axis.images) for axis in figure.axes] == [1, 1, 1, 0]
+    save(figure, tmp_path, "sheet")
+    assert len(chosen(tmp_path, ["*"])) == 4  # never itself
+    with pytest.raises(BadInput, match=r"--sheet mean: no picture .* Did you mean means\? There are: cost"):
+        chosen(tmp_path, ["mean"])
 
 
 def test_cost_by_model_and_by_device_where_there_are_two() -> None:

@@ -4,9 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bie.analysis.figures.maps import Map
 from bie.analysis.figures.style import PAGE, style
 from bie.analysis.titles import shortened
 
@@ -15,37 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Codes = Sequence[str]
-Map = NDArray[np.float64]
 
 MOST_CELLS = 4_000
 MOST_NAMES = 20  # in a legend
-
-
-def project(z: NDArray[np.floating], seed: int = 0) -> tuple[Map, str]:
-    """Two coordinates of each cell, and the name of the method.
-
-    openTSNE where it is installed, started from the principal components, so that the same cells give the
-    same picture (Kobak & Berens 2019); else the first two principal components.
-
-    Parameters
-    ----------
-    z
-        Latent vectors, shape (n cells, d).
-    """
-    centred = np.asarray(z, dtype=float) - np.mean(z, axis=0, dtype=float)
-    left, size, _ = np.linalg.svd(centred, full_matrices=False)
-    components = np.zeros((len(z), 2))
-    components[:, : size.size] = (left * size)[:, :2]
-    try:
-        from openTSNE import TSNE
-    except ImportError:
-        return components, "PC"
-    if len(z) < 30:
-        return components, "PC"
-    start = components / max(components[:, 0].std(), 1e-12) * 1e-4
-    perplexity = min(30, (len(z) - 1) / 3)
-    found = TSNE(perplexity=perplexity, initialization=start, random_state=seed, n_jobs=1).fit(centred)
-    return np.asarray(found, dtype=float), "t-SNE"
 
 
 def embeddings(

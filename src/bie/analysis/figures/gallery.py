@@ -8,10 +8,11 @@ import numpy as np
 
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
-from bie.analysis.figures.embeddings import MOST_CELLS, embeddings, project
+from bie.analysis.figures.embeddings import MOST_CELLS, embeddings
 from bie.analysis.figures.forest import forest
 from bie.analysis.figures.heat_map import grid_keys, heat_map
 from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
+from bie.analysis.figures.maps import Map, project
 from bie.analysis.figures.style import MOST_ROWS
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
@@ -41,13 +42,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Material:
-    """What is drawn: a study, its summary and comparison, the metrics to show."""
+    """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors."""
 
     tree: Tree
     study: Study
     summary: "pd.DataFrame"
     compared: "pd.DataFrame"
     metrics: tuple[str, ...]
+    maps: tuple[str, ...] = ("tsne",)
 
 
 def gallery(material: Material) -> Iterator[Picture]:
@@ -166,26 +168,26 @@ def _embeddings(material: Material, dataset: str) -> Iterator[Picture]:
                 found[names[row["config_id"]]] = embedding
                 break
     found = dict(list(found.items())[:MOST_MODELS])
-    if found:
-        yield _side_by_side(found, int(seeds[0]))
+    for method in material.maps if found else ():
+        yield _side_by_side(found, int(seeds[0]), method)
 
 
-def _side_by_side(found: dict[str, Embedding], seed: int) -> Picture:
+def _side_by_side(found: dict[str, Embedding], seed: int, method: str) -> Picture:
     """The cells that all have, of many a sample."""
     common = sorted(set.intersection(*(set(embedding.cell.tolist()) for embedding in found.values())))
     if len(common) > MOST_CELLS:
         common = sorted(np.random.default_rng(0).choice(common, MOST_CELLS, replace=False).tolist())
-    maps, method = {}, ""
+    maps, name = dict[str, Map](), ""
     for title, embedding in found.items():
-        rows = _rows(embedding, common)
-        maps[title], method = project(embedding.z[rows])
+        maps[title], name = project(embedding.z[_rows(embedding, common)], method)
     first = next(iter(found.values()))
     rows = _rows(first, common)
     colourings = {"batch": first.batch[rows].tolist()}
     if first.label is not None:
         colourings["type"] = first.label[rows].tolist()
-    caption = f"Latent vectors ({method}) of {len(common):,} cells, the same for each model; seed {seed}."
-    return Picture("embeddings", caption, embeddings(maps, colourings, method))
+    caption = f"Latent vectors ({name}) of {len(common):,} cells, the same for each model; seed {seed}."
+    stem = "embeddings" if method == "tsne" else f"embeddings_{method}"
+    return Picture(stem, caption, embeddings(maps, colourings, name))
 
 
 def _rows(embedding: Embedding, cells: list[str]) -> list[int]:

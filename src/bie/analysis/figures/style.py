@@ -90,11 +90,11 @@ def as_svg(figure: "Figure") -> bytes:
     return _saved(figure, "svg", metadata={"Date": None})
 
 
-def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
+def save(figure: "Figure", folder: Path, name: str, dpi: int = DPI) -> list[Path]:
     """Write ``name.png`` and ``name.pdf`` into a folder, each whole or not at all."""
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    write_file(paths[0], _saved(figure, "png"))
-    write_file(paths[1], _saved(figure, "pdf", metadata={"CreationDate": None}))
+    write_file(paths[0], _saved(figure, "png", dpi=dpi))
+    write_file(paths[1], _saved(figure, "pdf", dpi=dpi, metadata={"CreationDate": None}))
     return paths
 
 

@@ -1,0 +1,75 @@
+"""Two coordinates for each latent vector, by t-SNE, UMAP or principal components."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bie.errors import BadInput
+
+Map = NDArray[np.float64]
+
+FEWEST = 30  # cells; of fewer, neighbourhoods say nothing
+
+
+def project(z: NDArray[np.floating], method: str = "tsne", seed: int = 0) -> tuple[Map, str]:
+    """Two coordinates of each cell, and the name of the method.
+
+    t-SNE and UMAP start from the principal components, so that the same cells give the same picture (Kobak &
+    Linderman 2021). Fewer than `FEWEST` cells are shown by their first two principal components.
+
+    Parameters
+    ----------
+    z
+        Latent vectors, shape (n cells, d).
+    method
+        A key of `METHODS`. Without openTSNE, ``tsne`` is principal components too.
+
+    Raises
+    ------
+    BadInput
+        UMAP is asked for and not installed.
+    """
+    centred = np.asarray(z, dtype=float) - np.mean(z, axis=0, dtype=float)
+    left, size, _ = np.linalg.svd(centred, full_matrices=False)
+    components = np.zeros((len(z), 2))
+    components[:, : size.size] = (left * size)[:, :2]
+    if len(z) < FEWEST:
+        return components, "PC"
+    return METHODS[method](centred, components, seed)
+
+
+def _components(_: Map, components: Map, __: int) -> tuple[Map, str]:
+    return components, "PC"
+
+
+def _tsne(z: Map, components: Map, seed: int) -> tuple[Map, str]:
+    try:
+        from openTSNE import TSNE
+    except ImportError:
+        return components, "PC"
+    start = components / max(components[:, 0].std(), 1e-12) * 1e-4
+    perplexity = min(30, (len(z) - 1) / 3)
+    found = TSNE(perplexity=perplexity, initialization=start, random_state=seed, n_jobs=1).fit(z)
+    return np.asarray(found, dtype=float), "t-SNE"
+
+
+def _umap(z: Map, components: Map, seed: int) -> tuple[Map, str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # tensorflow would be needed for another class
+        try:
+            from umap import UMAP
+        except ImportError:
+            raise BadInput("--map umap: umap-learn is not installed: pip install umap-learn") from None
+    start = 10 * components / max(np.abs(components).max(), 1e-12)
+    found = UMAP(n_neighbors=15, init=start, random_state=seed, n_jobs=1).fit_transform(z)
+    return np.asarray(found, dtype=float), "UMAP"
+
+
+METHODS: dict[str, Callable[[Map, Map, int], tuple[Map, str]]] = {
+    "tsne": _tsne,
+    "umap": _umap,
+    "pca": _components,
+}
+"""From centred vectors, their first two components and a seed to coordinates and the method's name."""
