@@ -17,6 +17,7 @@ VERBS = {
     "aggregate": "records -> tables",
     "report": "records -> one HTML page, with figures for papers beside it",
     "data": "list, download and check datasets",
+    "doctor": "check this installation, this machine, its Slurm and its disk",
 }
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bie.errors import guarded
 from bie.planning.help import help_of
-from bie.planning.request import local_workers, tree_of
+from bie.planning.request import check_environment, local_workers, tree_of
 
 if TYPE_CHECKING:
     from bie.planning.plan import Plan
@@ -53,6 +53,7 @@ def _plan(options: argparse.Namespace) -> int:
     tree, datasets = tree_of(expansion), Datasets(may_download=False)
     plan = make_plan(expansion.combinations, datasets.content, tree)
     stop_rules(plan, expansion.settings)  # bad input here as there
+    check_environment(expansion.settings)
     launcher = expansion.settings.hydra.launcher
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))

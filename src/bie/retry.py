@@ -97,10 +97,12 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
 def _launch(order: "Order") -> int:
     from bie.execution.server import single_threaded, warm_up
     from bie.launching.launch import launch
-    from bie.planning.request import check_device, needs_workers
+    from bie.planning.request import check_device, check_environment, needs_workers
 
     single_threaded()
     check_device(order.settings)
+    if warning := check_environment(order.settings):
+        print(warning)
     return launch(order, warm_up() if needs_workers(order.settings) else None)
 
 

@@ -37,3 +37,14 @@ def test_the_lock_is_hashed():
 def test_snapshot_holds_code_and_configuration():
     names = {name for name, _ in source_files()}
     assert {"src/bie/experiment.py", "conf/config.yaml", "conf/model/scvi_mine.yaml"} <= names
+
+
+def test_what_decides_on_the_last_digits_is_named():
+    import torch
+
+    provenance.cache_clear()
+    numerics = provenance()["numerics"]
+    assert numerics["instructions"] == torch.backends.cpu.get_cpu_capability()
+    assert any("openblas" in pool for pool in numerics["threadpools"])
+    assert numerics["deterministic_algorithms"] is False
+    assert provenance()["machine"]["cores"] >= 1

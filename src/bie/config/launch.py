@@ -292,6 +292,7 @@ class Settings(Section):
     pack: Annotated[int | Literal["auto"], BeforeValidator(_pack_size)]
     device: Device
     products: Literal["float32", "tf32"]
+    environment: Literal["warn", "refuse", "ignore"]
     study: Study
     stop: Stop
     site: Site

@@ -22,7 +22,7 @@ from bie.errors import BadInput
 from bie.planning.compose import Configurations, in_words
 from bie.planning.expand import Combination, Expansion, expand, finished
 from bie.planning.hydra_keys import for_bie, is_multirun, searchpath
-from bie.planning.request import check_device
+from bie.planning.request import check_device, check_environment
 from bie.store.provenance import configuration_folder
 
 
@@ -127,6 +127,8 @@ def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
             application.show_info(options.info, configurations.name, chosen)
             return 0
     check_device(expansion.settings)  # before the cells are read
+    if warning := check_environment(expansion.settings):
+        print(warning)
     request = Request(argv, expansion, one_run)
     code: int = application.multirun(configurations.name, request, options.overrides)
     return code

@@ -19,7 +19,7 @@ from bie.planning.values import assign, copied, lookup, references, resolve
 from bie.schema import validated
 
 _SETTINGS = tuple(Settings.model_fields)
-_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products")
+_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products", "environment")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setting: many at once, under a name
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
@@ -228,8 +228,8 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
         for key in axis.keys:
             if axis.swept or key.split(".")[0] not in _HOW:
                 raise BadInput(
-                    f"{key}: only launcher, site, pack, device and products can be changed, to one value; "
-                    "runs stay as they are"
+                    f"{key}: only launcher, site, pack, device, products and environment can be changed, to "
+                    "one value; runs stay as they are"
                 )
     choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
     chosen = copied(configurations.compose(choices))

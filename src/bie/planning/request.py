@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie import devices
+from bie.errors import BadInput
 from bie.store.paths import Tree
 
 if TYPE_CHECKING:
@@ -22,6 +23,30 @@ def check_device(settings: "Settings") -> None:
     devices.check_products(settings.products, settings.device)
     if settings.hydra.launcher.kind == "local":
         devices.check(settings.device)
+
+
+def check_environment(settings: "Settings") -> str | None:
+    """A line on packages that are not as in the lock; None where all are, or nobody wants to know.
+
+    Raises
+    ------
+    BadInput
+        There are some, and ``environment=refuse``.
+    """
+    from bie.store.environment import changed, installed, pinned
+    from bie.store.provenance import lock_file
+
+    lock = None if settings.environment == "ignore" else lock_file()
+    found = changed(pinned(lock.read_text()), installed()) if lock else []
+    if not lock or not found:
+        return None
+    said = f"not as in {lock.name}: {', '.join(map(str, found))}"
+    if settings.environment == "refuse":
+        raise BadInput(
+            f"environment=refuse: {said}. scripts/setup makes an environment as the lock says; "
+            "environment=warn takes this one"
+        )
+    return f"environment: {said}; numbers may differ in some digits"
 
 
 def needs_workers(settings: "Settings") -> bool:

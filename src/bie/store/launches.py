@@ -2,8 +2,9 @@
 
 ``plan.parquet`` has a row per run and names its task, ``points.json`` says what a run of each grid point
 is, ``launch.json`` who launched how, ``jobs.json`` which jobs carry the tasks out, ``source.zip`` the code
-they run. While it runs there come ``logs/``, ``journal/<task>.jsonl`` (a line per run that ended),
-``ended/<task>`` (how the task's process ended) and perhaps ``stopped.json``.
+they run, ``uncommitted.diff`` how that differs from its commit, ``environment`` the installed packages. While
+it runs there come ``logs/``, ``journal/<task>.jsonl`` (a line per run that ended), ``ended/<task>`` (how the
+task's process ended) and perhaps ``stopped.json``.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from bie.config import launcher_kind
 from bie.store.paths import Tree
-from bie.store.provenance import FROZEN, git, installed_packages, source_files
+from bie.store.provenance import FROZEN, git, installed_packages, source_files, uncommitted
 from bie.store.record import as_json, read, write_file
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ POINTS, LAUNCH, JOBS, STOPPED, SOURCE = (
     "stopped.json",
     "source.zip",
 )
+ENVIRONMENT, DIFF = "environment", "uncommitted.diff"
 ENDED = "ended"
 COLUMNS = ("dataset", "model", "config_id", "seed", "run_id", "grid", "config")
 TASK = "task"
@@ -79,8 +81,10 @@ def open_launch(
         (folder / inner).mkdir(parents=True)
     write_file(folder / PLAN, _parquet(plan))
     write_file(folder / "argv", (json.dumps(list(argv)) + "\n").encode())
-    write_file(folder / "environment", ("\n".join(installed_packages()) + "\n").encode())
+    write_file(folder / ENVIRONMENT, ("\n".join(installed_packages()) + "\n").encode())
     write_file(folder / SOURCE, _snapshot())
+    if patch := uncommitted():
+        write_file(folder / DIFF, patch.encode())
     write_file(folder / POINTS, as_json(points))
     write_file(folder / LAUNCH, as_json(_facts(settings)))
     return folder

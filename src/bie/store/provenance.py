@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bie import __version__, kernels
+from bie import __version__, devices, kernels
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -56,8 +56,40 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "host": platform.node(),
         "device": {"type": "cpu", "name": _cpu(), "threads": 1},
+        "machine": {"cores": devices.cores(), "memory_mib": _memory_mib()},
+        "numerics": _numerics(),
         "slurm": {key: os.environ[key] for key in SLURM if key in os.environ} or None,
         "environment": {key: os.environ[key] for key in ENVIRONMENT if key in os.environ},
+    }
+
+
+def _memory_mib() -> int | None:
+    """Memory of the machine, where the system says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    except (ValueError, OSError):
+        return None
+
+
+def _numerics() -> dict[str, Any] | None:
+    """What decides on the last digits beside versions; None in a process without torch, which makes none.
+
+    The instructions that torch and the BLAS have chosen for this processor, and the flags by which torch
+    takes a faster operation or one that always gives the same.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    import threadpoolctl
+
+    found = threadpoolctl.threadpool_info()
+    named = ("internal_api", "version", "architecture", "num_threads")
+    return {
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threadpools": sorted(" ".join(str(pool[key]) for key in named if pool.get(key)) for pool in found),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "matmul_precision": torch.get_float32_matmul_precision(),
     }
 
 
@@ -67,7 +99,7 @@ def source_files() -> list[tuple[str, Path]]:
     files = (path for path in _PACKAGE.rglob("*.*") if path.suffix in (".py", ".c", ".h"))
     code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in files]
     yaml = [(f"conf/{path.relative_to(conf)}", path) for path in conf.rglob("*.yaml")]
-    lock = [(path.name, path) for path in [_lock_file()] if path]
+    lock = [(path.name, path) for path in [lock_file()] if path]
     return sorted(code + yaml + lock)
 
 
@@ -90,7 +122,7 @@ def installed_packages() -> list[str]:
     return sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
 
 
-def _lock_file() -> Path | None:
+def lock_file() -> Path | None:
     """The lock that serves this interpreter; see ``scripts/lockfile``."""
     name = "requirements.lock" if sys.version_info < (3, 12) else "requirements-3.12.lock"
     candidates = (_PACKAGE / name, _PACKAGE.parents[1] / name)
@@ -98,7 +130,7 @@ def _lock_file() -> Path | None:
 
 
 def _lock_sha256() -> str | None:
-    path = _lock_file()
+    path = lock_file()
     return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
 
 
@@ -120,9 +152,14 @@ def git() -> dict[str, str | None]:
         return frozen
     if _run_git("ls-files", "--error-unmatch", str(_PACKAGE / "__init__.py")) is None:
         return {"git_commit": None, "git_dirty_sha256": None}  # installed, perhaps inside another project
-    diff = _run_git("diff", "HEAD", "--", str(_PACKAGE), str(configuration_folder()))
+    diff = uncommitted()
     dirty = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return {"git_commit": (_run_git("rev-parse", "HEAD") or "").strip() or None, "git_dirty_sha256": dirty}
+
+
+def uncommitted() -> str | None:
+    """What code and configuration differ in from the commit, as a patch; None outside a checkout."""
+    return _run_git("diff", "HEAD", "--", str(_PACKAGE), str(configuration_folder()))
 
 
 def _run_git(*arguments: str) -> str | None:

@@ -1,0 +1,49 @@
+"""Whether there is a Slurm here, and what it lets one submit."""
+
+import getpass
+import shutil
+
+from bie.diagnosis.check import Row
+from bie.launching import slurm
+
+COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
+ANSWERS_IN_S = 10.0
+
+
+def cluster() -> Row:
+    """Slurm's version and limits, as far as its controller answers."""
+    there = [command for command in COMMANDS if shutil.which(command)]
+    if not there:
+        return Row("Slurm", "ok", "not on this machine; hydra/launcher=local needs none")
+    if missing := sorted(set(COMMANDS) - set(there)):
+        return Row(
+            "Slurm", "warning", f"{', '.join(missing)} not found", "Use a login node, or load its module"
+        )
+    try:
+        version = slurm.run("sinfo", "--version", timeout_s=ANSWERS_IN_S).strip()
+        text = slurm.run("scontrol", "show", "config", timeout_s=ANSWERS_IN_S)
+    except slurm.SlurmError as error:
+        return Row("Slurm", "warning", str(error), "Nothing can be submitted until its controller answers")
+    return of_config(version, text, _room())
+
+
+def _room() -> int:
+    return slurm.limits(getpass.getuser()).room
+
+
+def of_config(version: str, text: str, room: int) -> Row:
+    """Row of what ``scontrol show config`` said.
+
+    Parameters
+    ----------
+    room
+        Tasks that may still be submitted.
+    """
+    settings = slurm.parse_config(text)
+    kept = settings.get("AccountingStorageType", "none").rpartition("/")[2]
+    accounting = "no accounting" if kept in ("none", "(null)") else f"accounting by {kept}"
+    size = settings.get("MaxArraySize", "not said")
+    found = f"{version}, MaxArraySize {size}, room for {room:,} tasks, {accounting}"
+    if room == 0:
+        return Row("Slurm", "warning", found, "The queue is full for you: wait, or see bie cancel")
+    return Row("Slurm", "ok", found)
