@@ -1,17 +1,13 @@
 """Sections of experiments on pairs of variables of known mutual information; see `bie.kinds.pairs`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bie.config.base import Data, Method
-from bie.schema import Count, Float, Int, Positive
+from bie.schema import Count, Float, Int, Positive, matching
 
-Case = Literal[
-    *("three_1", "three_2", "three_3", "three_4", "three_5", "three_6", "three_7", "three_8", "three_9"),
-    *("three_10", "three_11", "three_12", "three_13"),
-    *("ten_0", "ten_1", "ten_2", "ten_3", "ten_4", "ten_5", "ten_6"),
-]
+Case = Annotated[str, matching(r"three_([1-9]|1[0-3])|ten_[0-6]", "three_1 to three_13, or ten_0 to ten_6")]
 """Classes of `bie.mutual_information.known`."""
 
 
@@ -47,13 +43,16 @@ class Estimator(Method):
     """Base of what estimates a mutual information."""
 
     takes = "pairs"
-    ignores = ("train", "metrics", "init_seed", "order_seed", "noise_seed", "cluster_seed")
+    ignores: ClassVar[tuple[str, ...]] = (
+        *("train", "metrics", "cluster_seed"),
+        *("init_seed", "order_seed", "noise_seed"),
+    )
 
 
 class Critic(Estimator):
     """A lower bound by a trained critic; see `bie.kinds.critics`."""
 
-    ignores = ("train", "metrics", "cluster_seed")
+    ignores: ClassVar[tuple[str, ...]] = ("train", "metrics", "cluster_seed")
 
     method: Literal["critic"]
     critic: Literal["mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
