@@ -18,6 +18,7 @@ from bie.errors import RunFailed
 from bie.exports import exports
 from bie.methods import build_embedder
 from bie.methods.base import Embedder
+from bie.metrics import critic_audit
 from bie.metrics.cards import LOSS_TERMS
 from bie.metrics.score import Scores, score
 from bie.seeds import Streams
@@ -122,6 +123,8 @@ def scored(
     clock.lap("embed")
     terms = {part: embedder.loss_terms(cells, rows, streams) for part, rows in parts.items()}
     found = {part: evaluate(z, part, cells, parts, config.metrics, streams, terms[part]) for part in parts}
+    for part, scores in found.items():
+        _audit(config, part, history, cells.n_batches, scores)
     clock.lap("score")
     return Result(
         metrics={part: scores.values for part, scores in found.items()},
@@ -178,6 +181,19 @@ def evaluate(
         if not is_finite:
             scores.missing[name] = "no likelihood" if value is None else f"its value is {value}"
     return scores
+
+
+def _audit(
+    config: RunConfig, part: str, history: list[dict[str, float]], n_batches: int, scores: Scores
+) -> None:
+    """Enter what the penalty's critic says of the dependence, and what the other metrics say of that."""
+    term = config.penalty[1].critic_term if config.penalty else None
+    value = critic_audit.bound(history[-1], part, term, n_batches) if term and history else None
+    scores.values["critic_bound"] = value
+    if value is None:
+        scores.missing["critic_bound"] = "no critic"
+    if doubt := critic_audit.doubt(value, scores.values):
+        scores.notes["critic_bound"] = doubt
 
 
 def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:

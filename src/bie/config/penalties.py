@@ -17,6 +17,9 @@ class PenaltySection(Section):
     free: ClassVar[tuple[str, ...]] = ()
     """Keys in which runs of a pack may differ."""
 
+    critic_term: ClassVar[str | None] = None
+    """Column of the history that tells what its critic sees; see `bie.metrics.critic_audit`."""
+
     scale: NonNegative
 
     @property
@@ -29,6 +32,7 @@ class Mine(PenaltySection):
     """The MINE penalty; see `bie.penalties.mine`."""
 
     free = ("scale", "lr", "ema")
+    critic_term = "mine"
 
     critic: Literal["separable", "mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
     n_hidden: Count
@@ -81,6 +85,7 @@ class Adversarial(PenaltySection):
     """The adversarial penalty; see `bie.penalties.adversarial`."""
 
     free = ("scale", "lr")
+    critic_term = "cross_entropy"
 
     objective: Literal["reversal", "uniform", "wrong_class"]
     ramp: Literal["ganin", "constant"]

@@ -5,6 +5,7 @@ import math
 from bie.metrics import (
     batch_silhouette,
     clustering,
+    critic_audit,
     dependence,
     estimation,
     mixing,
@@ -42,6 +43,7 @@ LOSS_TERMS = {
 
 CARDS: dict[str, Card] = {
     **{name: metric.card for name, metric in METRICS.items()},
+    **critic_audit.CARDS,
     **LOSS_TERMS,
     **scib.CARDS,
     **estimation.CARDS,

@@ -9,12 +9,14 @@ import numpy as np
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
 from bie.analysis.figures.embeddings import MOST_CELLS, embeddings
+from bie.analysis.figures.estimates import estimates
 from bie.analysis.figures.forest import forest
 from bie.analysis.figures.heat_map import grid_keys, heat_map
 from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
 from bie.analysis.figures.maps import Map, project
 from bie.analysis.figures.style import MOST_ROWS
 from bie.analysis.figures.trade_off import trade_off
+from bie.analysis.parse import SPLITS
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
 from bie.analysis.study import Study
 from bie.analysis.titles import titles
@@ -57,7 +59,7 @@ def gallery(material: Material) -> Iterator[Picture]:
     datasets = list(dict.fromkeys(material.study.cells["dataset"]))
     for dataset in datasets:
         end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
-        for draw in (_forests, _bars, _trade_offs, _heat_maps, _curves, _embeddings):
+        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _curves, _embeddings):
             for picture in draw(material, str(dataset)):
                 caption = f"{dataset}: {picture.caption}" if end else picture.caption
                 yield Picture(picture.name + end, caption, picture.figure)
@@ -103,6 +105,19 @@ def _bars(material: Material, dataset: str) -> Iterator[Picture]:
     if shown:
         caption = f"Mean over the seeds, ±sd, of training and of test cells.{_extent(names)}"
         yield Picture("means", caption, bars(summary, names, shown))
+
+
+def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
+    runs = material.study.runs
+    rows = (runs["dataset"] == dataset) & (runs["state"] == "done")
+    for split in SPLITS:
+        found = runs.loc[rows, ["config_id"]].join(material.study.numbers(split))
+        if {"mi_estimate", "mi_truth"} <= set(found) and found["mi_truth"].notna().any():
+            caption = (
+                f"Estimated and true mutual information of {split} pairs: mean over the seeds, ±sd; beyond "
+                "ln n nobody can certify it from so many pairs."
+            )
+            yield Picture(f"estimates_{split}", caption, estimates(found, material.study.configs))
 
 
 def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
