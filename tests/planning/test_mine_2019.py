@@ -4,9 +4,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bie.config import Model, RunConfig
+from bie.data.load import load
+from bie.errors import BadInput
 from bie.plan import main as plan
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
@@ -51,6 +54,37 @@ def test_the_grid_is_that_of_the_study(arms: dict[str, list[RunConfig]]) -> None
     assert {(mine.critic, mine.batch_input, mine.critic_training) for mine in settings} == {
         ("mine_net", "raw", "none")
     }
+
+
+def test_step_1_varies_the_initialisation_on_one_split(configurations: Configurations) -> None:
+    combinations = expand(["study=mine_2019_step1", "dataset=zinb"], configurations).combinations
+    assert len({c.config for c in combinations}) == 21
+    assert {c.seeds for c in combinations} == {(0, 1, 2, 3, 4)}
+    assert {c.config.split_seed for c in combinations} == {0}
+
+
+def test_the_repaired_arm_trains_its_critic_under_the_schedule_of_plain_scvi(
+    configurations: Configurations, arms: dict[str, list[RunConfig]]
+) -> None:
+    combinations = expand(["study=mine_2019_repaired", "dataset=zinb"], configurations).combinations
+    points = list(dict.fromkeys(c.config for c in combinations))
+    assert {point.train.kl.warmup_epochs for point in points} == {400}
+    plain = [point for point in points if point.mine is None]
+    assert plain == arms["scvi"][:1]  # the very runs of the replica, not made again
+    assert {point.mine.critic_training for point in points if point.mine} == {"adam"}
+    assert len(points) == 9
+
+
+def test_a_simulation_has_the_cells_of_pbmc(configurations: Configurations) -> None:
+    config = expand(["dataset=pbmc_like", "dataset.n_genes=20"], configurations).combinations[0].config
+    cells = load(config.dataset)
+    size_bk = [np.bincount(cells.label[cells.batch == batch], minlength=9).tolist() for batch in (0, 1)]
+    assert size_bk == [
+        [1071, 1495, 3377, 953, 211, 226, 63, 287, 347],
+        [550, 732, 1619, 495, 128, 125, 25, 170, 116],
+    ]
+    with pytest.raises(BadInput, match="of 9 types in 2 batches, not of 5 in 2"):
+        expand(["dataset=zinb", "dataset.composition=pbmc"], configurations)
 
 
 def test_the_ablation_has_each_schedule_with_and_without_the_penalty(

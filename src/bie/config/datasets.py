@@ -1,12 +1,13 @@
 """Section ``dataset``: one class for each source of cells."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bie.config.base import Data
 from bie.config.pairs import Pairs
+from bie.errors import BadInput
 from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 
 _PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
@@ -46,6 +47,7 @@ class Zinb(Source):
     n_batches: Annotated[Int, Field(ge=2, le=200)]
     majority_share: Share
     composition_shift: Annotated[Float, Field(ge=0, le=1)]
+    composition: Literal["pbmc"] | None = None
     expression_shape: Positive
     type_share: Annotated[Float, Field(ge=0, le=1)]
     type_mean: Annotated[Float, Field(ge=-10, le=10)]
@@ -61,6 +63,20 @@ class Zinb(Source):
     zero_slope: NonNegative
     zero_shift: Float
     seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    def inactive(self) -> dict[str, str]:
+        """A given composition has no shares to choose."""
+        shares = ("majority_share", "composition_shift")
+        return super().inactive() | (dict.fromkeys(shares, "composition=pbmc") if self.composition else {})
+
+    @model_validator(mode="after")
+    def _composition_fits(self) -> Self:
+        if self.composition and (self.n_types, self.n_batches) != (9, 2):
+            raise BadInput(
+                f"dataset.composition={self.composition}: of 9 types in 2 batches, not of {self.n_types} in "
+                f"{self.n_batches}. Set dataset.n_types=9 dataset.n_batches=2"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

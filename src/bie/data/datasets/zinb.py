@@ -43,6 +43,10 @@ CARD = Card(
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_PBMC_CELLS_BK = (  # 8k, then 4k: by the metadata of that set
+    (1071, 1495, 3377, 953, 211, 226, 63, 287, 347),
+    (550, 732, 1619, 495, 128, 125, 25, 170, 116),
+)
 _PBMC_CELLS_PER_TYPE = (1621, 2227, 4996, 1448, 339, 351, 88, 457, 463)  # of the set of Lopez et al. 2018
 _SEEN = 30  # expected counts of the faintest gene: the chance of none at all is about e^-30
 _SURPLUS = 4  # genes drawn for each gene wanted
@@ -144,6 +148,8 @@ def _truth(settings: Zinb, streams: Streams) -> Truth:
 
 def _composition(settings: Zinb, rng: np.random.Generator) -> Floats:
     """Share of each type in each batch, of all cells; shape (B, K), sums to 1."""
+    if settings.composition == "pbmc":
+        return np.array(_PBMC_CELLS_BK) / np.sum(_PBMC_CELLS_BK)
     n_batches, n_types = settings.n_batches, settings.n_types
     size_b: Floats = np.full(n_batches, (1 - settings.majority_share) / (n_batches - 1))
     size_b[0] = settings.majority_share
