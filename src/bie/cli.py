@@ -16,6 +16,7 @@ VERBS = {
     "cancel": "stop what is queued or running of a study",
     "aggregate": "records -> tables",
     "report": "records -> one HTML page, with figures for papers beside it",
+    "embed": "latent vectors of cells in a file, by the model of a finished run",
     "data": "list, download and check datasets",
     "doctor": "check this installation, this machine, its Slurm and its disk",
 }

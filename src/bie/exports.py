@@ -1,16 +1,17 @@
 """What a run leaves besides its record, where that is asked for: the model, the embedding."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bie.config import Save
 from bie.data.cells import Cells
 from bie.methods.base import Embedder
+from bie.methods.saved import content
+from bie.methods.trained import Trained
 from bie.store.record import EMBEDDING, MODEL
 
 
@@ -33,17 +34,13 @@ def exports(
         Rows of the train and of the test cells, and their latent vectors.
     """
     files = {}
-    state = embedder.state() if save.model else None
-    if state is not None:
-        facts = {
-            "genes": cells.gene_names.tolist(),
-            "batches": list(cells.batches),
-            "labels": list(cells.labels),
-        }
-        files[MODEL] = _bytes(lambda file: torch.save({"state": state, **facts}, file))
+    if save.model and isinstance(embedder, Trained):  # controls have no model to keep
+        files[MODEL] = content(embedder, cells, parts)
     if save.embedding:
         columns: dict[str, Any] = _embedding(cells, parts, z)
-        files[EMBEDDING] = _bytes(lambda file: np.savez_compressed(file, **columns))
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **columns)
+        files[EMBEDDING] = buffer.getvalue()
     return files
 
 
@@ -64,9 +61,3 @@ def _embedding(
     if cells.label is not None:
         columns["label"] = np.asarray(cells.labels)[cells.label][rows[order]]
     return columns
-
-
-def _bytes(write: Callable[[io.BytesIO], Any]) -> bytes:
-    buffer = io.BytesIO()
-    write(buffer)
-    return buffer.getvalue()

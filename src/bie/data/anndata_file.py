@@ -1,5 +1,6 @@
 """Read from an AnnData file what a run needs, and not more than that into memory."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -151,6 +152,19 @@ def matrix_name(layer: str | None) -> str:
     if layer is None:
         return "X"
     return RAW if layer == RAW else f'layers["{layer}"]'
+
+
+def unique_names(names: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Cells of joined samples, and genes, may share names: call them as AnnData's ``..._make_unique()``."""
+    import pandas as pd
+    from anndata.utils import make_index_unique
+
+    index = pd.Index(names)
+    if index.is_unique:
+        return names
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that some names had such a suffix before
+        return np.array(make_index_unique(index), dtype=np.str_)
 
 
 @contextmanager

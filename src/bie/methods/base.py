@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +54,6 @@ class Embedder(ABC):
     def loss_terms(self, cells: Cells, rows: Rows, streams: Streams) -> Row:
         """Parts of the loss on some cells, nats per cell; none where there is no likelihood."""
         return {}
-
-    def state(self) -> dict[str, Any] | None:
-        """Tensors of a trained model by name; None where there is no model to keep."""
-        return None
 
 
 class Joint(Embedder):

@@ -1,9 +1,9 @@
 """scVI, trained here, with or without a penalty."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from bie.config import Model, Train
 from bie.data.cells import Cells
@@ -56,6 +56,20 @@ class Trained(Embedder):
         penalty = build_penalty(self.penalty, self.settings.n_latent, cells.n_batches, streams)
         return self.model, penalty
 
+    def restore(self, n_genes: int, n_batches: int, n_labels: int, state: Mapping[str, Tensor]) -> None:
+        """Take the weights of a model that was trained on data of these sizes, in place of `fit`.
+
+        Raises
+        ------
+        RuntimeError
+            They are those of another model.
+        """
+        mean_b1 = state.get("library.mean_b1", torch.zeros(n_batches, 1))
+        var_b1 = state.get("library.variance_b1", torch.ones(n_batches, 1))
+        moments, init = (mean_b1.squeeze(-1), var_b1.squeeze(-1)), Streams(0).torch("init")
+        self.model = Scvi(n_genes, n_batches, self.settings, *moments, init, n_labels)
+        self.model.load_state_dict(state)
+
     def embed(self, cells: Cells, rows: Rows) -> Latent:
         """Posterior means."""
         return embed(self.model, cells, rows)
@@ -64,6 +78,6 @@ class Trained(Embedder):
         """Negative ELBO and its parts."""
         return loss_terms(self.model, cells, rows, streams)
 
-    def state(self) -> dict[str, Any]:
-        """Weights of the model."""
+    def state(self) -> dict[str, Tensor]:
+        """Weights of the model, by name."""
         return self.model.state_dict()

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from bie.config import H5ad
 from bie.data import checks, grouping, notes
-from bie.data.anndata_file import AnnDataFile, matrix_name, opened
+from bie.data.anndata_file import AnnDataFile, matrix_name, opened, unique_names
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.checks import Problem
@@ -91,7 +90,7 @@ def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
         )
     known = [each for each in labels if each is not None]
     label, types = _united(known) if known else (None, ())
-    cell_names = _unique(np.concatenate([part.cell_names for part in parts]))
+    cell_names = unique_names(np.concatenate([part.cell_names for part in parts]))
     return Cells(counts, batch, names, label, types, cell_names, genes, notes=notes.of_join(parts, genes))
 
 
@@ -116,7 +115,7 @@ def _part(file: AnnDataFile, settings: H5ad) -> Part:
     key = settings.batch_key if settings.batch_key in file.obs else None
     counts = file.counts(settings.layer, key, settings.fractional)
     genes = file.matrix(settings.layer).genes.names
-    return Part(str(file.path), counts, _unique(file.cell_names), _unique(genes))
+    return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes))
 
 
 def _labels(file: AnnDataFile, settings: H5ad) -> Codes | None:
@@ -132,19 +131,6 @@ def _table_problems(file: AnnDataFile, settings: H5ad, fewest: int) -> list[Prob
     if settings.label_key is None:
         return found
     return found + grouping.find_problems(file.obs, "dataset.label_key", settings.label_key, fewest=1)
-
-
-def _unique(names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Cells of joined samples, and genes, may share names: call them as AnnData's ``..._make_unique()``."""
-    import pandas as pd
-    from anndata.utils import make_index_unique
-
-    index = pd.Index(names)
-    if index.is_unique:
-        return names
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some names had such a suffix before
-        return np.array(make_index_unique(index), dtype=np.str_)
 
 
 def _refuse(path: Path, problems: list[Problem]) -> None:
