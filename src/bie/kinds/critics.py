@@ -90,9 +90,10 @@ class TrainedCritic:
         self.critic.eval()
         noise, own = Noise(self.streams.torch("evaluation")), torch.from_numpy(rows)
         if self.settings.estimator == "infonce":
-            parts = [part for part in own.split(self.settings.batch_size) if len(part) > 1]
+            n = self.settings.batch_size
+            parts = [part for i in range(0, len(own), n) if len(part := own[i : i + n]) > 1]
             found = [(len(part), self._bound(part, noise).item()) for part in parts]
-            value = sum(n * bound for n, bound in found) / sum(n for n, _ in found)
+            value = sum(size * bound for size, bound in found) / sum(size for size, _ in found)
         else:
             value = self._bound(own, noise).item()
         self.critic.train()

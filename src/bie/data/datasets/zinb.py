@@ -149,7 +149,8 @@ def _truth(settings: Zinb, streams: Streams) -> Truth:
 def _composition(settings: Zinb, rng: np.random.Generator) -> Floats:
     """Share of each type in each batch, of all cells; shape (B, K), sums to 1."""
     if settings.composition == "pbmc":
-        return np.array(_PBMC_CELLS_BK) / np.sum(_PBMC_CELLS_BK)
+        cells_bk: Floats = np.array(_PBMC_CELLS_BK, dtype=np.float64)
+        return np.asarray(cells_bk / cells_bk.sum(), dtype=np.float64)
     n_batches, n_types = settings.n_batches, settings.n_types
     size_b: Floats = np.full(n_batches, (1 - settings.majority_share) / (n_batches - 1))
     size_b[0] = settings.majority_share
