@@ -18,6 +18,7 @@ VERBS = {
     "report": "records -> one HTML page, with figures for papers beside it",
     "embed": "latent vectors of cells in a file, by the model of a finished run",
     "data": "list, download and check datasets",
+    "reproduce": "run a record again and compare every number",
     "doctor": "check this installation, this machine, its Slurm and its disk",
 }
 HELP = ("-h", "--help")

@@ -10,7 +10,7 @@ from bie.config import RunConfig
 from bie.store.claims import CLAIM, take
 from bie.store.identity import run_id, split_id
 from bie.store.owner import Owner
-from bie.store.record import RECORD, read, write_failure
+from bie.store.record import RECORD, SCHEMA, read, write_failure
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RunSpec:
             "config_id": self.config_id,
             "split_id": split_id(self.plain, seed),
         }
-        return {"schema": 1, **ids, "seed": seed}
+        return {"schema": SCHEMA, **ids, "seed": seed}
 
     def is_done(self) -> bool:
         """Whether there is a record by now."""

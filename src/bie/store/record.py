@@ -14,6 +14,8 @@ from typing import Any
 
 from bie.store.paths import Tree
 
+SCHEMA = 1
+"""Of records that are written here."""
 RECORD, FAILED, HISTORY, CHECKPOINT = "record.json", "failed.json", "history.csv", "checkpoint.pt"
 MODEL, EMBEDDING = "model.pt", "embedding.npz"
 DECIDED = "decided.json"

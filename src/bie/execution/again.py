@@ -1,0 +1,78 @@
+"""Carry out a run of a launch once more, into another folder: its record, if there is one, is not looked at.
+
+``python -m bie.execution.again`` is what `bie.reproduction` starts in the recorded environment, on the
+recorded source. So its arguments stay as they are, and what it calls is what every version of bie has had.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bie import devices
+from bie.config import RunConfig, Save
+from bie.data.load import load
+from bie.data.shelf import shelve
+from bie.errors import BadInput, guarded
+from bie.execution.pack_worker import execute_pack
+from bie.execution.packs import Packing
+from bie.execution.run_spec import Outcome, RunSpec
+from bie.schema import validated
+from bie.store.launches import POINTS
+from bie.store.paths import Tree
+from bie.store.record import read
+
+
+def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, products: str) -> Outcome:
+    """Do a run as its launch noted it, and leave a record, or a failure, in `folder`.
+
+    Parameters
+    ----------
+    launch
+        Folder of the launch; it and its study are only read.
+    folder
+        New; its record is of this time and place.
+    device, products
+        Where it was trained and how exactly matrices were multiplied there; the CPU where there is no GPU.
+
+    Raises
+    ------
+    BadInput
+        The launch does not know such a run, or its data set is not what it was.
+    """
+    point = (read(launch / POINTS) or {}).get(config_id)
+    if point is None:
+        raise BadInput(f"{launch / POINTS} has no grid point {config_id}")
+    nothing = Save(model=False, embedding=False)
+    config = validated(RunConfig, point["config"]).model_copy(update={"seed": seed, "save": nothing})
+    shelf = _cells(Tree(launch.parents[1]).shelf / point["shelf"], config, point, folder)
+    spec = RunSpec(point["title"], config, point["plain"], config_id, shelf, point["origin"], folder)
+    ends: list[Outcome] = []
+    where = device if device != "cuda" or devices.has_cuda() else "cpu"
+    packing = Packing(1, where, 1, 1, products)
+    execute_pack((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
+    return ends[0]
+
+
+def _cells(shelf: Path, config: RunConfig, point: dict[str, Any], folder: Path) -> Path:
+    """The prepared cells of the run; where they are gone, read from their source and prepared again."""
+    if shelf.is_dir():
+        return shelf
+    cells = load(config.dataset)
+    if cells.sha256 != point["plain"]["dataset"]["sha256"]:
+        raise BadInput(f"the data set {config.dataset.name} is not what it was when the run was made")
+    return shelve(cells, folder.parent / "cells")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """LAUNCH CONFIG_ID SEED FOLDER DEVICE PRODUCTS; 0 where there is a record at the end."""
+    launch, config_id, seed, folder, device, products = sys.argv[1:] if argv is None else argv
+    return guarded(
+        lambda: int(
+            again(Path(launch), config_id, int(seed), Path(folder), device, products).status != "done"
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Start a recorded run again: its frozen source in a passing folder, a process of the chosen Python."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bie.execution
+from bie.errors import RunFailed
+from bie.reproduction.origin import Origin
+from bie.store.launches import SOURCE
+from bie.store.record import FAILED, RECORD, read
+
+ENTRY = "execution/again.py"
+"""In the package: what does a run again. Launches frozen before it was there are lent today's."""
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def rerun(origin: Origin, python: Path) -> dict[str, Any]:
+    """Record that comes of doing a run again; nothing is written into its study.
+
+    Parameters
+    ----------
+    python
+        Interpreter of the environment to run in.
+
+    Raises
+    ------
+    RunFailed
+        The run did not end in a record this time.
+    """
+    with tempfile.TemporaryDirectory(prefix="bie-reproduce-") as passing:
+        folder, source = Path(passing, "run"), Path(passing, "source")
+        _unpack(origin.launch / SOURCE, source)
+        command = [str(python), "-m", "bie.execution.again", *_arguments(origin, folder)]
+        environment = _environment(origin.made_by, source)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, cwd=passing, check=False
+        )
+        record = read(folder / RECORD)
+        if record is None:
+            failure = read(folder / FAILED) or {}
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            said = failure.get("message") or (lines[-1] if lines else f"it ended with {done.returncode}")
+            raise RunFailed(str(failure.get("cause", "error")), str(said))
+        return record
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as frozen:
+        frozen.extractall(folder)  # names that lead out of the folder are made harmless by zipfile
+    entry = folder / "src" / "bie" / ENTRY
+    if not entry.exists():
+        shutil.copyfile(Path(*bie.execution.__path__).parent / ENTRY, entry)
+
+
+def _arguments(origin: Origin, folder: Path) -> Iterator[str]:
+    record, device = origin.record, origin.made_by.get("device") or {}
+    yield from (str(origin.launch.resolve()), str(record["config_id"]), str(record["seed"]), str(folder))
+    yield from (str(device.get("type", "cpu")), str(device.get("products", "float32")))
+
+
+def _environment(made_by: Mapping[str, Any], source: Path) -> dict[str, str]:
+    """Variables of the process: frozen source, one thread, kernels only where the record was made by such."""
+    environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
+    environment |= {"PYTHONPATH": str(source / "src"), "PYTHONSAFEPATH": "1"}
+    with contextlib.suppress(KeyError):
+        del environment["BIE_KERNELS"]
+    asked = (made_by.get("environment") or {}).get("BIE_KERNELS")
+    plain = str(made_by.get("kernels", "")).startswith("torch")
+    return {**environment, "BIE_KERNELS": "torch"} if asked or plain else environment

@@ -1,0 +1,70 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bie.errors import BadInput
+from bie.reproduction import environment
+from bie.reproduction.environment import Recorded, built
+from bie.reproduction.origin import Origin
+
+HERE = {"numpy": "2.4", "ruff": "0.1", "hydra-core": "1.3"}
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "installed", lambda: HERE)
+    monkeypatch.setattr(environment, "cache", lambda: tmp_path / "cache" / "environments")
+    monkeypatch.setattr(environment.platform, "python_version", lambda: "3.11.7")
+
+
+def _recorded(**packages: str) -> Recorded:
+    return Recorded({name.replace("_", "-"): version for name, version in packages.items()}, "3.11.2")
+
+
+def test_the_launch_and_the_record_tell(tmp_path: Path):
+    (tmp_path / "environment").write_text("bie==0.1.0\nNumPy==2.4\nruff==0.1\n")
+    record = {
+        "provenance": {"packages": {"bie": "0.1.0", "numpy": "2.3", "torch": "2.13.0"}, "python": "3.12.1"}
+    }
+    recorded = Recorded.of(Origin(record, tmp_path))
+    assert recorded == Recorded({"numpy": "2.3", "ruff": "0.1", "torch": "2.13.0"}, "3.12.1")
+    assert recorded.differences()[0].name == "Python"
+
+
+def test_only_what_matters_differs():
+    assert _recorded(numpy="2.4", ruff="9", hydra_core="1.3").differences() == []
+    assert [d.name for d in _recorded(numpy="2.3", harmonypy="0.1").differences()] == ["numpy", "harmonypy"]
+
+
+def test_tools_are_not_built_and_builds_are_not_asked_for():
+    recorded = _recorded(numpy="2.3", ruff="0.1", torch="2.13.0+cpu", unknown_here="1.0")
+    assert recorded.requirements() == ["numpy==2.3", "torch==2.13.0", "unknown-here==1.0"]
+
+
+def test_an_environment_is_built_once(monkeypatch: pytest.MonkeyPatch):
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(environment, "_run", lambda *command: commands.append(command))
+    python = built(_recorded(numpy="2.3"))
+    assert [command[1:3] for command in commands] == [("-m", "venv"), ("-m", "pip")]
+    assert commands[0][0] == environment.sys.executable
+    assert (python.parents[1] / "requirements.txt").read_text() == "numpy==2.3\n"
+    assert built(_recorded(numpy="2.3")) == python
+    assert len(commands) == 2
+    assert built(_recorded(numpy="2.2")) != python
+
+
+def test_what_pip_says_is_one_line_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch):
+    def fails(*command: str) -> None:
+        said = "Looking in links\nERROR: No matching distribution found for numpy==2.3\n"
+        raise subprocess.CalledProcessError(1, command, "", said)
+
+    monkeypatch.setattr(environment, "_run", fails)
+    with pytest.raises(BadInput, match=r"cannot be built: ERROR: No matching .* --here reruns"):
+        built(_recorded(numpy="2.3"))
+    assert list(environment.cache().iterdir()) == []
+
+
+def test_a_python_that_is_not_here():
+    with pytest.raises(BadInput, match=r"Python 3\.99, and there is no python3\.99 here"):
+        built(Recorded({}, "3.99.1"))

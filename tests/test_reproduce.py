@@ -1,0 +1,94 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bie.reproduce import main
+from bie.run import main as run
+from bie.store.launches import POINTS, SOURCE
+from bie.store.record import RECORD
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with one finished run."""
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("reproduce")
+    assert run([*TINY, "hydra.launcher.workers=0", f"outputs={folder / 'outputs'}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(study: Path, in_tmp: Path) -> Path:
+    """The run's folder in a copy of the study, in the working folder."""
+    shutil.copytree(study / "outputs", in_tmp / "outputs")
+    (record,) = in_tmp.glob(f"outputs/v1/adhoc/runs/*/*/*/*/{RECORD}")
+    return record.parent
+
+
+def _change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_run_is_reproduced_bit_for_bit_and_left_alone(copy: Path, capsys: pytest.CaptureFixture[str]):
+    before = _files(Path("outputs"))
+    run_id = json.loads((copy / RECORD).read_text())["run_id"]
+    assert main([run_id[:8], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["run_id"] == run_id
+    assert found["held"]
+    assert {number["verdict"] for number in found["numbers"]} == {"equal"}
+    assert _files(Path("outputs")) == before
+
+
+def test_a_number_that_does_not_hold(copy: Path, capsys: pytest.CaptureFixture[str]):
+    record = json.loads((copy / RECORD).read_text())
+    record["metrics"]["test"]["ari"] += 0.25
+    _change(copy / RECORD, metrics=record["metrics"])
+    shutil.rmtree("outputs/v1/.cells")  # the cells are prepared anew
+    assert main(["--table", "outputs/v1/adhoc"]) == 1
+    out = capsys.readouterr().out
+    assert "1 of 1 finished runs" in out
+    assert "DIFFERS" in out
+    assert "1 different" in out
+    assert "0 of 1 held" in out
+    assert not Path("outputs/v1/.cells").exists()
+
+
+@pytest.mark.parametrize("broken", ["schema", "truncated", "points", "source", "no run", "metrics"])
+def test_what_cannot_be_done_again_is_one_line(broken: str, copy: Path, capsys: pytest.CaptureFixture[str]):
+    (launch,) = Path("outputs/v1/adhoc/launches").iterdir()
+    says = {"points": "imported", "source": "frozen in no launch", "no run": "no run of a study"}
+    if broken == "schema":
+        _change(copy / RECORD, schema=99)
+        says[broken] = "schema 99"
+    elif broken == "metrics":
+        _change(copy / RECORD, metrics=None)
+        says[broken] = "metrics cannot be read"
+    elif broken == "truncated":
+        (copy / RECORD).write_bytes((copy / RECORD).read_bytes()[:100])
+        says[broken] = "cannot be read"
+    elif broken == "points":
+        (launch / POINTS).unlink()
+    elif broken == "source":
+        (launch / SOURCE).write_bytes(b"no archive")
+    assert main(["f" * 12 if broken == "no run" else str(copy)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says[broken] in line
+
+
+@pytest.mark.parametrize(
+    "typed", [[], ["run", "--table", "x"], ["run", "--sample", "0"], ["run", "--tolerance", "-1"]]
+)
+def test_bad_usage(typed: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(typed)
+    assert ended.value.code == 2
