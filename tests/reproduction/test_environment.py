@@ -1,4 +1,5 @@
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ HERE = {"numpy": "2.4", "ruff": "0.1", "hydra-core": "1.3"}
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "installed", lambda: HERE)
     monkeypatch.setattr(environment, "cache", lambda: tmp_path / "cache" / "environments")
-    monkeypatch.setattr(environment.platform, "python_version", lambda: "3.11.7")
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.7")
 
 
 def _recorded(**packages: str) -> Recorded:
@@ -47,7 +48,7 @@ def test_an_environment_is_built_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(environment, "_run", lambda *command: commands.append(command))
     python = built(_recorded(numpy="2.3"))
     assert [command[1:3] for command in commands] == [("-m", "venv"), ("-m", "pip")]
-    assert commands[0][0] == environment.sys.executable
+    assert commands[0][0] == sys.executable
     assert (python.parents[1] / "requirements.txt").read_text() == "numpy==2.3\n"
     assert built(_recorded(numpy="2.3")) == python
     assert len(commands) == 2
