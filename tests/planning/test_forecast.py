@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from bie.kinds import content
 from bie.planning.expand import expand
 from bie.planning.forecast import forecast
 from bie.planning.plan import Plan, make_plan
@@ -56,3 +57,15 @@ def test_a_record_that_several_grid_points_learn_from_counts_once(configurations
     text = forecast(plan_of("model=scvi_mine", "mine.scale=1,2"), tree, 1)
     assert text.startswith("forecast from 4 earlier runs")
     assert text.endswith(" kB")
+
+
+def test_what_is_drawn_anew_for_each_seed_learns_from_data_of_the_same_size(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        combinations = expand(["dataset=pairs", "model=critic", *overrides], configurations).combinations
+        return make_plan(combinations, lambda config: content(config.dataset), tree)
+
+    leave(tree, plan_of("dataset.rho=0.1", "model.epochs=10"), 0, 9, 30.0)
+    assert "60 s each" in forecast(plan_of("dataset.rho=0.2", "model.epochs=20"), tree, 1)
+    assert "no forecast" in forecast(plan_of("dataset.rho=0.2", "dataset.n_pairs=50"), tree, 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from bie.planning.durations import duration
 from bie.planning.plan import Plan, Point
+from bie.store.identity import canonical
 from bie.store.paths import Tree
 from bie.store.record import RECORD, read
 
@@ -87,22 +88,28 @@ class _Earlier:
         return next((found for place in places if (found := self._sample(*place, point.plain))), [])
 
     def _sample(self, folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
-        key = (folder, plain["dataset"]["sha256"], "train" in plain)
+        key = (folder, _data(plain), "train" in plain)
         if key not in self._known:
             self._known[key] = _sample(folder, depth, plain)
         return self._known[key]
 
 
 def _epochs(plain: Mapping[str, Any]) -> int:
-    """Epochs of a run; a control, which does not train, counts as one."""
-    return int(plain["train"]["epochs"]) if "train" in plain else 1
+    """Epochs of a run; one that does not train counts as one."""
+    return int((plain.get("train") or plain["model"]).get("epochs", 1))
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    """What the costs of runs have in common: their cells; of data drawn for every seed, source and sizes."""
+    dataset = config["dataset"]
+    if dataset.get("unlabelled_sha256") != dataset["sha256"]:  # see `bie.kinds.content`
+        return str(dataset["sha256"])
+    return canonical([dataset["source"], {key: n for key, n in dataset.items() if key.startswith("n_")}])
 
 
 def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
     """Same cells, and both train or neither does."""
-    return config["dataset"]["sha256"] == plain["dataset"]["sha256"] and ("train" in config) == (
-        "train" in plain
-    )
+    return _data(config) == _data(plain) and ("train" in config) == ("train" in plain)
 
 
 def _sample(folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
