@@ -51,7 +51,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))
     tree, datasets = tree_of(expansion), Datasets(may_download=False)
-    plan = make_plan(expansion.combinations, datasets.content, tree)
+    plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
     stop_rules(plan, expansion.settings)  # bad input here as there
     check_environment(expansion.settings)
     launcher = expansion.settings.hydra.launcher

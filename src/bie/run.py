@@ -47,15 +47,16 @@ def one_run(config: "DictConfig") -> int:
     from bie.launching.launched import points
     from bie.planning.datasets import Datasets
     from bie.planning.expand import settled
-    from bie.planning.plan import make_plan
+    from bie.planning.plan import make_plan, set_stale_aside
     from bie.planning.request import tree_of
 
     expansion, datasets = settled(config), Datasets()
     tree = tree_of(expansion)
-    plan = make_plan(expansion.combinations, datasets.content, tree)
+    plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
     known = points(plan, datasets, tree, {}, {})  # one run is compared with nothing: no rule stops it
     runs = [plan.points[index].config_id for index, _ in plan.todo]
     order = Order(tree, sys.argv[1:], runs, known, plan.columns, len(plan.done), expansion.settings)
+    set_stale_aside(plan, tree)
     if launch(order, None):
         raise RunFailed("failed", f"it failed; bie logs --failed {tree.root}")
     return 0

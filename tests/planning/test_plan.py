@@ -5,9 +5,10 @@ import pytest
 
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.planning.plan import Plan, make_plan
-from bie.store.launches import open_launch, planned
+from bie.planning.plan import Plan, make_plan, set_stale_aside
+from bie.store.launches import DIFF, open_launch, planned
 from bie.store.paths import Tree
+from bie.store.provenance import source_sha256
 from bie.store.record import write_record
 
 
@@ -59,13 +60,37 @@ def test_runs_with_a_record_are_done(plan_of, tmp_path: Path):
     assert plan.todo == [(0, 0), (0, 2)]
 
 
+def test_runs_by_other_code_are_done_again_where_that_is_asked_for(
+    configurations: Configurations, tmp_path: Path
+):
+    tree, found = Tree(tmp_path), expand(["seed=range(3)"], configurations)
+
+    def plan(rerun: str | None = None) -> Plan:
+        return make_plan(found.combinations, lambda config: {"sha256": "0" * 64}, tree, rerun)
+
+    first = plan()
+    for run, code in zip(first.runs, ("other", source_sha256(), "other"), strict=True):
+        made_by = {"provenance": {"source_sha256": code}}
+        write_record(first.folder(tree, run), made_by, {"history.csv": code.encode()})
+    assert len(plan().done) == 3
+    again = plan("stale")
+    assert (again.done, again.stale, again.todo) == ({(0, 1)}, {(0, 0), (0, 2)}, [(0, 0), (0, 2)])
+    assert len(plan().done) == 3
+    set_stale_aside(again, tree)
+    assert plan().done == {(0, 1)}
+    folder = again.folder(tree, (0, 0))
+    (kept,) = folder.glob("earlier/*")
+    assert sorted(path.name for path in kept.iterdir()) == ["history.csv", "record.json"]
+    assert [path.name for path in folder.iterdir()] == ["earlier"]
+
+
 def test_launches_keep_their_plan_and_are_merged(plan_of, tmp_path: Path):
     tree = Tree(tmp_path)
     settings = {"hydra": {"launcher": {"kind": "local"}}}
     folder = open_launch(tree, ["model=scvi"], plan_of("seed=0,1").columns(), {}, settings)
     open_launch(tree, [], plan_of("model=scvi,scvi_mine", "mine.scale=1,2", "seed=1").columns(), {}, settings)
     assert pq.read_table(folder / "plan.parquet").num_rows == 2
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir() if path.name != DIFF) == [
         "argv",
         "ended",
         "environment",

@@ -293,6 +293,7 @@ class Settings(Section):
     device: Device
     products: Literal["float32", "tf32"]
     environment: Literal["warn", "refuse", "ignore"]
+    rerun: Literal["stale"] | None
     study: Study
     stop: Stop
     site: Site

@@ -62,7 +62,8 @@ def _sums(plan: Plan) -> list[str]:
     lines = [f"{total} = {len(plan.runs) + dropped:,} combinations - {dropped:,}" if dropped else total]
     lines += [f"  {n:,} dropped: {reason}" for reason, n in plan.dropped.items()]
     order = "; order: seed by seed, so a stopped sweep is still a fair table" if len(plan.todo) > 1 else ""
-    return [*lines, f"  {len(plan.done):,} done already, {len(plan.todo):,} to do{order}"]
+    stale = f" ({len(plan.stale):,} of them again, as other code did them)" if plan.stale else ""
+    return [*lines, f"  {len(plan.done):,} done already, {len(plan.todo):,} to do{stale}{order}"]
 
 
 def _runs(n: int) -> str:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bie.config import RunConfig
@@ -11,7 +12,8 @@ from bie.planning.expand import Combination
 from bie.store.identity import canonical, config_id, run_id, scientific
 from bie.store.launches import BEFORE, COLUMNS, TASK
 from bie.store.paths import Tree
-from bie.store.record import done_seeds
+from bie.store.provenance import source_sha256
+from bie.store.record import RECORD, done_seeds, read, set_aside
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,20 @@ class Plan:
         Those that have a record in the tree.
     dropped
         Reasons for which combinations are not runs of their own, and how many.
+    stale
+        Those that have a record, but by other code, and are to be run again: no longer among `done`.
     """
 
     points: list[Point] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     done: set[tuple[int, int]] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
+    stale: set[tuple[int, int]] = field(default_factory=set)
+
+    def folder(self, tree: Tree, run: tuple[int, int]) -> Path:
+        """Where a run leaves its record."""
+        point = self.points[run[0]]
+        return tree.run_dir(point.dataset, point.model, point.config_id, run[1])
 
     @property
     def todo(self) -> list[tuple[int, int]]:
@@ -107,7 +117,10 @@ class Plan:
 
 
 def make_plan(
-    combinations: Iterable[Combination], content: Callable[[RunConfig], Mapping[str, str]], tree: Tree
+    combinations: Iterable[Combination],
+    content: Callable[[RunConfig], Mapping[str, str]],
+    tree: Tree,
+    rerun: str | None = None,
 ) -> Plan:
     """Merge combinations that are the same experiment and look up which runs are done.
 
@@ -115,6 +128,8 @@ def make_plan(
     ----------
     content
         Hashes of the cells of a configuration; see `bie.data.cells.Cells.hashes`.
+    rerun
+        ``stale``: what was done by other code is to be done again.
     """
     plan = Plan()
     seeds_of: dict[int, dict[int, None]] = {}
@@ -130,7 +145,22 @@ def make_plan(
         _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))
     plan.done.update(_done(plan, tree))
+    if rerun == "stale":
+        plan.stale.update(run for run in plan.done if _is_stale(plan.folder(tree, run)))
+        plan.done.difference_update(plan.stale)
     return plan
+
+
+def _is_stale(folder: Path) -> bool:
+    """Whether the record in a folder was made by other code than this, or does not tell."""
+    made_by = (read(folder / RECORD) or {}).get("provenance") or {}
+    return made_by.get("source_sha256") != source_sha256()
+
+
+def set_stale_aside(plan: Plan, tree: Tree) -> None:
+    """Make room for the runs that are to be done again; to be called when they are about to start."""
+    for run in sorted(plan.stale):
+        set_aside(plan.folder(tree, run))
 
 
 def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counter[str]) -> None:

@@ -103,6 +103,7 @@ def source_files() -> list[tuple[str, Path]]:
     return sorted(code + yaml + lock)
 
 
+@functools.cache
 def source_sha256() -> str:
     """Hash of the code and the configuration as they are on disk, committed or not."""
     digest = hashlib.sha256()

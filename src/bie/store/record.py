@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ SCHEMA = 1
 """Of records that are written here."""
 RECORD, FAILED, HISTORY, CHECKPOINT = "record.json", "failed.json", "history.csv", "checkpoint.pt"
 MODEL, EMBEDDING = "model.pt", "embedding.npz"
+EARLIER = "earlier"
+"""In the folder of a run: what it left when it was done by other code; see `set_aside`."""
 DECIDED = "decided.json"
 """In the folder of a grid point: why it gets no further seeds; see `bie.execution.wanted`."""
 
@@ -92,6 +95,20 @@ def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
     if not (folder / RECORD).exists():
         attempt = 1 + int((read(folder / FAILED) or {}).get("attempt", 0))
         write_file(folder / FAILED, as_json({**failure, "attempt": attempt}))
+
+
+def set_aside(folder: Path) -> None:
+    """Move what a finished run left into ``earlier/<time and number>`` in its folder, the record last.
+
+    So a run is done until all of it is moved. What another launch moves at the same time is left to it.
+    """
+    stem = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    names = [name for name in (HISTORY, MODEL, EMBEDDING, RECORD) if (folder / name).exists()]
+    for name in names:
+        place = folder / EARLIER / stem / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).rename(place)
 
 
 def done_seeds(config_folder: Path) -> set[int]:

@@ -56,13 +56,13 @@ class BieSweeper(Sweeper):
         from bie.planning.datasets import Datasets
         from bie.planning.forecast import seconds_per_run
         from bie.planning.outline import said_of
-        from bie.planning.plan import make_plan
+        from bie.planning.plan import make_plan, set_stale_aside
         from bie.planning.request import tree_of
 
         assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
         tree = tree_of(expansion)
-        plan = make_plan(expansion.combinations, datasets.content, tree)
+        plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
         rules = stop_rules(plan, expansion.settings)
         print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
         launcher = self._launcher()
@@ -72,6 +72,7 @@ class BieSweeper(Sweeper):
         del datasets  # from here on the workers map the copies on disk
         runs = [plan.points[index].config_id for index, _ in plan.todo]
         order = Order(tree, self.request.argv, runs, known, plan.columns, len(plan.done), expansion.settings)
+        set_stale_aside(plan, tree)
         carry_out = launch if launcher is None else launcher.carry_out
         code: int = carry_out(order, context)
         return code
