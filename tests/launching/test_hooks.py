@@ -27,7 +27,7 @@ def script(configurations: Configurations):
         launcher = settings.hydra.launcher
         assert isinstance(launcher, SubmititSlurm)
         return _make_sbatch_string(
-            f"{hooks.python(launcher)} -m job",
+            f"{hooks.python(launcher, settings.site)} -m job",
             folder,
             setup=hooks.setup(launcher, settings.site, folder, "runs", 7),
             teardown=hooks.teardown(launcher),
@@ -53,6 +53,16 @@ def test_the_text_quotes_what_it_holds(script):
     )
     assert text.endswith("echo bye\nexit $code")
     assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
+
+
+def test_a_site_can_name_the_python_of_a_container(script):
+    """It unpacks the frozen source and starts the task; the launcher's own key wins."""
+    text = script(Path("/data/launch"), "site.python=/project/my image/python")
+    assert "\nsupervised '/project/my image/python' -m job" in text
+    assert "\n'/project/my image/python' -I -m zipfile" in text
+    assert sys.executable not in text
+    typed = script(Path("/data/launch"), "site.python=/one", "hydra.launcher.python=/other")
+    assert "supervised /other -m job" in typed
 
 
 # ---- the shell

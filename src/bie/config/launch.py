@@ -179,6 +179,7 @@ class Site(Resources):
     modules: tuple[Line, ...]
     environment: dict[Variable, Line]
     setup: Lines
+    python: Line | None = None
 
 
 _KINDS = {

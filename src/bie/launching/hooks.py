@@ -22,10 +22,15 @@ SUPERVISED = "supervised"
 """Shell function that runs its arguments: the Python of a task."""
 
 
-def python(launcher: SubmititSlurm) -> str:
+def python(launcher: SubmititSlurm, site: Site) -> str:
     """How submitit's command begins."""
-    interpreter = shlex.quote(launcher.python or sys.executable)
+    interpreter = _interpreter(launcher, site)
     return interpreter if uses_srun(launcher) else f"{SUPERVISED} {interpreter}"
+
+
+def _interpreter(launcher: SubmititSlurm, site: Site) -> str:
+    """What starts Python on a node, as one word of the shell."""
+    return shlex.quote(launcher.python or site.python or sys.executable)
 
 
 def setup(launcher: SubmititSlurm, site: Site, folder: Path, kind: str, first_task: int) -> list[str]:
@@ -43,7 +48,7 @@ def setup(launcher: SubmititSlurm, site: Site, folder: Path, kind: str, first_ta
         "@NOTE@": f"{ENDED}/" if kind == "runs" else f"{ENDED}/{kind}-",
         "@FIRST@": str(first_task),
         "@SOURCE@": SOURCE,
-        "@PYTHON@": shlex.quote(launcher.python or sys.executable),
+        "@PYTHON@": _interpreter(launcher, site),
     }
     text = _BEFORE
     for mark, value in values.items():

@@ -72,7 +72,8 @@ def _submit_wave(folder: Path, settings: Settings, wave: Wave) -> str:
     tasks = [ArrayTask(folder, wave.kind, wave.first_task + i) for i in range(wave.n_tasks)]
     try:
         with _outside_any_job():
-            executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=hooks.python(launcher))
+            python = hooks.python(launcher, settings.site)
+            executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=python)
             executor.update_parameters(**_parameters(folder, settings, launcher, wave))
             job = executor.submit_array(tasks)[0].job_id.partition("_")[0]
     except (FailedJobError, FailedSubmissionError) as error:

@@ -1,0 +1,66 @@
+"""Add the examples of docs/extending.md to a checkout: ``python docs/examples/add.py CHECKOUT``.
+
+CI adds them to a copy and runs them. What is not a new file is an edit below: the whole of what has to be
+told elsewhere.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+FILES = {
+    "dataset/blobs.py": "src/bie/data/datasets/blobs.py",
+    "conf/dataset/blobs.yaml": "conf/dataset/blobs.yaml",
+    "penalty/coral.py": "src/bie/penalties/coral.py",
+    "conf/model/scvi_coral.yaml": "conf/model/scvi_coral.yaml",
+    "conf/study/coral.yaml": "conf/study/coral.yaml",
+}
+
+APPENDED = {
+    "penalty/section.py": "src/bie/config/penalties.py",
+    "metric/centroids.py": "src/bie/metrics/mixing.py",
+}
+
+EDITS = [
+    # the dataset's section, and its place among the sources
+    ("src/bie/config/datasets.py", "Dataset = Annotated[Zinb |", "Dataset = Annotated[Zinb | Blobs |"),
+    # the penalty's section, a field named as its module
+    ("src/bie/config/run.py", "import Adversarial, Mine,", "import Adversarial, Coral, Mine,"),
+    (
+        "src/bie/config/run.py",
+        "    mmd: Mmd | None = None\n",
+        "    mmd: Mmd | None = None\n    coral: Coral | None = None\n",
+    ),
+    # what the metric's file has not imported yet
+    ("src/bie/metrics/mixing.py", "import Card, Codes, metric", "import Card, Codes, Embedding, metric"),
+]
+
+
+def add(checkout: Path) -> None:
+    """Add all of them.
+
+    Raises
+    ------
+    ValueError
+        The code has changed where an edit belongs.
+    """
+    for source, target in FILES.items():
+        shutil.copyfile(HERE / source, checkout / target)
+    for source, target in APPENDED.items():
+        file = checkout / target
+        file.write_text(f"{file.read_text()}\n\n{(HERE / source).read_text()}")
+    section = (HERE / "dataset/section.py").read_text()
+    for target, old, new in [
+        *EDITS,
+        ("src/bie/config/datasets.py", "Dataset = ", f"{section}\n\nDataset = "),
+    ]:
+        text = (checkout / target).read_text()
+        if text.count(old) != 1:
+            raise ValueError(f"{target}: {old!r} is there {text.count(old)} times")
+        (checkout / target).write_text(text.replace(old, new))
+
+
+if __name__ == "__main__":
+    add(Path(sys.argv[1]))

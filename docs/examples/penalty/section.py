@@ -1,0 +1,2 @@
+class Coral(PenaltySection):
+    """The CORAL penalty; see `bie.penalties.coral`."""
