@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bie.config import RunConfig
+from bie.config import Model, RunConfig
 from bie.data.load import load
 from bie.experiment import Result, experiment
 from bie.metrics.dependence import mi_ross
@@ -84,6 +84,7 @@ def test_penalty_mixes_the_batches(arms: Arms) -> None:
 def test_critic_agrees_with_nearest_neighbours_before_the_penalty_acts(arms: Arms) -> None:
     """The second arm's critic, trained on the latent vectors of the first, on average over its last steps."""
     train, test = latent(arms.scvi, "train"), latent(arms.scvi, "test")
+    assert isinstance(arms.config.model, Model)
     penalty = build_penalty(arms.config.penalty, arms.config.model.n_latent, 2, Streams(0))
     assert penalty is not None
     optimiser = torch.optim.Adam(penalty.parameters(), lr=penalty.critic_lr, fused=True)

@@ -78,6 +78,7 @@ def test_the_repaired_arm_trains_its_critic_under_the_schedule_of_plain_scvi(
 def test_a_simulation_has_the_cells_of_pbmc(configurations: Configurations) -> None:
     config = expand(["dataset=pbmc_like", "dataset.n_genes=20"], configurations).combinations[0].config
     cells = load(config.dataset)
+    assert cells.label is not None
     size_bk = [np.bincount(cells.label[cells.batch == batch], minlength=9).tolist() for batch in (0, 1)]
     assert size_bk == [
         [1071, 1495, 3377, 953, 211, 226, 63, 287, 347],

@@ -7,7 +7,7 @@ Each control is a module of this package with a function ``build(settings) -> Em
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bie.config import Control, Model, Train
+from bie.config import Method, Model, Train
 from bie.data.cells import Cells
 from bie.methods.base import Embedder
 from bie.schema import Section
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def build_embedder(
-    model: Model | Control, penalty: tuple[str, Section] | None, train: Train, keeper: "Keeper | None" = None
+    model: Model | Method, penalty: tuple[str, Section] | None, train: Train, keeper: "Keeper | None" = None
 ) -> Embedder:
     """Choose the embedder of a run.
 
@@ -28,18 +28,18 @@ def build_embedder(
     keeper
         Lets a training go on from an earlier one's state, and leaves its own.
     """
-    if isinstance(model, Control):
+    if isinstance(model, Method):
         return _control(model)
     from bie.methods.trained import Trained
 
     return Trained(model, penalty, train, keeper)
 
 
-def check(control: Control, cells: Cells, n_train: int) -> None:
+def check(control: Method, cells: Cells, n_train: int) -> None:
     """Raise `BadInput` if a control is not to be had for these cells; loads nothing heavy."""
     _control(control).check(cells, n_train)
 
 
-def _control(settings: Control) -> Embedder:
+def _control(settings: Method) -> Embedder:
     built: Embedder = import_module(f"bie.methods.{settings.method}").build(settings)
     return built

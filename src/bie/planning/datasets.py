@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from bie import kinds
-from bie.config import Control, Dataset, RunConfig
+from bie.config import Dataset, Method, RunConfig
 from bie.data import download
 from bie.data.cells import Cells
 from bie.data.load import load
@@ -66,7 +66,7 @@ class Datasets:
                 f"training and {cells.n_cells - n_train} for testing; at least 2 each are needed"
             )
         check_perturbation(cells, config.perturb)
-        if isinstance(config.model, Control):
+        if isinstance(config.model, Method):
             check(config.model, cells, n_train)
             return cells.hashes
         if config.model.library == "modelled" and self._one_total(config.dataset):
