@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     """Folder with both, built as ``pip`` would, in the environment at hand."""
-    folder = tmp_path_factory.mktemp("dist")
+    folder: Path = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True, capture_output=True
     )

@@ -61,10 +61,9 @@ def test_the_container_starts_python_with_what_it_is_given(tmp_path):
     script = CLUSTER / Path(yaml.safe_load((CLUSTER / "site/container.yaml").read_text())["python"]).name
 
     def printed(**more: str) -> str:
-        typed = [script, "-m", "job", "a b"]
-        return subprocess.run(
-            typed, env=environment | more, capture_output=True, text=True, check=True
-        ).stdout
+        typed = [str(script), "-m", "job", "a b"]
+        done = subprocess.run(typed, env=environment | more, capture_output=True, text=True, check=True)
+        return str(done.stdout)
 
     assert printed() == "exec|/p/my bie.sif|python|-m|job|a b|"
     assert printed(CUDA_VISIBLE_DEVICES="0") == "exec|--nv|/p/my bie.sif|python|-m|job|a b|"

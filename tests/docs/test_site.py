@@ -19,7 +19,7 @@ def site(tmp_path_factory) -> Path:
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
-    folder = tmp_path_factory.mktemp("site")
+    folder: Path = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "NO_MKDOCS_2_WARNING", "1")
         patch.chdir(ROOT)
