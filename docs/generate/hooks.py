@@ -14,8 +14,10 @@ from docs.generate import cards, keys
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_WIDE = "---\nhide: [toc]\n---\n"  # a page without a table of contents has its room
+
 GENERATED: dict[str, Callable[[], str]] = {
-    "index.md": lambda: (ROOT / "README.md").read_text().replace("](docs/", "]("),
+    "index.md": lambda: _WIDE + (ROOT / "README.md").read_text().replace("](docs/", "]("),
     "keys.md": keys.page,
     "metrics.md": cards.page,
     "contributing.md": lambda: (ROOT / "CONTRIBUTING.md").read_text().replace("](docs/", "]("),
@@ -51,13 +53,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Equations as MathML, and links to files outside the site as their names."""
     markdown = _BLOCK.sub(lambda found: f"{_mathml(found[1], 'block')}\n", markdown)
-    markdown = _INLINE.sub(lambda found: _mathml(found[1], "inline"), markdown)
+    # within a span: a line that begins with an element unknown to Markdown would be a block of its own
+    markdown = _INLINE.sub(lambda found: f"<span>{_mathml(found[1], 'inline')}</span>", markdown)
     source = ROOT if page.file.src_uri in GENERATED else Path(config.docs_dir, page.file.src_uri).parent
     return _LINK.sub(lambda found: _outside(found, source, Path(config.docs_dir)), markdown)
 
 
 def _mathml(tex: str, display: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", str(convert(" ".join(tex.split()), display=display)))
+    spaced = re.sub(r"\\(log|exp)\b", r"\\\1\\,", " ".join(tex.split()))  # the converter sets no space there
+    return str(convert(spaced, display=display))
 
 
 def _outside(found: re.Match[str], source: Path, docs: Path) -> str:
