@@ -28,6 +28,10 @@ what is printed; the files in report/ hold everything:
   --by model/mine.scale    rows/columns/facets, each one setting or several with commas between
   --where mine.scale=50,150 --where dataset=zinb --metrics ari,be --split test,train
   --format latex           for \\input, with booktabs
+old results:
+  outputs/v1/old --import DIR
+                           reads the *_ClusterMetric.csv of 2019 below DIR as records of this study, which
+                           is made if need be: data sets pbmc_2019, retina_2019 beside the others
 
 Exit code: 0 every run asked for is done, 1 some or all failed or are missing, or with --check the tables are
 older than the records, 2 bad input, no runs at all, or report/ cannot be written (the tables are printed all
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", help="cells to print: test (the default), train, or test,train")
     parser.add_argument("--rescale", action="store_true", help="0 the worst of the controls, 1 the best")
     parser.add_argument("--format", choices=["text", "markdown", "latex"], default="text")
+    parser.add_argument("--import", dest="old", type=Path, metavar="DIR", help="see below")
     parser.add_argument("--check", action="store_true", help="only say whether the tables are up to date")
     parser.add_argument(
         "--csv", action="store_true", help="runs.csv of a large study too: 200 bytes a number"
@@ -78,6 +83,8 @@ def _aggregate(options: argparse.Namespace) -> int:
     from bie.store.paths import find_tree
 
     given, question = _understood(options.words)
+    if options.old is not None:
+        _import(options.old, given)
     tree = find_tree(given, options.outputs)
     files = look(tree)  # before anything is read: what changes meanwhile is another report's
     if options.check:
@@ -89,6 +96,17 @@ def _aggregate(options: argparse.Namespace) -> int:
         return _anew(options, tree, files, question, outcome)
     _say(outcome.text)
     return outcome.exit_code
+
+
+def _import(folder: Path, given: Path | None) -> None:
+    from bie.analysis.import_2019 import import_study
+    from bie.store.paths import Tree
+
+    if given is None:
+        raise BadInput(
+            f"--import {folder}: name the study that takes the records: bie aggregate TREE --import DIR"
+        )
+    print("\n".join(import_study(folder, Tree(given))))
 
 
 def _understood(words: Sequence[str]) -> tuple[Path | None, Question]:

@@ -1,0 +1,132 @@
+"""Files of the 2019 study as records, written here as that study wrote them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bie.aggregate import main
+
+SETTINGS = [(10, 3, 1000), (10, 3, 5000)]
+COLUMNS = ["asw", "nmi", "ari", "uca", "be"]
+
+
+def labels(sample: int) -> list[str]:
+    parts = ("trainset", "testset")
+    plain = [f"sample{sample}_Vae_{part}" for part in parts]
+    mine = [
+        f"sample{sample}_VaeMine_{part}_Hidden{h}_layers{layers}_MineLossScale{scale}"
+        for h, layers, scale in SETTINGS
+        for part in parts
+    ]
+    return [*mine, *plain]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
+    """Samples 0 to 6 but for the crashed 3; sample 5 lacks a setting, the ARI of a row of sample 1 is nan."""
+    folder, random, tables = tmp_path / "old", np.random.default_rng(0), []
+    folder.mkdir()
+    for sample in (0, 1, 2, 4, 5, 6):
+        names = [name for name in labels(sample) if sample != 5 or "Scale5000" not in name]
+        table = pd.DataFrame(random.random((len(names), 5)).round(6), columns=COLUMNS)
+        table.insert(0, "Label", names)
+        if sample == 1:
+            table.loc[1, "ari"] = np.nan
+        table.to_csv(folder / f"Pbmc_Sample{sample}_ClusterMetric.csv")  # with pandas' numbers of the rows
+        tables.append(table)
+    return folder, pd.concat(tables).set_index("Label")
+
+
+def test_means_counts_and_pairs_are_those_of_the_files(
+    old: tuple[Path, pd.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, values = old
+    tree = tmp_path / "out" / "v1" / "old"
+    assert main([str(tree), "--import", str(folder)]) == 1  # some samples are missing
+    said = capsys.readouterr().out
+    assert "pbmc_2019: 3 models x samples 0 to 6: 17 results, 4 absent; 17 records are new" in said
+    assert "pbmc_2019, test cells" in said
+    assert "4 runs failed: absent 4" in said
+    assert "read from files of the 2019 study, not computed here" in said
+    summary = pd.read_csv(tree / "report" / "summary.csv")
+    for name, like in (("scvi", "Vae_testset"), ("scvi_mine", "testset_Hidden10_layers3_MineLossScale5000")):
+        of_metric = summary.query(f"model == {name!r} and split == 'test' and metric == 'be'")
+        row = of_metric[of_metric["mine.scale"].isna() | (of_metric["mine.scale"] == 5000)].iloc[0]
+        numbers = values.loc[values.index.str.endswith(like), "be"]
+        assert row["mean"] == pytest.approx(numbers.mean(), rel=1e-12)
+        assert row["sd"] == pytest.approx(numbers.std(ddof=1), rel=1e-12)
+        assert (row["n"], row["n_expected"]) == (len(numbers), 7)
+    ari = summary.query("`mine.scale` == 1000 and split == 'test' and metric == 'ari'").iloc[0]
+    assert (ari["n"], ari["n_expected"]) == (5, 7)
+    pairs = pd.read_csv(tree / "report" / "paired.csv")
+    row = pairs.query("`mine.scale` == 5000 and split == 'test' and metric == 'uca'").iloc[0]
+    common = [0, 1, 2, 4, 6]
+    mine = values.loc[
+        [f"sample{i}_VaeMine_testset_Hidden10_layers3_MineLossScale5000" for i in common], "uca"
+    ]
+    plain = values.loc[[f"sample{i}_Vae_testset" for i in common], "uca"]
+    assert row["n_pairs"] == 5
+    assert row["mean"] == pytest.approx((mine.to_numpy() - plain.to_numpy()).mean(), rel=1e-9)
+    assert row["p"] == pytest.approx(stats.ttest_rel(mine, plain).pvalue, rel=1e-6)
+
+
+def test_a_record_says_which_file_it_is_from_and_stays(
+    old: tuple[Path, pd.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, _ = old
+    tree = tmp_path / "old_tree"
+    main([str(tree), "--import", str(folder)])
+    records = sorted(tree.rglob("record.json"))
+    record = json.loads(records[0].read_text())
+    (source,) = record["provenance"]["imported_from"]
+    assert source == str(folder / f"Pbmc_Sample{record['seed']}_ClusterMetric.csv")
+    assert record["status"] == "done"
+    assert {json.loads(p.read_text())["split_id"] for p in records if p.parent.name == "seed=0000"} == {
+        record["split_id"]
+    }
+    stamps = {path: path.stat().st_mtime_ns for path in records}
+    capsys.readouterr()
+    main([str(tree), "--import", str(folder)])
+    assert "0 records are new" in capsys.readouterr().out
+    assert stamps == {path: path.stat().st_mtime_ns for path in records}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "Pbmc_Sample0_ClusterMetric.csv",
+            "Label,asw,nmi\nsample0_Vae_testset,1,2\n",
+            "lacks the column ari, uca",
+        ),
+        ("Pbmc_Sample0_ClusterMetric.csv", "", "is empty"),
+        (
+            "Pbmc_Sample0_ClusterMetric.csv",
+            "Label,asw,nmi,ari,uca,be\nsample1_Vae_testset,1,1,1,1,1\n",
+            "line 2: sample1_Vae_testset is no label of sample 0",
+        ),
+        (
+            "Pbmc_Sample0_ClusterMetric.csv",
+            "Label,asw,nmi,ari,uca,be\nsample0_Vae_testset,1,1,one,1,1\n",
+            "line 2: one is not a number",
+        ),
+        ("other.csv", "Label\n", "holds no file called <Dataset>_Sample<i>_ClusterMetric.csv"),
+    ],
+)
+def test_other_files_are_refused_before_anything_is_written(
+    name: str, text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / name).write_text(text)
+    assert main([str(tmp_path / "tree"), "--import", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert not (tmp_path / "tree").exists()
+
+
+def test_the_study_that_takes_the_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--import", str(tmp_path)]) == 2
+    assert "name the study that takes the records" in capsys.readouterr().err
