@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sheet", metavar="NAMES", help="figures to put together, two in a row: 'means*,trade_off*'"
     )
+    parser.add_argument(
+        "--crate", action="store_true", help="ro-crate-metadata.json too: the study as RO-Crate"
+    )
     parser.add_argument("--serve", action="store_true", help="show it on 127.0.0.1, up to date, until Ctrl-C")
     parser.add_argument("--port", type=int, default=0, help="of --serve; default: any that is free")
     return parser
@@ -51,7 +54,7 @@ def _report(options: argparse.Namespace) -> int:
     from bie.analysis.files import look
     from bie.analysis.page.build import build
     from bie.store.paths import find_tree
-    from bie.store.record import write_file
+    from bie.store.record import as_json, write_file
 
     tree = find_tree(options.tree, options.outputs)
     maps = _maps(options.map)
@@ -62,6 +65,11 @@ def _report(options: argparse.Namespace) -> int:
     print(f"Written: {tree.report / PAGE}{figures}")
     if options.sheet:
         _sheet(tree, options.sheet.split(","))
+    if options.crate:  # last: it names the files of the report too
+        from bie.analysis.crate import METADATA, crate
+
+        write_file(tree.root / METADATA, as_json(crate(tree, source.results.study)))
+        print(f"Written: {tree.root / METADATA}: the folder is an RO-Crate, which can be zipped as it is")
     return 0 if bool((source.results.study.runs["state"] == "done").all()) else 1
 
 
