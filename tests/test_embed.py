@@ -1,5 +1,7 @@
 """`bie embed` on models of finished runs: their own cells, others, what cannot be embedded."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import scipy.sparse as sp
 import torch
 
 from bie.embed import main
+from bie.plan import main as plan
 from bie.run import main as run
 
 MODELS = {
@@ -40,18 +43,31 @@ def cells(n: int = 150, seed: int = 0) -> anndata.AnnData:
     return data
 
 
+def study_words(root: Path, name: str) -> list[str]:
+    dataset = ("dataset=h5ad", f"dataset.path={root / 'own.h5ad'}", "dataset.layer=counts")
+    more = (
+        "dataset.batch_key=sample",
+        "dataset.min_counts=2",
+        f"outputs={root / 'out'}",
+        f"study.name={name}",
+    )
+    return [*dataset, *more, *SHORT]
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A finished run of each model, and of one that trains nothing; folders by name."""
     root = tmp_path_factory.mktemp("study")
     cells().write_h5ad(root / "own.h5ad")
-    dataset = ("dataset=h5ad", f"dataset.path={root / 'own.h5ad'}", "dataset.layer=counts")
-    common = (*dataset, "dataset.batch_key=sample", "dataset.min_counts=2", *SHORT, f"outputs={root / 'out'}")
     runs = {name: (*typed, *SAVED) for name, typed in MODELS.items()}
-    runs |= {"unsaved": ("model=scvi", "seed=1"), "pca": ("model=pca", "save.model=true")}
+    runs |= {
+        "unsaved": ("model=scvi", "seed=1"),
+        "again": MODELS["scvi"],
+        "pca": ("model=pca", "save.model=true"),
+    }
     found = {"root": root}
     for name, typed in runs.items():
-        assert run([*common, *typed, f"study.name={name}"]) == 0
+        assert run([*study_words(root, name), *typed]) == 0
         (record,) = (root / "out" / "v1" / name).rglob("record.json")
         found[name] = record.parent
     return found
@@ -98,8 +114,6 @@ def test_the_cells_of_the_run_get_its_vectors(
 def test_the_copy_holds_what_the_file_held_and_says_whose_vectors_these_are(
     study: dict[str, Path], embed: Embed, tmp_path: Path
 ):
-    import json
-
     data = cells()
     data.obsm["X_pca"], data.uns["note"] = np.ones((150, 2)), "kept"
     code, said = embed("scvi", data)
@@ -208,7 +222,7 @@ def test_a_cell_without_counts_is_said(embed: Embed):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("unsaved", "was run without save.model=true, so it has no model.pt"),
+        ("unsaved", "has no model.pt: it was run without save.model=true. bie embed --again"),
         ("pca", "pca trains no model that could embed other cells"),
     ],
 )
@@ -217,6 +231,58 @@ def test_runs_without_a_model_say_so(name: str, says: str, embed: Embed):
     assert code == 2
     (line,) = said.splitlines()
     assert says in line
+
+
+def test_a_run_without_a_model_is_trained_anew_and_held_against_its_record(
+    study: dict[str, Path], embed: Embed, tmp_path: Path
+):
+    folder = study["again"]
+    path = folder / "record.json"
+    before = path.read_text()
+    other = json.loads(before)
+    other["metrics"]["test"]["be"] += 1e-12
+    path.write_text(json.dumps(other))
+    code, said = embed("again", None, "--again")
+    assert code == 2
+    assert "numbers are not those of its record (test.be is" in said
+    assert not (folder / "model.pt").exists()
+    path.write_text(before)
+    shutil.rmtree(study["root"] / "out" / "v1" / ".cells")  # as is done to save room
+    code, said = embed("again", None, "--again")
+    assert code == 0, said
+    assert "all numbers are those of its record" in said
+    assert path.read_text() == before
+    assert {file.name for file in folder.iterdir()} == {"record.json", "history.csv", "model.pt"}
+    out = written(tmp_path).obsm["X_bie"]
+    (tmp_path / "out.h5ad").unlink()
+    assert embed("again")[0] == 0
+    np.testing.assert_array_equal(out, written(tmp_path).obsm["X_bie"])
+
+
+def test_files_asked_for_later_are_made_by_training_anew(
+    study: dict[str, Path], capsys: pytest.CaptureFixture[str]
+):
+    typed, folder = [*study_words(study["root"], "unsaved"), "model=scvi", "seed=1,2"], study["unsaved"]
+    before = (folder / "record.json").read_text()
+    assert plan([*typed, *SAVED]) == 0
+    said = capsys.readouterr().out
+    assert "0 done already, 2 to do" in said
+    assert "save.model=true: 1 run of these finished without model.pt; trained anew for it" in said
+    assert run(["-m", *typed, *SAVED]) == 0
+    assert "done 2.   exit 0" in capsys.readouterr().out
+    assert {"model.pt", "embedding.npz"} < {file.name for file in folder.iterdir()}
+    assert (folder / "record.json").read_text() == before
+    assert run(["-m", *typed, *SAVED]) == 0
+    assert "2 were done before" in capsys.readouterr().out
+    other = json.loads(before)
+    other["metrics"]["train"]["elbo"] += 1e-9
+    (folder / "record.json").write_text(json.dumps(other))
+    (folder / "model.pt").unlink()
+    assert run(["-m", *typed, *SAVED]) == 1
+    assert "failed 1 (differs: 1)" in capsys.readouterr().out
+    assert not (folder / "model.pt").exists()
+    assert json.loads((folder / "record.json").read_text()) == other
+    assert not (folder / "failed.json").exists()
 
 
 def test_nothing_is_overwritten(study: dict[str, Path], embed: Embed, tmp_path: Path):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bie.data.query import Matched, Query
     from bie.methods.saved import SavedModel
     from bie.monitoring.planned import Run
+    from bie.store.paths import Tree
 
 KEY = "bie"
 _EPILOG = """\
@@ -22,6 +23,8 @@ they are. Nothing is trained on the new cells.
   --new-batch mean         of a model that reads the batch: a cell of a batch that it does not know gets the
                            mean of the vectors that it would have in each batch that it knows (scArches
                            would train weights for the new batch instead)
+  --again                  trains with the settings and the seed of the record, and goes on only if every
+                           number is that of the record; then model.pt is kept beside it
 
 Exit code: 0, or 2 where run, model or file cannot be used."""
 
@@ -54,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fractional", choices=["refuse", "round", "keep"], help="default: as in the run")
     parser.add_argument("--new-batch", choices=["refuse", "mean"], default="refuse", help="see below")
+    parser.add_argument(
+        "--again", action="store_true", help="train the run anew where its model is not saved"
+    )
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
     return parser
 
@@ -68,36 +74,70 @@ def _embed(options: argparse.Namespace) -> int:
     single_threaded()
     check_target(options.data, options.out)
     tree, run = find_run(options.run, options.outputs)
-    folder = run.folder(tree)
-    record = read(folder / RECORD)
+    record = read(run.folder(tree) / RECORD)
     if record is None:
-        raise BadInput(f"run {run.run_id[:12]} ({run.place}) is not done: bie logs {run.run_id[:12]}")
-    model = _model(folder, run, record)
+        raise BadInput(f"run {_named(run)} is not done: bie logs {run.run_id[:12]}")
+    model = _model(tree, run, record, options.again)
     query = _read(options, record, model)
     least = LEAST if options.least_genes is None else options.least_genes
     matched = match_genes(options.data, query, model.genes, least)
     batch_n, said = _batches(options, query, model)
-    said += ["the run's own counts were perturbed; these are taken as they are"] * (
-        "perturb" in record["config"]
-    )
-    print("\n".join([f"run {run.run_id[:12]}  {run.place}", *matched.said(len(model.genes)), *said]))
+    if "perturb" in record["config"]:
+        said.append("counts: taken as they are; the run's own were perturbed")
+    print("\n".join([f"run {_named(run)}", *matched.said(len(model.genes)), *said]), flush=True)
     z_nd = model.embed(matched.counts, query.cell_names, batch_n)
     write_copy(options.data, options.out, KEY, z_nd, _facts(record, matched, options))
     print(f'Written: {options.out}, obsm["X_{KEY}"] of {z_nd.shape[0]:,} cells x {z_nd.shape[1]}')
     return 0
 
 
-def _model(folder: Path, run: "Run", record: Mapping[str, Any]) -> "SavedModel":
+def _named(run: "Run") -> str:
+    return f"{run.run_id[:12]} ({run.place})"
+
+
+def _model(tree: "Tree", run: "Run", record: Mapping[str, Any], again: bool) -> "SavedModel":
+    """The model of a run, trained anew where it is not there and `again` is asked for."""
     from bie.methods.saved import read_model
     from bie.store.record import MODEL
 
     if "method" in record["config"]["model"]:
-        raise BadInput(f"run {run.run_id[:12]}: {run.model} trains no model that could embed other cells")
-    if not (folder / MODEL).is_file():
+        raise BadInput(f"run {_named(run)}: {run.model} trains no model that could embed other cells")
+    path = run.folder(tree) / MODEL
+    if path.is_file():
+        try:
+            return read_model(path)
+        except BadInput:
+            if not again:
+                raise
+            path.replace(path.with_name(f"unreadable-{MODEL}"))
+    if not again:
         raise BadInput(
-            f"run {run.run_id[:12]} ({run.place}) was run without save.model=true, so it has no {MODEL}"
+            f"run {_named(run)} has no {MODEL}: it was run without save.model=true. "
+            "bie embed --again trains it anew"
         )
-    return read_model(folder / MODEL)
+    _train(tree, run)
+    return read_model(path)
+
+
+def _train(tree: "Tree", run: "Run") -> None:
+    """Train a finished run anew for its model.
+
+    Raises
+    ------
+    BadInput
+        What comes out is not its record.
+    """
+    from bie.execution.worker import execute
+    from bie.launching.launched import saving_model
+
+    print(f"run {_named(run)}: training it anew for its model", flush=True)
+    spec = saving_model(tree, run.launch.folder, run.config_id, run.seed)
+    outcome = execute(spec, lambda row: None)
+    if outcome.status == "elsewhere":
+        raise BadInput(f"run {_named(run)}: another process is at it. Try again later")
+    if not spec.is_done():
+        raise BadInput(f"run {_named(run)}: {outcome.message}")
+    print("all numbers are those of its record", flush=True)
 
 
 def _read(options: argparse.Namespace, record: Mapping[str, Any], model: "SavedModel") -> "Query":

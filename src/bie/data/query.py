@@ -124,7 +124,7 @@ def match_genes(path: Path, query: Query, genes: Sequence[str], least: float = L
     """
     column = {gene: i for i, gene in enumerate(query.gene_names.tolist())}
     found = [(column[gene], i) for i, gene in enumerate(genes) if gene in column]
-    if len(found) < least * len(genes):
+    if len(found) < max(1, least * len(genes)):
         share = f"{len(found):,} of the model's {len(genes):,} genes ({len(found) / len(genes):.0%})"
         raise BadInput(
             f"{path}: {share} are in it by name, {least:.0%} are needed. "

@@ -10,7 +10,7 @@ from bie.config import RunConfig
 from bie.store.claims import CLAIM, take
 from bie.store.identity import run_id, split_id
 from bie.store.owner import Owner
-from bie.store.record import RECORD, SCHEMA, read, write_failure
+from bie.store.record import RECORD, SCHEMA, lacking, read, write_failure
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,13 @@ class RunSpec:
         }
         return {"schema": SCHEMA, **ids, "seed": seed}
 
-    def is_done(self) -> bool:
+    def has_record(self) -> bool:
         """Whether there is a record by now."""
         return (self.folder / RECORD).exists()
+
+    def is_done(self) -> bool:
+        """Whether there is a record by now, and with it the files that are asked for."""
+        return self.has_record() and not lacking(self.folder, self.config)
 
 
 Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted"]

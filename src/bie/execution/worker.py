@@ -17,6 +17,7 @@ from bie.data.cells import Cells
 from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
+from bie.execution.completing import complete
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
 from bie.execution.wanted import wanted
 from bie.experiment import Result
@@ -64,7 +65,7 @@ def claimed(spec: RunSpec, launch: str | None) -> Claim | Outcome:
     """Claim of a run that is to be done; how it ended, where it is not."""
     if spec.is_done():
         return Outcome("before")
-    if not wanted(spec):
+    if not spec.has_record() and not wanted(spec):
         return Outcome("decided")
     try:
         claim = take(spec.folder, Owner.here(launch))
@@ -86,6 +87,8 @@ def attempt(
 ) -> Outcome:
     """Do a run's work and leave its record, or the reason why there is none.
 
+    A run that has a record gets the files that it lacks, if what comes out is its record again.
+
     Parameters
     ----------
     spec, checkpoints
@@ -97,6 +100,8 @@ def attempt(
     """
     try:
         result = work()
+        if spec.has_record():
+            return complete(spec, result, checkpoints)
         record = _record(spec, result, checkpoints, made_by or {})
         if not write_record(spec.folder, record, {HISTORY: _csv(result.history), **result.files}):
             return Outcome("before")  # by a successor, whose scores may differ from ours

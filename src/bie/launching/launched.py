@@ -6,7 +6,10 @@ from typing import Any
 
 from bie import kinds
 from bie.config import Dataset, RunConfig
+from bie.config.datasets import Source
+from bie.data.load import load
 from bie.data.shelf import shelve
+from bie.errors import BadInput
 from bie.execution.run_spec import RunSpec
 from bie.launching.stopping import Rules
 from bie.planning.datasets import Datasets
@@ -97,6 +100,28 @@ def run_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConf
         tree.run_dir(config.dataset.name, config.model.name, config_id, seed),
         point.get("stop"),
     )
+
+
+def saving_model(tree: Tree, folder: Path, config_id: str, seed: int) -> RunSpec:
+    """A run of an earlier launch once more, its model to be saved; its cells are read again if they are gone.
+
+    Raises
+    ------
+    BadInput
+        The launch noted too little, or the data set is not what it was.
+    """
+    point = (read(folder / POINTS) or {}).get(config_id)
+    if point is None:
+        raise BadInput(f"{folder}: this launch noted too little to train its runs again")
+    config = validated(RunConfig, point["config"])
+    if not (tree.shelf / point["shelf"]).is_dir():
+        assert isinstance(config.dataset, Source)  # what trains a model is about cells
+        cells = load(config.dataset)
+        if cells.sha256 != point["plain"]["dataset"]["sha256"]:
+            raise BadInput(f"data set {config.dataset.name} is not what it was when the run was made")
+        shelve(cells, tree.shelf)
+    save = config.save.model_copy(update={"model": True})
+    return run_of(tree, config_id, point, config.model_copy(update={"save": save}), seed)
 
 
 def expected_seconds(folder: Path) -> dict[str, float]:

@@ -64,5 +64,6 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     if code:
         print(f"  bie retry {named}      what failed or is missing, again")
     print(f"  bie aggregate {named}      table")
+    print(f"  bie report {named}      page")
     print(f"tree: {tree.root}")
     return code

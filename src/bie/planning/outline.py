@@ -3,12 +3,12 @@
 from collections import Counter
 
 from bie import kinds
-from bie.config import Dataset, Model, RunConfig
+from bie.config import Dataset
 from bie.planning.datasets import Datasets
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
 from bie.store.paths import Tree
-from bie.store.record import EMBEDDING, MODEL
+from bie.store.record import asked_for, lacking
 
 
 def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
@@ -85,25 +85,18 @@ def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
 
 
 def unsaved(plan: Plan, tree: Tree) -> list[str]:
-    """Files that were asked for and that runs done before did not leave, a line for each kind.
+    """Files that are asked for and that finished runs lack, a line for each kind.
 
-    What to save is no part of a run's identity: such a run counts as done and is not run again.
+    What to save is no part of a run's identity: such a run is the same one, whose record stays.
     """
-    lacking: Counter[tuple[str, str]] = Counter()
-    for index, seed in plan.done:
+    without: Counter[tuple[str, str]] = Counter()
+    for index, seed in plan.incomplete:
         point = plan.points[index]
         folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
-        lacking.update(asked for asked in _asked(point.config) if not (folder / asked[1]).exists())
+        keys = asked_for(point.config)
+        without.update((keys[name], name) for name in lacking(folder, point.config))
     return [
-        f"{key}=true: {_runs(n)} done already without {name}, not run again for it. To have it, run anew "
-        f"under another version=..., or move these runs' folders out of {tree.runs}"
-        for (key, name), n in sorted(lacking.items())
+        f"{key}=true: {_runs(n)} of these finished without {name}; trained anew for it, and it is kept where "
+        "all numbers are those of the record, which stays"
+        for (key, name), n in sorted(without.items())
     ]
-
-
-def _asked(config: RunConfig) -> list[tuple[str, str]]:
-    """Keys of `save` that are set, with the file of each; not every run has a model or cells to keep."""
-    model = config.save.model and isinstance(config.model, Model)
-    embedding = config.save.embedding and config.dataset.yields == "cells"
-    asked = {("save.model", MODEL): model, ("save.embedding", EMBEDDING): embedding}
-    return [each for each, wanted in asked.items() if wanted]

@@ -13,7 +13,7 @@ from bie.store.identity import canonical, config_id, run_id, scientific
 from bie.store.launches import BEFORE, COLUMNS, TASK
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
-from bie.store.record import RECORD, done_seeds, read, set_aside
+from bie.store.record import RECORD, asked_for, done_seeds, lacking, read, set_aside
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ class Plan:
         (index of the point, seed) of each distinct run, seed by seed: every beginning of it is a
         balanced table.
     done
-        Those that have a record in the tree.
+        Those that have a record in the tree, and the files that are asked for.
+    incomplete
+        Those that have a record, but lack such a file: they are to do.
     dropped
         Reasons for which combinations are not runs of their own, and how many.
     stale
@@ -76,6 +78,7 @@ class Plan:
     points: list[Point] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     done: set[tuple[int, int]] = field(default_factory=set)
+    incomplete: set[tuple[int, int]] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
     stale: set[tuple[int, int]] = field(default_factory=set)
 
@@ -86,7 +89,7 @@ class Plan:
 
     @property
     def todo(self) -> list[tuple[int, int]]:
-        """Runs without a record, in order."""
+        """Runs that are not done, in order."""
         return [run for run in self.runs if run not in self.done]
 
     def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
@@ -144,10 +147,12 @@ def make_plan(
             seeds_of[index[identity]] = {}
         _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))
-    plan.done.update(_done(plan, tree))
+    recorded = _recorded(plan, tree)
     if rerun == "stale":
-        plan.stale.update(run for run in plan.done if _is_stale(plan.folder(tree, run)))
-        plan.done.difference_update(plan.stale)
+        plan.stale.update(run for run in recorded if _is_stale(plan.folder(tree, run)))
+        recorded -= plan.stale
+    plan.incomplete.update(run for run in recorded if _lacks(plan, tree, run))
+    plan.done.update(recorded - plan.incomplete)
     return plan
 
 
@@ -183,6 +188,12 @@ def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, i
     return [(point, seed) for seed in order for point, seeds in seeds_of.items() if seed in seeds]
 
 
-def _done(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
+def _lacks(plan: Plan, tree: Tree, run: tuple[int, int]) -> bool:
+    """Whether a run has not left all files that are asked for."""
+    config = plan.points[run[0]].config
+    return bool(asked_for(config) and lacking(plan.folder(tree, run), config))
+
+
+def _recorded(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
     found = [done_seeds(tree.config_dir(p.dataset, p.model, p.config_id)) for p in plan.points]
     return {(point, seed) for point, seed in plan.runs if seed in found[point]}

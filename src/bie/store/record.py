@@ -11,9 +11,12 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bie.store.paths import Tree
+
+if TYPE_CHECKING:
+    from bie.config import RunConfig
 
 SCHEMA = 1
 """Of records that are written here."""
@@ -109,6 +112,23 @@ def set_aside(folder: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (folder / name).rename(place)
+
+
+def asked_for(config: "RunConfig") -> dict[str, str]:
+    """Files that a run is to leave beside its record, and the key of each; not every run has such."""
+    from bie.config import Model
+
+    asked = {
+        MODEL: config.save.model and isinstance(config.model, Model),
+        EMBEDDING: config.save.embedding and config.dataset.yields == "cells",
+    }
+    keys = {MODEL: "save.model", EMBEDDING: "save.embedding"}
+    return {name: keys[name] for name, wanted in asked.items() if wanted}
+
+
+def lacking(folder: Path, config: "RunConfig") -> list[str]:
+    """Files that are asked for now and that a finished run has not left, as nobody asked for them then."""
+    return [name for name in asked_for(config) if not (folder / name).exists()]
 
 
 def done_seeds(config_folder: Path) -> set[int]:
