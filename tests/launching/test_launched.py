@@ -12,7 +12,7 @@ from bie.planning.plan import make_plan
 from bie.store.identity import run_id
 from bie.store.launches import open_launch
 from bie.store.paths import Tree
-from bie.store.record import write_record
+from bie.store.record import MODEL, write_record
 
 TYPED = ("dataset.size=smoke", "model=scvi,scvi_mine", "mine.scale=5", "seed=0,1", "save.model=true")
 
@@ -23,7 +23,7 @@ def launch(configurations: Configurations, tmp_path: Path):
     tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
     combinations = expand(TYPED, configurations).combinations
     first = make_plan(combinations, datasets.content, tree).points[0]
-    write_record(tree.run_dir(first.dataset, first.model, first.config_id, 0), {}, {})
+    write_record(tree.run_dir(first.dataset, first.model, first.config_id, 0), {}, {MODEL: b""})
     plan = make_plan(combinations, datasets.content, tree)
     settings = {"hydra": {"launcher": {"kind": "local"}}}
     found = points(plan, datasets, tree, {1: 2.5}, {})
