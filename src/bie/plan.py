@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bie.errors import guarded
 from bie.planning.help import help_of
-from bie.planning.request import check_environment, local_workers, tree_of
 
 if TYPE_CHECKING:
     from bie.planning.plan import Plan
@@ -39,31 +38,33 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
-    from bie.launching.launch import describe, share_out, workers
+    from bie.launching.bundling import bundling_of, in_words
+    from bie.launching.resources import runs_at_a_time
     from bie.launching.stopping import stop_rules
     from bie.planning.application import configurations_of
     from bie.planning.datasets import Datasets
+    from bie.planning.durations import forecast, seconds_per_run
     from bie.planning.expand import expand
-    from bie.planning.forecast import forecast, seconds_per_run
     from bie.planning.hydra_keys import for_bie
     from bie.planning.outline import as_json, said_of
     from bie.planning.plan import make_plan
+    from bie.planning.settings import check_environment, local_workers, tree_of
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))
-    tree, datasets = tree_of(expansion), Datasets(may_download=False)
-    plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
-    stop_rules(plan, expansion.settings)  # bad input here as there
-    check_environment(expansion.settings)
-    launcher = expansion.settings.hydra.launcher
+    settings, datasets = expansion.settings, Datasets(may_download=False)
+    tree, launcher = tree_of(settings), settings.hydra.launcher
+    plan = make_plan(expansion.combinations, datasets.content, tree, settings.rerun)
+    stop_rules(plan, settings)  # bad input here as there
+    check_environment(settings)
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))
         jobs, waves, how = min(at_work, len(plan.todo)), min(1, len(plan.todo)), []
     else:
         counts = Counter(plan.points[index].config_id for index, _ in plan.todo)
         seconds = {plan.points[index].config_id: s for index, s in seconds_per_run(plan, tree).items()}
-        share, limits = share_out(expansion.settings, counts, seconds)
-        at_work = max(1, min(workers(expansion.settings), len(plan.todo)))
-        jobs, waves, how = share.n_tasks, len(share.waves), [describe(share, expansion.settings, limits)]
+        bundling, limits = bundling_of(settings, counts, seconds)
+        at_work = max(1, min(runs_at_a_time(settings), len(plan.todo)))
+        jobs, waves, how = bundling.n_tasks, len(bundling.waves), [in_words(bundling, settings, limits)]
     seen = _power(plan, tree) if options.power else []
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))

@@ -50,7 +50,7 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
     from bie.monitoring.retrying import choose, orders, read_causes, set_aside
     from bie.monitoring.study_status import read_status
     from bie.planning.compose import Configurations
-    from bie.planning.expand import amended
+    from bie.planning.settings import amended
     from bie.store.paths import find_tree
     from bie.store.provenance import configuration_folder
 
@@ -97,7 +97,7 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
 def _launch(order: "Order") -> int:
     from bie.execution.server import single_threaded, warm_up
     from bie.launching.launch import launch
-    from bie.planning.request import check_device, check_environment, needs_workers
+    from bie.planning.settings import check_device, check_environment, needs_workers
 
     single_threaded()
     check_device(order.settings)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bie.errors import RunFailed, guarded
 from bie.planning.help import help_of
-from bie.planning.request import one_run_here
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,6 +34,14 @@ def _run(typed: list[str]) -> int:
     return application.main(typed, one_run)
 
 
+def one_run_here(typed: Sequence[str]) -> bool:
+    """Whether what was typed looks like a single run on this machine, by a glance at it.
+
+    A flag, a study file or a key of Hydra may say something else; these are read first.
+    """
+    return not any(text.startswith(("-", "+", "hydra", "study=")) for text in typed)
+
+
 def one_run(config: "DictConfig") -> int:
     """Do the run of a finished configuration in this process; the function that Hydra calls a task.
 
@@ -43,21 +50,16 @@ def one_run(config: "DictConfig") -> int:
     RunFailed
         It failed, and its folder says why.
     """
-    from bie.launching.launch import Order, launch
-    from bie.launching.launched import points
+    from bie.launching.launch import launch, order_of
     from bie.planning.datasets import Datasets
     from bie.planning.expand import settled
-    from bie.planning.plan import make_plan, set_stale_aside
-    from bie.planning.request import tree_of
+    from bie.planning.plan import make_plan
+    from bie.planning.settings import tree_of
 
     expansion, datasets = settled(config), Datasets()
-    tree = tree_of(expansion)
+    tree = tree_of(expansion.settings)
     plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
-    known = points(plan, datasets, tree, {}, {})  # one run is compared with nothing: no rule stops it
-    runs = [plan.points[index].config_id for index, _ in plan.todo]
-    order = Order(tree, sys.argv[1:], runs, known, plan.columns, len(plan.done), expansion.settings)
-    set_stale_aside(plan, tree)
-    if launch(order, None):
+    if launch(order_of(plan, datasets, tree, sys.argv[1:], expansion.settings, {}), None):
         raise RunFailed("failed", f"it failed; bie logs --failed {tree.root}")
     return 0
 

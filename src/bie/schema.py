@@ -7,6 +7,7 @@ no effect under the other values, so that they neither split nor multiply experi
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -59,12 +60,18 @@ class Section(BaseModel):
         """Plain values of what defines the experiment: no `LOCAL` field, no inactive one."""
         silent = self.inactive()
         plain: dict[str, Any] = {}
-        for key, field in type(self).model_fields.items():
+        for key, required in _scientific_fields(type(self)):
             value = getattr(self, key)
-            absent = value is None and not field.is_required()
-            if not (LOCAL in field.metadata or key in silent or absent):
+            if key not in silent and (required or value is not None):
                 plain[key] = value.scientific() if isinstance(value, Section) else value
         return plain
+
+
+@cache
+def _scientific_fields(schema: type[Section]) -> list[tuple[str, bool]]:
+    """Fields of a section that are not `LOCAL`, and whether each must be given."""
+    fields = schema.model_fields.items()
+    return [(key, field.is_required()) for key, field in fields if LOCAL not in field.metadata]
 
 
 Schema = TypeVar("Schema", bound=Section)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bie.planning.request import one_run_here
+from bie.run import one_run_here
 
 FORKED = """
 import gc, json, sys

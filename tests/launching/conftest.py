@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.launching import incarnation
 from bie.launching.incarnation import Incarnation
-from bie.launching.launched import points
+from bie.launching.launched import grid_points
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
@@ -34,10 +35,15 @@ def launch(configurations: Configurations, tmp_path: Path) -> Launch:
         )
         tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
         plan = make_plan(expansion.combinations, datasets.content, tree)
-        known = points(plan, datasets, tree, {} if seconds is None else {0: seconds}, {})
+        known = grid_points(plan, datasets, tree, {} if seconds is None else {0: seconds}, {})
         return open_launch(tree, [], plan.columns(), known, expansion.settings.model_dump(mode="json"))
 
     return make
+
+
+def run(seed: int) -> RunSpec:
+    """As much of a run as its events tell."""
+    return SimpleNamespace(config_id="c", config=SimpleNamespace(seed=seed))  # type: ignore[return-value]
 
 
 class Script:

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from bie.execution.run_spec import Outcome
 from bie.launching.circuit_breaker import break_circuit
-from bie.launching.events import Event, note
+from bie.launching.events import note
 from bie.store.launches import stopped
+
+from .conftest import run
 
 
 def fail(
     launch: Path, task: int, seed: int, message: str = "loss is nan in epoch 3", cause: str = "nan"
 ) -> None:
-    note(launch, str(task), Event("failed", "c", seed, cause, message.replace("3", str(seed))))
+    note(launch, str(task), Outcome("failed", cause, message.replace("3", str(seed))), run(seed))
 
 
 def test_identical_failures_of_several_tasks_stop_the_launch_once(tmp_path: Path):
@@ -41,7 +44,7 @@ def test_failures_of_different_causes_are_not_alike(tmp_path: Path):
 
 def test_a_sweep_most_of_which_succeeds_is_not_stopped(tmp_path: Path):
     for seed in range(40):
-        note(tmp_path, "0", Event("done", "c", seed))
+        note(tmp_path, "0", Outcome("done"), run(seed))
     for seed in range(20):
         fail(tmp_path, 1, seed)
     assert not break_circuit(tmp_path, 20)

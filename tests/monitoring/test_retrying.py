@@ -14,7 +14,7 @@ from bie.config import Local, Settings, SubmititSlurm
 from bie.monitoring.retrying import choose, orders, read_causes
 from bie.monitoring.study_status import read_status
 from bie.planning.compose import Configurations
-from bie.planning.expand import amended
+from bie.planning.settings import amended
 from bie.retry import main
 from bie.run import main as run
 from bie.store.launches import COLUMNS

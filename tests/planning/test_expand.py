@@ -4,7 +4,7 @@ import pytest
 
 from bie.errors import BadInput
 from bie.planning.compose import Configurations
-from bie.planning.expand import expand
+from bie.planning.expand import expand, inactive_keys
 
 
 @pytest.mark.parametrize(
@@ -212,3 +212,30 @@ def test_sections_open_to_any_key_are_merged_as_dictionaries_are(configurations:
 def test_a_launcher_from_elsewhere_is_left_to_hydra(configurations: Configurations):
     launcher = expand(["hydra/launcher=basic"], configurations).settings.hydra.launcher
     assert (launcher.kind, launcher.workers) == ("local", 0)
+
+
+def test_what_makes_a_key_inactive_is_named(configurations: Configurations):
+    (point,) = expand(["model=pca"], configurations).combinations
+    assert inactive_keys(point.config, {"train.epochs": 3, "split.train_fraction": 0.5}) == {
+        "train.epochs": "model=pca"
+    }
+    (point,) = expand([], configurations).combinations
+    assert inactive_keys(point.config, {"train.kl.gamma": 1}) == {"train.kl.gamma": "train.kl.mode=warmup"}
+
+
+def test_a_key_that_is_not_there_belongs_to_its_group_or_the_model(configurations: Configurations):
+    typed = ["model=pca", "train=smoke", "dataset.path=x.h5ad", "mine.scale=2"]
+    (point,) = expand(typed, configurations).combinations
+    assert point.inactive == {"dataset.path": "dataset=zinb", "mine.scale": "model=pca"}
+
+
+def test_what_combinations_share_is_as_if_each_were_alone(configurations: Configurations):
+    typed = ["model=scvi,scvi_mine", "train.epochs=3,5", "mine.scale=1,${train.epochs}", "dataset.n_cells=80"]
+    alone = [
+        expand([f"model={m}", f"train.epochs={e}", f"mine.scale={s}", typed[-1]], configurations)
+        for m in ("scvi", "scvi_mine")
+        for e in (3, 5)
+        for s in (1, e)
+    ]
+    together = expand(typed, configurations).combinations
+    assert [each.config for each in together] == [one.combinations[0].config for one in alone]

@@ -75,29 +75,17 @@ class Local:
 
 
 @dataclass
-class _Bundled:
-    """How runs are bundled into tasks and how these behave: what bie adds to both launchers of submitit."""
+class _Submitit:
+    """Keys of both launchers of submitit, as they differ from hydra-submitit-launcher 1.2, and bie's own.
 
-    runs_per_job: Count | None = None
-    max_identical_failures: Count | None = 20
-    canary: bool = False
-    wait: bool = False
-    python: Line | None = None
-
-
-@dataclass
-class SubmititLocal(_Bundled, LocalQueueConf):  # type: ignore[misc]
-    """Launcher: the tasks of a Slurm launch as jobs of submitit's local executor, to rehearse it.
-
-    What differs from hydra-submitit-launcher 1.2: ``timeout_min`` may be left to the site, ``name`` is fixed,
-    ``submitit_folder`` lies in the folder of the launch, stderr goes to the one log; ``array_parallelism``,
-    ``signal_delay_s``, ``max_num_timeout`` and ``setup``, which that launcher has for Slurm alone.
+    ``timeout_min`` may be left to the site; ``submitit_folder`` lies in the folder of the launch; ``name`` is
+    fixed, as Hydra's job name says nothing here; ``nodes`` and ``tasks_per_node`` are 1, as runs do not span
+    nodes; ``mem_gb`` may be a fraction; ``max_num_timeout`` is 3, as what is cut short goes on; stderr goes
+    to the one log. From ``runs_per_job`` on: how runs are bundled into tasks, and how these behave.
     """
 
-    kind: ClassVar[str] = "submitit_local"
     __pydantic_config__ = _CLOSED
 
-    _target_: str = f"{_PLUGINS}.SubmititLocalLauncher"
     submitit_folder: Line | None = None
     name: Line = "bie"
     timeout_min: Minutes | None = None
@@ -106,10 +94,27 @@ class SubmititLocal(_Bundled, LocalQueueConf):  # type: ignore[misc]
     cpus_per_task: Cpus | None = None
     mem_gb: Gigabytes | None = None
     stderr_to_stdout: bool = True
-    array_parallelism: Count | None = None
     signal_delay_s: Seconds = 120
     max_num_timeout: Requeues = 3
     setup: Lines | None = None
+    runs_per_job: Count | None = None
+    max_identical_failures: Count | None = 20
+    canary: bool = False
+    wait: bool = False
+    python: Line | None = None
+
+
+@dataclass
+class SubmititLocal(_Submitit, LocalQueueConf):  # type: ignore[misc]
+    """Launcher: the tasks of a Slurm launch as jobs of submitit's local executor, to rehearse it.
+
+    Some keys of `_Submitit` hydra-submitit-launcher has for Slurm alone, ``array_parallelism`` too.
+    """
+
+    kind: ClassVar[str] = "submitit_local"
+
+    _target_: str = f"{_PLUGINS}.SubmititLocalLauncher"
+    array_parallelism: Count | None = None
 
 
 _STOCK = frozenset(key.name for key in fields(SlurmQueueConf))
@@ -120,27 +125,16 @@ Extra = Annotated[
 
 
 @dataclass
-class SubmititSlurm(_Bundled, SlurmQueueConf):  # type: ignore[misc]
+class SubmititSlurm(_Submitit, SlurmQueueConf):  # type: ignore[misc]
     """Launcher: Slurm job arrays, by the keys of hydra-submitit-launcher 1.2.
 
-    What differs from it: ``timeout_min`` may be left to the site, whose other keys stand in for null too;
-    ``submitit_folder`` lies in the folder of the launch; ``name`` is fixed, as Hydra's job name says nothing
-    here; ``nodes`` and ``tasks_per_node`` are 1, as runs do not span nodes; ``mem_gb`` may be a fraction and
-    ``gpus_per_node`` name a type (``a100:2``), as ``sbatch`` has them; ``max_num_timeout`` is 3, as what is
-    cut short goes on; stderr goes to the one log; and the options of submitit that it leaves out are keys.
+    Besides what `_Submitit` says: the site's keys stand in for null, ``gpus_per_node`` may name a type
+    (``a100:2``), as ``sbatch`` has it, and the options of submitit that are left out there are keys.
     """
 
     kind: ClassVar[str] = "submitit_slurm"
-    __pydantic_config__ = _CLOSED
 
     _target_: str = f"{_PLUGINS}.SubmititSlurmLauncher"
-    submitit_folder: Line | None = None
-    name: Line = "bie"
-    timeout_min: Minutes | None = None
-    nodes: One = 1
-    tasks_per_node: One = 1
-    cpus_per_task: Cpus | None = None
-    mem_gb: Gigabytes | None = None
     mem_per_cpu: Line | None = None
     mem_per_gpu: Line | None = None
     gres: Line | None = None
@@ -153,12 +147,8 @@ class SubmititSlurm(_Bundled, SlurmQueueConf):  # type: ignore[misc]
     comment: Line | None = None
     constraint: Line | None = None
     exclude: Line | None = None
-    stderr_to_stdout: bool = True
-    signal_delay_s: Seconds = 120
-    max_num_timeout: Requeues = 3
     additional_parameters: Extra = field(default_factory=dict)
     array_parallelism: Count | None = 256
-    setup: Lines | None = None
     teardown: Lines | None = None
     nodelist: Line | None = None
     exclusive: bool | None = None

@@ -64,7 +64,7 @@ class RunSpec:
         return self.has_record() and not lacking(self.folder, self.config)
 
 
-Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted"]
+Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted", "fruitless"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Outcome:
     status
         ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``decided``:
         it is not wanted any more; ``failed``;
-        ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training.
+        ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training;
+        ``fruitless``: of a whole task, see `bie.launching.events.Event`.
     cause
         Short class of the failure; None where there is none.
     message

@@ -1,11 +1,20 @@
 """Bundle the runs of a sweep into tasks, and the tasks into arrays that Slurm accepts."""
 
+import getpass
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from bie.config import Local, Settings, SubmititLocal, SubmititSlurm
 from bie.errors import BadInput
+from bie.launching import slurm
+from bie.launching.launched import n_canary_tasks
+from bie.launching.resources import check_gpus, cpus, resources, tasks_at_a_time, time_limit
 from bie.launching.slurm import Limits
+from bie.planning.durations import duration
+
+UNLIMITED = Limits(sys.maxsize, sys.maxsize, True)
 
 SPREAD = 100
 """Tasks to aim at: enough to spread over a cluster, few enough to look at."""
@@ -44,6 +53,38 @@ class Bundling:
     def first_tasks(self) -> list[int]:
         """First task of each wave."""
         return [sum(self.waves[:k]) for k in range(len(self.waves))]
+
+
+def bundling_of(
+    settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
+) -> tuple[Bundling, Limits]:
+    """Bundle runs into the tasks of a launcher that is not ``local``.
+
+    Parameters
+    ----------
+    runs
+        Number of runs to do by grid point.
+    seconds
+        Expected seconds of a run by grid point.
+
+    Raises
+    ------
+    BadInput
+        They do not fit into what may be submitted.
+    """
+    launcher, site = settings.hydra.launcher, settings.site
+    assert not isinstance(launcher, Local)
+    check_gpus(settings)
+    limits = UNLIMITED
+    if isinstance(launcher, SubmititSlurm):
+        asked = resources(launcher, site)
+        limits = slurm.limits(getpass.getuser(), asked.get("account"), asked.get("qos"))
+    if launcher.canary:
+        limits = replace(limits, room=max(limits.room - n_canary_tasks(len(runs)), 0))
+    mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
+    limit = 60.0 * time_limit(launcher, site)
+    n_runs, workers = sum(runs.values()), cpus(launcher, site)
+    return bundle(n_runs, limits, workers, launcher.runs_per_job, mean, limit), limits
 
 
 def bundle(
@@ -119,3 +160,20 @@ def mean_seconds(points: Sequence[tuple[float | None, int]]) -> float | None:
     if not points or len(known) < len(points):
         return None
     return sum(seconds * n for seconds, n in known) / sum(n for _, n in known)
+
+
+def in_words(bundling: Bundling, settings: Settings, limits: Limits) -> str:
+    """One line on how the runs are shared out."""
+    launcher = settings.hydra.launcher
+    assert not isinstance(launcher, Local)
+    each = f"{bundling.per_task} run{'s' * (bundling.per_task > 1)} each"
+    tasks = f"{bundling.n_runs:,} runs; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"
+    if isinstance(launcher, SubmititLocal):
+        return f"{tasks}, {tasks_at_a_time(settings)} at a time, on this machine without Slurm"
+    asked = resources(launcher, settings.site)
+    known = "" if limits.read else ", Slurm's default: the cluster could not be asked"
+    n_waves = f"{len(bundling.waves)} wave{'s' * (len(bundling.waves) > 1)}"
+    at_a_time = "" if launcher.array_parallelism is None else f", {launcher.array_parallelism:,} at a time"
+    where = f", {asked['partition']} partition" if "partition" in asked else ""
+    limit = f", limit {duration(60.0 * time_limit(launcher, settings.site))}"
+    return f"{tasks} in {n_waves} (MaxArraySize {limits.array_size}{known}){at_a_time}{where}{limit}"

@@ -17,38 +17,21 @@ FOLDER = "journal"
 
 
 @dataclass(frozen=True)
-class Event:
-    """One run that ended, or (`status` ``fruitless``) an incarnation of the task that got nothing done."""
+class Event(Outcome):
+    """How a run ended, and which; or (``fruitless``) that an incarnation of the task got nothing done."""
 
-    status: str
     config_id: str = ""
     seed: int = -1
-    cause: str | None = None
-    message: str = ""
-    seconds: float = 0.0
-    scores: dict[str, float | None] | None = None
 
 
-def event_of(task: RunSpec, outcome: Outcome) -> Event:
-    """Entry of a run that ended."""
-    return Event(
-        outcome.status,
-        task.config_id,
-        task.config.seed,
-        outcome.cause,
-        outcome.message,
-        outcome.seconds,
-        outcome.scores,
-    )
-
-
-def note(launch: Path, name: str, new: Event) -> None:
+def note(launch: Path, name: str, outcome: Outcome, spec: RunSpec | None = None) -> None:
     """Append to the events of a task. A full disk costs the entry, not the run."""
+    run = {"config_id": spec.config_id, "seed": spec.config.seed} if spec else {}
     try:
         (launch / FOLDER).mkdir(exist_ok=True)
         file = os.open(launch / FOLDER / f"{name}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            os.write(file, (json.dumps(asdict(new)) + "\n").encode())
+            os.write(file, (json.dumps(asdict(outcome) | run) + "\n").encode())
         finally:
             os.close(file)
     except OSError as error:
@@ -56,7 +39,7 @@ def note(launch: Path, name: str, new: Event) -> None:
 
 
 def read_events(path: Path, start: int = 0) -> tuple[list[Event], int]:
-    """Whole entries of a events file from a position on, and the position after them."""
+    """Whole entries of a file of events from a position on, and the position after them."""
     try:
         with path.open("rb") as file:
             file.seek(start)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from bie.execution.pool_protocol import Observer
 from bie.execution.progress import Scoreboard, display
-from bie.execution.run_spec import Outcome, RunSpec, Status
+from bie.execution.run_spec import RunSpec
 from bie.launching import slurm
-from bie.launching.events import FOLDER, Event, read_events
+from bie.launching.events import FOLDER, read_events
 from bie.launching.launched import runs_of
 from bie.store.claims import CLAIM
-from bie.store.launches import jobs
-from bie.store.owner import runs
+from bie.store.launches import JOBS, jobs
+from bie.store.owner import is_ours
 
 LOOK, ASK = 2.0, 15.0
 """Seconds between looks at the events, which are files, and between questions to Slurm."""
@@ -37,7 +37,7 @@ def follow(folder: Path, n_workers: int) -> Scoreboard:
 
 
 class News:
-    """Turns events entries into what an observer of a pool would have been told."""
+    """Tells an observer of events what a pool would have told it."""
 
     def __init__(self, folder: Path, tasks: list[RunSpec]) -> None:
         self._folder = folder
@@ -66,12 +66,7 @@ class News:
                 if task is not None:
                     if key not in self._slots:
                         self._start(observer, key, task)
-                    observer.ended(self._slots[key], task, _outcome(each))
-
-
-def _outcome(each: Event) -> Outcome:
-    status: Status = each.status  # type: ignore[assignment]
-    return Outcome(status, each.cause, each.message, each.scores or {}, each.seconds)
+                    observer.ended(self._slots[key], task, each)
 
 
 def going(folder: Path) -> bool:
@@ -83,4 +78,5 @@ def going(folder: Path) -> bool:
             return True
     except slurm.SlurmError:
         return True
-    return any(runs(job["pid"]) for job in listed if "pid" in job)
+    pids = {(job["pid"], job["host"]) for job in listed if "pid" in job}
+    return any(is_ours(pid, host, (folder / JOBS).stat().st_mtime, folder.name) for pid, host in pids)

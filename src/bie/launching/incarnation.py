@@ -17,10 +17,9 @@ from bie.execution.progress import ending
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.run_time import Deadline, RunTimes
 from bie.launching import slurm
-from bie.launching.canary import canary_tasks
 from bie.launching.circuit_breaker import break_circuit
-from bie.launching.events import FOLDER, Event, event_of, note, read_events
-from bie.launching.launched import expected_seconds, runs_of
+from bie.launching.events import FOLDER, note, read_events
+from bie.launching.launched import canary_runs, expected_seconds, runs_of
 from bie.launching.resources import cpus, time_limit
 from bie.schema import validated
 from bie.store.claims import STALE, living
@@ -96,7 +95,7 @@ class Incarnation:
         launcher = self.settings.hydra.launcher
         assert isinstance(launcher, SubmititLocal | SubmititSlurm)
         self.launcher = launcher
-        choose = runs_of if self.kind == "runs" else canary_tasks
+        choose = runs_of if self.kind == "runs" else canary_runs
         self.tasks = choose(folder, index)
         self.place = Place.here()
         usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
@@ -167,7 +166,7 @@ class Incarnation:
         self.outcomes[task.folder] = outcome
         self.run_times.learn(task, outcome)
         self.progressed |= outcome.status in ("done", "failed")
-        note(self.folder, self.name, event_of(task, outcome))
+        note(self.folder, self.name, outcome, task)
         if outcome.status != "failed":
             return
         tripped = self.kind == "runs" and break_circuit(self.folder, self.launcher.max_identical_failures)
@@ -193,7 +192,7 @@ class Incarnation:
         failed = {(each.config_id, each.seed): each for each in found if each.status == "failed"}
         for task in self.tasks:
             if each := failed.get((task.config_id, task.config.seed)):
-                yield task.folder, Outcome("failed", each.cause, each.message)
+                yield task.folder, each
 
     def _held(self) -> list[RunSpec]:
         mine = (task for task in self.tasks if self._status(task) == "elsewhere" and not task.is_done())
@@ -216,7 +215,7 @@ class Incarnation:
         if not self.place.may_requeue(self.terminated):
             return EXIT_TERMINATED
         if not self.progressed:
-            note(self.folder, self.name, Event("fruitless"))
+            note(self.folder, self.name, Outcome("fruitless"))
             if self._fruitless() > self.launcher.max_num_timeout:
                 print(
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True

@@ -1,33 +1,32 @@
 """Start what is to be done: in this command, or in jobs that outlive it."""
 
-import getpass
 import shlex
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from bie.config import Local, Settings, SubmititLocal, SubmititSlurm
+from bie.config import Local, Settings, SubmititLocal
 from bie.errors import BadInput
 from bie.execution.progress import Scoreboard
 from bie.launching import local_queue
-from bie.launching.bundling import Bundling, bundle, mean_seconds
-from bie.launching.canary import n_canary_tasks
+from bie.launching.bundling import Bundling, bundling_of, in_words
 from bie.launching.follow import follow
+from bie.launching.launched import grid_points
 from bie.launching.local_launch import conclude, run_locally
-from bie.launching.local_queue import lane_count
-from bie.launching.resources import check_gpus, cpus, resources, time_limit
-from bie.launching.slurm import Limits, SlurmError, limits
+from bie.launching.resources import runs_at_a_time
+from bie.launching.slurm import SlurmError
+from bie.launching.stopping import Rules
 from bie.launching.submit import submit
-from bie.planning.durations import duration
+from bie.planning.datasets import Datasets
+from bie.planning.durations import seconds_per_run
+from bie.planning.plan import Plan, set_stale_aside
 from bie.store.launches import open_launch, stopped
 from bie.store.paths import Tree
-
-UNLIMITED = Limits(sys.maxsize, sys.maxsize, True)
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,22 @@ class Order:
     columns: Callable[[Callable[[int], int]], dict[str, list[Any]]]
     n_before: int
     settings: Settings
+
+
+def order_of(
+    plan: Plan, datasets: Datasets, tree: Tree, argv: Sequence[str], settings: Settings, rules: Rules
+) -> Order:
+    """Order for what a plan has left to do; the cells are prepared, what other code has done is set aside.
+
+    Parameters
+    ----------
+    rules
+        What stops seeds, from `bie.launching.stopping.stop_rules`.
+    """
+    points = grid_points(plan, datasets, tree, seconds_per_run(plan, tree), rules)
+    runs = [plan.points[index].config_id for index, _ in plan.todo]
+    set_stale_aside(plan, tree)
+    return Order(tree, argv, runs, points, plan.columns, len(plan.done), settings)
 
 
 def launch(order: Order, context: ForkServerContext | None) -> int:
@@ -93,9 +108,9 @@ def _away(order: Order) -> int:
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     seconds = {name: point["seconds"] for name, point in order.points.items()}
-    bundling, room = share_out(order.settings, Counter(order.runs), seconds)
+    bundling, limits = bundling_of(order.settings, Counter(order.runs), seconds)
     folder = _open(order, bundling.task_of).resolve()
-    print(describe(bundling, order.settings, room))
+    print(in_words(bundling, order.settings, limits))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, bundling)
     if complete and waits(order.settings):
@@ -106,7 +121,7 @@ def _away(order: Order) -> int:
 def _stay(folder: Path, order: Order) -> int:
     """Watch a launch to its end; Ctrl-C ends the watching alone."""
     try:
-        board = follow(folder, workers(order.settings))
+        board = follow(folder, runs_at_a_time(order.settings))
     except KeyboardInterrupt:
         print(f"no longer watching; the launch goes on.  {_next(order.tree)}")
         return 1
@@ -151,59 +166,3 @@ def _start(folder: Path, order: Order, bundling: Bundling) -> Iterator[str]:
         yield local_queue.start(folder, order.settings, bundling.n_tasks, len(order.points))
     else:
         yield from submit(folder, order.settings, bundling, len(order.points))
-
-
-def share_out(
-    settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
-) -> tuple[Bundling, Limits]:
-    """Bundle runs into the tasks of a launcher that is not ``local``.
-
-    Parameters
-    ----------
-    runs
-        Number of runs to do by grid point.
-    seconds
-        Expected seconds of a run by grid point.
-
-    Raises
-    ------
-    BadInput
-        They do not fit into what may be submitted.
-    """
-    launcher, site = settings.hydra.launcher, settings.site
-    assert not isinstance(launcher, Local)
-    check_gpus(settings)
-    room = UNLIMITED
-    if isinstance(launcher, SubmititSlurm):
-        asked = resources(launcher, site)
-        room = limits(getpass.getuser(), asked.get("account"), asked.get("qos"))
-    if launcher.canary:
-        room = replace(room, room=max(room.room - n_canary_tasks(len(runs)), 0))
-    mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
-    limit = 60.0 * time_limit(launcher, site)
-    return bundle(sum(runs.values()), room, cpus(launcher, site), launcher.runs_per_job, mean, limit), room
-
-
-def workers(settings: Settings) -> int:
-    """Runs that are at work at a time, if the cluster has the room."""
-    launcher = settings.hydra.launcher
-    assert not isinstance(launcher, Local)
-    tasks = lane_count(settings) if isinstance(launcher, SubmititLocal) else launcher.array_parallelism
-    return (tasks or 1) * cpus(launcher, settings.site)
-
-
-def describe(bundling: Bundling, settings: Settings, room: Limits) -> str:
-    """One line on how the runs are shared out."""
-    launcher = settings.hydra.launcher
-    assert not isinstance(launcher, Local)
-    each = f"{bundling.per_task} run{'s' * (bundling.per_task > 1)} each"
-    tasks = f"{bundling.n_runs:,} runs; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"
-    if isinstance(launcher, SubmititLocal):
-        return f"{tasks}, {lane_count(settings)} at a time, on this machine without Slurm"
-    asked = resources(launcher, settings.site)
-    known = "" if room.read else ", Slurm's default: the cluster could not be asked"
-    n_waves = f"{len(bundling.waves)} wave{'s' * (len(bundling.waves) > 1)}"
-    at_a_time = "" if launcher.array_parallelism is None else f", {launcher.array_parallelism:,} at a time"
-    where = f", {asked['partition']} partition" if "partition" in asked else ""
-    limit = f", limit {duration(60.0 * time_limit(launcher, settings.site))}"
-    return f"{tasks} in {n_waves} (MaxArraySize {room.array_size}{known}){at_a_time}{where}{limit}"

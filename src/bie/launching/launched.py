@@ -1,6 +1,10 @@
-"""What a launch leaves for those who carry it out: grid points as files, and the tasks back from them."""
+"""What a launch leaves for those who carry it out: grid points as files, and the runs back from them.
+
+The canary is a short run of each grid point before the sweep: what cannot work fails in a minute, once.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,17 @@ from bie.launching.stopping import Rules
 from bie.planning.datasets import Datasets
 from bie.planning.plan import Plan, Point
 from bie.schema import validated
+from bie.store.identity import SHOWN
+from bie.store.identity import config_id as identity_of
 from bie.store.launches import BEFORE, POINTS, planned_tasks
 from bie.store.paths import Tree
 from bie.store.record import DECIDED, read
 
+EPOCHS, MOST = 2, 50
+"""Epochs of a canary's runs; tasks of a canary at the most, which share the grid points."""
 
-def points(
+
+def grid_points(
     plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float], rules: Rules
 ) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
@@ -122,6 +131,34 @@ def saving_model(tree: Tree, folder: Path, config_id: str, seed: int) -> RunSpec
         shelve(cells, tree.shelf)
     save = config.save.model_copy(update={"model": True})
     return run_of(tree, config_id, point, config.model_copy(update={"save": save}), seed)
+
+
+def n_canary_tasks(n_points: int) -> int:
+    """Tasks of the canary of a launch."""
+    return min(n_points, MOST)
+
+
+def canary_runs(launch: Path, index: int) -> list[RunSpec]:
+    """Runs of one task of the canary, which go to the launch's own folder, never among the study's runs."""
+    tree = Tree(launch.parents[1])
+    known = sorted((read(launch / POINTS) or {}).items())
+    mine = known[index :: n_canary_tasks(len(known))]
+    configs = [validated(RunConfig, point["config"]) for _, point in mine]
+    return [
+        _short(run_of(tree, name, point, config, config.seed), launch)
+        for (name, point), config in zip(mine, configs, strict=True)
+    ]
+
+
+def _short(task: RunSpec, launch: Path) -> RunSpec:
+    """The same run in a folder of its own, with few epochs, which a control has not: another experiment."""
+    plain, config = task.plain, task.config
+    if "train" in plain:
+        epochs = min(EPOCHS, config.train.epochs)
+        config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
+        plain = {**plain, "train": {**plain["train"], "epochs": epochs}}
+    folder = launch / "canary" / task.config_id[:SHOWN] / task.folder.name
+    return replace(task, config=config, plain=plain, config_id=identity_of(plain), folder=folder)
 
 
 def expected_seconds(folder: Path) -> dict[str, float]:

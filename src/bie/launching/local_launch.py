@@ -14,7 +14,7 @@ from bie.execution.pool_protocol import InThisProcess
 from bie.execution.progress import Scoreboard, display
 from bie.execution.signals import stoppable
 from bie.launching.launched import runs_of
-from bie.planning.request import local_workers
+from bie.planning.settings import local_workers
 from bie.store.paths import Tree
 
 

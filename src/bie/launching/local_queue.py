@@ -24,8 +24,8 @@ from bie import devices
 from bie.config import Settings, SubmititLocal
 from bie.execution.server import single_threaded
 from bie.launching.array_task import ArrayTask
-from bie.launching.canary import n_canary_tasks
-from bie.launching.resources import cpus, submitit_folder, time_limit
+from bie.launching.launched import n_canary_tasks
+from bie.launching.resources import submitit_folder, tasks_at_a_time, time_limit
 from bie.launching.submit import NEVER
 from bie.schema import validated
 from bie.store.launches import (
@@ -87,13 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         shutil.rmtree(frozen, ignore_errors=True)
 
 
-def lane_count(settings: Settings) -> int:
-    """Tasks at a time: as many as asked for, or as the cores hold."""
-    launcher = settings.hydra.launcher
-    assert isinstance(launcher, SubmititLocal)
-    return launcher.array_parallelism or max(devices.cores() // cpus(launcher, settings.site), 1)
-
-
 class LocalQueue:
     """The tasks of a launch that wait, and those at work."""
 
@@ -101,7 +94,7 @@ class LocalQueue:
         self._folder = folder
         settings = validated(Settings, (read(folder / LAUNCH) or {})["settings"])
         assert isinstance(settings.hydra.launcher, SubmititLocal)
-        self._canary, self._lanes = settings.hydra.launcher.canary, lane_count(settings)
+        self._canary, self._at_a_time = settings.hydra.launcher.canary, tasks_at_a_time(settings)
         self._executor = _executor(folder, settings, settings.hydra.launcher)
         self._cancelled = False
 
@@ -125,7 +118,7 @@ class LocalQueue:
         """Run tasks in their order, some at a time; whether all have been run and ended well."""
         waiting, busy, good = deque(tasks), dict[submitit.Job[int], ArrayTask](), True
         while busy or (waiting and not self._over()):
-            while waiting and len(busy) < self._lanes and not self._over():
+            while waiting and len(busy) < self._at_a_time and not self._over():
                 task = waiting.popleft()
                 busy[self._submit(task)] = task
             time.sleep(LOOK)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bie import devices
 from bie.config import Resources, Settings, Site, SubmititLocal, SubmititSlurm
 from bie.config.launch import asks_for_gpu
 from bie.errors import BadInput
@@ -61,6 +62,22 @@ def time_limit(launcher: SubmititSlurm | SubmititLocal, site: Site) -> int:
 def cpus(launcher: SubmititSlurm | SubmititLocal, site: Site) -> int:
     """CPUs of a task, each of which has one run at work."""
     return launcher.cpus_per_task or site.cpus_per_task or 1
+
+
+def tasks_at_a_time(settings: Settings) -> int | None:
+    """Tasks that may be at work at a time; on this machine, unless somebody said so, as its cores hold."""
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, SubmititSlurm | SubmititLocal)
+    if isinstance(launcher, SubmititSlurm) or launcher.array_parallelism:
+        return launcher.array_parallelism
+    return max(devices.cores() // cpus(launcher, settings.site), 1)
+
+
+def runs_at_a_time(settings: Settings) -> int:
+    """Runs that are at work at a time, if the cluster has the room."""
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, SubmititSlurm | SubmititLocal)
+    return (tasks_at_a_time(settings) or 1) * cpus(launcher, settings.site)
 
 
 def uses_srun(launcher: SubmititSlurm) -> bool:

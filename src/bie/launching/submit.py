@@ -15,7 +15,7 @@ from bie.config import Settings, SubmititSlurm
 from bie.launching import hooks, slurm
 from bie.launching.array_task import ArrayTask
 from bie.launching.bundling import Bundling
-from bie.launching.canary import n_canary_tasks
+from bie.launching.launched import n_canary_tasks
 from bie.launching.resources import parameters, submitit_folder
 from bie.store.launches import add_jobs, stopped
 

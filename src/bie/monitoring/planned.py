@@ -5,17 +5,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bie.analysis.grid import describe_cells, flat
 from bie.errors import BadInput
 from bie.monitoring.folders import Launch, read_launches
 from bie.store.identity import SHOWN
-from bie.store.launches import BEFORE, TASK, read_plan
+from bie.store.launches import BEFORE, planned_tasks, read_plan
 from bie.store.paths import Tree, find_tree, seed_name
-
-if TYPE_CHECKING:
-    pass
 
 MOST = 10  # candidates that are listed
 _FOLDER = re.compile(r"(?P<config>[0-9a-f]{4,64})(?:/seed=(?P<seed>\d+))?(?:/[\w.]+)?/*$")
@@ -62,19 +59,13 @@ def planned_runs(launches: Sequence[Launch]) -> list[Run]:
     """Every run that any of the launches asked for, once, in the order in which it was first asked for."""
     runs: dict[str, Run] = {}
     for launch in launches:
-        for *named, task in _rows(launch):
+        for *named, task in planned_tasks(launch.folder, _RUN):
             run = runs.get(named[-1])
             if run is None:
                 runs[named[-1]] = Run(launch, task, *named)
             elif task != BEFORE:
                 run.launch, run.task = launch, task
     return list(runs.values())
-
-
-def _rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
-    table = read_plan(launch.folder, (*_RUN, TASK))
-    tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
-    return zip(*(table[name].to_pylist() for name in _RUN), tasks, strict=True)
 
 
 def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:

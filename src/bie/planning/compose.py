@@ -1,6 +1,7 @@
 """Compose the configuration of a choice of groups: with Hydra, once per distinct choice."""
 
 import contextlib
+import copy
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
@@ -21,12 +23,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from bie.config.launch import launcher_defaults
+from bie.config.launch import Settings, launcher_defaults
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
+SETTINGS = tuple(Settings.model_fields)
+"""Root keys of the launch; the others are those of a run."""
 Plain = dict[str, Any]
 _OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 
@@ -199,6 +203,22 @@ class Configurations:
     @functools.cached_property
     def _outermost(self) -> list[str]:
         return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
+
+
+def finished(composed: Composed, keys: Mapping[str, Any]) -> DictConfig:
+    """A composed configuration with values of keys, Hydra's own tree included."""
+    whole = copy.deepcopy(composed.whole)
+    _set(whole, keys)
+    return whole
+
+
+def _set(whole: DictConfig, keys: Mapping[str, Any]) -> None:
+    OmegaConf.set_readonly(whole, False)
+    OmegaConf.set_readonly(whole.hydra, False)
+    with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
+        for key, value in keys.items():
+            OmegaConf.update(whole, key, value, merge=True, force_add=True)
+    HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
 
 
 def plain_of(whole: DictConfig) -> Plain:

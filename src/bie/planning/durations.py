@@ -1,4 +1,130 @@
-"""Spans of time as people say them."""
+"""How long a plan will take and how much disk, from the records of earlier runs; times as people say them."""
+
+import itertools
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bie.store.identity import canonical
+from bie.store.paths import Tree
+from bie.store.record import RECORD, read
+
+if TYPE_CHECKING:
+    from bie.planning.plan import Plan, Point
+
+SAMPLE = 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one earlier run took; several grid points may learn from the same one."""
+
+    path: Path
+    seconds_per_epoch: float
+    size: int
+
+
+def seconds_per_run(plan: "Plan", tree: Tree) -> dict[int, float]:
+    """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
+    expected, earlier = {}, _Earlier(tree)
+    for index in {index for index, _ in plan.todo}:
+        point = plan.points[index]
+        if costs := earlier.costs(point):
+            expected[index] = _epochs(point.plain) * _mean(costs)
+    return expected
+
+
+def _mean(costs: list[Cost]) -> float:
+    return statistics.fmean(cost.seconds_per_epoch for cost in costs)
+
+
+def forecast(plan: "Plan", tree: Tree, workers: int) -> str:
+    """One line: time on this many workers and disk of the runs to do.
+
+    A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
+    then of any model on the same cells, in proportion to the epochs. What trains is judged by what trained.
+    """
+    todo = Counter(index for index, _ in plan.todo)
+    if not todo:
+        return "nothing to do"
+    earlier = _Earlier(tree)
+    costs = {index: earlier.costs(plan.points[index]) for index in todo}
+    if not all(costs.values()):
+        return "no forecast: no earlier records on these cells to learn from"
+    seconds, size = 0.0, 0.0
+    for index, n in todo.items():
+        seconds += n * _epochs(plan.points[index].plain) * _mean(costs[index])
+        size += n * statistics.fmean(cost.size for cost in costs[index])
+    known = len({cost.path for found in costs.values() for cost in found})
+    each = duration(seconds / todo.total())
+    total = f"{duration(seconds / workers)} on {workers} workers, {_size(size)}"
+    return f"forecast from {known} earlier runs: {each} each, {total}"
+
+
+def _size(n_bytes: float) -> str:
+    """Disk in the unit that people use.
+
+    >>> _size(3_200), _size(31_400_000), _size(2_500_000_000)
+    ('3 kB', '31 MB', '2.5 GB')
+    """
+    if n_bytes < 1e6:
+        return f"{max(n_bytes / 1e3, 1):.0f} kB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
+
+
+class _Earlier:
+    """Costs of earlier runs in a tree; what many grid points ask for is read once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self._known: dict[tuple[Path, str, bool], list[Cost]] = {}
+
+    def costs(self, point: "Point") -> list[Cost]:
+        """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
+        own = self.tree.config_dir(point.dataset, point.model, point.config_id)
+        places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
+        return next((found for place in places if (found := self._sample(*place, point.plain))), [])
+
+    def _sample(self, folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
+        key = (folder, _data(plain), "train" in plain)
+        if key not in self._known:
+            self._known[key] = _sample(folder, depth, plain)
+        return self._known[key]
+
+
+def _epochs(plain: Mapping[str, Any]) -> int:
+    """Epochs of a run; one that does not train counts as one."""
+    return int((plain.get("train") or plain["model"]).get("epochs", 1))
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    """What the costs of runs have in common: their cells; of data drawn for every seed, source and sizes."""
+    dataset = config["dataset"]
+    if dataset.get("unlabelled_sha256") != dataset["sha256"]:  # see `bie.kinds.content`
+        return str(dataset["sha256"])
+    return canonical([dataset["source"], {key: n for key, n in dataset.items() if key.startswith("n_")}])
+
+
+def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
+    """Same cells, and both train or neither does."""
+    return _data(config) == _data(plain) and ("train" in config) == ("train" in plain)
+
+
+def _sample(folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
+    """Costs of the first few runs found that were alike."""
+    records = ((path, read(path)) for path in itertools.islice(folder.glob(f"{depth}/{RECORD}"), SAMPLE))
+    return [
+        Cost(
+            path,
+            record["timing"]["total_s"] / _epochs(record["config"]),
+            sum(file.stat().st_size for file in path.parent.iterdir()),
+        )
+        for path, record in records
+        if record and _alike(record["config"], plain)
+    ]
 
 
 def duration(seconds: float) -> str:

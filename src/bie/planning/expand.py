@@ -1,29 +1,24 @@
 """Axes -> checked configurations, one per grid point, with the keys that do not act taken out."""
 
-import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, Composed, Configurations, Plain, in_words, is_ours
-from bie.planning.grammar import Axis, read_axes
+from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations, Plain, finished
+from bie.planning.grammar import Axis, assignments, read_axes
 from bie.planning.hydra_keys import params, without_params
-from bie.planning.inactive_keys import inactive_keys, without_owner
+from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices
 from bie.planning.values import assign, copied, lookup, references, resolve
-from bie.schema import validated
+from bie.schema import Section, validated
 
-_SETTINGS = tuple(Settings.model_fields)
-_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products", "environment")
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setting: many at once, under a name
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
-_IN_THIS_PROCESS = {"kind": "local", "workers": 0}
 
 
 @dataclass(frozen=True)
@@ -106,10 +101,10 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     typed = read_axes(without_params(overrides), configurations.groups)
     axes = _with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
-    assigned = [dict(_assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
+    assigned = [dict(assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
     for each in assigned:  # all before the first: a key of one is looked for among those of the others
-        configurations.compose(_choices(each)[0])
-    settings, launch_keys = _settings(axes, seeds, configurations)
+        configurations.compose(split_choices(each)[0])
+    settings, launch_keys = settings_of(axes, seeds, configurations)
     expander = _Expander(configurations, tuple(key for axis in axes if axis.swept for key in axis.keys))
     combinations = [found for each in assigned for found in expander.combinations(each, seeds)]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
@@ -150,172 +145,117 @@ def _take_seed_axis(axes: list[Axis]) -> tuple[tuple[Any, ...], list[Axis]]:
     return values, [axis for axis in axes if axis.keys != ("seed",)]
 
 
-def _settings(
-    axes: Sequence[Axis], seeds: Sequence[Any], configurations: Configurations
-) -> tuple[Settings, dict[str, Any]]:
-    """Settings of the launch: one value each, the same for all runs; and what of them was given."""
-    for axis in axes:
-        for key in axis.keys:
-            if axis.swept and (key in ("hydra/launcher", "study") or key.split(".")[0] in _SETTINGS):
-                raise BadInput(_one_for_all(key, [value[axis.keys.index(key)] for value in axis.values]))
-    fixed = dict(_assignments(axes, [axis.values[0] for axis in axes]))
-    choices, keys = _choices(fixed)
-    composed = configurations.composed(choices)
-    plain = copied(composed.plain)
-    applied = dict(zip(("seed",), seeds[:1], strict=False))
-    for key, value in keys.items():
-        if assign(plain, key, value):
-            applied[key] = value
-        elif key.split(".")[0] in _SETTINGS:
-            raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
-    settings = {key: plain[key] for key in _SETTINGS}
-    resolve(settings, finished(composed, applied))
-    given = {key: value for key, value in applied.items() if key.split(".")[0] in _SETTINGS}
-    return _checked_settings(settings), given
-
-
-def _checked_settings(settings: Plain) -> Settings:
-    launcher = settings["hydra"]["launcher"]
-    if not is_ours(launcher):
-        launcher = _IN_THIS_PROCESS  # what one from elsewhere starts is single runs
-    return validated(Settings, settings | {"hydra": {"launcher": launcher}})
-
-
 def settled(whole: DictConfig) -> Expansion:
     """The one run of a finished configuration, to be done in this process."""
     plain: Plain = OmegaConf.to_container(whole, resolve=False)  # type: ignore[assignment]
     resolve(plain, whole)
-    config, seeds = _checked({key: plain[key] for key in plain if key not in _SETTINGS}, (plain["seed"],))
-    settings = _checked_settings(
-        {key: plain[key] for key in _SETTINGS if key != "hydra"} | {"hydra": {"launcher": _IN_THIS_PROCESS}}
-    )
-    combination = Combination(config, seeds, {}, {}, {}, {})
+    config = validated(RunConfig, {key: plain[key] for key in plain if key not in SETTINGS})
+    here = {"hydra": {"launcher": IN_THIS_PROCESS}}
+    settings = checked_settings({key: plain[key] for key in SETTINGS if key != "hydra"} | here)
+    combination = Combination(config, (config.seed,), {}, {}, {}, {})
     return Expansion(settings, {}, frozenset(), frozenset(), [combination], False)
 
 
-def _one_for_all(key: str, values: Sequence[Any]) -> str:
-    text = ",".join(map(str, values))
-    quoted = "" if "/" in key or key == "study" else f""". As one text: '{key}="{text}"'"""
-    return f"{key} cannot be swept: it is one for the whole launch{quoted}"
-
-
-def finished(composed: Composed, keys: Mapping[str, Any]) -> DictConfig:
-    """A composed configuration with values of keys, Hydra's own tree included."""
-    whole = copy.deepcopy(composed.whole)
-    _set(whole, keys)
-    return whole
-
-
-def _set(whole: DictConfig, keys: Mapping[str, Any]) -> None:
-    OmegaConf.set_readonly(whole, False)
-    OmegaConf.set_readonly(whole.hydra, False)
-    with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
-        for key, value in keys.items():
-            OmegaConf.update(whole, key, value, merge=True, force_add=True)
-    HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
-
-
-def amended(stored: Plain, overrides: Sequence[str], configurations: Configurations) -> Settings:
-    """Settings of an earlier launch, with what was typed about launcher and site changed.
-
-    Raises
-    ------
-    BadInput
-        Something else was typed, or cannot be read, is unknown or out of range.
-    """
-    axes = read_axes(overrides, configurations.groups)
-    for axis in axes:
-        for key in axis.keys:
-            if axis.swept or key.split(".")[0] not in _HOW:
-                raise BadInput(
-                    f"{key}: only launcher, site, pack, device, products and environment can be changed, to "
-                    "one value; runs stay as they are"
-                )
-    choices, keys = _choices(dict(_assignments(axes, [axis.values[0] for axis in axes])))
-    chosen = copied(configurations.compose(choices))
-    resolve(chosen, configurations.composed(choices).whole)
-    unknown_then = {key: chosen[key] for key in _SETTINGS if key not in stored}
-    plain = copied(stored) | unknown_then
-    plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
-    for key, value in keys.items():
-        if not assign(plain, key, value):
-            raise configurations.unknown(key, choices)
-    resolve(plain, OmegaConf.create(plain))
-    return validated(Settings, plain)
-
-
-def _names(section: str, choices: Mapping[str, str]) -> bool:
-    return any(group.split("/")[0] == section for group in choices)
-
-
 class _Expander:
-    """Makes combinations of assignments; what a choice of groups composes to is looked up once."""
+    """Makes combinations of assignments; what a choice of groups composes to is looked at once."""
 
     def __init__(self, configurations: Configurations, swept: tuple[str, ...]) -> None:
         self.configurations, self.swept = configurations, swept
+        self._bases: dict[tuple[tuple[str, str], ...], _Base] = {}
         self._checked: set[tuple[str, str]] = set()
 
     def combinations(self, assigned: Mapping[str, Any], seeds: tuple[Any, ...]) -> Iterator[Combination]:
         """One combination; one for each seed where the seed is part of other values."""
-        choices, given = _choices(assigned)
-        keys = {key: value for key, value in given.items() if key.split(".")[0] not in _SETTINGS}
-        composed = self.configurations.composed(choices)
-        plain = {key: value for key, value in copied(composed.plain).items() if key not in _SETTINGS}
-        inactive = {}
-        for key, value in keys.items():
-            if not assign(plain, key, value):
-                if not self.configurations.acts(key):
-                    raise self.configurations.unknown(key, choices)
-                self._check(key, value)
-                inactive[key] = without_owner(key, composed)
+        choices, given = split_choices(assigned)
+        keys = {key: value for key, value in given.items() if key.split(".")[0] not in SETTINGS}
+        base = self._base(choices)
+        plain, absent = base.with_values(keys)
+        inactive = {key: self._cause(key, value, choices, base) for key, value in absent.items()}
         acting = {key: value for key, value in keys.items() if key not in inactive}
         values = seeds or (plain["seed"],)
-        found = dict(references(plain))
+        found = dict(references(plain)) if base.refers or "${" in str(acting) else {}
         groups = _alike(found, values)
         shown = [*self.swept, *(found if len(groups) > 1 else ())]
         for group in groups:
             run = plain | {"seed": group[0]}
             if found or "${" in str(group[0]):
                 run = copied(run)
-                resolve(run, finished(composed, acting | {"seed": group[0]}))
+                resolve(run, finished(base.composed, acting | {"seed": group[0]}))
                 group = (run["seed"],) if isinstance(group[0], str) else group
-            yield self._combination(run, group, inactive, choices, acting, shown)
+            config, checked = _checked(base, run, group)
+            silent = {**inactive, **inactive_keys(config, acting)}
+            yield Combination(config, checked, _grid(config, shown, choices, silent), silent, choices, acting)
 
-    def _combination(
-        self,
-        run: Plain,
-        seeds: tuple[Any, ...],
-        absent: Mapping[str, str],
-        choices: dict[str, str],
-        keys: dict[str, Any],
-        shown: Sequence[str],
-    ) -> Combination:
-        config, checked = _checked(run, seeds)
-        inactive = {**absent, **inactive_keys(config, keys)}
-        dumped = config.model_dump(mode="json")
-        grid = {
-            key: choices.get(key) if key in _BUNDLES else lookup(dumped, key)
-            for key in shown
-            if key not in inactive and key not in _COLUMNS and key != "seed"
-        }
-        telling = {key: value for key, value in grid.items() if value is not None}
-        return Combination(config, checked, telling, inactive, choices, keys)
+    def _base(self, choices: Mapping[str, str]) -> "_Base":
+        key = tuple(choices.items())
+        if key not in self._bases:
+            self._bases[key] = _Base(self.configurations.composed(choices))
+        return self._bases[key]
+
+    def _cause(self, key: str, value: Any, choices: Mapping[str, str], base: "_Base") -> str:
+        """The choice that has no such key: that of the key's own group, or else the model."""
+        if not self.configurations.acts(key):
+            raise self.configurations.unknown(key, choices)
+        self._check(key, value)
+        section = key.split(".")[0]
+        group = section if section in GROUPS else "model"
+        return f"{group}={base.composed.whole.hydra.runtime.choices[group]}"
 
     def _check(self, key: str, value: Any) -> None:
         """Check a value under a choice of groups where its key acts."""
         if (key, repr(value)) in self._checked or "${" in str(value):
             return
         self._checked.add((key, repr(value)))
-        choices = self.configurations.acts_under(key)
-        plain = copied(self.configurations.compose(choices))
-        assign(plain, key, value)
-        resolve(plain, self.configurations.composed(choices).whole)
+        base = self._base(self.configurations.acts_under(key))
+        plain = copied(base.with_values({key: value})[0])
+        resolve(plain, base.composed.whole)
         try:
-            validated(RunConfig, {name: part for name, part in plain.items() if name not in _SETTINGS})
+            validated(RunConfig, plain)
         except BadInput as error:
             about = [line for line in str(error).splitlines() if line.startswith((f"{key}=", f"{key}."))]
             if about:
                 raise BadInput("\n".join(about)) from None
+
+
+class _Base:
+    """What the combinations of one choice of groups have in common: 100,000 of them may.
+
+    Attributes
+    ----------
+    refers
+        Whether there is a ``${...}`` in it.
+    """
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        self._plain = {key: value for key, value in composed.plain.items() if key not in SETTINGS}
+        self.refers = any(True for _ in references(self._plain))
+        self._sections: dict[str, Section] = {}
+
+    def with_values(self, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
+        """Plain values with keys set, and the keys that are not there; untouched sections are shared."""
+        touched = {key.split(".")[0] for key in keys}
+        plain = self._plain | copied({name: self._plain[name] for name in touched & self._plain.keys()})
+        return plain, {key: value for key, value in keys.items() if not assign(plain, key, value)}
+
+    def validated(self, run: Plain) -> RunConfig:
+        """Check a run; its sections that are shared are checked the first time."""
+        known = {name: each for name, each in self._sections.items() if run[name] is self._plain[name]}
+        config = validated(RunConfig, run | known)
+        for name in run.keys() - known.keys():
+            if run[name] is self._plain.get(name) and isinstance(run[name], dict):
+                self._sections[name] = getattr(config, name)
+        return config
+
+
+def _grid(
+    config: RunConfig, shown: Sequence[str], choices: Mapping[str, str], silent: Mapping[str, str]
+) -> dict[str, Any]:
+    """Values of the swept keys that act, as checked; presets by name."""
+    keys = [key for key in shown if key not in silent and key not in (*_COLUMNS, "seed")]
+    dumped = config.model_dump(mode="json", include={key.split(".")[0] for key in keys})
+    grid = {key: choices.get(key) if key in _BUNDLES else lookup(dumped, key) for key in keys}
+    return {key: value for key, value in grid.items() if value is not None}
 
 
 def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -325,22 +265,27 @@ def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, 
     return [(seed,) for seed in seeds] if apart else [seeds]
 
 
-def _checked(run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:
-    config = validated(RunConfig, run | {"seed": seeds[0]})
+def _checked(base: _Base, run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:
+    config = base.validated(run | {"seed": seeds[0]})
     return config, tuple(
-        value
-        if type(value) is int and 0 <= value < 2**32
-        else validated(RunConfig, run | {"seed": value}).seed
+        value if type(value) is int and 0 <= value < 2**32 else base.validated(run | {"seed": value}).seed
         for value in seeds
     )
 
 
-def _assignments(axes: Sequence[Axis], values: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
-    for axis, row in zip(axes, values, strict=True):
-        yield from zip(axis.keys, row, strict=True)
+def inactive_keys(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Given keys that have no effect under other settings, such as another mode's, and that setting."""
+    found = {key: _silencer(config, key.split(".")) for key in keys}
+    return {key: cause for key, cause in found.items() if cause}
 
 
-def _choices(assigned: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Split assignments into choices of groups and values of keys."""
-    choices = {key: str(value) for key, value in assigned.items() if key in GROUPS}
-    return choices, {key: value for key, value in assigned.items() if key not in GROUPS}
+def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
+    """What makes a key or one of the sections around it inactive, the outermost first."""
+    node: Any = config
+    for depth, name in enumerate(names):
+        if not isinstance(node, Section):
+            break
+        if cause := node.inactive().get(name):
+            return ".".join([*names[:depth], cause])
+        node = getattr(node, name, None)
+    return None

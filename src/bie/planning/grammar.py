@@ -77,6 +77,12 @@ def read_axes(overrides: Sequence[str], groups: Mapping[str, Sequence[str]]) -> 
     return axes
 
 
+def assignments(axes: Sequence[Axis], values: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+    """Keys with a value each, of one choice of values for all axes."""
+    for axis, row in zip(axes, values, strict=True):
+        yield from zip(axis.keys, row, strict=True)
+
+
 def key_and_value(text: str) -> tuple[str, str]:
     """Key without ``+``, and text behind the ``=``, of an override that may not be readable."""
     key, _, value = text.partition("=")

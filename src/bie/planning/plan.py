@@ -17,22 +17,17 @@ from bie.store.record import RECORD, asked_for, done_seeds, lacking, read, set_a
 
 
 @dataclass(frozen=True)
-class Point:
-    """A grid point: everything about its runs but the seed."""
+class Point(Combination):
+    """A grid point: a combination with its identity, the first of those that are the same experiment.
 
-    combination: Combination
+    Attributes
+    ----------
+    plain
+        Scientific config without the seed.
+    """
+
     plain: dict[str, Any]
     config_id: str
-
-    @property
-    def config(self) -> RunConfig:
-        """Checked configuration, with one of the seeds."""
-        return self.combination.config
-
-    @property
-    def grid(self) -> dict[str, Any]:
-        """The swept keys that act here, with their values."""
-        return self.combination.grid
 
     @property
     def dataset(self) -> str:
@@ -143,7 +138,7 @@ def make_plan(
         identity = config_id(plain)
         if identity not in index:
             index[identity] = len(plan.points)
-            plan.points.append(Point(combination, plain, identity))
+            plan.points.append(Point(**vars(combination), plain=plain, config_id=identity))
             seeds_of[index[identity]] = {}
         _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))

@@ -189,11 +189,11 @@ def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) ->
         return file.read([name for name in names if name in file.schema_arrow.names])
 
 
-def planned_tasks(folder: Path) -> list[tuple[str, int, int]]:
-    """(config_id, seed, task) of every run of a launch, in its order."""
-    names = ("config_id", "seed", TASK)
-    table = read_plan(folder, names)
-    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+def planned_tasks(folder: Path, names: Sequence[str] = ("config_id", "seed")) -> list[tuple[Any, ...]]:
+    """Some columns and the task of every run of a launch, in its order."""
+    table = read_plan(folder, (*names, TASK))
+    tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
+    return list(zip(*(table[name].to_pylist() for name in names), tasks, strict=True))
 
 
 def _snapshot() -> bytes:

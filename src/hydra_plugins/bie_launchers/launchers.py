@@ -31,11 +31,18 @@ class OrderLauncher(Launcher):
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Nothing to do: an order knows all."""
+        """Refuse another sweeper than bie's before it makes folders; an order knows all else."""
+        if not str(config.hydra.sweeper._target_).startswith("hydra_plugins.bie_sweeper."):
+            self.launch([], 0)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Refuse what Hydra's own sweepers would ask for."""
-        raise NotImplementedError("bie launches whole plans: carry_out(order)")
+        """Refuse what other sweepers ask for."""
+        from bie.errors import BadInput
+
+        raise BadInput(
+            "hydra/sweeper: bie's launchers take whole plans, from hydra/sweeper=bie alone. Take the other "
+            "sweeper out of your file, or choose a launcher that takes single runs: hydra/launcher=basic"
+        )
 
     def carry_out(self, order: "Order", context: "ForkServerContext | None" = None) -> int:
         """Carry out an order, or see it off; the exit code. See `bie.launching.launch.launch`."""

@@ -49,30 +49,25 @@ class BieSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> int:
         """Plan what was asked for, say so, and launch what is left to do; the exit code."""
-        from bie.launching.launch import Order, launch
-        from bie.launching.launched import points
+        from bie.launching.launch import launch, order_of
         from bie.launching.stopping import stop_rules
         from bie.planning.application import Request
         from bie.planning.datasets import Datasets
-        from bie.planning.forecast import seconds_per_run
         from bie.planning.outline import said_of
-        from bie.planning.plan import make_plan, set_stale_aside
-        from bie.planning.request import tree_of
+        from bie.planning.plan import make_plan
+        from bie.planning.settings import tree_of
 
         assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
-        tree = tree_of(expansion)
+        tree = tree_of(expansion.settings)
         plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
         rules = stop_rules(plan, expansion.settings)
         print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
         launcher = self._launcher()
         if launcher is not None and not hasattr(launcher, "carry_out"):
             return self._one_by_one(launcher, plan)
-        known = points(plan, datasets, tree, seconds_per_run(plan, tree), rules)
+        order = order_of(plan, datasets, tree, self.request.argv, expansion.settings, rules)
         del datasets  # from here on the workers map the copies on disk
-        runs = [plan.points[index].config_id for index, _ in plan.todo]
-        order = Order(tree, self.request.argv, runs, known, plan.columns, len(plan.done), expansion.settings)
-        set_stale_aside(plan, tree)
         carry_out = launch if launcher is None else launcher.carry_out
         code: int = carry_out(order, context)
         return code
@@ -80,7 +75,7 @@ class BieSweeper(Sweeper):
     def _workers(self) -> "ForkServerContext | None":
         """Worker processes of this machine, whose libraries load while the cells are read."""
         from bie.execution.server import warm_up
-        from bie.planning.request import needs_workers
+        from bie.planning.settings import needs_workers
 
         expansion = self.request.expansion  # type: ignore[attr-defined]
         return warm_up("many" if expansion.swept else "one") if needs_workers(expansion.settings) else None
@@ -100,7 +95,7 @@ class BieSweeper(Sweeper):
     def _one_by_one(self, launcher: Launcher, plan: "Plan") -> int:
         """Give a launcher from elsewhere the overrides of each run to do."""
         jobs: Sequence[Sequence[str]] = [
-            self.request.overrides_of(plan.points[index].combination, seed)  # type: ignore[attr-defined]
+            self.request.overrides_of(plan.points[index], seed)  # type: ignore[attr-defined]
             for index, seed in plan.todo
         ]
         done = launcher.launch(jobs, initial_job_idx=0) if jobs else []

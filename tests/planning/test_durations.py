@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from bie.kinds import content
+from bie.planning.durations import forecast
 from bie.planning.expand import expand
-from bie.planning.forecast import forecast
 from bie.planning.plan import Plan, make_plan
 from bie.store.paths import Tree
 from bie.store.record import write_record
