@@ -1,6 +1,6 @@
 """A sweep on a real Slurm as a user drives it, and ways to look at it without asking bie."""
 
-import contextlib
+import importlib
 import io
 import json
 import shutil
@@ -9,12 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from bie import status
 
 from .clusters import LocalCluster
 
@@ -28,7 +27,7 @@ ON_SLURM = (
     "hydra.launcher.runs_per_job=1",
 )
 PATIENCE = 400.0  # seconds; a runner of CI with its two cores taken is slow
-PAUSE = 0.2
+PAUSE = 0.5
 
 
 class Sweep:
@@ -53,10 +52,15 @@ class Sweep:
     # ---- what a user types
 
     def bie(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A verb, ended."""
-        process = self.start(verb, *arguments)
-        out, err = process.communicate(timeout=PATIENCE)
-        return subprocess.CompletedProcess([verb, *arguments], process.returncode, out, err)
+        """A verb, ended; in this process, as a new one takes its time each time."""
+        out, err = io.StringIO(), io.StringIO()
+        main = importlib.import_module(f"bie.{verb}").main
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.folder)
+            for name, value in (self.cluster.environment | self.variables).items():
+                patch.setenv(name, value)
+            code = main(list(arguments))
+        return subprocess.CompletedProcess([verb, *arguments], code, out.getvalue(), err.getvalue())
 
     def start(self, verb: str, *arguments: str) -> subprocess.Popen[str]:
         """A verb, just started."""
@@ -79,6 +83,14 @@ class Sweep:
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def launch_from(self, source: Path, *overrides: str) -> None:
+        """Do the same with the code in another folder, which only a new process loads."""
+        self.variables["PYTHONPATH"] = str(source)
+        process = self.start("run", *self.command(*overrides))
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, out + err
+        self.variables["PYTHONPATH"] = str(SOURCE)
+
     def retry(self, *arguments: str) -> None:
         """The one command that mends a sweep, and its end."""
         done = self.bie("retry", str(self.tree), *arguments)
@@ -88,13 +100,11 @@ class Sweep:
     # ---- what bie says
 
     def status(self) -> Counter[str]:
-        """Runs by state, over all cells; asked in this process, as a new one takes its time each time."""
-        said = io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-            patch.setenv("SLURM_CONF", self.cluster.conf)
-            assert status.main([str(self.tree), "--json"]) in (0, 1)
+        """Runs by state, over all cells."""
+        said = self.bie("status", str(self.tree), "--json")
+        assert said.returncode in (0, 1), said.stderr
         total: Counter[str] = Counter()
-        for cell in json.loads(said.getvalue())["cells"]:
+        for cell in json.loads(said.stdout)["cells"]:
             total.update({key: n for key, n in cell.items() if isinstance(n, int)})
         return total
 

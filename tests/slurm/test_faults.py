@@ -29,36 +29,24 @@ def test_one_run_raises(sweep, faults):
     )
 
 
-def test_a_task_is_killed(sweep, faults):
+def test_a_task_is_killed_and_another_cancelled(sweep, faults):
     sweep.launch("seed=range(4)")
-    task = sweep.wait_for_claim(2)["slurm"]
+    killed, cancelled = (sweep.wait_for_claim(seed)["slurm"] for seed in (2, 3))
     began = time.monotonic()
-    for pid in sweep.processes(task):
+    for pid in sweep.processes(killed):
         os.kill(pid, signal.SIGKILL)
-    sweep.wait_for_status(failed=1)
-    found = time.monotonic() - began
-    assert sweep.wait_until_over()["done"] == 3
-    assert "killed  1 run" in sweep.failures()
-    kept = sweep.files()
-    sweep.retry()
-    sweep.has_done(4, kept)
-    faults.append(Fault("kill -9 of a task", f"{found:.0f} s", AT_WORK, "`bie retry`"))
-
-
-def test_a_task_is_cancelled(sweep, faults):
-    sweep.launch("seed=range(4)")
-    task = sweep.wait_for_claim(2)["slurm"]
-    began = time.monotonic()
-    sweep.cluster.slurm("scancel", task)
-    sweep.wait_for_status(failed=1)
-    found = time.monotonic() - began
-    assert sweep.wait_until_over()["done"] == 3
-    assert "cancelled  1 run" in sweep.failures()
+    sweep.cluster.slurm("scancel", cancelled)
+    for cause, name, lost in (
+        ("killed", "kill -9 of a task", AT_WORK),
+        ("cancelled", "scancel of one task", NOTHING),
+    ):
+        wait_for(lambda said=f"{cause}  1 run": said in sweep.failures(), PATIENCE, sweep.describe)
+        faults.append(Fault(name, f"{time.monotonic() - began:.0f} s", lost, "`bie retry`"))
+    assert sweep.wait_until_over()["done"] == 2
     kept = sweep.files()
     sweep.retry()
     sweep.has_done(4, kept)
     assert "goes on after epoch" in sweep.logs()
-    faults.append(Fault("scancel of one task", f"{found:.0f} s", NOTHING, "`bie retry`"))
 
 
 def test_the_launching_process_is_killed(sweep, faults):

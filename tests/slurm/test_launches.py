@@ -86,12 +86,10 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     blocker = sweep.cluster.slurm(
         "sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 600"
     ).strip()
-    sweep.variables["PYTHONPATH"] = str(checkout / "src")
-    sweep.launch("seed=range(3)")
+    sweep.launch_from(checkout / "src", "seed=range(3)")
     (checkout / "src/bie/experiment.py").write_text("raise SystemExit('edited')\n")
     (checkout / "conf/train/full.yaml").write_text("epochs: 1\n")
     shutil.rmtree(checkout / "src/bie/launching")
-    sweep.variables["PYTHONPATH"] = str(SOURCE)
     sweep.cluster.slurm("scancel", blocker)
     sweep.wait_until_over()
     sweep.has_done(3)
