@@ -8,7 +8,7 @@ no effect under the other values, so that they neither split nor multiply experi
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -126,12 +126,8 @@ def _shown(value: Any) -> str:
 
 def _bounds(annotation: Any, path: list[str]) -> list[str]:
     """Every bound that the schema sets on the key at `path`, as ``>= 0``, ``< 1``."""
-    if path and isinstance(annotation, type) and issubclass(annotation, Section):
-        field = annotation.model_fields.get(path[0])
-        if field is None:
-            return []
-        own = [] if path[1:] else _signs(field.metadata)
-        return own + _bounds(field.annotation, path[1:])
+    if path and isinstance(annotation, type):
+        return _bounds(get_type_hints(annotation, include_extras=True).get(path[0]), path[1:])
     inner = [bound for part in get_args(annotation) for bound in _bounds(part, path)]
     return inner if path else _signs(getattr(annotation, "__metadata__", ())) + inner
 

@@ -10,14 +10,14 @@ DEFAULTS = Limits(1001, 10_000, True)
 
 
 @pytest.mark.parametrize("n_runs", [1, 7, 999, 2100, 10_500])
-@pytest.mark.parametrize("room", [1, 3, 5000])
+@pytest.mark.parametrize("quota", [1, 3, 5000])
 @pytest.mark.parametrize("array_size", [1, 5, 1001])
-def test_every_run_has_one_task_and_every_task_one_place(n_runs: int, room: int, array_size: int):
-    bundling = bundle(n_runs, Limits(array_size, room, True), workers=1)
+def test_every_run_has_one_task_and_every_task_one_place(n_runs: int, quota: int, array_size: int):
+    bundling = bundle(n_runs, Limits(array_size, quota, True), workers=1)
     tasks = [bundling.task_of(i) for i in range(n_runs)]
     assert tasks == sorted(tasks), "in the order of the plan"
     assert sorted(set(tasks)) == list(range(bundling.n_tasks))
-    assert bundling.n_tasks <= room
+    assert bundling.n_tasks <= quota
     assert max(bundling.waves) <= array_size
     places = [
         first + index

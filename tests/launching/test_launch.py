@@ -9,7 +9,7 @@ from bie.errors import BadInput
 from bie.execution.progress import Scoreboard
 from bie.launching import launch as launching
 from bie.launching import local_queue, slurm
-from bie.launching.launch import Order, launch, order_of, waits
+from bie.launching.launch import Order, launch, order_of
 from bie.launching.slurm import Limits, SlurmError
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
@@ -114,9 +114,7 @@ def test_who_waits_sees_the_launch_to_its_end(
         return Scoreboard({"scvi": left}, n_workers)
 
     monkeypatch.setattr(launching, "follow", follow)
-    asked = order(*SLURM, "hydra.launcher.wait=true")
-    assert waits(asked.settings)
-    assert launch(asked, None) == code
+    assert launch(order(*SLURM, "hydra.launcher.wait=true"), None) == code
     said = capsys.readouterr().out
     assert "the launch was stopped: enough" in said
     assert f"exit {code}" in said

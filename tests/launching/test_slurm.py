@@ -109,7 +109,7 @@ def test_no_slurm_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("associations", "qos", "room"),
+    ("associations", "qos", "quota"),
     [
         ("", "", 9997),  # three tasks are in the queue
         ("phys||", "", 9997),
@@ -118,8 +118,8 @@ def test_no_slurm_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("phys|100|normal", "50", 48),
     ],
 )
-def test_limits_count_what_is_queued(fake: Fake, associations: str, qos: str, room: int):
+def test_limits_count_what_is_queued(fake: Fake, associations: str, qos: str, quota: int):
     fake("scontrol", f"cat <<'END'\n{CONFIG}END")
     fake("squeue", "printf 'me\\nyou\\nme\\n'")
     fake("sacctmgr", f"case $* in *assoc*) printf '{associations}\\n';; *qos*) echo '{qos}';; esac")
-    assert slurm.limits("me") == slurm.Limits(1001, room, True)
+    assert slurm.limits("me") == slurm.Limits(1001, quota, True)

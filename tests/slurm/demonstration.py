@@ -9,6 +9,7 @@ import resource
 import signal
 import time
 from collections import Counter
+from functools import partial
 
 from .sweeps import PATIENCE, Sweep, wait_for
 
@@ -30,7 +31,7 @@ def test_300_runs_through_faults_leave_300_records(cluster, tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     faults = {"killed": kill, "preempted": preempt, "node dead": take_down}
     for number, (name, fault) in enumerate(faults.items(), start=1):
-        wait_for(lambda at=60 * number: n_records(sweep) >= at, LONG, sweep.describe, pause=1.0)
+        wait_for(partial(has_records, sweep, 60 * number), LONG, sweep.describe, pause=1.0)
         kept |= sweep.files()
         say(began, f"{n_records(sweep)} records; {name}: {fault(sweep)}")
     sweep.wait_until_over(LONG)
@@ -53,6 +54,10 @@ def say(began, what):
 
 def n_records(sweep):
     return sum(1 for _ in (sweep.tree / "runs").rglob("record.json"))
+
+
+def has_records(sweep, n):
+    return n_records(sweep) >= n
 
 
 def at_work(sweep):

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 
 from .fault_table import AT_WORK, NOTHING, Fault
 from .sweeps import PATIENCE, Sweep, wait_for
@@ -40,7 +41,7 @@ def test_a_task_is_killed_and_another_cancelled(sweep, faults):
         ("killed", "kill -9 of a task", AT_WORK),
         ("cancelled", "scancel of one task", NOTHING),
     ):
-        wait_for(lambda said=f"{cause}  1 run": said in sweep.failures(), PATIENCE, sweep.describe)
+        wait_for(partial(has_failure, sweep, f"{cause}  1 run"), PATIENCE, sweep.describe)
         faults.append(Fault(name, f"{time.monotonic() - began:.0f} s", lost, "`bie retry`"))
     assert sweep.wait_until_over()["done"] == 2
     kept = sweep.files()
@@ -167,6 +168,10 @@ def test_a_task_meets_its_memory_limit(strict_cluster, finished, faults, tmp_pat
     faults.append(
         Fault("a task meets its memory limit", f"{found:.0f} s", AT_WORK, "`bie retry site.mem_gb=8`")
     )
+
+
+def has_failure(sweep, line):
+    return line in sweep.failures()
 
 
 def fill(path):

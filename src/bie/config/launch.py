@@ -39,26 +39,6 @@ One = Annotated[Int, Field(ge=1, le=1)]
 Requeues = Annotated[Int, Field(ge=0)]
 
 
-class Resources(Section):
-    """What a task asks Slurm for; None asks for nothing, so that the cluster's own default holds."""
-
-    cpus_per_task: Cpus | None
-    mem_gb: Gigabytes | None
-    mem_per_cpu: Line | None
-    mem_per_gpu: Line | None
-    gres: Line | None
-    gpus_per_node: Line | None
-    gpus_per_task: Line | None
-    cpus_per_gpu: Count | None
-    partition: Line | None
-    qos: Line | None
-    account: Line | None
-    constraint: Line | None
-    nodelist: Line | None
-    exclude: Line | None
-    exclusive: bool | None
-
-
 _CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 _PLUGINS = "hydra_plugins.bie_launchers.launchers"
 
@@ -72,6 +52,29 @@ class Local:
 
     _target_: str = f"{_PLUGINS}.WorkersLauncher"
     workers: Annotated[Int, Field(ge=0, le=4096)] | None = None
+
+
+@dataclass
+class Resources:
+    """What a task asks Slurm for; None asks for nothing, so that the cluster's own default holds."""
+
+    __pydantic_config__ = _CLOSED
+
+    cpus_per_task: Cpus | None = None
+    mem_gb: Gigabytes | None = None
+    mem_per_cpu: Line | None = None
+    mem_per_gpu: Line | None = None
+    gres: Line | None = None
+    gpus_per_node: Line | None = None
+    gpus_per_task: Line | None = None
+    cpus_per_gpu: Count | None = None
+    partition: Line | None = None
+    qos: Line | None = None
+    account: Line | None = None
+    constraint: Line | None = None
+    nodelist: Line | None = None
+    exclude: Line | None = None
+    exclusive: bool | None = None
 
 
 @dataclass
@@ -125,7 +128,7 @@ Extra = Annotated[
 
 
 @dataclass
-class SubmititSlurm(_Submitit, SlurmQueueConf):  # type: ignore[misc]
+class SubmititSlurm(_Submitit, Resources, SlurmQueueConf):  # type: ignore[misc]
     """Launcher: Slurm job arrays, by the keys of hydra-submitit-launcher 1.2.
 
     Besides what `_Submitit` says: the site's keys stand in for null, ``gpus_per_node`` may name a type
@@ -135,23 +138,10 @@ class SubmititSlurm(_Submitit, SlurmQueueConf):  # type: ignore[misc]
     kind: ClassVar[str] = "submitit_slurm"
 
     _target_: str = f"{_PLUGINS}.SubmititSlurmLauncher"
-    mem_per_cpu: Line | None = None
-    mem_per_gpu: Line | None = None
-    gres: Line | None = None
-    gpus_per_node: Line | None = None
-    gpus_per_task: Line | None = None
-    cpus_per_gpu: Count | None = None
-    partition: Line | None = None
-    qos: Line | None = None
-    account: Line | None = None
     comment: Line | None = None
-    constraint: Line | None = None
-    exclude: Line | None = None
     additional_parameters: Extra = field(default_factory=dict)
     array_parallelism: Count | None = 256
     teardown: Lines | None = None
-    nodelist: Line | None = None
-    exclusive: bool | None = None
     dependency: Line | None = None
     mail_type: Line | None = None
     mail_user: Line | None = None
@@ -160,6 +150,7 @@ class SubmititSlurm(_Submitit, SlurmQueueConf):  # type: ignore[misc]
     srun_args: Lines | None = None
 
 
+@dataclass(kw_only=True)
 class Site(Resources):
     """What tasks need on one cluster; the launcher's own keys have the last word."""
 

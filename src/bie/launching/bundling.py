@@ -80,7 +80,7 @@ def bundling_of(
         asked = resources(launcher, site)
         limits = slurm.limits(getpass.getuser(), asked.get("account"), asked.get("qos"))
     if launcher.canary:
-        limits = replace(limits, room=max(limits.room - n_canary_tasks(len(runs)), 0))
+        limits = replace(limits, quota=max(limits.quota - n_canary_tasks(len(runs)), 0))
     mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
     limit = 60.0 * time_limit(launcher, site)
     n_runs, workers = sum(runs.values()), cpus(launcher, site)
@@ -119,16 +119,16 @@ def bundle(
     """
     if n_runs == 0:
         return Bundling(0, 1, ())
-    if limits.room == 0:
+    if limits.quota == 0:
         raise BadInput(
             "the cluster takes no further jobs of yours now; wait until some have ended (squeue --me)"
         )
-    fits = math.ceil(n_runs / limits.room)
+    fits = math.ceil(n_runs / limits.quota)
     per_task = asked or max(_sensible(n_runs, workers, seconds, time_limit), fits)
     if per_task < fits:
         raise BadInput(
             f"hydra.launcher.runs_per_job={asked}: that is {math.ceil(n_runs / per_task):,} tasks, and "
-            f"{limits.room:,} may be submitted now. The smallest value that fits is {fits}"
+            f"{limits.quota:,} may be submitted now. The smallest value that fits is {fits}"
         )
     n_tasks = math.ceil(n_runs / per_task)
     return Bundling(n_runs, per_task, waves(n_tasks, limits.array_size))

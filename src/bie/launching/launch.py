@@ -90,10 +90,10 @@ def launch(order: Order, context: ForkServerContext | None) -> int:
         Slurm does not take the job, or the runs do not fit into what it takes. Nothing was started.
     """
     launcher = order.settings.hydra.launcher
-    if not isinstance(launcher, Local):
-        return _away(order)
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
+    if not isinstance(launcher, Local):
+        return _away(order, launcher.wait)
     folder = _open(order, lambda _: 0)
     return conclude(run_locally(folder, order.settings, context), order.n_before, order.tree)
 
@@ -103,17 +103,15 @@ def _open(order: Order, task_of: Callable[[int], int]) -> Path:
     return open_launch(order.tree, order.argv, order.columns(task_of), order.points, settings)
 
 
-def _away(order: Order) -> int:
+def _away(order: Order, wait: bool) -> int:
     """Submit, say so, and return; or stay and watch."""
-    if not order.runs:
-        return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     seconds = {name: point["seconds"] for name, point in order.points.items()}
     bundling, limits = bundling_of(order.settings, Counter(order.runs), seconds)
     folder = _open(order, bundling.task_of).resolve()
     print(in_words(bundling, order.settings, limits))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, bundling)
-    if complete and waits(order.settings):
+    if complete and wait:
         return _stay(folder, order)
     return 0 if complete else 1
 
@@ -133,12 +131,6 @@ def _stay(folder: Path, order: Order) -> int:
 def _next(tree: Tree) -> str:
     named = shlex.quote(str(tree.root))
     return f"bie status {named} --watch     bie cancel {named}"
-
-
-def waits(settings: Settings) -> bool:
-    """Whether the command stays until all is over."""
-    launcher = settings.hydra.launcher
-    return isinstance(launcher, Local) or launcher.wait
 
 
 def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:

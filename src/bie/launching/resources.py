@@ -1,5 +1,6 @@
 """What a task asks the cluster for: the launcher's keys over the site's, as submitit's parameters."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ _SUBMITIT_NAME = {"mem_gb": "mem", "name": "job_name"}
 
 def resources(launcher: SubmititSlurm, site: Site) -> dict[str, Any]:
     """What a task asks for: the launcher's values, the site's where it has none."""
-    own = {key: value for key in Resources.model_fields if (value := getattr(launcher, key)) is not None}
+    own, theirs = (
+        {key.name: value for key in fields(Resources) if (value := getattr(section, key.name)) is not None}
+        for section in (launcher, site)
+    )
     covered = set(own).union(*(keys for keys in _ALTERNATIVES if keys & own.keys()))
-    theirs = {key: value for key in Resources.model_fields if (value := getattr(site, key)) is not None}
     return {**{key: value for key, value in theirs.items() if key not in covered}, **own}
 
 

@@ -163,14 +163,14 @@ class Limits:
     ----------
     array_size
         Tasks of one array: indices 0 to one less.
-    room
+    quota
         Tasks that may still be submitted now, jobs in the queue counted.
     read
         False where the cluster could not be asked and Slurm's defaults stand in.
     """
 
     array_size: int
-    room: int
+    quota: int
     read: bool
 
 
@@ -184,8 +184,8 @@ def limits(user: str, account: str | None = None, qos: str | None = None) -> Lim
     capacity = int(settings.get("MaxJobCount", "10000"))
     queued = _queued() if settings else Counter[str]()
     own = _submit_limits(user, account, qos) if settings else []
-    room = min([capacity - queued.total(), *(most - queued[user] for most in own)])
-    return Limits(max(array_size, 1), max(room, 0), bool(settings))
+    quota = min([capacity - queued.total(), *(most - queued[user] for most in own)])
+    return Limits(max(array_size, 1), max(quota, 0), bool(settings))
 
 
 def parse_config(text: str) -> dict[str, str]:
