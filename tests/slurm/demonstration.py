@@ -121,10 +121,9 @@ def cpu():
 
 def test_no_seeds_are_added_to_what_is_decided(cluster, tmp_path):
     sweep = Sweep(cluster, tmp_path)
-    sweep.launch(
-        *("model=scvi,noise", "seed=range(40)", "stop.verdict=true", "stop.metric=ari"),
-        *("hydra.launcher.runs_per_job=10", "hydra.launcher.array_parallelism=2"),
-    )
+    wanted = ("model=scvi,noise", "seed=range(40)", "stop.verdict=true", "stop.metric=ari")
+    how = ("hydra.launcher.runs_per_job=20", "hydra.launcher.array_parallelism=2")
+    sweep.launch(*wanted, *how)
     sweep.wait_until_over(LONG)
     states = sweep.status()
     table = sweep.bie("status", str(sweep.tree)).stdout
@@ -132,6 +131,6 @@ def test_no_seeds_are_added_to_what_is_decided(cluster, tmp_path):
     assert 10 < n_records(sweep) == states["done"] == states["expected"] < 80
     assert "stopped: zinb noise" in table
     assert "stopped: zinb scvi" in table
-    again = sweep.launch("model=scvi,noise", "seed=range(40)", "stop.verdict=true", "stop.metric=ari")
+    again = sweep.launch(*wanted, *how)
     sweep.wait_until_over(LONG)
     assert n_records(sweep) == states["done"], again.stdout

@@ -19,13 +19,15 @@ They are loaded to make a plan, so what is heavy they import inside functions.
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bie.config import Data, RunConfig
 from bie.data.cells import Cells
-from bie.experiment import Result, experiment
 from bie.store.identity import SHOWN, sha256
-from bie.training.checkpoint import Keeper
+
+if TYPE_CHECKING:
+    from bie.experiment import Result
+    from bie.training.checkpoint import Keeper
 
 OnEpoch = Callable[[dict[str, float]], None]
 
@@ -39,7 +41,7 @@ class Kind(Protocol):
     def check(self, config: RunConfig) -> None:
         """Raise `BadInput` if it cannot be run."""
 
-    def experiment(self, config: RunConfig, on_epoch: OnEpoch) -> Result:
+    def experiment(self, config: RunConfig, on_epoch: OnEpoch) -> "Result":
         """Run one experiment; the same configuration gives the same result, timing apart."""
 
 
@@ -60,8 +62,8 @@ def place(dataset: Data, folder: Path) -> Path:
 
 
 def carry_out(
-    config: RunConfig, cells: Callable[[], Cells], on_epoch: OnEpoch, keeper: Keeper | None = None
-) -> Result:
+    config: RunConfig, cells: Callable[[], Cells], on_epoch: OnEpoch, keeper: "Keeper | None" = None
+) -> "Result":
     """Run one experiment of any kind.
 
     Parameters
@@ -75,5 +77,7 @@ def carry_out(
     """
     kind = of(config.dataset)
     if kind is None:
+        from bie.experiment import experiment  # torch
+
         return experiment(config, cells(), on_epoch, keeper)
     return kind.experiment(config, on_epoch)
