@@ -28,7 +28,7 @@ def cluster() -> Row:
 
 
 def _room() -> int:
-    return slurm.limits(getpass.getuser()).room
+    return slurm.limits(getpass.getuser()).quota
 
 
 def of_config(version: str, text: str, room: int) -> Row:
