@@ -43,3 +43,12 @@ def test_f1_of_each_batch_goes_by_its_name(config: RunConfig, cells: Cells) -> N
         f1 = found.probe_f1_by_batch[part]
         assert f1.keys() == set(cells.batches)
         assert np.mean(list(f1.values())) == pytest.approx(found.metrics[part]["probe_f1"])
+
+
+def test_transport_within_each_type_goes_by_its_name(config: RunConfig, cells: Cells) -> None:
+    found = experiment(config, cells, lambda row: None)
+    for part in ("train", "test"):
+        ratio = found.ot_ratio_by_type[part]
+        assert ratio.keys() <= set(cells.labels)
+        assert np.mean(list(ratio.values())) == pytest.approx(found.metrics[part]["ot_ratio"])
+    assert len(found.ot_ratio_by_type["train"]) == 5  # of some types too few test cells

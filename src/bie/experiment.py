@@ -43,6 +43,8 @@ class Result:
         ``perturb``: of what was done to it.
     probe_f1_by_batch
         F1 of the probe for each batch by its name, of each part; empty where there is none.
+    ot_ratio_by_type
+        OT ratio within each cell type by its name, of each part; empty where there is none.
     history
         A row per epoch; none where nothing trains.
     files
@@ -55,6 +57,7 @@ class Result:
     missing: dict[str, str]
     notes: dict[str, str]
     probe_f1_by_batch: dict[str, dict[str, float]]
+    ot_ratio_by_type: dict[str, dict[str, float]]
     history: list[dict[str, float]]
     files: dict[str, bytes]
     seconds: dict[str, float]
@@ -122,7 +125,11 @@ def scored(
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
     terms = {part: embedder.loss_terms(cells, rows, streams) for part, rows in parts.items()}
-    found = {part: evaluate(z, part, cells, parts, config.metrics, streams, terms[part]) for part in parts}
+    types = {part: embedder.classify(cells, rows) for part, rows in parts.items()}
+    found = {
+        part: evaluate(z, part, cells, parts, config.metrics, streams, terms[part], types[part])
+        for part in parts
+    }
     for part, scores in found.items():
         _audit(config, part, history, cells.n_batches, scores)
     clock.lap("score")
@@ -132,6 +139,10 @@ def scored(
         notes=_merged({part: scores.notes for part, scores in found.items()}) | _of_cells(config, cells),
         probe_f1_by_batch={
             part: {cells.batches[batch]: f1 for batch, f1 in scores.f1_by_batch.items()}
+            for part, scores in found.items()
+        },
+        ot_ratio_by_type={
+            part: {cells.labels[label]: ratio for label, ratio in scores.ot_by_label.items()}
             for part, scores in found.items()
         },
         history=history,
@@ -148,6 +159,7 @@ def evaluate(
     settings: Metrics,
     streams: Streams,
     terms: Mapping[str, float],
+    predicted_n: NDArray[np.int64] | None = None,
 ) -> Scores:
     """Score the embedding of a part of the cells against their batches, cell types and counts.
 
@@ -161,6 +173,8 @@ def evaluate(
         Of the metrics and of the run.
     terms
         Of the loss, which are entered as they are.
+    predicted_n
+        Cell types that the model predicts, where it predicts any.
     """
     rows = parts[part]
     scores = score(
@@ -173,6 +187,8 @@ def evaluate(
         streams,
         fitted=None if part == "train" else (z["train"], cells.batch[parts["train"]]),
         x_ng=cells.counts[rows],
+        factor_nf=None if cells.factors is None else cells.factors[rows],
+        predicted_n=predicted_n,
     )
     for name in LOSS_TERMS:
         value = terms.get(name)

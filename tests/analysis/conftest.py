@@ -64,6 +64,7 @@ class Disk:
         train: dict[str, float | None] | None = None,
         missing: dict[str, str] | None = None,
         notes: dict[str, str] | None = None,
+        by_type: dict[str, dict[str, float]] | None = None,
         **origin: Any,
     ) -> Path:
         origin = {"git_commit": "a" * 40, "source_sha256": "b" * 64, "packages": PACKAGES} | origin
@@ -78,6 +79,7 @@ class Disk:
             "metrics": {"train": test if train is None else train, "test": test},
             "missing": missing or {},
             "notes": notes or {},
+            **({"ot_ratio_by_type": by_type} if by_type else {}),
             "history_tail": {},
             "timing": {"total": 1.5},
             "provenance": origin,

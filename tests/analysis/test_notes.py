@@ -108,3 +108,14 @@ def test_what_records_note_is_said_once_for_the_split_and_the_metrics_of_the_tab
     cells = "cells: types in one batch alone: mast"
     assert notes_of(disk) == [cells, "probe F1: 1 of 60 cells are not judged"]
     assert notes_of(disk, split="train") == [cells]
+
+
+def test_a_metric_that_few_data_sets_can_have_is_missed_only_where_some_run_has_it(
+    disk: Any, point: Make
+) -> None:
+    unknown = {"test.mig": "generative factors not known"}
+    for seed in range(2):
+        disk.record(point(), seed, {"ari": 0.5, "mig": None}, missing=unknown)
+    assert notes_of(disk) == []
+    disk.record(point(), 2, {"ari": 0.5, "mig": 0.3})
+    assert notes_of(disk) == ["MIG: no value in 2 runs (generative factors not known)"]

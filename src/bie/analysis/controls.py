@@ -9,8 +9,8 @@ from bie.analysis.paired import ALPHA
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS
 
-METHODS = ("harmony", "scvi_tools")
-"""Methods that learn nothing here and are no controls: what they should score is not known."""
+METHODS = ("harmony", "scvi_tools", "classifier")
+"""Methods without a section ``train`` that are no controls: what they should score is not known."""
 
 Rows = Mapping[tuple[str, str], Mapping[Any, Any]]  # by config_id and metric: mean, sd, n
 

@@ -32,7 +32,7 @@ SHARED = (
     "device",
     "cause",
 )
-TEXTS = ("path", "run_id", "split_id", "message")
+TEXTS = ("path", "run_id", "split_id", "message", "by_type")
 STAMP = ("inode", "size", "modified", "changed")
 AT_ONCE = 500  # records a thread reads before it hands them on
 THREADS = 2  # to read from a file server is mostly to wait; to parse holds the lock of the interpreter

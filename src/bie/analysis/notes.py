@@ -87,6 +87,8 @@ def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[s
     done = runs.index[runs["state"] == "done"]
     shared: dict[tuple[str, int], list[str]] = {}
     for metric in study.reasons[split].columns if len(done) else ():
+        if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
+            continue
         for reason, n in _counts(study.reasons[split, metric].loc[done].dropna()):
             shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():

@@ -55,6 +55,7 @@ class Parser:
             known = flat(config) | place(origin.get("dataset") or {})
             self._configs[config_id] = orjson.dumps(known).decode()
         missing, notes = record.get("missing"), record.get("notes")
+        by_type = record.get("ot_ratio_by_type") or {}
         return {
             "state": "done",
             "config_id": config_id,
@@ -67,6 +68,7 @@ class Parser:
             "packages": self._versions(origin),
             "missing": orjson.dumps(missing).decode() if missing else None,
             "notes": orjson.dumps(notes).decode() if notes else None,
+            "by_type": orjson.dumps(by_type).decode() if any(by_type.values()) else None,
             "config": self._configs[config_id],
             "device": str((origin.get("device") or {}).get("type", "")),
             **{split: _numbers(record["metrics"][split]) for split in SPLITS},

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
 from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
@@ -40,7 +41,7 @@ def n_numbers(study: Study) -> int:
 
 
 def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, Stamp]:
-    """Write `FILES`, the same bytes for the same records.
+    """Write `FILES`, and ``by_type.csv`` where types were compared; the same bytes for the same records.
 
     Each file is replaced as a whole, so that neither readers nor a second writer see half of it.
 
@@ -68,9 +69,13 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
         "paired.tex": lambda part: part.write_text(as_latex(paired), encoding="utf-8"),
         "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
     }
+    types = by_type(study)
+    if len(types):
+        writers["by_type.csv"] = lambda part: _to_csv(types, part)
     if not csv:
         del writers["runs.csv"]
-        (folder / "runs.csv").unlink(missing_ok=True)
+    for name in {"runs.csv", "by_type.csv"} - writers.keys():
+        (folder / name).unlink(missing_ok=True)
     return {name: _replace(folder / name, write) for name, write in writers.items()}
 
 

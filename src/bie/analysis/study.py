@@ -41,8 +41,8 @@ class Study:
     runs
         A row per run that was asked for or found: ``config_id``, ``dataset``, ``model``, ``seed``,
         ``state`` (done, failed, unreadable or missing), ``cause``, ``message`` and ``where`` of a failure;
-        of a finished run also ``run_id``, ``split_id``, ``code``, ``packages``, ``device`` and ``seconds``
-        (wall time).
+        of a finished run also ``run_id``, ``split_id``, ``code``, ``packages``, ``device``, ``seconds``
+        (wall time) and ``by_type`` (OT ratio of each cell type of each split, as JSON).
     values
         Numbers of the rows of `runs`, columns (split, metric); NaN where there is none.
     reasons
@@ -86,7 +86,7 @@ class Study:
 
 _TEXTS = (
     *("config_id", "dataset", "model", "state", "cause", "message", "run_id", "split_id", "code"),
-    *("packages", "device", "notes"),
+    *("packages", "device", "notes", "by_type"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 

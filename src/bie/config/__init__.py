@@ -6,7 +6,7 @@ alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its 
 
 from bie.config.base import About, Data, Method
 from bie.config.controls import AnyModel, Control
-from bie.config.datasets import Dataset, H5ad, Pbmc, Retina, Source, Tenx, Zinb
+from bie.config.datasets import Dataset, Factors, H5ad, Pbmc, Retina, Source, Tenx, Zinb
 from bie.config.launch import (
     Hydra,
     Launcher,
@@ -43,6 +43,7 @@ __all__ = [
     "Estimator",
     "ExpressedGenes",
     "ExpressionProportion",
+    "Factors",
     "H5ad",
     "Hydra",
     "Kl",

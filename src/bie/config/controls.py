@@ -76,6 +76,35 @@ class ScviTools(Control):
     batch_size: Annotated[Int, Field(ge=2)]
 
 
+class Classifier(Control):
+    """See `bie.methods.classifier`."""
+
+    method: Literal["classifier"]
+    training: Literal["plain", "mixup", "ict"]
+    per_type: Count
+    input: Literal["components", "counts"]
+    n_components: Count
+    n_hidden: Count
+    steps: Count
+    lr: Positive
+    weight_decay: NonNegative
+    alpha: Positive
+    batch_size: Annotated[Int, Field(ge=2)]
+    consistency: NonNegative
+    ramp: Annotated[Float, Field(gt=0, le=1)]
+    teacher_decay: Annotated[Float, Field(ge=0, lt=1)]
+
+    def inactive(self) -> dict[str, str]:
+        """Only mixtures have shares, only consistency has unlabelled cells and a teacher."""
+        cause = f"training={self.training}"
+        silent = {} if self.training == "ict" else dict.fromkeys(_OF_CONSISTENCY, cause)
+        silent |= {"alpha": cause} if self.training == "plain" else {}
+        return silent | ({} if self.input == "components" else {"n_components": f"input={self.input}"})
+
+
+_OF_CONSISTENCY = ("batch_size", "consistency", "ramp", "teacher_decay")
+
+
 def _method(section: Any) -> str:
     given = section.get("method", "vae") if isinstance(section, dict) else getattr(section, "method", "vae")
     return str(given)
@@ -90,6 +119,7 @@ AnyModel = Annotated[
     | Annotated[Shuffled, Tag("shuffled")]
     | Annotated[Harmony, Tag("harmony")]
     | Annotated[ScviTools, Tag("scvi_tools")]
+    | Annotated[Classifier, Tag("classifier")]
     | Annotated[pairs.Critic, Tag("critic")]
     | Annotated[pairs.Neighbours, Tag("neighbours")]
     | Annotated[pairs.Sklearn, Tag("sklearn")],

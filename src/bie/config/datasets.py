@@ -12,6 +12,7 @@ from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 
 _PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
 _SIZES = {"smoke": (400, 100), "small": (4000, 500), "pbmc": (12000, 3346)}
+_FACTOR_SIZES = {"smoke": (400, 100), "small": (2000, 200)}
 
 LogCounts = Annotated[Float, Field(ge=0, le=14)]  # e^14 counts in one gene still fit float32
 LogSd = Annotated[Float, Field(ge=0, le=10)]
@@ -91,6 +92,46 @@ class Zinb(Source):
         return values | {key: value for key, value in implied.items() if values.get(key) is None}
 
 
+class Factors(Source):
+    """Counts decoded from known independent factors; see `bie.data.datasets.factors`."""
+
+    source: Literal["factors"]
+    size: Annotated[Literal["smoke", "small"], LOCAL]
+    n_cells: Annotated[Int, Field(ge=20)]
+    n_genes: Annotated[Int, Field(ge=2)]
+    n_factors: Annotated[Int, Field(ge=2, le=100)]
+    n_levels: Annotated[Int, Field(ge=2, le=20)]
+    factor_share: Annotated[Float, Field(gt=0, le=1)]
+    factor_sd: LogSd
+    factor_decay: Annotated[Float, Field(gt=0, le=1)]
+    n_types: Annotated[Int, Field(ge=1, le=200)]
+    type_sd: LogSd
+    n_batches: Annotated[Int, Field(ge=2, le=200)]
+    majority_share: Share
+    batch_sd: LogSd
+    expression_shape: Positive
+    library_mean: LogCounts
+    library_sd: Annotated[Float, Field(ge=0, le=3)]
+    counts: Literal["zinb", "poisson"]
+    theta: Annotated[Float, Field(ge=0.01)]
+    zero_intercept: Float
+    zero_slope: NonNegative
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_size(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``null`` by the number that the size stands for."""
+        n_cells, n_genes = _FACTOR_SIZES.get(str(values.get("size")), _FACTOR_SIZES["small"])
+        implied = {"n_cells": n_cells, "n_genes": n_genes}
+        return values | {key: value for key, value in implied.items() if values.get(key) is None}
+
+    def inactive(self) -> dict[str, str]:
+        """Poisson counts have neither dispersion nor technical zeros."""
+        silent = dict.fromkeys(("theta", "zero_intercept", "zero_slope"), "counts=poisson")
+        return super().inactive() | (silent if self.counts == "poisson" else {})
+
+
 class Own(Source):
     """A user's own counts; their content, not their place, is their identity.
 
@@ -143,4 +184,4 @@ class Retina(Source):
     cache: Annotated[Path | None, LOCAL]
 
 
-Dataset = Annotated[Zinb | H5ad | Tenx | Pbmc | Retina | Pairs, Field(discriminator="source")]
+Dataset = Annotated[Zinb | Factors | H5ad | Tenx | Pbmc | Retina | Pairs, Field(discriminator="source")]

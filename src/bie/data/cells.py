@@ -39,6 +39,8 @@ class Cells:
         What was done to the cells on purpose (`bie.data.perturb`), with what it came to; empty: nothing.
     notes
         What a user should know about these cells, a line each; no part of their content.
+    factors
+        factor_nf, the values of the generative factors of every cell, where they are known; else None.
     """
 
     counts: sp.csr_matrix
@@ -51,6 +53,7 @@ class Cells:
     library_prior: Literal["batch", "pooled"] = "batch"
     perturbation: str = ""
     notes: tuple[str, ...] = ()
+    factors: NDArray[np.float64] | None = None
 
     @property
     def n_cells(self) -> int:
@@ -78,7 +81,8 @@ class Cells:
         header = [self.counts.shape, self.batches, self.labels, self.library_prior, self.label is not None]
         label = np.zeros(0, np.int64) if self.label is None else self.label
         names = [self.cell_names.tolist(), self.gene_names.tolist()]
-        return _sha256([*header, *names], [*self._counts_and_batch(), (label, "<i8")])
+        known = [] if self.factors is None else [(self.factors.ravel(), "<f8")]
+        return _sha256([*header, *names], [*self._counts_and_batch(), (label, "<i8"), *known])
 
     @cached_property
     def unlabelled_sha256(self) -> str:

@@ -47,4 +47,5 @@ def _rows(cells: Cells, kept: NDArray[np.bool_]) -> Cells:
         label=label,
         labels=labels,
         cell_names=cells.cell_names[kept],
+        factors=None if cells.factors is None else cells.factors[kept],
     )

@@ -69,6 +69,7 @@ def unshelve(path: Path) -> Cells:
         cell_names=arrays["cell_names"],
         gene_names=arrays["gene_names"],
         library_prior=meta["library_prior"],
+        factors=arrays.get("factors"),
     )
     # fills the caches of the properties: hashing would read everything (copies of old have one of the hashes)
     vars(cells).update({name: meta[name] for name in ("sha256", "unlabelled_sha256") if name in meta})
@@ -84,7 +85,8 @@ def _arrays(cells: Cells) -> dict[str, NDArray[Any]]:
         "cell_names": cells.cell_names,
         "gene_names": cells.gene_names,
     }
-    return arrays if cells.label is None else arrays | {"label": cells.label}
+    optional = {"label": cells.label, "factors": cells.factors}
+    return arrays | {name: array for name, array in optional.items() if array is not None}
 
 
 def _publish(draft: Path, place: Path) -> None:

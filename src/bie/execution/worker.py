@@ -163,6 +163,7 @@ def _record(
         "missing": result.missing,
         "notes": result.notes,
         "probe_f1_by_batch": result.probe_f1_by_batch,
+        "ot_ratio_by_type": result.ot_ratio_by_type,
         "history_tail": _finite(result.history[-1]) if result.history else {},
         "timing": {**total, "peak_rss_mib": peak},
         "provenance": {**provenance(), **made_by, "dataset": spec.origin},

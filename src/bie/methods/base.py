@@ -55,6 +55,10 @@ class Embedder(ABC):
         """Parts of the loss on some cells, nats per cell; none where there is no likelihood."""
         return {}
 
+    def classify(self, cells: Cells, rows: Rows) -> NDArray[np.int64] | None:
+        """Codes of the predicted types of some cells; None where the model predicts none."""
+        return None
+
 
 class Joint(Embedder):
     """An embedder that treats all cells at once, so that new cells would need a new fit."""

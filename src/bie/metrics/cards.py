@@ -4,9 +4,11 @@ import math
 
 from bie.metrics import (
     batch_silhouette,
+    classification,
     clustering,
     critic_audit,
     dependence,
+    disentanglement,
     estimation,
     mixing,
     neighbourhoods,
@@ -20,6 +22,7 @@ from bie.metrics.metric import Card, Metric
 _FAMILIES = (
     *(clustering, mixing, dependence, probes),
     *(neighbourhoods, batch_silhouette, regression, transport),
+    *(disentanglement, classification),
 )
 
 METRICS: dict[str, Metric[...]] = {

@@ -34,6 +34,8 @@ class Card:
         Paper that defines it.
     headline
         Whether it is a column of the printed tables unless others are asked for.
+    optional
+        Whether most data sets or models cannot have it: where no run has, no table speaks of it.
     """
 
     label: str
@@ -42,6 +44,7 @@ class Card:
     unit: str
     reference: str
     headline: bool = False
+    optional: bool = False
 
 
 @dataclass

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from bie.config import Metrics
 from bie.data.components import log_normalised, principal_components
-from bie.metrics import neighbourhoods, regression, scib
+from bie.metrics import neighbourhoods, regression, scib, transport
 from bie.metrics.batch_silhouette import batch_widths
 from bie.metrics.cards import METRICS
 from bie.metrics.clustering import kmeans
+from bie.metrics.disentanglement import Forests, grow
 from bie.metrics.metric import Codes, Embedding, call_by_name
 from bie.metrics.mixing import draw_pools
 from bie.metrics.neighbours import Neighbours, nearest
@@ -41,11 +42,15 @@ class Part:
         Of the metrics.
     streams
         Of the run; ``kmeans``, ``pools``, ``probes``, ``probe latents``, ``neighbours``, ``silhouettes``,
-        ``transport`` and ``components`` are read here.
+        ``transport``, ``components`` and ``forests`` are read here.
     fitted_z_nd, fitted_batch_n
         Cells on which probes are fitted; None: these cells themselves, see `bie.metrics.probes.probe`.
     x_ng
         Counts of the cells, before any correction; None where there are none.
+    factor_nf
+        Values of the generative factors; None where they are not known.
+    predicted_n
+        Codes of the labels that the model predicts; None where it predicts none.
     """
 
     z_nd: Embedding
@@ -58,6 +63,8 @@ class Part:
     fitted_z_nd: Embedding | None = None
     fitted_batch_n: Codes | None = None
     x_ng: "csr_matrix | None" = None
+    factor_nf: NDArray[np.float64] | None = None
+    predicted_n: Codes | None = None
 
     @property
     def n_neighbours(self) -> int:
@@ -111,10 +118,12 @@ class Part:
         assert self.label_n is not None
         return batch_widths(self.z_nd, self.batch_n, self.label_n, self.streams.integer("silhouettes"))
 
-    @property
-    def transport_seed(self) -> int:
-        """Of the draws of `ot_ratio`."""
-        return self.streams.integer("transport")
+    @cached_property
+    def transport_ratios(self) -> transport.Ratios:
+        """See `bie.metrics.transport.ratios`."""
+        assert self.label_n is not None  # a need of every metric that asks
+        seed = self.streams.integer("transport")
+        return transport.ratios(self.z_nd, self.batch_n, self.label_n, seed)
 
     @property
     def has_counts(self) -> bool:
@@ -133,6 +142,12 @@ class Part:
         n_components = min(regression.COMPONENTS, min(y_mg.shape) - 1)
         fitted = principal_components(y_mg, n_components, self.streams.integer("components"))
         return fitted.transform(y_mg), self.batch_n[row_m]
+
+    @cached_property
+    def factor_forests(self) -> Forests:
+        """See `bie.metrics.disentanglement.grow`."""
+        assert self.factor_nf is not None  # a need of every metric that asks
+        return grow(self.z_nd, self.factor_nf, self.streams.integer("forests") >> 1)
 
     @cached_property
     def cluster_n(self) -> Codes:
@@ -196,12 +211,15 @@ class Scores(NamedTuple):
         What a reader of a value has to know, by metric.
     f1_by_batch
         F1 of the probe for each batch (its code); none where `probe_f1` is missing.
+    ot_by_label
+        OT ratio of each cell type (its code) that was compared; none where `ot_ratio` is missing.
     """
 
     values: dict[str, float | None]
     missing: dict[str, str]
     notes: dict[str, str]
     f1_by_batch: dict[int, float]
+    ot_by_label: dict[int, float]
 
 
 def score(
@@ -214,6 +232,8 @@ def score(
     streams: Streams,
     fitted: tuple[NDArray[np.floating], Codes] | None = None,
     x_ng: "csr_matrix | None" = None,
+    factor_nf: NDArray[np.float64] | None = None,
+    predicted_n: Codes | None = None,
 ) -> Scores:
     """Score one part of the cells by every metric, in float64 and on one thread.
 
@@ -234,20 +254,26 @@ def score(
         cells are scored; None: the part itself, in halves.
     x_ng
         Counts of the cells; None: what compares with them is missing.
+    factor_nf
+        Generative factors of the cells, where they are known.
+    predicted_n
+        Labels that the model predicts, where it predicts any.
     """
     from threadpoolctl import threadpool_limits
 
     fitted_z_nd, fitted_batch_n = fitted or (None, None)
     fitted_nd = None if fitted_z_nd is None else np.asarray(fitted_z_nd, np.float64)
     of_cells = np.asarray(z_nd, np.float64), batch_n, n_batches, label_n, n_labels
-    part = Part(*of_cells, settings, streams, fitted_nd, fitted_batch_n, x_ng)
-    found = Scores({}, {}, {}, {})
+    part = Part(*of_cells, settings, streams, fitted_nd, fitted_batch_n, x_ng, factor_nf, predicted_n)
+    found = Scores({}, {}, {}, {}, {})
     with threadpool_limits(1):  # sums in another order would change the last digits
         for name in METRICS:
             _enter(found, name, part)
         if found.values["probe_f1"] is not None:
             batches, f1_b = f1_by_batch(part.probe_pnb, part.judged_batch_n)
             found.f1_by_batch.update(zip(batches.tolist(), f1_b.tolist(), strict=True))
+        if found.values["ot_ratio"] is not None:
+            found.ot_by_label.update(part.transport_ratios.by_label)
         if settings.names == "scib":
             scib.enter(found.values, found.missing)
     return found

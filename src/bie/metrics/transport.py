@@ -1,8 +1,10 @@
 """Optimal transport between batches, beside transport within a batch."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bie.metrics.metric import Card, Codes, Embedding, metric
 from bie.metrics.needs import mixed_type, not_collapsed
@@ -11,6 +13,19 @@ DRAWS, MOST_CELLS, FEWEST_CELLS, MOST_GROUPS = 10, 200, 10, 40
 """Draws for each group and cells of a draw, at most; cells of a group at least; groups compared at most."""
 
 _PEYRE = "Peyré & Cuturi 2019, doi:10.1561/2200000073"
+
+
+class Ratios(NamedTuple):
+    """OT ratio of each group that was compared, a batch within a type, and the code of this type."""
+
+    label_g: Codes
+    ratio_g: NDArray[np.float64]
+
+    @property
+    def by_label(self) -> dict[int, float]:
+        """Mean over the groups of each type."""
+        labels = np.unique(self.label_g).tolist()
+        return {label: float(self.ratio_g[self.label_g == label].mean()) for label in labels}
 
 
 def _transportable(batch_n: Codes, label_n: Codes | None) -> str | None:
@@ -57,7 +72,7 @@ def _pairs(batch_n: Codes, label_n: Codes) -> Iterator[tuple[Codes, Codes]]:
     not_collapsed,
     caveats=(_compared_in_part,),
 )
-def ot_ratio(z_nd: Embedding, batch_n: Codes, label_n: Codes, transport_seed: int) -> float:
+def ot_ratio(transport_ratios: Ratios) -> float:
     """Cost of moving the cells of a batch onto those of other batches of their type, in units of chance: 1
     mixed.
 
@@ -66,10 +81,16 @@ def ot_ratio(z_nd: Embedding, batch_n: Codes, label_n: Codes, transport_seed: in
     number from one side alone have. Then the mean over batches and types. It sees what means do not: batches
     of another spread.
     """
-    rng = np.random.default_rng(transport_seed)
+    return float(transport_ratios.ratio_g.mean())
+
+
+def ratios(z_nd: Embedding, batch_n: Codes, label_n: Codes, seed: int) -> Ratios:
+    """Ratio of every group that is compared; see `ot_ratio`."""
+    rng = np.random.default_rng(seed)
     groups = _groups(batch_n, label_n)
-    chosen = rng.permutation(len(groups))[:MOST_GROUPS]
-    return float(np.mean([_ratio(z_nd[groups[i][0]], z_nd[groups[i][1]], rng) for i in sorted(chosen)]))
+    chosen = sorted(rng.permutation(len(groups))[:MOST_GROUPS])
+    label_g = label_n[[groups[i][0][0] for i in chosen]]
+    return Ratios(label_g, np.array([_ratio(z_nd[groups[i][0]], z_nd[groups[i][1]], rng) for i in chosen]))
 
 
 def _ratio(own_nd: Embedding, rest_nd: Embedding, rng: np.random.Generator) -> float:

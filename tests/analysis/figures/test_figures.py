@@ -20,6 +20,7 @@ from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
 from bie.analysis.figures.style import MOST_ROWS, as_svg, save
 from bie.analysis.figures.trade_off import trade_off
+from bie.analysis.figures.types import types
 from bie.errors import BadInput
 
 TITLES = {"a": "scvi", "b": "scvi_mine scale=1", "c": "scvi_mine $cale=2"}
@@ -230,3 +231,14 @@ def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Pat
     assert b"/FontType 42" in files[0][1] or b"/Type0" in files[0][1]
     assert b"/Type3" not in files[0][1]
     assert as_svg(figures[0]) == as_svg(figures[1])
+
+
+def test_types_have_a_row_each_and_a_mark_for_each_grid_point_that_has_it() -> None:
+    rows = [("a", "T", 3.0, 0.2), ("a", "B", 1.1, 0.1), ("c", "T", 1.2, 0.1)]
+    (axis,) = shown(types(pd.DataFrame(rows, columns=["config_id", "type", "mean", "sd"]), TITLES))
+    assert ticks(axis) == ["T", "B"]
+    assert [text.get_text() for text in axis.figure.legends[0].get_texts()] == [TITLES["a"], TITLES["c"]]
+    first, second = (np.ma.filled(of.lines[0].get_xdata(), np.nan) for of in axis.containers)
+    assert list(first) == [3.0, 1.1]
+    assert second[0] == 1.2
+    assert np.isnan(second[1])

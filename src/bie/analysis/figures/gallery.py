@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bie.analysis.by_type import by_type
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
 from bie.analysis.figures.embeddings import MOST_CELLS, embeddings
@@ -16,6 +17,7 @@ from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
 from bie.analysis.figures.maps import Map, project
 from bie.analysis.figures.style import MOST_ROWS
 from bie.analysis.figures.trade_off import trade_off
+from bie.analysis.figures.types import MOST_POINTS, MOST_TYPES, types
 from bie.analysis.parse import SPLITS
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
 from bie.analysis.study import Study
@@ -59,7 +61,7 @@ def gallery(material: Material) -> Iterator[Picture]:
     datasets = list(dict.fromkeys(material.study.cells["dataset"]))
     for dataset in datasets:
         end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
-        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _curves, _embeddings):
+        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, _embeddings):
             for picture in draw(material, str(dataset)):
                 caption = f"{dataset}: {picture.caption}" if end else picture.caption
                 yield Picture(picture.name + end, caption, picture.figure)
@@ -143,6 +145,19 @@ def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
         for metric in [m for m in ("ari", "be_ratio", "probe_f1") if m in set(of["metric"])]:
             caption = f"{model}, test cells: mean over the seeds by {', '.join(keys)}."
             yield Picture(f"grid_{model}_{metric}", caption, heat_map(of, keys, metric))
+
+
+def _types(material: Material, dataset: str) -> Iterator[Picture]:
+    found, names = _of(by_type(material.study), dataset, "test"), _titles(material, dataset)
+    n_points, n_types = found["config_id"].nunique(), found["type"].nunique()
+    if n_types > 1:
+        more = f" The first {MOST_POINTS} of {n_points} grid points." if n_points > MOST_POINTS else ""
+        more += f" {MOST_TYPES} of {n_types} types." if n_types > MOST_TYPES else ""
+        caption = (
+            "Test cells, by cell type: optimal transport between batches in units of that within a batch; "
+            f"mean over the seeds, ±sd. 1: mixed.{more}"
+        )
+        yield Picture("types", caption, types(found, names))
 
 
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from bie.config import Zinb
 from bie.data import checks
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
+from bie.data.simulated_counts import Floats, dropout, zinb_counts
 from bie.errors import BadInput
 from bie.seeds import Streams
 
@@ -40,7 +40,6 @@ CARD = Card(
     types="5",
 )
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _PBMC_CELLS_BK = (  # 8k, then 4k: by the metadata of that set
@@ -85,7 +84,7 @@ class Truth:
 
     def dropout(self, mean: Floats, batch: Integers) -> Floats:
         """Probability of a technical zero, given mean counts and the batch of each (shapes broadcast)."""
-        return _dropout(mean, self.zero_intercept_b[batch], self.zero_slope)
+        return dropout(mean, self.zero_intercept_b[batch], self.zero_slope)
 
 
 def load(settings: Zinb) -> Cells:
@@ -188,14 +187,9 @@ def _expected_counts(
     """About how many counts each gene would have in all cells, if `n_genes` like these shared the library."""
     rho_kbg = weight_kbg / (settings.n_genes * weight_kbg.mean(axis=-1, keepdims=True))
     mean_kbg = np.exp(library_mean_b)[:, None] * rho_kbg
-    seen_kbg = mean_kbg * (1 - _dropout(mean_kbg, zero_intercept_b[:, None], settings.zero_slope))
+    seen_kbg = mean_kbg * (1 - dropout(mean_kbg, zero_intercept_b[:, None], settings.zero_slope))
     seen_g: Floats = settings.n_cells * np.einsum("bk,kbg->g", share_bk, seen_kbg)
     return seen_g
-
-
-def _dropout(mean: Floats, intercept: Floats, slope: float) -> Floats:
-    probability: Floats = expit(intercept - slope * np.log(mean + 1e-8))
-    return probability
 
 
 def _counts(truth: Truth, rng: np.random.Generator) -> sp.csr_matrix:
@@ -203,12 +197,8 @@ def _counts(truth: Truth, rng: np.random.Generator) -> sp.csr_matrix:
     chunks = []
     for start in range(0, truth.batch_n.size, _ROWS):
         rows = slice(start, start + _ROWS)
-        mean_ng = truth.mean_ng(rows)
-        y_ng = rng.poisson(mean_ng * rng.standard_gamma(truth.theta_g, mean_ng.shape) / truth.theta_g)
-        cell, gene = y_ng.nonzero()
-        lost = rng.random(cell.size) < truth.dropout(mean_ng[cell, gene], truth.batch_n[rows][cell])
-        counts = np.where(lost, 0, y_ng[cell, gene])
-        chunks.append(canonical(sp.coo_matrix((counts, (cell, gene)), y_ng.shape)))
+        intercept_n = truth.zero_intercept_b[truth.batch_n[rows]]
+        chunks.append(zinb_counts(truth.mean_ng(rows), truth.theta_g, intercept_n, truth.zero_slope, rng))
     return canonical(sp.vstack(chunks, format="csr"))
 
 

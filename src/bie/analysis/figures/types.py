@@ -1,0 +1,44 @@
+"""Transport between batches within each cell type: a row for each type, a mark for each grid point."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bie.analysis.figures.style import COLOURS, COLUMN, panels, style
+from bie.metrics.cards import CARDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+MOST_POINTS = len(COLOURS)
+MOST_TYPES = 40
+
+
+def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
+    """Draw the mean over the seeds, ±sd, of the OT ratio of each type.
+
+    Parameters
+    ----------
+    found
+        Rows of one data set and split of `bie.analysis.by_type.by_type`.
+    titles
+        Names of grid points by ``config_id``; at most `MOST_POINTS` the first of those that have values.
+    """
+    shown = [config for config in titles if config in set(found["config_id"])][:MOST_POINTS]
+    rows = list(dict.fromkeys(found["type"]))[:MOST_TYPES]
+    step = 0.7 / max(len(shown), 1)
+    with style():
+        below = 0.2 * len(shown)
+        figure, (axis,) = panels(1, COLUMN, 0.7 + 0.25 * len(rows), below=below)
+        for i, config in enumerate(shown):
+            of = found[found["config_id"] == config].set_index("type").reindex(rows)
+            y = [row + (i - (len(shown) - 1) / 2) * step for row in range(len(rows))]
+            axis.errorbar(
+                of["mean"], y, xerr=of["sd"], fmt="o", markersize=3, color=COLOURS[i], label=titles[config]
+            )
+        axis.axvline(1, color="black", linewidth=0.6)
+        axis.set_yticks(range(len(rows)), rows)
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.set_xlabel(f"{CARDS['ot_ratio'].label} (1: mixed)")
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center")
+    return figure

@@ -1,0 +1,110 @@
+"""Counts decoded from known independent factors, to see which of them an embedding keeps apart.
+
+A cell n of type k in batch b, whose factor f has the value v_nf, has for gene g::
+
+    expression  w_ng = e_g * exp(sum_f a_fg * v_nf + t_kg + s_bg)
+    mean        m_ng = l_n * w_ng / sum_g w_ng          log l_n ~ Normal(library_mean, library_sd)
+    counts      x_ng ~ Poisson(m_ng), or negative binomial with technical zeros, as those of `dataset=zinb`
+
+with e ~ Gamma(expression_shape) + `_FAINTEST`, loadings a_fg ~ Normal(0, factor_sd * factor_decay^f) in a
+random `factor_share` of the genes, t ~ Normal(0, type_sd) and s ~ Normal(0, batch_sd). Factors, type and
+batch are drawn independently. The factors differ in strength, for a model can find axes only where no
+rotation of them fits as well (Rolinek et al. 2019, doi:10.1109/CVPR.2019.01269).
+"""
+
+import numpy as np
+import scipy.sparse as sp
+
+from bie.config import Factors
+from bie.data import checks
+from bie.data.card import Card
+from bie.data.cells import Cells, canonical
+from bie.data.simulated_counts import Floats, zinb_counts
+from bie.errors import BadInput
+from bie.seeds import Streams
+
+CARD = Card(
+    name="factors",
+    about="simulated from known independent factors: dataset.size=smoke|small, dataset.counts=zinb|poisson",
+    size="2,000 x 200",
+    batches="2",
+    types="4",
+)
+
+_FAINTEST = 0.1  # of the genes' mean expression, 0.6: no gene is without counts
+_ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
+
+
+def load(settings: Factors) -> Cells:
+    """Simulate the cells; the same settings give the same cells.
+
+    Raises
+    ------
+    BadInput
+        If the settings leave cells or genes without counts, or a batch without cells.
+    """
+    streams = Streams(settings.seed)
+    n, rng = settings.n_cells, streams.numpy("factors cells")
+    factor_nf = _levels(settings.n_levels)[rng.integers(settings.n_levels, size=(n, settings.n_factors))]
+    label_n = rng.permutation(np.arange(n) % settings.n_types)
+    batch_n = rng.permutation(np.searchsorted(_last_b(settings), np.arange(n), side="right"))
+    base_g, loading_fg, type_kg, batch_bg = _effects(settings, streams.numpy("factors genes"))
+    library_n = streams.numpy("factors library").lognormal(settings.library_mean, settings.library_sd, n)
+    draws, chunks = streams.numpy("factors counts"), []
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        w_ng = base_g * np.exp(
+            factor_nf[rows] @ loading_fg + type_kg[label_n[rows]] + batch_bg[batch_n[rows]]
+        )
+        mean_ng = library_n[rows, None] * w_ng / w_ng.sum(axis=1, keepdims=True)
+        chunks.append(_counts(settings, mean_ng, draws))
+    cells = Cells(
+        counts=canonical(sp.vstack(chunks, format="csr")),
+        batch=batch_n.astype(np.int64),
+        batches=tuple(f"batch_{b}" for b in range(settings.n_batches)),
+        label=label_n.astype(np.int64),
+        labels=tuple(f"type_{k}" for k in range(settings.n_types)),
+        cell_names=np.array([f"cell_{i}" for i in range(n)]),
+        gene_names=np.array([f"gene_{g}" for g in range(settings.n_genes)]),
+        factors=factor_nf,
+    )
+    for problem in checks.find_problems(cells):
+        raise BadInput(
+            f"dataset=factors: {problem.finding}. Raise dataset.n_cells={n} or "
+            f"dataset.library_mean={settings.library_mean:g}, or lower dataset.n_genes={settings.n_genes}"
+        )
+    return cells
+
+
+def _levels(n_levels: int) -> Floats:
+    """Evenly spaced values with mean 0 and sd 1."""
+    values: Floats = np.arange(n_levels) - (n_levels - 1) / 2
+    return values / values.std()
+
+
+def _last_b(settings: Factors) -> Floats:
+    """First cell after those of each batch but the last, in order of the batches."""
+    later = (1 - settings.majority_share) / (settings.n_batches - 1)
+    share_b = np.array([settings.majority_share, *[later] * (settings.n_batches - 2)])
+    last_b: Floats = np.rint(settings.n_cells * share_b.cumsum())
+    return last_b
+
+
+def _effects(settings: Factors, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
+    """Base expression of the genes, and the log effects of factors, types and batches on each."""
+    n_genes, shape_fg = settings.n_genes, (settings.n_factors, settings.n_genes)
+    base_g = rng.gamma(settings.expression_shape, size=n_genes) + _FAINTEST
+    sd_f = settings.factor_sd * settings.factor_decay ** np.arange(settings.n_factors)
+    acts_fg = rng.random(shape_fg) < settings.factor_share
+    loading_fg = sd_f[:, None] * acts_fg * rng.standard_normal(shape_fg)
+    type_kg = settings.type_sd * rng.standard_normal((settings.n_types, n_genes))
+    batch_bg = settings.batch_sd * rng.standard_normal((settings.n_batches, n_genes))
+    return base_g, loading_fg, type_kg, batch_bg
+
+
+def _counts(settings: Factors, mean_ng: Floats, rng: np.random.Generator) -> sp.csr_matrix:
+    if settings.counts == "poisson":
+        return canonical(sp.csr_matrix(rng.poisson(mean_ng)))
+    n_cells, n_genes = mean_ng.shape
+    theta_g, intercept_n = np.full(n_genes, settings.theta), np.full(n_cells, settings.zero_intercept)
+    return zinb_counts(mean_ng, theta_g, intercept_n, settings.zero_slope, rng)

@@ -1,0 +1,63 @@
+"""Studies beside the main question, each in its smoke form: from its file to table and figure."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bie.aggregate import main as aggregate
+from bie.analysis.figures.gallery import Material, gallery
+from bie.analysis.results import results_of
+from bie.analysis.study import Study, read_study
+from bie.run import main as run
+from bie.store.paths import Tree
+
+SMOKE = ("dataset.size=smoke", "train.epochs=2", "metrics.kmeans.n_init=1", "seed=0,1")
+HERE = ("hydra.launcher.workers=0",)
+
+
+def done(in_tmp: Path, *typed: str) -> Study:
+    assert run(["-m", *typed, *SMOKE, *HERE]) == 0
+    return read_study(Tree(in_tmp / "outputs" / "v1" / typed[0].partition("=")[2]))
+
+
+def test_disentangle_compares_schedules_on_known_factors(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("train.kl.mode=warmup,capacity", "train.kl.weight=1", "train.kl.capacity=4", "train.kl.gamma=10")
+    study = done(in_tmp, "study=disentangle", *few)
+    assert sorted(study.cells["train.kl.mode"]) == ["capacity", "warmup"]
+    assert study.numbers("test")[["mig", "dci_disentanglement", "dci_completeness"]].notna().all(axis=None)
+    capsys.readouterr()
+    assert aggregate([]) == 0
+    printed = capsys.readouterr().out
+    assert "against scvi train.kl.mode=warmup on the same splits" in printed
+    assert "MIG ↑" in printed
+    assert "DCI informativeness ↑" in printed
+
+
+def test_distance_has_a_table_and_a_figure_of_types(in_tmp: Path) -> None:
+    study = done(in_tmp, "study=distance", "dataset=zinb", "dataset.majority_share=0.5", "model=pca,noise")
+    assert aggregate([]) == 0
+    found = pd.read_csv(in_tmp / "outputs/v1/distance/report/by_type.csv")
+    of_test = found[found["split"] == "test"].groupby("model")["mean"]
+    assert of_test.count().tolist() == [5, 5]
+    assert of_test.get_group("pca").min() > 1.2 > 1.1 > of_test.get_group("noise").mean()
+    results = results_of(study)
+    tree = Tree(in_tmp / "outputs/v1/distance")
+    material = Material(tree, study, results.summary, results.comparison, ("ot_ratio",))
+    assert "types" in {picture.name for picture in gallery(material)}
+
+
+def test_probe_training_is_paired_against_plain_training(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done(in_tmp, "study=probe_training", "dataset=zinb", "model.alpha=1", "model.steps=50")
+    capsys.readouterr()
+    assert aggregate([]) == 0
+    printed = capsys.readouterr().out
+    assert "against classifier model.training=plain on the same splits" in printed
+    assert "type accuracy ↑" in printed
+    paired = pd.read_csv(in_tmp / "outputs/v1/probe_training/report/paired.csv")
+    shown = paired[(paired["metric"] == "type_f1") & (paired["split"] == "test")]
+    assert shown["n_pairs"].tolist() == [2, 2]
