@@ -61,3 +61,17 @@ def test_probe_training_is_paired_against_plain_training(
     paired = pd.read_csv(in_tmp / "outputs/v1/probe_training/report/paired.csv")
     shown = paired[(paired["metric"] == "type_f1") & (paired["split"] == "test")]
     assert shown["n_pairs"].tolist() == [2, 2]
+
+
+def test_set_capacity_has_a_row_for_each_transform_and_its_chance(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["-m", "study=set_capacity", "model.epochs=2", "dataset.n_points=20", "seed=0,1", *HERE]) == 0
+    study = read_study(Tree(in_tmp / "outputs/v1/set_capacity"))
+    assert len(study.cells) == 14
+    assert study.numbers("test")["map_chance"].to_numpy() == pytest.approx(0.3325, abs=1e-4)
+    capsys.readouterr()
+    assert aggregate([]) == 0
+    printed = capsys.readouterr().out
+    assert "mAP ↑ (chance)" in printed
+    assert "against set_mean on the same splits" in printed

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,24 +43,24 @@ class Result:
         ``perturb``: of what was done to it.
     probe_f1_by_batch
         F1 of the probe for each batch by its name, of each part; empty where there is none.
-    ot_ratio_by_type
-        OT ratio within each cell type by its name, of each part; empty where there is none.
     history
         A row per epoch; none where nothing trains.
     files
         Contents of the files that were asked for, by name.
     seconds
         Wall time of each stage.
+    ot_ratio_by_type
+        OT ratio within each cell type by its name, of each part; empty where there is none.
     """
 
     metrics: dict[str, dict[str, float | None]]
     missing: dict[str, str]
     notes: dict[str, str]
     probe_f1_by_batch: dict[str, dict[str, float]]
-    ot_ratio_by_type: dict[str, dict[str, float]]
     history: list[dict[str, float]]
     files: dict[str, bytes]
     seconds: dict[str, float]
+    ot_ratio_by_type: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def experiment(

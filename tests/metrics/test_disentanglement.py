@@ -24,7 +24,7 @@ N_FACTORS = 3
 
 
 def factors(n: int = 1500, seed: int = 0) -> Floats:
-    return np.random.default_rng(seed).integers(8, size=(n, N_FACTORS)) - 3.5
+    return np.random.default_rng(seed).integers(8, size=(n, N_FACTORS)).astype(np.float64) - 3.5
 
 
 def noise(n: int = 1500, d: int = 3, seed: int = 1) -> Floats:

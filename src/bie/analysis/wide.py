@@ -18,7 +18,12 @@ from bie.analysis.view import HEADLINE, View, points
 if TYPE_CHECKING:
     import pandas as pd
 
-BRACKETS = {"be": ("be_ratio", "of ceiling"), "probe_f1": ("probe_f1_random", "of noise")}
+BRACKETS = {
+    "be": ("be_ratio", "of ceiling"),
+    "probe_f1": ("probe_f1_random", "of noise"),
+    "map": ("map_chance", "chance"),
+    "precision_at_r": ("precision_at_r_chance", "chance"),
+}
 """What is shown behind a metric: another one, and what it says."""
 INCOMPLETE = "†"
 _LEGEND = "mean±sd over seeds; n: finished of expected runs"

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from bie.schema import Name, Section
 
-About = Literal["cells", "pairs"]
+About = Literal["cells", "pairs", "sets"]
 """What experiments are about: cells (`bie.experiment`), or a module of `bie.kinds`."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from bie.config import pairs
+from bie.config import pairs, sets
 from bie.config.base import Method
 from bie.config.training import Model
 from bie.schema import Count, Float, Int, NonNegative, Positive
@@ -122,6 +122,8 @@ AnyModel = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[pairs.Critic, Tag("critic")]
     | Annotated[pairs.Neighbours, Tag("neighbours")]
-    | Annotated[pairs.Sklearn, Tag("sklearn")],
+    | Annotated[pairs.Sklearn, Tag("sklearn")]
+    | Annotated[sets.DeepSets, Tag("deep_sets")]
+    | Annotated[sets.SetMean, Tag("set_mean")],
     Discriminator(_method),
 ]

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from bie.config.base import Data
 from bie.config.pairs import Pairs
+from bie.config.sets import Sets
 from bie.errors import BadInput
 from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 
@@ -184,4 +185,6 @@ class Retina(Source):
     cache: Annotated[Path | None, LOCAL]
 
 
-Dataset = Annotated[Zinb | Factors | H5ad | Tenx | Pbmc | Retina | Pairs, Field(discriminator="source")]
+Dataset = Annotated[
+    Zinb | Factors | H5ad | Tenx | Pbmc | Retina | Pairs | Sets, Field(discriminator="source")
+]

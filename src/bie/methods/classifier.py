@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
 from bie.config import controls
 from bie.data.cells import Cells
@@ -152,7 +152,7 @@ def inconsistency(
         said_nk = teacher(u_nd).softmax(1)
         target_nk = mix(said_nk, said_nk[other], share)
     found_nk = network(mix(u_nd, u_nd[other], share)).softmax(1)
-    return ((found_nk - target_nk) ** 2).mean()
+    return mse_loss(found_nk, target_nk)
 
 
 def _mixing(n: int, alpha: float, draws: np.random.Generator) -> tuple[float, Tensor]:

@@ -14,6 +14,7 @@ from bie.metrics import (
     neighbourhoods,
     probes,
     regression,
+    retrieval,
     scib,
     transport,
 )
@@ -50,5 +51,6 @@ CARDS: dict[str, Card] = {
     **LOSS_TERMS,
     **scib.CARDS,
     **estimation.CARDS,
+    **retrieval.CARDS,
 }
 """The card of every number that a record may have."""

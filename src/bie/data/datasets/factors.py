@@ -78,8 +78,9 @@ def load(settings: Factors) -> Cells:
 
 def _levels(n_levels: int) -> Floats:
     """Evenly spaced values with mean 0 and sd 1."""
-    values: Floats = np.arange(n_levels) - (n_levels - 1) / 2
-    return values / values.std()
+    values = np.arange(n_levels, dtype=np.float64)
+    standard: Floats = (values - values.mean()) / values.std()
+    return standard
 
 
 def _last_b(settings: Factors) -> Floats:
