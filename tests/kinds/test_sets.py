@@ -120,14 +120,12 @@ def test_vectors_that_know_their_class_are_found_and_noise_is_not() -> None:
 
 
 def test_a_network_learns_covariance_where_the_mean_is_blind(configure) -> None:
-    config = configure("model.epochs=40", "model.lr=1e-3", "dataset.n_points=400")
+    config = configure("model.epochs=40", "model.lr=1e-3")
     trained = carry_out(config, lambda: pytest.fail("there are no cells"), lambda row: None)
-    losses = [row["train_loss"] for row in trained.history]
-    assert len(losses) == 40
-    assert losses[-1] < 0.6 * losses[0]
+    assert [row["epoch"] for row in trained.history] == list(range(1, 41))
     mean = carry_out(configure("model=set_mean"), lambda: pytest.fail("no cells"), lambda row: None)
-    assert trained.metrics["test"]["map"] > 0.55 > 0.5 > mean.metrics["test"]["map"]
     assert mean.history == []
+    assert trained.metrics["test"]["map"] > mean.metrics["test"]["map"] + 0.2
 
 
 def test_same_seed_same_result_and_all_models_on_the_same_sets(configure) -> None:
