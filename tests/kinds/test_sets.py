@@ -114,9 +114,11 @@ def test_vectors_that_know_their_class_are_found_and_noise_is_not() -> None:
     assert perfect["precision_at_r_chance"] == pytest.approx(0.2)
     assert perfect.keys() == CARDS.keys()
     rng = np.random.default_rng(0)
-    lost = [retrieval(rng.normal(size=(16, 5)), class_s) for _ in range(200)]
-    assert np.mean([found["map"] for found in lost]) == pytest.approx(lost[0]["map_chance"], abs=0.01)
-    assert np.mean([found["precision_at_r"] for found in lost]) == pytest.approx(0.2, abs=0.01)
+    lost = [retrieval(rng.normal(size=(16, 5)), class_s) for _ in range(30)]
+    assert np.mean([found["map"] for found in lost]) == pytest.approx(lost[0]["map_chance"], abs=0.04)
+    assert np.mean([found["precision_at_r"] for found in lost]) == pytest.approx(0.2, abs=0.04)
+    alike = retrieval(np.zeros((16, 5)), class_s)
+    assert alike["map"] == alike["precision_at_r"] == pytest.approx(0.2)  # whatever the order of the sets
 
 
 def test_a_network_learns_covariance_where_the_mean_is_blind(configure) -> None:

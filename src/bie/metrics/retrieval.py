@@ -34,11 +34,19 @@ def retrieval(z_sd: NDArray[np.float64], class_s: NDArray[np.int64]) -> dict[str
         relevant, score = class_s[others] == class_s[i], similarity[i, others]
         n, r = len(score), int(relevant.sum())
         precisions.append(average_precision_score(relevant, score))
-        at_r.append(relevant[np.argsort(-score, kind="stable")[:r]].mean())
+        at_r.append(_precision_at(r, relevant, score))
         chances.append(expected_average_precision(r, n))
         chances_at_r.append(r / n)
     means = (float(np.mean(values)) for values in (precisions, chances, at_r, chances_at_r))
     return dict(zip(CARDS, means, strict=True))
+
+
+def _precision_at(r: int, relevant: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Share of the relevant among the r of highest score; of those that tie for the last places, the mean."""
+    least = np.sort(score)[-r]
+    above, tied = score > least, score == least
+    places = (r - above.sum()) / tied.sum()
+    return float((relevant[above].sum() + places * relevant[tied].sum()) / r)
 
 
 def expected_average_precision(r: int, n: int) -> float:
