@@ -97,7 +97,7 @@ class TrainedSets:
     def _minibatches(self, n_sets: int) -> list[Tensor]:
         size = self.settings.batch_size
         if not self.settings.shuffle:
-            return list(torch.arange(n_sets).split(size))
+            return [torch.arange(first, min(first + size, n_sets)) for first in range(0, n_sets, size)]
         return [torch.from_numpy(rows) for rows in minibatches(np.arange(n_sets), size, self.order)]
 
     @torch.no_grad()
