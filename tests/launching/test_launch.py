@@ -72,7 +72,6 @@ def test_what_is_done_is_no_part_of_an_order(order: Make, submitted: list[Path],
 def test_a_job_that_slurm_does_not_take_leaves_nothing_behind(order: Make, monkeypatch: pytest.MonkeyPatch):
     def refuse(*of: object):
         raise SlurmError("Invalid qos specification")
-        yield
 
     monkeypatch.setattr(launching, "submit", refuse)
     made = order(*SLURM)
@@ -99,7 +98,12 @@ def test_tasks_of_this_machine_go_to_a_queue_of_their_own(
     order: Make, monkeypatch: pytest.MonkeyPatch, capsys
 ):
     started: list[object] = []
-    monkeypatch.setattr(local_queue, "start", lambda folder, *of: started.append(of[1:]) or "process 12")
+
+    def start(folder: Path, settings: object, *of: int) -> str:
+        started.append(of)
+        return "process 12"
+
+    monkeypatch.setattr(local_queue, "start", start)
     assert launch(order(*LOCAL), None) == 0
     assert started == [(2, 1)]
     assert "on this machine without Slurm" in capsys.readouterr().out

@@ -94,7 +94,7 @@ class LocalQueue:
         self._folder = folder
         settings = validated(Settings, (read(folder / LAUNCH) or {})["settings"])
         assert isinstance(settings.hydra.launcher, SubmititLocal)
-        self._canary, self._at_a_time = settings.hydra.launcher.canary, tasks_at_a_time(settings)
+        self._canary, self._at_a_time = settings.hydra.launcher.canary, tasks_at_a_time(settings) or 1
         self._executor = _executor(folder, settings, settings.hydra.launcher)
         self._cancelled = False
 
