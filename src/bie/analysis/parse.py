@@ -61,7 +61,7 @@ class Parser:
             "config_id": config_id,
             "dataset": str(config["dataset"]["name"]),
             "model": str(config["model"]["name"]),
-            "seed": int(record["seed"]),
+            "seed": _seed(record["seed"]),
             "run_id": str(record["run_id"]),
             "split_id": str(record["split_id"]),
             "code": code_version(origin),
@@ -90,9 +90,18 @@ def _content(path: str) -> bytes:
 
 
 def _numbers(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not set(map(type, part.values())) <= _KINDS:
+    kinds = set(map(type, part.values()))
+    if not kinds <= _KINDS:
         raise TypeError("not numbers")
+    if int in kinds:  # one of more than 53 bits is no float for Arrow
+        return {name: value if value is None else float(value) for name, value in part.items()}
     return part
+
+
+def _seed(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**32:
+        raise ValueError("not a seed")
+    return value
 
 
 def code_version(origin: Mapping[str, Any]) -> str:

@@ -117,6 +117,8 @@ def _loaded(content: bytes) -> dict[str, Any]:
         if damaged := archive.testzip():  # torch itself does not look at the checksums
             raise ValueError(f"{damaged} is damaged")
     found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if not isinstance(found, dict) or not isinstance(found.get("maker", {}), dict):
+        raise ValueError("it is none of bie's")
     if missing := {"maker", "seconds", "interruptions", "training"} - found.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     return found

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.config import launcher_kind
+from bie.errors import BadInput
 from bie.store.paths import Tree
 from bie.store.provenance import FROZEN, git, installed_packages, source_files, uncommitted
 from bie.store.record import as_json, read, write_file
@@ -108,10 +109,17 @@ def add_jobs(folder: Path, *new: Mapping[str, Any]) -> None:
 
 def jobs(folder: Path) -> list[dict[str, Any]]:
     """The jobs of a launch: ``kind``, ``first_task``, ``n_tasks``, and ``job_id`` or ``pid`` and ``host``."""
+    path = folder / JOBS
     try:
-        listed: list[dict[str, Any]] = json.loads((folder / JOBS).read_bytes())
+        listed = json.loads(path.read_bytes())
     except FileNotFoundError:
         return []
+    except (ValueError, RecursionError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(job, dict) for job in listed):
+        raise BadInput(
+            f"{path} cannot be read: which jobs are at work is not known. See squeue, then remove it"
+        )
     return listed
 
 
@@ -146,7 +154,7 @@ def stop(folder: Path, reason: str) -> bool:
 def stopped(folder: Path) -> str | None:
     """Why a launch was stopped; None if it was not."""
     note = read(folder / STOPPED)
-    return None if note is None else str(note["reason"])
+    return None if note is None else str(note.get("reason", "no reason noted"))
 
 
 def _parquet(plan: Mapping[str, Sequence[Any]]) -> bytes:
@@ -183,10 +191,18 @@ def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) ->
 
     Texts of the columns `shared`, which many rows have in common, are held once.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(folder / PLAN, read_dictionary=list(shared)) as file:  # read_table would load pandas
-        return file.read([name for name in names if name in file.schema_arrow.names])
+    path = folder / PLAN
+    try:
+        with pq.ParquetFile(path, read_dictionary=list(shared)) as file:  # read_table would load pandas
+            return file.read([name for name in names if name in file.schema_arrow.names])
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        remedy = f"Its runs are all there: give its command again, then move {folder} away"
+        raise BadInput(f"{path} cannot be read ({error}). {remedy}") from None
 
 
 def planned_tasks(folder: Path, names: Sequence[str] = ("config_id", "seed")) -> list[tuple[Any, ...]]:

@@ -143,7 +143,7 @@ def read(path: Path) -> dict[str, Any] | None:
     """JSON object in a file; None where there is none that can be read."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
