@@ -1,6 +1,7 @@
 """The page of all keys, from the schema (types, ranges) and from ``conf/`` (defaults, what they mean)."""
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def _said(said: dict[str, str], name: str) -> str:
 
 
 def _walk(schema: Schema, plain: dict[str, Any], prefix: str) -> Iterator[Key]:
-    hints = get_type_hints(schema, include_extras=True)
+    hints = _hints(schema)
     for name in _names(schema):
         if name not in plain or name.startswith("_"):
             continue
@@ -121,6 +122,11 @@ def _walk(schema: Schema, plain: dict[str, Any], prefix: str) -> Iterator[Key]:
             )
         elif not (get_origin(annotation) is Literal and len(get_args(annotation)) == 1):
             yield Key(f"{prefix}{name}", in_words(annotation), _shown(value), "")
+
+
+@functools.cache
+def _hints(schema: Schema) -> dict[str, Any]:
+    return get_type_hints(schema, include_extras=True)
 
 
 def _names(schema: Schema) -> list[str]:
@@ -140,16 +146,17 @@ def _section(annotation: Any, plain: dict[str, Any]) -> Schema | None:
 
 
 def _fits(schema: Schema, plain: dict[str, Any]) -> bool:
+    """Whether all keys are the schema's, and the values of those that tell sections apart are too."""
     if dataclasses.is_dataclass(schema):
-        return plain.get("_target_") == next(
-            f.default for f in dataclasses.fields(schema) if f.name == "_target_"
-        )
-    hints = get_type_hints(schema)
-    marks = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
-    single = {name: choices[0] for name, choices in marks.items() if len(choices) == 1}
-    return set(plain) <= set(schema.model_fields) and all(
-        plain.get(name) == mark for name, mark in single.items()
-    )
+        marks = {f.name: f.default for f in dataclasses.fields(schema) if f.name == "_target_"}
+    else:
+        choices = {name: get_args(hint) for name, hint in _hints(schema).items() if _is_literal(hint)}
+        marks = {name: values[0] for name, values in choices.items() if len(values) == 1}
+    return set(plain) <= set(_names(schema)) and all(plain.get(name) == mark for name, mark in marks.items())
+
+
+def _is_literal(hint: Any) -> bool:
+    return get_origin(hint) is Literal
 
 
 def _shown(value: Any) -> str:
