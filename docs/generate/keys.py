@@ -1,7 +1,6 @@
 """The page of all keys, from the schema (types, ranges) and from ``conf/`` (defaults, what they mean)."""
 
 import dataclasses
-import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -124,7 +123,6 @@ def _walk(schema: Schema, plain: dict[str, Any], prefix: str) -> Iterator[Key]:
             yield Key(f"{prefix}{name}", in_words(annotation), _shown(value), "")
 
 
-@functools.cache
 def _hints(schema: Schema) -> dict[str, Any]:
     return get_type_hints(schema, include_extras=True)
 
