@@ -139,7 +139,7 @@ def _is_own(options: argparse.Namespace) -> bool:
 def _check(tree: "Tree", files: "Files") -> int:
     from bie.analysis.recall import outdated
 
-    why = outdated(tree, files.state())
+    why = outdated(tree, files.state)
     if why:
         print(f"{tree.report}: {why}. Make them anew: bie aggregate {tree.root}", file=sys.stderr)
         return 1
@@ -181,7 +181,9 @@ def _shown(results: "Results", view: "View", form: str) -> str:
     from bie.analysis.trade_off_text import as_lines
     from bie.analysis.trade_offs import trade_offs
     from bie.analysis.wide import wide_tables
+    from bie.config.run import SEEDS
 
+    results = results if view.names & set(SEEDS) else results.for_people
     tables = list(wide_tables(results, view))
     if form == "latex":
         return as_latex(tables)
@@ -212,7 +214,7 @@ def _write(
     try:
         stamps = write_report(tree.report, results, csv)
         sure = _made_from(files, question) if study.all_read else None
-        remember(tree, sure, files.state(), stamps, outcome)
+        remember(tree, sure, files.state, stamps, outcome)
     except OSError as error:
         _say(printed or usual)  # the study may be another's, or the disk full: there are the tables still
         error.filename = error.filename or str(tree.report)  # pyarrow and a full disk do not say which

@@ -42,6 +42,7 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.launching.resources import runs_at_a_time
     from bie.launching.stopping import stop_rules
     from bie.planning.application import configurations_of
+    from bie.planning.baseline import check_baseline
     from bie.planning.datasets import Datasets
     from bie.planning.durations import forecast, seconds_per_run
     from bie.planning.expand import expand
@@ -54,7 +55,8 @@ def _plan(options: argparse.Namespace) -> int:
     settings, datasets = expansion.settings, Datasets(may_download=False)
     tree, launcher = tree_of(settings), settings.hydra.launcher
     plan = make_plan(expansion.combinations, datasets.content, tree, settings.rerun)
-    stop_rules(plan, settings)  # bad input here as there
+    check_baseline(settings.study.baseline, plan, tree)  # bad input here as there
+    stop_rules(plan, settings)
     check_environment(settings)
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))

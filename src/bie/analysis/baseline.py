@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Margin = float | str | None
 """In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
 
+MOST_NAMED = 20  # rows in an error
 _OF_THE_CELLS = ("dataset.sha256", "split.", "split_seed", "perturb.")
 """Settings that decide which cells are scored: rows that differ in one are never compared."""
 
@@ -51,23 +52,39 @@ def baselines(study: Study, wanted: str | None = None) -> "pd.Series[str]":
         No row fits what was asked for; the message names the rows.
     """
     asked = wanted or study.asked.get("baseline")
-    words = re.split(r"[\s,]+", (asked or BASELINE).strip())
     group = groups(study)
-    models = {str(config): model for config, model in study.cells["model"].items()}
-    fitting = [c for c, model in models.items() if all(_fits(study, c, model, word) for word in words)]
-    if asked and not fitting:
-        raise BadInput(_no_such_row(study, asked))
+    rows = {
+        str(config): {**study.configs.get(str(config), {}), "model": model}
+        for config, model in study.cells["model"].items()
+    }
+    found = fitting(rows, asked or BASELINE)
+    if asked and not found:
+        raise no_such_row(asked, row_names(study).values())
     first: dict[int, str] = {}
-    for config in fitting:
+    for config in found:
         first.setdefault(group[config], config)
     return group.map(first)
 
 
-def _fits(study: Study, config: str, model: str, word: str) -> bool:
+def fitting(rows: Mapping[str, Mapping[str, Any]], wanted: str) -> list[str]:
+    """``config_id`` of each row that is what was asked for.
+
+    Parameters
+    ----------
+    rows
+        Flat settings of each ``config_id``; ``model`` is its name.
+    wanted
+        See `baselines`.
+    """
+    words = re.split(r"[\s,]+", wanted.strip())
+    return [c for c, settings in rows.items() if all(_fits(c, settings, word) for word in words)]
+
+
+def _fits(config: str, settings: Mapping[str, Any], word: str) -> bool:
     key, equals, value = word.partition("=")
     if not equals:
-        return word == model or (len(word) >= 4 and config.startswith(word))
-    return same({**study.configs.get(config, {}), "model": model}.get(key), value)
+        return word == settings["model"] or (len(word) >= 4 and config.startswith(word))
+    return same(settings.get(key), value)
 
 
 def same(value: Any, text: str) -> bool:
@@ -102,11 +119,14 @@ def row_name(study: Study, config: str) -> str:
     return row_names(study)[config]
 
 
-def _no_such_row(study: Study, asked: str) -> str:
-    names = list(dict.fromkeys(row_names(study).values()))
-    near = get_close_matches(asked, names, n=1)
+def no_such_row(asked: str, names: Iterable[str]) -> BadInput:
+    """The error that names the nearest rows."""
+    known = list(dict.fromkeys(names))
+    near = get_close_matches(asked, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"study.baseline={asked}: no row of this study is that.{hint} Rows: {'; '.join(names)}"
+    more = f"; and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    rows = "; ".join(known[:MOST_NAMED])
+    return BadInput(f"study.baseline={asked}: no row of this study is that.{hint} Rows: {rows}{more}")
 
 
 def margins(study: Study, given: Mapping[str, Margin] | None = None) -> dict[str, Margin]:

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 
 from bie.store.launches import PLAN
@@ -45,17 +46,15 @@ class Files:
         newest = max((stamp[2] for part in (self.plans, self.ends) for stamp in part.values()), default=0)
         if self.doubt or newest >= self.settled:
             return None
-        lines = [makers(), str(self.tree.root), str(self.tree.root.resolve())]
-        digest = hashlib.sha256("\n".join(lines).encode())
-        for part in (self.plans, self.ends):
-            digest.update("".join(f"\n{path}\0{stamp}" for path, stamp in part.items()).encode())
-        return digest.hexdigest()
+        lines = [makers(), str(self.tree.root), str(self.tree.root.resolve()), self.state]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    @cached_property
     def state(self) -> str:
         """Hash of all stamps alone, whatever the tree is called and whoever reads it."""
-        root = f"{self.tree.root}/"
-        files = {path.removeprefix(root): stamp for path, stamp in {**self.plans, **self.ends}.items()}
-        lines = "\n".join(f"{path}\0{stamp}" for path, stamp in files.items())
+        start = len(f"{self.tree.root}/")
+        parts = (self.plans, self.ends)
+        lines = "\n".join(f"{path[start:]}\0{stamp}" for part in parts for path, stamp in part.items())
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -68,10 +67,9 @@ def look(tree: Tree) -> Files:
     """Find the files of a study; what cannot be looked into is left out, and noted as a doubt."""
     settled = time.time_ns() - int(UNSETTLED * 1e9)
     doubts: list[OSError] = []
-    plans = {path: _stamp(path) for path in (*_plans(tree, doubts), *_decided(tree))}
-    ends = {path: _stamp(path) for path in _ends(tree, doubts)}
-    present = [{path: stamp for path, stamp in part.items() if stamp} for part in (plans, ends)]
-    return Files(tree, present[0], present[1], settled, bool(doubts))
+    plans = dict(_present(*_plans(tree, doubts), *_decided(tree)))
+    ends = dict(end for seed in _seeds(tree, doubts) if (end := _end(seed)))
+    return Files(tree, plans, ends, settled, bool(doubts))
 
 
 def _plans(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
@@ -83,14 +81,22 @@ def _decided(tree: Tree) -> list[str]:
     return sorted(map(str, tree.runs.glob(f"*/*/*/{DECIDED}")))
 
 
-def _ends(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
-    """Where a record or a failure can be."""
+def _seeds(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
+    """Folders of the runs."""
     for dataset in _folders(str(tree.runs), doubts):
         for model in _folders(dataset, doubts):
             for config in _folders(model, doubts):
-                for seed in _folders(config, doubts, "seed="):
-                    yield f"{seed}/{RECORD}"
-                    yield f"{seed}/{FAILED}"
+                yield from _folders(config, doubts, "seed=")
+
+
+def _end(seed: str) -> tuple[str, Stamp] | None:
+    """Record of a run; else its failure, which beside a record counts for nothing."""
+    return next(_present(f"{seed}/{RECORD}", f"{seed}/{FAILED}"), None)
+
+
+def _present(*paths: str) -> Iterator[tuple[str, Stamp]]:
+    """The files that are there, with their stamps."""
+    return ((path, stamp) for path in paths if (stamp := _stamp(path)))
 
 
 def _stamp(path: str) -> Stamp | None:

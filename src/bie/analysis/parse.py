@@ -1,5 +1,6 @@
 """One record, or one failure, as a row of the index."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,8 +86,15 @@ class Parser:
 
 
 def _content(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - 100,000 times
-        return file.read()
+    handle = os.open(path, os.O_RDONLY)  # 100,000 times: a file object takes longer than its content
+    try:
+        size = os.fstat(handle).st_size
+        content = os.read(handle, size + 1)
+        while part := os.read(handle, size + 1):  # a signal, or a file that grew
+            content += part
+    finally:
+        os.close(handle)
+    return content
 
 
 def _numbers(part: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,11 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bie.analysis.report import Stamp, stamp
 from bie.store.paths import Tree
 from bie.store.record import as_json, read, write_file
 
 NOTE = ".made_from.json"
+
+Stamp = list[int]
+"""Inode, size and time of change (ns) of a file: another file, or another content, has another."""
+
+
+def stamp(path: Path) -> Stamp:
+    """Tell a file from any that replaces it."""
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
 @dataclass(frozen=True)

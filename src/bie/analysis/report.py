@@ -3,10 +3,11 @@
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
+from bie.analysis.recall import Stamp, stamp
 from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
 from bie.analysis.study import Study
@@ -23,16 +24,6 @@ FILES = (
     *("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex"),
     *("paired.csv", "paired.md", "paired.tex", "pairs.parquet"),
 )
-
-
-Stamp = list[int]
-"""Inode, size and time of change (ns) of a file: another file, or another content, has another."""
-
-
-def stamp(path: Path) -> Stamp:
-    """Tell a file from any that replaces it."""
-    found = path.stat()
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
 def n_numbers(study: Study) -> int:
@@ -56,8 +47,9 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
         `stamp` of each file as it was written here, whoever may have replaced it since.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    study, tables = results.study, list(wide_tables(results, View(splits=SPLITS)))
-    paired = [*paired_tables(results), *across_tables(results)]
+    study, read = results.study, results.for_people
+    tables = list(wide_tables(read, View(splits=SPLITS)))
+    paired = [*paired_tables(read), *across_tables(read)]
     writers: dict[str, Callable[[Path], object]] = {
         "runs.parquet": lambda part: _write_parquet(study, part),
         "runs.csv": lambda part: _write_csv(study, part),
@@ -116,14 +108,21 @@ def _write_parquet(study: Study, path: Path) -> None:
     try:
         for frame in _slices(study):
             texts = frame.select_dtypes("category").columns
-            arrays = {name: pa.array(frame[name].astype(object), pa.string()) for name in texts}
+            arrays = {name: _shared(frame[name].cat) for name in texts}
             rest = pa.Table.from_pandas(frame.drop(columns=texts), preserve_index=False)
             arrays |= {name: rest[name] for name in rest.column_names}
-            table = pa.table(
-                {str(name): arrays[str(name)] for name in frame}
-            )  # the same types in every slice
+            table = pa.table({str(name): arrays[str(name)] for name in frame})  # one schema in every slice
             writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False)
             writer.write_table(table)
     finally:
         if writer:
             writer.close()
+
+
+def _shared(texts: Any) -> Any:
+    """Texts of a categorical, each held once; of the same type also where there are none."""
+    import pyarrow as pa
+
+    codes = texts.codes.to_numpy()
+    places = pa.array(codes, pa.int32(), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(places, pa.array(list(texts.categories), pa.string()))

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bie.analysis.baseline import Margin, baselines
 from bie.analysis.comparison import as_table, bounds, differences, pair_runs
+from bie.analysis.designs import pooled
 from bie.analysis.study import Study
 from bie.analysis.tidy import summarise
+from bie.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +33,7 @@ class Results:
     pairs
         Which run was compared with which: ``config_id``, ``baseline_id``, ``split_id``, ``seed``, ``run_id``,
         ``baseline_run_id``.
-    baseline
+    baseline, margins
         What was asked for; None: what the study's settings say.
     """
 
@@ -40,6 +43,18 @@ class Results:
     bounds: "pd.DataFrame"
     pairs: "pd.DataFrame"
     baseline: str | None = None
+    margins: Mapping[str, Margin] | None = None
+
+    @cached_property
+    def for_people(self) -> "Results":
+        """The same with rows as `bie.analysis.designs.pooled` has them; `self` where these are the same."""
+        rows = pooled(self.study)
+        if rows is self.study:
+            return self
+        try:
+            return results_of(rows, self.baseline, self.margins)
+        except BadInput:  # the baseline is one of the grid points that would be pooled
+            return self
 
 
 def results_of(
@@ -54,4 +69,4 @@ def results_of(
     """
     found = differences(study, baseline, margins)
     pairs = pair_runs(study, baselines(study, baseline)).drop(columns=["row", "baseline_row"])
-    return Results(study, summarise(study), as_table(study, found), bounds(found), pairs, baseline)
+    return Results(study, summarise(study), as_table(study, found), bounds(found), pairs, baseline, margins)

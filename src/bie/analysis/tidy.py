@@ -36,14 +36,20 @@ def long_table(study: Study, runs: slice = slice(None)) -> "pd.DataFrame":
     long = once.iloc[rows].reset_index(drop=True)
     for place, level in enumerate(["split", "metric"]):
         long[level] = values.columns.get_level_values(place).astype("category")[columns]
-    long["value"], long["reason"] = values.to_numpy().ravel(), _texts(reasons.to_numpy().ravel())
+    long["value"] = values.to_numpy().ravel()
+    long["reason"] = _texts(reasons.to_numpy().ravel(), long["value"].isna().to_numpy())
     return long[[*names, *study.grid, "split", "metric", "value", "reason", "code"]]
 
 
-def _texts(values: Any) -> "pd.Categorical":
+def _texts(values: Any, there: Any) -> "pd.Categorical":
+    """Texts as a categorical, few of which are there."""
+    import numpy as np
     import pandas as pd
 
-    return pd.Categorical(pd.array(values, dtype="object"))
+    found = pd.Categorical(pd.array(values[there], dtype="object"))
+    codes = np.full(len(values), -1, np.int32)
+    codes[there] = found.codes
+    return pd.Categorical.from_codes(codes, found.categories)
 
 
 def summarise(study: Study) -> "pd.DataFrame":

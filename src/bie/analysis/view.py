@@ -44,6 +44,11 @@ class View:
     splits: tuple[str, ...] = ("test",)
     rescale: bool = False
 
+    @property
+    def names(self) -> set[str]:
+        """Settings that it speaks of."""
+        return {*self.rows, *self.columns, *self.facets, *(key for key, _ in self.where)}
+
 
 def read_view(
     by: str | None, where: Sequence[str], metrics: str | None, split: str | None, rescale: bool = False

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import launcher_kind
 from bie.errors import BadInput
 from bie.store.paths import Tree
 from bie.store.provenance import FROZEN, git, installed_packages, source_files, uncommitted
@@ -92,6 +91,8 @@ def open_launch(
 
 
 def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    from bie.config import launcher_kind  # pydantic and Hydra take longer than to read a large study's index
+
     return {
         "launcher": launcher_kind(settings["hydra"]["launcher"]),
         "settings": settings,

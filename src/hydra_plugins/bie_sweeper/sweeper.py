@@ -52,6 +52,7 @@ class BieSweeper(Sweeper):
         from bie.launching.launch import launch, order_of
         from bie.launching.stopping import stop_rules
         from bie.planning.application import Request
+        from bie.planning.baseline import check_baseline
         from bie.planning.datasets import Datasets
         from bie.planning.outline import said_of
         from bie.planning.plan import make_plan
@@ -61,6 +62,7 @@ class BieSweeper(Sweeper):
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
         tree = tree_of(expansion.settings)
         plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
+        check_baseline(expansion.settings.study.baseline, plan, tree)
         rules = stop_rules(plan, expansion.settings)
         print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
         launcher = self._launcher()

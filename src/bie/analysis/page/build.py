@@ -63,7 +63,7 @@ def build(source: Source, live: str = "") -> str:
     runs = source.results.study.runs
     with_runs = source.with_runs and len(runs) <= MOST_RUNS
     page = _environment().from_string(_part("page.html.j2"))
-    shown = tables(source.results)
+    shown = tables(source.results.for_people)
     again = commands(source.tree)
     names = titles(source.results.study.cells)
     metrics = list(dict.fromkeys(metric for table in shown for metric in table.metrics))
@@ -102,10 +102,11 @@ def build(source: Source, live: str = "") -> str:
 
 
 def _verdicts(source: Source) -> list[Any]:
-    cells = source.results.study.cells
-    done = set(source.results.study.runs.loc[source.results.study.runs["state"] == "done", "dataset"])
+    results = source.results.for_people
+    cells, runs = results.study.cells, results.study.runs
+    done = set(runs.loc[runs["state"] == "done", "dataset"])
     return [
-        verdict(source.results, str(dataset), titles(part), source.metrics)
+        verdict(results, str(dataset), titles(part), source.metrics)
         for dataset, part in cells.groupby("dataset", sort=False)
         if dataset in done
     ]
