@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bie.config import Metrics, Model, RunConfig, Source
 from bie.data.cells import Cells
 from bie.data.hvg import most_variable
-from bie.data.notes import confounding
+from bie.data.notes import confounding, of_rounding
 from bie.data.perturb import perturbed
 from bie.data.split import monte_carlo_split
 from bie.errors import RunFailed
@@ -215,6 +215,8 @@ def _audit(
 def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:
     """What the metrics cannot tell apart in this data set, and what the model has a hard time with."""
     said = list(confounding(cells))
+    if getattr(config.dataset, "fractional", "refuse") == "round":
+        said += of_rounding(cells)
     mean_b, _ = cells.library_moments()
     fold = math.exp(mean_b.max() - mean_b.min())
     if fold >= WIDE and isinstance(config.model, Model) and config.model.library == "modelled":

@@ -97,7 +97,7 @@ class AnnDataFile:
         batch_key
             Column of obs with the batches; helps to say what is wrong with values that are no counts.
         fractional
-            Values that are not whole: ``refuse``, ``round`` or ``keep``.
+            Values that are not whole: ``refuse`` them, or (``round``, ``keep``) read them as they are.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class AnnDataFile:
         matrix = self.matrix(layer)
         found = matrix.survey(whole=fractional == "refuse")
         if found.is_counts:
-            return matrix.read(rounded=fractional == "round")
+            return matrix.read()
         held, remedy = not_counts.held(matrix, found, batch_key)
         where = self._where_counts_are(layer) or remedy
         raise BadInput(f"{self.path}: {matrix.name} {held}. scVI models raw counts; {where}")

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.data.checks import Problem
-from bie.data.table import R_MISSING
+from bie.data.table import R_MISSING, Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bie.data.table import Table
 
 MOST_GROUPS = 200
 CELLS_PER_FRACTION = 10
@@ -49,18 +47,23 @@ def _float_names(values: "pd.Index[Any]") -> list[str]:
 def groupings(obs: "Table | pd.DataFrame") -> dict[str, int]:
     """Columns that could tell batches or labels, with their number of values: 2 to 200, no measurements."""
     most = min(MOST_GROUPS, len(obs) // 2)
-    return {key: size for key, size in _sizes(obs).items() if 2 <= size <= most}
+    return {key: size for key, size in _known_sizes(obs).items() if 2 <= size <= most}
 
 
 def many(obs: "Table | pd.DataFrame") -> dict[str, int]:
     """Columns of text with more than 200 values that could tell batches all the same, with their number."""
     import pandas as pd
 
-    sizes = {key: size for key, size in _sizes(obs).items() if MOST_GROUPS < size <= len(obs) // 2}
+    sizes = {key: size for key, size in _known_sizes(obs).items() if MOST_GROUPS < size <= len(obs) // 2}
     return {key: size for key, size in sizes.items() if not pd.api.types.is_numeric_dtype(obs[key])}
 
 
-def _sizes(obs: "Table | pd.DataFrame") -> dict[str, int]:
+def _known_sizes(obs: "Table | pd.DataFrame") -> dict[str, int]:
+    return obs.group_sizes if isinstance(obs, Table) else sizes(obs)
+
+
+def sizes(obs: "Table | pd.DataFrame") -> dict[str, int]:
+    """Number of different values of each column that holds no measurements."""
     columns = {str(key): obs[str(key)] for key in obs}
     return {key: column.nunique() for key, column in columns.items() if not is_measurement(column)}
 

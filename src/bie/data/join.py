@@ -25,12 +25,15 @@ class Part(NamedTuple):
         x_ng in CSR.
     cell_names, gene_names
         Shapes (n,) and (g,); those of the genes are distinct.
+    notes
+        What was done to the values.
     """
 
     origin: str
     counts: sp.csr_matrix
     cell_names: NDArray[np.str_]
     gene_names: NDArray[np.str_]
+    notes: tuple[str, ...] = ()
 
 
 def joined(parts: Sequence[Part]) -> tuple[sp.csr_matrix, NDArray[np.str_]]:

@@ -147,22 +147,23 @@ class Matrix:
         """Stored values, some at a time; of a sparse matrix, those that are not left out."""
         return self._blocks()
 
-    def read(self, rounded: bool = False) -> sp.csr_matrix:
-        """Read x_ng, float32, in the form of `bie.data.cells.Cells.counts`.
+    def first(self, n_cells: int) -> sp.csr_matrix | None:
+        """Values of the first cells, unchecked; None of a matrix that is stored by genes."""
+        if self.form == "dense":
+            return sp.csr_matrix(self._node[:n_cells])
+        if self.form == "csc":
+            return None
+        indptr = self._node["indptr"][: n_cells + 1]
+        parts = [self._node[name][: int(indptr[-1])] for name in ("data", "indices")]
+        return sp.csr_matrix((*parts, indptr), shape=(len(indptr) - 1, len(self.genes)))
 
-        Parameters
-        ----------
-        rounded
-            To the nearest whole number, a half to the even one.
-        """
+    def read(self) -> sp.csr_matrix:
+        """Read x_ng, float32, in the form of `bie.data.cells.Cells.counts`."""
         self.check()
         if self.form == "dense":
             blocks = (rows.astype(np.float32, copy=False) for rows in self._blocks())
-            blocks = (np.rint(rows) for rows in blocks) if rounded else blocks
             return canonical(sp.vstack([canonical(sp.csr_matrix(rows)) for rows in blocks], format="csr"))
         parts = (self._part("data"), self._part("indices"), self._part("indptr"))
-        if rounded:
-            np.rint(parts[0], out=parts[0])
         kind = sp.csr_matrix if self.form == "csr" else sp.csc_matrix
         return canonical(kind(parts, shape=(len(self.cells), len(self.genes)), copy=False))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.data import grouping
+from bie.data import fractions, grouping
 from bie.data.checks import LARGEST_COUNT, examples, filled_by_outer_join
 from bie.data.matrix import Matrix, Survey
 
@@ -60,6 +60,9 @@ def _fractional(matrix: Matrix, said: str, batch_key: str | None) -> tuple[str, 
     if whole and n_fractional > _MIXED * n:
         remedy = f"inputs in different states were joined: give each its counts before. Else {KEEP_THEM}"
         return f"{said}: {share}, but all of batch {examples(whole)} are", remedy
+    first = matrix.first(fractions.SAMPLE)
+    if first is not None and (kind := fractions.normalised(first)):
+        return f"{said}: {share}; it looks like {kind}", KEEP_THEM
     round_them = f"if these are counts with fractions ({_TOOLS}), round them: dataset.fractional=round"
     return f"{said}: {share}", f"{round_them}; else {KEEP_THEM}"
 

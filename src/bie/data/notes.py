@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bie.data.cells import Cells
 from bie.data.checks import examples, some
+from bie.data.fractions import ROUNDED
 from bie.data.join import Part
 
 _ALSO_MISSING = {"", "nan", "na", "n/a", "<na>", "none", "null", "nat", "missing", "unknown", "unassigned"}
@@ -47,13 +48,20 @@ def of_gene_names(names: NDArray[np.str_]) -> tuple[str, ...]:
     return (f"{said}: told apart as by adata.var_names_make_unique()",)
 
 
+def of_rounding(cells: Cells) -> tuple[str, ...]:
+    """Among the notes on cells, what rounding changed."""
+    return tuple(note for note in cells.notes if ROUNDED in note)
+
+
 def of_join(parts: Sequence[Part], genes: NDArray[np.str_]) -> tuple[str, ...]:
-    """Genes of several files that not all of them have, and that are left out."""
+    """What was done to the files of a data set; genes that not all of them have, and that are left out."""
     most = max(parts, key=lambda part: len(part.gene_names))
     n_absent = len(most.gene_names) - len(genes)
+    of_parts = tuple(note for part in parts for note in part.notes)
     if not n_absent:
-        return ()
+        return of_parts
     return (
+        *of_parts,
         f"{n_absent:,} of the {len(most.gene_names):,} genes of {most.origin} are not in all files: left out",
     )
 

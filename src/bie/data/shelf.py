@@ -49,6 +49,7 @@ def _write(draft: Path, cells: Cells) -> None:
         "batches": cells.batches,
         "labels": cells.labels,
         "library_prior": cells.library_prior,
+        "notes": cells.notes,
     }
     (draft / "meta.json").write_text(json.dumps(meta))
 
@@ -70,6 +71,7 @@ def unshelve(path: Path) -> Cells:
         gene_names=arrays["gene_names"],
         library_prior=meta["library_prior"],
         factors=arrays.get("factors"),
+        notes=tuple(meta.get("notes", ())),
     )
     # fills the caches of the properties: hashing would read everything (copies of old have one of the hashes)
     vars(cells).update({name: meta[name] for name in ("sha256", "unlabelled_sha256") if name in meta})

@@ -67,6 +67,13 @@ class Table:
         return np.array(_values(node, f"{self.name}/{self._index}"), dtype=np.str_)
 
     @cached_property
+    def group_sizes(self) -> dict[str, int]:
+        """`bie.data.grouping.sizes`, which takes its time on many cells."""
+        from bie.data.grouping import sizes
+
+        return sizes(self)
+
+    @cached_property
     def keys(self) -> list[str]:
         """Names of the columns, in their order; those that nobody listed last."""
         listed = names_in(self._group, "column-order")

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from bie.data.cells import canonical
 from bie.data.checks import first_non_count
+from bie.data.fractions import rounded
 from bie.errors import BadInput
 
 
@@ -98,8 +99,8 @@ def read_matrix(path: Path) -> Run:
     return Run(sp.csr_matrix(data.X), [str(code) for code in data.obs_names], [str(gene) for gene in genes])
 
 
-def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> sp.csr_matrix:
-    """Check the values and bring them into the form of `bie.data.cells.Cells.counts`.
+def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> tuple[sp.csr_matrix, tuple[str, ...]]:
+    """Check the values and bring them into the form of `bie.data.cells.Cells.counts`; say what that changed.
 
     Raises
     ------
@@ -108,12 +109,13 @@ def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> sp.csr_matr
     """
     x_ng = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
     bad = first_non_count(x_ng.data, whole=fractional == "refuse")
-    if fractional == "round":
-        np.rint(x_ng.data, out=x_ng.data)
     if bad is not None:
         way = "" if bad < 0 else ". To go on with what is not whole: dataset.fractional=round"
         raise BadInput(f"{path} holds {bad:.4g}, which is not a count{way}")
-    return canonical(x_ng)
+    if fractional != "round":
+        return canonical(x_ng), ()
+    whole, said = rounded(str(path), x_ng)
+    return canonical(whole), said
 
 
 def _locate(path: Path) -> tuple[Path, str]:

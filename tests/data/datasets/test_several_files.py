@@ -1,9 +1,11 @@
 """Files that a pattern matches, as one data set; fractions and filters of one file."""
 
+import re
 from pathlib import Path
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
@@ -97,6 +99,28 @@ def test_fractions_by_choice(dense_matrix, adata, h5ad_settings, tmp_path: Path)
     rounded, kept = (h5ad.load(h5ad_settings(fractional=x)) for x in ("round", "keep"))
     np.testing.assert_array_equal(rounded.counts.toarray(), counts)
     np.testing.assert_array_equal(kept.counts.toarray(), estimated)
+    n = int((counts > 0).sum())
+    said = f"X: dataset.fractional=round changed {n:,} of its {n:,} values above 0 (100 %), 0 of them to 0"
+    assert said in next(iter(rounded.notes))
+    assert not any("round" in note for note in kept.notes)
+
+
+@pytest.mark.parametrize("logged", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix, sp.csc_matrix])
+def test_normalised_counts_are_not_rounded(form, logged, h5ad_settings, tmp_path: Path):
+    counts = np.random.default_rng(0).poisson(2, (60, 40))
+    scaled = counts / counts.sum(axis=1, keepdims=True) * 1e4
+    values = form((np.log1p(scaled) if logged else scaled).astype(np.float32))
+    obs = pd.DataFrame({"batch": ["a", "b"] * 30}, index=[f"c{i}" for i in range(60)])
+    anndata.AnnData(values, obs=obs).write_h5ad(tmp_path / "data.h5ad")
+    kind = "log1p of counts, normalised or not" if logged else "normalised counts"
+    with pytest.raises(BadInput, match=re.escape(f"X looks like {kind}: rounding would not give")):
+        h5ad.load(h5ad_settings(fractional="round", label_key=None))
+    if form is not sp.csc_matrix:
+        with pytest.raises(
+            BadInput, match=re.escape(f"are not whole; it looks like {kind}. scVI models raw counts")
+        ):
+            h5ad.load(h5ad_settings(label_key=None))
 
 
 @pytest.mark.parametrize("policy", ["refuse", "round", "keep"])

@@ -132,6 +132,7 @@ def test_fractions_are_refused_or_rounded_or_kept(sheet: Path):
     np.testing.assert_array_equal(rounded.counts.toarray()[:N], counts(1))
     np.testing.assert_array_equal(kept.counts.toarray()[:N], counts(1) + 0.25)
     assert len({rounded.sha256, kept.sha256}) == 2
+    assert "a: dataset.fractional=round changed" in rounded.notes[0]
 
 
 @pytest.mark.parametrize("policy", ["refuse", "round", "keep"])

@@ -113,6 +113,6 @@ def _check(sheet: Path, samples: Sequence[Sample]) -> None:
 
 def _part(sample: Sample, fractional: str) -> Part:
     run = tenx.read_matrix(sample.path)
-    counts = tenx.as_counts(sample.path, run.counts, fractional)
+    counts, said = tenx.as_counts(sample.path, run.counts, fractional)
     names = np.array([f"{code}-{sample.name}" for code in run.barcodes], dtype=np.str_)
-    return Part(str(sample.path), counts, names, np.array(run.genes, dtype=np.str_))
+    return Part(str(sample.path), counts, names, np.array(run.genes, dtype=np.str_), said)
