@@ -18,6 +18,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -42,10 +43,10 @@ def main() -> None:
         folder = Path(name)
         bie(folder, "bie.run", "model=scvi_mine", "dataset.size=smoke", "train=smoke", "train.epochs=2")
         pattern = next((folder / TREE / "runs").rglob("record.json")).rename(folder / "record.json")
-        parts = []
+        parts: list[str] = []
         for part in (
-            lambda: tables(folder, pattern, arguments.records),
-            lambda: page(folder, pattern),
+            partial(tables, folder, pattern, arguments.records),
+            partial(page, folder, pattern),
             where,
         ):
             parts.append(part())

@@ -47,7 +47,7 @@ def _texts(values: Any, there: Any) -> "pd.Categorical":
     import pandas as pd
 
     found = pd.Categorical(pd.array(values[there], dtype="object"))
-    codes = np.full(len(values), -1, np.int32)
+    codes: Any = np.full(len(values), -1, np.int32)
     codes[there] = found.codes
     return pd.Categorical.from_codes(codes, found.categories)
 

@@ -12,7 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bie.data import not_counts
+from bie.data.cells import canonical
 from bie.data.containers import opened_store
+from bie.data.fractions import rounded
 from bie.data.matrix import Matrix
 from bie.data.nodes import Unreadable, child, encoding, is_group, leaves
 from bie.data.overrides import override
@@ -34,10 +36,16 @@ class AnnDataFile:
         For messages.
     root
         Group that holds ``X``, ``obs``, ``var``, ...: of HDF5 or of zarr.
+
+    Attributes
+    ----------
+    notes
+        What reading has changed, a sentence each.
     """
 
     def __init__(self, path: Path, root: Any) -> None:
         self.path = path
+        self.notes: list[str] = []
         self._root = root
         self.obs = Table(child(root, "obs"), "obs")
         self._var = Table(child(root, "var"), "var")
@@ -97,7 +105,7 @@ class AnnDataFile:
         batch_key
             Column of obs with the batches; helps to say what is wrong with values that are no counts.
         fractional
-            Values that are not whole: ``refuse`` them, or (``round``, ``keep``) read them as they are.
+            Values that are not whole: ``refuse``, ``round`` or ``keep``.
 
         Raises
         ------
@@ -107,7 +115,12 @@ class AnnDataFile:
         matrix = self.matrix(layer)
         found = matrix.survey(whole=fractional == "refuse")
         if found.is_counts:
-            return matrix.read()
+            x_ng = matrix.read()
+            if fractional != "round":
+                return x_ng
+            x_ng, said = rounded(f"{self.path}: {matrix.name}", x_ng)
+            self.notes += said
+            return canonical(x_ng)
         held, remedy = not_counts.held(matrix, found, batch_key)
         where = self._where_counts_are(layer) or remedy
         raise BadInput(f"{self.path}: {matrix.name} {held}. scVI models raw counts; {where}")

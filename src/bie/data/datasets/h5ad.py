@@ -13,10 +13,9 @@ from bie.config import H5ad
 from bie.data import checks, grouping, notes
 from bie.data.anndata_file import AnnDataFile, matrix_name, opened, unique_names
 from bie.data.card import Card
-from bie.data.cells import Cells, canonical
+from bie.data.cells import Cells
 from bie.data.checks import Problem
 from bie.data.filters import filtered
-from bie.data.fractions import rounded
 from bie.data.join import Part, joined
 from bie.errors import BadInput
 
@@ -114,12 +113,9 @@ def _united(columns: Sequence[Codes]) -> Codes:
 
 def _part(file: AnnDataFile, settings: H5ad) -> Part:
     key = settings.batch_key if settings.batch_key in file.obs else None
-    counts, said = file.counts(settings.layer, key, settings.fractional), ()
-    if settings.fractional == "round":
-        counts, said = rounded(f"{file.path}: {matrix_name(settings.layer)}", counts)
-        counts = canonical(counts)
+    counts = file.counts(settings.layer, key, settings.fractional)
     genes = file.matrix(settings.layer).genes.names
-    return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), said)
+    return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), tuple(file.notes))
 
 
 def _labels(file: AnnDataFile, settings: H5ad) -> Codes | None:
