@@ -142,3 +142,24 @@ def test_a_record_of_another_schema_is_named(disk: Any, point: Make) -> None:
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
     runs = read_study(Tree(disk.root)).runs
     assert runs[["state", "cause"]].to_numpy().tolist() == [["done", ""], ["unreadable", "schema 2, not 1"]]
+
+
+def test_some_new_ones_among_many_stand_where_they_belong(
+    disk: Any, point: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "AT_ONCE", 7)
+    points = [point(), *(point("scvi_mine", mine__scale=float(scale)) for scale in range(4))]
+    for p in points:
+        for seed in range(0, 24, 2):
+            missing = {"test.nmi": f"reason {seed}"} if seed % 4 else {}
+            disk.record(p, seed, {"ari": seed / 30, "nmi": None if seed % 4 else 0.5}, missing=missing)
+    settle(disk.root)
+    read_study(Tree(disk.root))
+    for p in points:
+        disk.record(p, 5, {"ari": 0.5, "be": 0.1}, notes={"cells": "new"})
+    disk.failure(points[2], 7, "nan")
+    disk.record(point("pca"), 5, {"ari": 0.1})
+    found = frames(disk.root)
+    (disk.root / "report" / INDEX).unlink()
+    for one, other in zip(found, frames(disk.root), strict=True):
+        assert one.equals(other)
