@@ -14,6 +14,7 @@ from bie.execution.run_spec import RunSpec
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.identity import config_id, scientific
+from bie.store.record import write_record
 
 Make = Callable[..., list[RunSpec]]
 
@@ -59,6 +60,16 @@ def sizes(specs: list[RunSpec], size: int = 100) -> list[int]:
 def test_what_leaves_shapes_alone_goes_together(typed: tuple[str, ...], specs: Make):
     found = specs(*typed)
     assert sizes(found) == [len(found)]
+
+
+def test_a_finished_run_that_lacks_a_file_trains_alone(
+    specs: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As it did when its record was made: in a pack its numbers are rounded otherwise."""
+    monkeypatch.chdir(tmp_path)
+    found = specs("seed=range(4)", "save.model=true")
+    write_record(found[1].folder, {}, {})
+    assert sizes(found) == [3, 1]
 
 
 @pytest.mark.parametrize(

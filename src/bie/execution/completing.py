@@ -59,5 +59,8 @@ def _other_makers(before: Mapping[str, Any]) -> Iterator[str]:
     words = {"source_sha256": "code", "packages": "packages", "python": "Python", "kernels": "kernels"}
     now = provenance()
     yield from (word for name, word in words.items() if before.get(name) != now[name])
-    if before.get("device") != now["device"]:
+    device = before.get("device") or {}
+    if pack := device.get("pack"):
+        yield f"it was one of a pack of {pack}"
+    if {**device, "pack": None} != {**now["device"], "pack": None}:
         yield "device"

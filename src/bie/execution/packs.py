@@ -16,6 +16,7 @@ from bie.config import Model, RunConfig, Settings
 from bie.config.run import SEEDS
 from bie.execution.run_spec import RunSpec
 from bie.store.identity import canonical
+from bie.store.record import asked_for
 
 Pack = tuple[RunSpec, ...]
 
@@ -49,6 +50,11 @@ def kind(spec: RunSpec) -> str:
 
 def _without(free: Sequence[str], values: Any) -> Any:
     return {k: v for k, v in values.items() if k not in free} if isinstance(values, dict) else values
+
+
+def _is_kept(spec: RunSpec) -> bool:
+    """Whether a run is done and trains anew for a file: rounded otherwise, as in a pack, it would differ."""
+    return bool(asked_for(spec.config)) and spec.has_record()
 
 
 def _pack_name(spec: RunSpec, kind: str | None) -> str:
@@ -114,7 +120,7 @@ class Packing:
         """
         known = list(specs)
         kinds = self._kinds(known)
-        names = [_pack_name(spec, kinds.get(spec.config_id)) for spec in known]
+        names = [_pack_name(spec, None if _is_kept(spec) else kinds.get(spec.config_id)) for spec in known]
         n_of = Counter(names)
         open_packs: dict[str, list[RunSpec]] = {}
         found: list[list[RunSpec]] = []
