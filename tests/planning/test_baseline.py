@@ -22,7 +22,8 @@ def plan_of(configurations: Configurations, tmp_path: Path):
 
 @pytest.fixture
 def plan(plan_of) -> Plan:
-    return plan_of("model=scvi,scvi_mine", "mine.scale=50,150")
+    made: Plan = plan_of("model=scvi,scvi_mine", "mine.scale=50,150")
+    return made
 
 
 @pytest.mark.parametrize(
