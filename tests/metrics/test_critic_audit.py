@@ -25,7 +25,8 @@ def test_a_bound_is_a_column_of_the_history_or_what_a_classifier_knows() -> None
     ("value", "found", "doubted"),
     [
         (0.0, SEEN, True),
-        (-0.3, SEEN, True),
+        (-0.05, SEEN, True),
+        (-0.3, SEEN | {"mi_ross": 0.0}, True),  # whatever there is to see
         (0.4, SEEN, False),  # it sees most of it
         (None, SEEN, False),
         (0.0, SEEN | {"mi_ross": 0.02}, False),  # there is nothing to see: a penalty that works

@@ -48,6 +48,11 @@ def bound(row: Mapping[str, float], part: str, term: str, n_batches: int) -> flo
 
 def doubt(bound: float | None, values: Mapping[str, float | None]) -> str | None:
     """What speaks against a critic, by the other metrics of the same cells; None: nothing."""
+    if bound is not None and bound < -FOUND:
+        return (
+            f"the critic says {bound:.2g} nats, and a mutual information is never below 0: it is untrained, "
+            "or far behind the encoder"
+        )
     neighbours, f1, f1_of_noise = (values.get(name) for name in ("mi_ross", "probe_f1", "probe_f1_random"))
     if bound is None or neighbours is None or neighbours < FOUND or bound >= BLIND * neighbours:
         return None
