@@ -61,5 +61,5 @@ def doubt(bound: float | None, values: Mapping[str, float | None]) -> str | None
     seen = "" if f1 is None else f" and a probe finds the batch (F1 {f1:.2f})"
     return (
         f"the critic sees {bound:.2g} nats where nearest neighbours find {neighbours:.2g}{seen}: it is "
-        "untrained, or blind by its form, and its penalty does not act on the dependence"
+        "untrained, blind by its form, or outrun by the encoder"
     )
