@@ -41,3 +41,19 @@ def test_only_what_a_run_can_need_differs():
     assert changed(noted, here) == [numpy]
     assert changed({"scipy": "1.0"}, {}) == []
     assert str(numpy) == "numpy 2.1 (not 2.0)"
+
+
+@pytest.mark.parametrize("serves", ["", "-3.12"])
+def test_the_locks_with_hashes_are_those_without(serves: str):
+    folder = Path(__file__).parents[2]
+    plain, hashed, cuda = (
+        (folder / f"requirements{kind}{serves}.lock").read_text() for kind in ("", "-hashed", "-cuda")
+    )
+    locked = pinned(plain)
+    assert pinned(hashed) == {name: version for name, version in locked.items() if name != "torch"}
+    assert locked.items() <= pinned(cuda).items()
+    assert {"nvidia-cublas", "triton"} <= pinned(cuda).keys()
+    for text in (hashed, cuda):
+        pins = text.count("==") - text.count("=='")  # those of markers
+        assert text.count(" \\\n    --hash=sha256:") >= len(pinned(text)) == pins
+        assert "http" not in text
