@@ -95,30 +95,28 @@ def bie(path: str, overrides: list[str]) -> None:
 
 def training(path: str, overrides: list[str]) -> Callable[[int], int]:
     """Trains an epoch of bie's model, counted from 0, and says how many steps it had."""
-    import torch
+    import numpy as np
 
     from bie.config import Model
     from bie.data.load import load
     from bie.data.split import monte_carlo_split
-    from bie.models.scvi import Scvi
-    from bie.penalties import build_penalty
+    from bie.methods.trained import Trained
     from bie.seeds import Streams
-    from bie.training.batches import minibatches
-    from bie.training.fit import Trainer
+    from bie.training.engine import engines
+    from bie.training.run import Progress
 
     config = configured(path, overrides)
-    cells, streams = load(config.dataset), Streams(0)
-    train, _ = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
-    mean_b, var_b = map(torch.from_numpy, cells.library_moments())
+    cells = load(config.dataset)
+    rows = monte_carlo_split(cells.n_cells, TRAIN_FRACTION, 0)
     assert isinstance(config.model, Model)
-    model = Scvi(cells.n_genes, cells.n_batches, config.model, mean_b, var_b, streams.torch("init"))
-    penalty = build_penalty(config.penalty, config.model.n_latent, cells.n_batches, streams)
-    trainer, order = Trainer(model, penalty, config.train, streams), streams.numpy("minibatch")
+    embedder = Trained(config.model, config.penalty, config.train)
+    run = Progress(embedder.run(cells, *rows, Streams(0), lambda row: None))
+    engine = engines(cells, "cpu")([run])
 
     def epoch(number: int) -> int:
-        rows = list(minibatches(train, config.train.batch_size, order))
-        trainer.epoch((trainer.forward.take(cells, part) for part in rows), number)
-        return len(rows)
+        parts = run.minibatches()
+        engine.epoch(np.concatenate(parts)[None], [len(part) for part in parts], number)
+        return len(parts)
 
     return epoch
 

@@ -26,15 +26,14 @@ from benchmarks.contender import configured
 from benchmarks.cpu import PEER, Contender, spread, started
 from benchmarks.packs import MIB, Pack, Place, equality
 from benchmarks.page import DOCS, put
-from bie.config import RunConfig
 from bie.data.load import load
-from bie.execution.pack_worker import USABLE
-from bie.packed import Packed, bytes_of_cells, bytes_of_run, room
-from bie.training.checkpoint import Keeper
+from bie.execution.room import bytes_of_cells, bytes_of_run, room
+from bie.execution.worker import USABLE
+from bie.experiment import Experiment
 from bie.training.graph import status
 
 SIZES = {"cuda": "1,8,32,64,auto", "cpu": "1,3"}
-"""Runs of a pack; auto: as many as `bie.packed.room` lets in."""
+"""Runs of a pack; auto: as many as `bie.execution.room` lets in."""
 
 EPOCHS = 250
 
@@ -160,17 +159,13 @@ def measured(place: Place, name: str, pack: Pack, peer: Contender | None, alone:
 
 def as_many_as_fit(place: Place) -> int:
     free, _ = torch.cuda.mem_get_info()
-    return room(_run(place.config()), place.cells, USABLE * free)
+    return room(Experiment(place.config()), place.cells, USABLE * free)
 
 
 def reckoned(place: Place, n_runs: int) -> float:
-    """MiB that `bie.packed.room` takes so many runs to need."""
-    of_runs = n_runs * bytes_of_run(_run(place.config()), place.cells)
+    """MiB that `bie.execution.room` takes so many runs to need."""
+    of_runs = n_runs * bytes_of_run(Experiment(place.config()), place.cells)
     return (bytes_of_cells(place.cells) + of_runs) / MIB
-
-
-def _run(config: RunConfig) -> Packed:
-    return Packed(config, lambda row: None, Keeper())
 
 
 def where(place: Place, peer: Contender | None) -> str:

@@ -17,16 +17,16 @@ from bie.data.cells import Cells
 from bie.data.split import monte_carlo_split
 from bie.methods import trained as methods
 from bie.seeds import Streams
-from bie.training.batches import Resident, minibatches
-from bie.training.fit import Trainer
+from bie.training.batches import Resident
+from bie.training.fit import fit
 from bie.training.graph import CudaGraphs, Replays, Unrecorded
-from bie.training.pack import Fitted, Member, fit_pack
-from bie.training.pack_steps import PackTrainer
+from bie.training.run import Fitted, Progress, TrainingRun
+from bie.training.stacked import Stacked
 
 MIB = 2**20
 MODELS = ("scvi", "scvi_mine")
 
-Trained = tuple[list[Member], list[Fitted]]
+Trained = tuple[list[TrainingRun], list[Fitted]]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Place:
     def config(self, *overrides: str) -> RunConfig:
         return configured(self.data, list(overrides))
 
-    def member(self, config: RunConfig, seed: int) -> Member:
+    def member(self, config: RunConfig, seed: int) -> TrainingRun:
         rows = monte_carlo_split(self.cells.n_cells, counts_like_pbmc.TRAIN_FRACTION, seed)
         assert isinstance(config.model, Model)
         built = methods.Trained(config.model, config.penalty, config.train)
-        return built.member(self.cells, *rows, Streams(seed), lambda row: None)
+        return built.run(self.cells, *rows, Streams(seed), lambda row: None)
 
     def done(self) -> None:
         """Wait for the device."""
@@ -72,12 +72,10 @@ class Pack:
         self.place, self.n_runs, self.number = place, n_runs, 0
         self.kernels, self.products = "" if recorded else "torch", products
         self.members = [place.member(config, seed) for seed in range(n_runs)]
-        trainers = [Trainer(m.model, m.penalty, m.settings, m.streams, place.device) for m in self.members]
-        self.orders = [m.streams.numpy("minibatch") for m in self.members]
-        self.data = Resident.of(place.cells, place.device)
+        self.under_way = [Progress(member, place.device) for member in self.members]
         replays = Replays(CudaGraphs if recorded else Unrecorded)
-        self.trainer = PackTrainer(trainers, self.data, replays)
-        self.test_rn = self.data.rows([m.test_rows for m in self.members])
+        self.engine = Stacked(self.under_way, Resident.of(place.cells, place.device), replays)
+        self.test_rn = np.stack([member.test_rows for member in self.members])
 
     def epoch(self) -> tuple[float, float]:
         """Seconds of training, and of the evaluation of the held-out cells."""
@@ -87,16 +85,12 @@ class Pack:
     def _epoch(self) -> tuple[float, float]:
         torch.backends.cuda.matmul.allow_tf32 = self.products == "tf32"
         began = time.perf_counter()
-        size = self.members[0].settings.batch_size
-        parts = [
-            list(minibatches(m.train_rows, size, order))
-            for m, order in zip(self.members, self.orders, strict=True)
-        ]
-        rows_rn = self.data.rows([np.concatenate(part) for part in parts])
-        self.trainer.epoch(rows_rn, [len(part) for part in parts[0]], self.number)
+        parts = [run.minibatches() for run in self.under_way]
+        rows_rn = np.stack([np.concatenate(part) for part in parts])
+        self.engine.epoch(rows_rn, [len(part) for part in parts[0]], self.number)
         self.place.done()
         trained = time.perf_counter()
-        self.trainer.evaluate(self.test_rn)
+        self.engine.evaluate(self.test_rn)
         self.place.done()
         self.number += 1
         return trained - began, time.perf_counter() - trained
@@ -124,7 +118,7 @@ def trained(place: Place, config: RunConfig, seeds: Iterable[int], kernels: str 
     """Runs of these seeds, trained together on the device."""
     with patch.dict(os.environ, BIE_KERNELS=kernels):
         members = [place.member(config, seed) for seed in seeds]
-        return members, fit_pack(members, place.cells, place.device)
+        return members, fit(members, place.cells, place.device)
 
 
 def difference(name: str, ours: Trained, theirs: Trained) -> str:

@@ -33,8 +33,12 @@ class Cost:
 
 def bie(*command: object) -> Cost:
     """Carry out ``python -m bie.COMMAND``."""
+    return cost_of([sys.executable, "-m", *map(str, command)])
+
+
+def cost_of(line: list[str]) -> Cost:
+    """Carry out a command line."""
     start, spent = time.perf_counter(), dict[int, float]()
-    line = [sys.executable, "-m", *map(str, command)]
     own = mapped = 0.0
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         while process.poll() is None:
@@ -45,7 +49,7 @@ def bie(*command: object) -> Cost:
             time.sleep(_EVERY)
         wall = time.perf_counter() - start
     if process.returncode:
-        raise RuntimeError(f"{command}: exit code {process.returncode}")
+        raise RuntimeError(f"{line}: exit code {process.returncode}")
     return Cost(wall, sum(spent.values()), own, mapped)
 
 

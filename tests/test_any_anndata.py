@@ -12,13 +12,11 @@ import pytest
 from bie.config import RunConfig
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
-from bie.experiment import Result, experiment
+from bie.experiment import Experiment, Result, experiment, experiments
 from bie.kernels import native
-from bie.packed import Packed, experiments
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.run import main
-from bie.training.checkpoint import Keeper
 
 UNSEEN = [5, 17]
 LONE = 3  # the row of the cell that is a batch by itself
@@ -137,8 +135,8 @@ def test_kernels_agree_with_torch(
 @pytest.mark.parametrize("choice", [["model=scvi"], PENALTIES[0], PENALTIES[3], PENALTIES[5]], ids=" ".join)
 def test_a_pack_is_its_runs_alone(config_of: Make, choice: list[str]) -> None:
     configs = [config_of(*choice, seed=seed) for seed in (LONE_TESTS, LONE_TRAINS)]
-    members = [Packed(config, lambda row: None, Keeper()) for config in configs]
-    for config, unscored in zip(configs, experiments(members, load(configs[0].dataset), "cpu"), strict=True):
+    members = [Experiment(config) for config in configs]
+    for config, unscored in zip(configs, experiments(members, load(configs[0].dataset)), strict=True):
         result = unscored()
         check_finite(result)
         for one, other in zip(result.history, run(config).history, strict=True):

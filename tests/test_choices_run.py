@@ -20,6 +20,7 @@ from bie.planning.expand import expand
 from bie.run import main
 from bie.seeds import Streams
 from bie.training.fit import fit
+from bie.training.run import TrainingRun
 
 CHOICES = [
     ["model.likelihood=poisson", "model.library=observed"],
@@ -72,7 +73,7 @@ def test_only_dispersions_of_groups_that_come_up_are_trained(
     log_theta = model.decoder.log_theta
     assert isinstance(log_theta, torch.nn.Parameter)
     before = log_theta.detach().clone()
-    fit(model, None, some, rows, rows[:2], config.train, streams)
+    fit([TrainingRun(model, None, rows, rows[:2], config.train, streams)], some)
     moved = (log_theta != before).any(1).tolist()
     assert [row for row, changed in enumerate(moved) if not changed] == still
 

@@ -22,7 +22,8 @@ from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.schema import validated
 from bie.seeds import Streams
-from bie.training.fit import History, fit
+from bie.training.fit import fit
+from bie.training.run import History, TrainingRun
 
 PENALISED = ["scvi_mmd", "adversarial"]
 OVERRIDES = (
@@ -115,7 +116,8 @@ def short(settings: RunConfig, cells: Cells) -> tuple[Watched, History]:
     assert penalty is not None
     watched = Watched(penalty)
     train, test = monte_carlo_split(cells.n_cells, 0.6, 0)
-    return watched, fit(model, watched, cells, train, test, settings.train, streams)
+    (fitted,) = fit([TrainingRun(model, watched, train, test, settings.train, streams)], cells)
+    return watched, fitted.finished()
 
 
 def test_progress_is_the_share_of_the_epochs_that_are_over(

@@ -127,12 +127,12 @@ def _train(tree: "Tree", run: "Run") -> None:
     BadInput
         What comes out is not its record.
     """
-    from bie.execution.worker import execute
+    from bie.execution.worker import execute_one
     from bie.launching.launched import saving_model
 
     print(f"run {_named(run)}: training it anew for its model", flush=True)
     spec = saving_model(tree, run.launch.folder, run.config_id, run.seed)
-    outcome = execute(spec, lambda row: None)
+    outcome = execute_one(spec, lambda row: None)
     if outcome.status == "elsewhere":
         raise BadInput(f"run {_named(run)}: another process is at it. Try again later")
     if not spec.is_done():

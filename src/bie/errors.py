@@ -69,7 +69,7 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `bie aggregate | head`
         sys.stderr.close()
         return 1
-    except OSError as error:  # outside a run: within one it is the run that fails, see `bie.execution.worker`
+    except OSError as error:  # outside a run: within one it is the run that fails (`bie.execution.recording`)
         print(in_words(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,13 +16,14 @@ from bie.data.perturb import perturbed
 from bie.data.split import monte_carlo_split
 from bie.errors import RunFailed
 from bie.exports import exports
-from bie.methods import build_embedder
+from bie.methods import build_embedder, fit_all
 from bie.methods.base import Embedder
 from bie.metrics import critic_audit
 from bie.metrics.cards import LOSS_TERMS
 from bie.metrics.score import Scores, score
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
+from bie.training.run import Fitted
 
 WIDE = 30.0
 """By how much mean total counts of batches may differ before a table says so: protocols, not samples."""
@@ -63,37 +64,99 @@ class Result:
     ot_ratio_by_type: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment, and who hears of it.
+
+    Attributes
+    ----------
+    config
+        What to run.
+    on_epoch
+        Called with each row of the history as it is made.
+    keeper
+        Lets the training go on from an earlier one's state, and leaves its own.
+    """
+
+    config: RunConfig
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None
+    keeper: Keeper = field(default_factory=Keeper)
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """An experiment whose training is over: `settle` it, then `score` it, or call it for both."""
+
+    run: Experiment
+    cells: Cells
+    embedder: Embedder
+    fitted: Fitted
+    seconds: float
+
+    def __call__(self) -> Result:
+        """What was found.
+
+        Raises
+        ------
+        RunFailed
+            Training diverged.
+        """
+        self.settle()
+        return self.score()
+
+    def settle(self) -> None:
+        """Raise what has ended the training before its time, or leave its end to the run's keeper."""
+        self.fitted.finished()
+        if self.fitted.snapshot:  # since the last epoch somebody may have said stop
+            self.run.keeper.epoch_ended(self.fitted.snapshot)
+
+    def score(self) -> Result:
+        """Embed and score the run. It touches nothing outside, so another process may do it."""
+        clock = Clock({"fit": self.seconds})
+        return scored(self.run.config, self.cells, self.embedder, self.fitted.history, clock)
+
+
 def experiment(
     config: RunConfig,
     cells: Cells,
     on_epoch: Callable[[dict[str, float]], None],
     keeper: Keeper | None = None,
 ) -> Result:
-    """Run one experiment. The same config and cells give the same result, timing apart.
+    """Run one `Experiment` on its cells. The same config and cells give the same result, timing apart."""
+    (unscored,) = experiments([Experiment(config, on_epoch, keeper or Keeper())], cells)
+    return unscored()
+
+
+def experiments(runs: Sequence[Experiment], cells: Cells, device: str = "cpu") -> list[Unscored]:
+    """Train the models of one or several experiments, each as it would be alone.
 
     Parameters
     ----------
-    config, cells
-        What to run, on what.
-    on_epoch
-        Called with each row of the history as it is made.
-    keeper
-        Lets the training go on from an earlier one's state, and leaves its own; see `fit`.
+    runs
+        One, or several that can train together (`bie.execution.packs`).
+    cells
+        Theirs.
+    device
+        Where to train. Latent vectors and scores are made on the CPU.
 
-    Raises
-    ------
-    RunFailed
-        Training diverged.
+    Returns
+    -------
+    list[Unscored]
+        In the order of the runs, each to be scored once. Of the seconds of the training each gets an equal
+        share.
     """
-    streams, clock = streams_of(config), Clock()
-    cells = perturbed(cells, config.perturb)
-    parts = split(config, cells)
-    cells = with_genes(config, cells)
-
-    embedder = build_embedder(config.model, config.penalty, config.train, keeper)
-    history = embedder.fit(cells, parts["train"], parts["test"], streams, on_epoch)
+    clock = Clock()
+    config = runs[0].config
+    cells = with_genes(config, perturbed(cells, config.perturb))
+    embedders = [build_embedder(r.config.model, r.config.penalty, r.config.train, r.keeper) for r in runs]
+    parts = [split(run.config, cells) for run in runs]
+    each = zip(parts, runs, strict=True)
+    given = [(p["train"], p["test"], streams_of(run.config), run.on_epoch) for p, run in each]
+    fitted = fit_all(embedders, given, cells, device)
     clock.lap("fit")
-    return scored(config, cells, embedder, history, clock)
+    seconds = clock.seconds["fit"] / len(runs)
+    ends = zip(runs, embedders, fitted, strict=True)
+    return [Unscored(run, cells, embedder, found, seconds) for run, embedder, found in ends]
 
 
 def split(config: RunConfig, cells: Cells) -> dict[str, NDArray[np.int64]]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from bie.execution.pack_worker import execute_pack
 from bie.execution.packs import Pack
 from bie.execution.run_spec import Outcome, RunSpec
+from bie.execution.worker import execute
 from bie.store.record import RECORD
 
 Make = Callable[..., Pack]
@@ -38,7 +38,7 @@ class Watch:
 
 def run(pack: Pack, stop_after: int = 10**9, **how: Any) -> Watch:
     watch = Watch(stop_after)
-    execute_pack(pack, watch.on_epoch, watch.on_end, watch.stop, **how)
+    execute(pack, watch.on_epoch, watch.on_end, watch.stop, **how)
     return watch
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.execution.worker import execute
+from bie.execution.worker import execute_one
 from bie.store.record import RECORD
 
 EPOCHS = 4
@@ -19,13 +19,13 @@ def ignore(row: Row) -> None:
 
 
 def after(epoch: int) -> tuple[Callable[[Row], None], Callable[[], bool]]:
-    """What to hand to `execute` so that it is asked to stop after an epoch."""
+    """What to hand to `execute_one` so that it is asked to stop after an epoch."""
     seen: list[float] = []
-    return lambda row: seen.append(row["epoch"]), lambda: seen[-1] >= epoch
+    return lambda row: seen.append(row["epoch"]), lambda: bool(seen) and seen[-1] >= epoch
 
 
 def interrupted(spec: RunSpec, epoch: int) -> Outcome:
-    outcome = execute(spec, *after(epoch))
+    outcome = execute_one(spec, *after(epoch))
     assert outcome.status == "interrupted"
     return outcome
 
@@ -33,7 +33,7 @@ def interrupted(spec: RunSpec, epoch: int) -> Outcome:
 def epochs_of(spec: RunSpec) -> list[int]:
     """Epochs that it takes to finish the run."""
     seen: list[int] = []
-    assert execute(spec, lambda row: seen.append(int(row["epoch"]))).status == "done"
+    assert execute_one(spec, lambda row: seen.append(int(row["epoch"]))).status == "done"
     return seen
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bie.execution import checkpoints, worker
-from bie.execution.worker import execute
+from bie.execution.worker import execute_one
 from bie.store.claims import CLAIM
 from bie.store.record import CHECKPOINT, FAILED
 from tests.execution.runs import Make, Row, epochs_of, ignore, interrupted, names, numbers, record
@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
             raise Killed
 
     with pytest.raises(Killed):
-        execute(spec, kill)
+        execute_one(spec, kill)
     assert names(spec) == {CHECKPOINT}
     assert epochs_of(spec) == [3, 4]
     assert epochs_of(whole) == [1, 2, 3, 4]
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
 
 def test_short_runs_leave_no_checkpoint_on_their_way(make_run: Make) -> None:
     spec, seen = make_run(), set[str]()
-    execute(spec, lambda row: seen.update(names(spec)))
+    execute_one(spec, lambda row: seen.update(names(spec)))
     assert seen == {CLAIM}
 
 
@@ -125,10 +125,10 @@ def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
     interrupted(spec, 2)
     with monkeypatch.context() as patch:
         patch.setattr(worker, "write_record", full)
-        assert execute(spec, ignore).cause == "disk"
+        assert execute_one(spec, ignore).cause == "disk"
     assert names(spec) == {CHECKPOINT, FAILED}, "with more room the run may go on from it"
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_record", lambda *_: 1 / 0)
-        assert execute(spec, ignore).cause == "error"
+        assert execute_one(spec, ignore).cause == "error"
     assert names(spec) == {FAILED}
     assert epochs_of(spec) == [1, 2, 3, 4]

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bie import experiment, packed
+from bie import experiment
 from bie.errors import RunFailed
-from bie.execution.pack_worker import Packs, execute_pack
 from bie.execution.packs import Packing
 from bie.execution.scoring import NICE
+from bie.execution.worker import Worker, execute
 from bie.experiment import Result
 from bie.store.claims import CLAIM
 from bie.store.record import CHECKPOINT, FAILED, HISTORY
@@ -42,7 +42,7 @@ def before_scoring(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int],
             act(config.seed)
             return scored(config, *rest)
 
-        monkeypatch.setattr(packed, "scored", acting)
+        monkeypatch.setattr(experiment, "scored", acting)
 
     return patch
 
@@ -173,7 +173,7 @@ def test_runs_are_claimed_until_they_have_ended(make: Make) -> None:
         claimed = [(spec.folder / CLAIM).exists() for spec in pack]
         assert claimed == [other not in watch.ends for other in range(4)]
 
-    execute_pack(pack, watch.on_epoch, on_end, packing=together(2))
+    execute(pack, watch.on_epoch, on_end, packing=together(2))
     assert watch.statuses == ["done"] * 4
 
 
@@ -194,7 +194,7 @@ def test_stopped_while_runs_are_scored_these_end_and_the_others_keep_what_they_h
 
     before_scoring(both)
     pack, watch = make("pack", *SCVI), Watch()
-    execute_pack(pack, watch.on_epoch, watch.on_end, begun, packing=together(2))
+    execute(pack, watch.on_epoch, watch.on_end, begun, packing=together(2))
     assert watch.statuses.count("done") == len(noted(tmp_path / "who")) == 2
     assert watch.statuses.count("interrupted") == 2
     for place, spec in enumerate(pack):
@@ -223,7 +223,7 @@ def test_whatever_ends_the_parent_ends_its_processes_too(
     before_scoring(sleep)
     pack, watch = make("pack", *SCVI), Watch()
     arguments = (pack, watch.on_epoch, watch.on_end, lambda: False, None, together(2))
-    process = multiprocessing.get_context("fork").Process(target=execute_pack, args=arguments)
+    process = multiprocessing.get_context("fork").Process(target=execute, args=arguments)
     process.start()
     until(lambda: len(noted(tmp_path / "who")) == 2 and all(noted(tmp_path / "who").values()))
     process.kill()
@@ -246,10 +246,10 @@ def test_a_pack_trains_while_the_one_before_is_scored(
         if place >= 2:
             trains.touch()
 
-    with Packs(on_epoch, watch.on_end, lambda: False, None, together(2, 2)) as packs:
-        packs.execute({0: pack[0], 1: pack[1]})
+    with Worker(on_epoch, watch.on_end, lambda: False, None, together(2, 2)) as worker:
+        worker.execute({0: pack[0], 1: pack[1]})
         assert not watch.ends
-        packs.execute({2: pack[2], 3: pack[3]})
+        worker.execute({2: pack[2], 3: pack[3]})
     assert watch.statuses == ["done"] * 4
     assert not list(pack[0].folder.parents[1].rglob(CLAIM))
 
@@ -267,8 +267,8 @@ def test_an_exception_ends_all_processes_and_gives_runs_back(
     pack, watch = make("pack", *SCVI), Watch()
 
     def two_at_once() -> None:
-        with Packs(watch.on_epoch, watch.on_end, lambda: False, None, together(2)) as packs:
-            packs.execute(dict(enumerate(pack)))
+        with Worker(watch.on_epoch, watch.on_end, lambda: False, None, together(2)) as worker:
+            worker.execute(dict(enumerate(pack)))
             until(lambda: len(noted(tmp_path / "who")) == 2 and all(noted(tmp_path / "who").values()))
             raise KeyboardInterrupt
 

@@ -9,7 +9,7 @@ import pytest
 
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.wanted import wanted
-from bie.execution.worker import execute
+from bie.execution.worker import execute_one
 from bie.store.record import DECIDED, RECORD
 
 RULE = {"metric": "ari", "sign": 1.0, "n_rows": 1, "verdict": True, "half_width": None, "margin": 0.02}
@@ -49,7 +49,7 @@ def test_what_is_decided_is_not_and_says_why(task: RunSpec) -> None:
     assert found["reason"].startswith("better after 12 pairs, ari +0.1 [")
     assert not wanted(task)  # by its note
     assert not task.folder.exists()
-    assert execute(task, lambda row: None) == Outcome("decided")
+    assert execute_one(task, lambda row: None) == Outcome("decided")
 
 
 @pytest.mark.parametrize("gains", [[0.1, 0.11], [0.1, -0.1, 0.02] * 4, [None] * 9, []])

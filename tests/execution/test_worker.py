@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from bie.execution import worker
+from bie.execution import recording
+from bie.execution.recording import cause_of
 from bie.execution.run_spec import Outcome
-from bie.execution.worker import cause_of, execute
+from bie.execution.worker import execute_one
 from bie.store import claims
 from bie.store.claims import CLAIM, living, take
 from bie.store.owner import Owner
@@ -31,7 +32,7 @@ from tests.execution.runs import (
 
 def test_an_interrupted_run_ends_like_any_other(make_run: Make) -> None:
     whole, halted = make_run("whole"), make_run("halted")
-    assert execute(whole, ignore).status == "done"
+    assert execute_one(whole, ignore).status == "done"
     first = interrupted(halted, 1)
     assert names(halted) == {CHECKPOINT}
     assert interrupted(halted, 3).seconds > first.seconds
@@ -43,19 +44,19 @@ def test_an_interrupted_run_ends_like_any_other(make_run: Make) -> None:
     assert times["interruptions"] == 2
     assert first.seconds < times["fit_s"] < times["total_s"]
     assert record(whole)["timing"]["interruptions"] == 0
-    assert execute(halted, ignore).status == "before"
+    assert execute_one(halted, ignore).status == "before"
 
 
 def test_a_run_that_somebody_is_at_is_left_to_them(make_run: Make) -> None:
     spec = make_run()
     with take(spec.folder, Owner.here()):  # type: ignore[union-attr]
-        assert execute(spec, ignore) == Outcome("elsewhere")
+        assert execute_one(spec, ignore) == Outcome("elsewhere")
         assert names(spec) == {CLAIM}
 
 
 def test_the_claim_names_the_launch_while_the_run_lasts(make_run: Make) -> None:
     spec, said = make_run(), []
-    execute(spec, lambda row: said.append(living(spec.folder)), launch="20260101")
+    execute_one(spec, lambda row: said.append(living(spec.folder)), launch="20260101")
     assert {claim["launch"] for claim in said if claim} == {"20260101"}
     assert CLAIM not in names(spec)
 
@@ -68,8 +69,8 @@ def test_done_between_the_look_and_the_claim(make_run: Make, monkeypatch: pytest
         (folder / RECORD).write_text("{}")
         return claim
 
-    monkeypatch.setattr(worker, "take", late)
-    assert execute(spec, ignore).status == "before"
+    monkeypatch.setattr(recording, "take", late)
+    assert execute_one(spec, ignore).status == "before"
     assert names(spec) == {RECORD}
 
 
@@ -82,7 +83,7 @@ def test_whoever_was_succeeded_stops(make_run: Make, monkeypatch: pytest.MonkeyP
         (spec.folder / CLAIM).write_text(theirs)
         time.sleep(0.3)
 
-    assert execute(spec, succeed).status == "elsewhere"
+    assert execute_one(spec, succeed).status == "elsewhere"
     assert names(spec) == {CLAIM}
     assert (spec.folder / CLAIM).read_text() == theirs
 
@@ -93,7 +94,7 @@ def test_a_record_that_somebody_else_wrote_meanwhile_stays(make_run: Make) -> No
     def finish_elsewhere(row: Row) -> None:
         (spec.folder / RECORD).write_text("{}")
 
-    assert execute(spec, finish_elsewhere) == Outcome("before")
+    assert execute_one(spec, finish_elsewhere) == Outcome("before")
     assert names(spec) == {RECORD}
     assert record(spec) == {}
 
@@ -107,7 +108,7 @@ def test_a_folder_that_cannot_be_written_fails_the_run(
 
     spec = make_run()
     monkeypatch.setattr(os, "fsync", refuse)
-    outcome = execute(spec, ignore)
+    outcome = execute_one(spec, ignore)
     assert (outcome.status, outcome.cause) == ("failed", "disk")
     assert os.strerror(number) in outcome.message
     assert names(spec) == set()

@@ -12,8 +12,11 @@ from bie.kernels.adam import CompiledAdam
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.penalties import build_penalty
-from bie.penalties.base import Steps
 from bie.seeds import Streams
+from bie.training.critic import Critics
+from bie.training.learner import Solo, Start
+from bie.training.optimiser import Rule
+from bie.training.penalty_kernels import penalty_kernel
 
 N, D = 50, 5
 MINE = {
@@ -61,29 +64,30 @@ class Followed(NamedTuple):
 
 
 class Critic:
-    """A penalty with its optimiser, in single precision with kernels or in double precision without."""
+    """A penalty in training, in single precision with kernels or in double precision without."""
 
     def __init__(self, name: str, batches: list[int], exact: bool, lr: float = 1e-2) -> None:
         self.batch_n, self.exact = torch.tensor(batches), exact
         penalty = build_penalty(SECTIONS[name], D, max(batches) + 1, Streams(0))
         assert penalty is not None
         self.penalty = penalty.double() if exact else penalty
-        self.optimiser: Steps = (
-            torch.optim.Adam(penalty.parameters(), lr=lr, eps=1e-3)
-            if exact
-            else CompiledAdam(list(penalty.parameters()), lr, 1e-3, 0.0)
-        )
+        self.begin(lr)
+
+    def begin(self, lr: float) -> None:
+        """With an optimiser that knows nothing yet."""
+        solo = Solo(Start(self.penalty, Rule(lr, 1e-3)))
+        kernel = None if self.exact else penalty_kernel(self.penalty, solo)
+        self.critics, self.optimiser = Critics(solo, torch.tensor(0), 1, kernel), solo.optimiser
 
     def follow(self, z_nd: Tensor) -> Followed:
         """Samples, and means that are something else."""
         dtype = torch.float64 if self.exact else torch.float32
-        z_nd, mean_nd = (part.to(dtype).requires_grad_() for part in (z_nd, 3 * z_nd.sin() + 7))
-        noise, score_noise = (Noise(torch.Generator().manual_seed(seed)) for seed in (1, 2))
-        loss, terms = self.penalty.update_and_score(
-            z_nd, mean_nd, self.batch_n, noise, score_noise, self.optimiser
+        z_nd, mean_nd = (part.to(dtype) for part in (z_nd, 3 * z_nd.sin() + 7))
+        found = self.critics.term(z_nd, mean_nd, self.batch_n, Noise(torch.Generator().manual_seed(1)))
+        by_z_nd, by_mean_nd = (
+            torch.zeros_like(z_nd) if each is None else each for each in (found.by_z_nd, found.by_mean_nd)
         )
-        by_z_nd, by_mean_nd = torch.autograd.grad(3 * loss, (z_nd, mean_nd), materialize_grads=True)
-        return Followed(loss.detach(), by_z_nd, by_mean_nd, terms)
+        return Followed(found.loss, by_z_nd, by_mean_nd, found.terms)
 
     @property
     def vector(self) -> Tensor:
@@ -170,8 +174,8 @@ def test_the_judgement_without_gradient(
     fast, exact = both(name, batches)
     with torch.no_grad():
         found, right = (
-            critic.penalty.encoder_loss(latent(0).to(dtype), critic.batch_n, Noise(torch.Generator()))
-            for critic, dtype in ((fast, torch.float32), (exact, torch.float64))
+            critic.critics.judge(z_nd, 3 * z_nd.sin(), critic.batch_n, Noise(torch.Generator()))
+            for critic, z_nd in ((fast, latent(0)), (exact, latent(0).double()))
         )
     torch.testing.assert_close(found[0].double(), right[0], rtol=1e-5, atol=1e-6)
     for term, value in right[1].items():
@@ -225,8 +229,8 @@ def test_a_new_optimiser_takes_over(name: str) -> None:
     fast, exact = both(name, BATCHES["two"])
     for critic in (fast, exact):
         critic.follow(latent(0))
-    fast.optimiser = CompiledAdam(list(fast.penalty.parameters()), 1e-3, 1e-3, 0.0)
-    exact.optimiser = torch.optim.Adam(exact.penalty.parameters(), lr=1e-3, eps=1e-3)
+    for critic in (fast, exact):
+        critic.begin(lr=1e-3)
     before = fast.vector
     for critic in (fast, exact):
         critic.follow(latent(1))

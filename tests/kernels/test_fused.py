@@ -18,7 +18,7 @@ from bie.data.load import load
 from bie.kernels import fused
 from bie.models.likelihoods import nb, zinb
 from bie.planning.compose import Configurations
-from bie.training.pack import fit_pack
+from bie.training.fit import fit
 from tests.training.packs import configs, member
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -149,7 +149,7 @@ def test_a_pack_trains_the_same_with_it(
     for kernels in ("torch", ""):
         monkeypatch.setenv("BIE_KERNELS", kernels)
         runs = [member(config, cells) for config in found]
-        histories.append([fitted.history for fitted in fit_pack(runs, cells, DEVICE)])
+        histories.append([fitted.history for fitted in fit(runs, cells, DEVICE)])
     for plain, ours in zip(*histories, strict=True):
         assert all(one == pytest.approx(other, rel=2e-4) for one, other in zip(plain, ours, strict=True))
     assert histories[0] != histories[1]  # or else it was not called

@@ -12,6 +12,9 @@ from bie.models.noise import Noise
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
+from bie.training.critic import Critics
+from bie.training.learner import Solo, Start
+from bie.training.penalty_kernels import penalty_kernel
 
 N_BATCHES = 6
 CODES = {
@@ -31,9 +34,14 @@ def penalty(**changes: Any) -> Penalty:
 
 
 def value_and_gradient(z_nd: Tensor, batch_n: Tensor, **changes: Any) -> tuple[Tensor, Tensor]:
-    z_nd = z_nd.clone().requires_grad_()
-    value, _ = penalty(**changes).encoder_loss(z_nd, batch_n, Noise(torch.Generator()))
-    return value.detach(), torch.autograd.grad(value, z_nd)[0]
+    """By the kernel in single precision, by autograd in double precision."""
+    built = penalty(**changes)
+    solo = Solo(Start(built, None))
+    kernel = penalty_kernel(built, solo) if z_nd.dtype == torch.float32 else None
+    critics = Critics(solo, torch.tensor(0), 1, kernel)
+    found = critics.term(z_nd, z_nd, batch_n, Noise(torch.Generator()))
+    assert found.by_z_nd is not None
+    return found.loss, found.by_z_nd
 
 
 @pytest.mark.parametrize("pairs", ["consecutive", "all"])

@@ -8,8 +8,8 @@ import pytest
 from bie.aggregate import main as aggregate
 from bie.config import RunConfig
 from bie.errors import BadInput
-from bie.experiment import Result
-from bie.kinds import carry_out, critics
+from bie.experiment import Experiment, Result
+from bie.kinds import begun, critics
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.run import main as run
@@ -21,7 +21,8 @@ FEW = ("dataset=pairs", "dataset.n_pairs=1000", "split.train_fraction=0.5")
 def found(configurations: Configurations):
     def result(*typed: str) -> Result:
         config: RunConfig = expand([*FEW, *typed], configurations).combinations[0].config
-        return carry_out(config, lambda: pytest.fail("no cells"), lambda row: None)
+        (work,) = begun([Experiment(config)], lambda: pytest.fail("no cells"))
+        return work()
 
     return result
 

@@ -9,7 +9,8 @@ import torch
 
 from bie.config import RunConfig
 from bie.config.sets import Sets
-from bie.kinds import carry_out
+from bie.experiment import Experiment
+from bie.kinds import begun
 from bie.kinds.point_sets import HELD_OUT, N_CLASSES, PointSets, draw, transformed
 from bie.kinds.set_network import SetNetwork, TrainedSets, supervised_contrastive_loss
 from bie.metrics.retrieval import CARDS, expected_average_precision, retrieval
@@ -24,6 +25,11 @@ def configure(configurations: Configurations):
         return expand(["dataset=sets", "model=deep_sets", *typed], configurations).combinations[0].config
 
     return make
+
+
+def carried_out(config):
+    (work,) = begun([Experiment(config)], lambda: pytest.fail("there are no cells"))
+    return work()
 
 
 @pytest.fixture
@@ -123,18 +129,18 @@ def test_vectors_that_know_their_class_are_found_and_noise_is_not() -> None:
 
 def test_a_network_learns_covariance_where_the_mean_is_blind(configure) -> None:
     config = configure("model.epochs=40", "model.lr=1e-3")
-    trained = carry_out(config, lambda: pytest.fail("there are no cells"), lambda row: None)
+    trained = carried_out(config)
     assert [row["epoch"] for row in trained.history] == list(range(1, 41))
-    mean = carry_out(configure("model=set_mean"), lambda: pytest.fail("no cells"), lambda row: None)
+    mean = carried_out(configure("model=set_mean"))
     assert mean.history == []
     assert trained.metrics["test"]["map"] > mean.metrics["test"]["map"] + 0.2
 
 
 def test_same_seed_same_result_and_all_models_on_the_same_sets(configure) -> None:
     short = ("model.epochs=2", "dataset.n_points=50")
-    first, again = (carry_out(configure(*short), lambda: None, lambda row: None) for _ in range(2))
+    first, again = (carried_out(configure(*short)) for _ in range(2))
     assert first.metrics == again.metrics
-    mean = [carry_out(configure("model=set_mean", f"init_seed={s}"), lambda: None, print) for s in (0, 1)]
+    mean = [carried_out(configure("model=set_mean", f"init_seed={s}")) for s in (0, 1)]
     assert mean[0].metrics == mean[1].metrics
 
 

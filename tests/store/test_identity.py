@@ -37,6 +37,8 @@ def test_numbers_written_differently_are_the_same_number(plain_of):
 def test_paths_names_of_studies_and_workers_are_not_part_of_it(plain_of):
     here = plain_of()
     there = plain_of("outputs=elsewhere", "study.name=x", "hydra.launcher.workers=1", "save.model=true")
+    looked = plain_of("train.evaluate_every=7")  # how often test cells are looked at
+    assert run_id(here, 0) == run_id(looked, 0)
     assert run_id(here, 0) == run_id(there, 0)
     a = plain_of("dataset=h5ad", "dataset.path=a.h5ad", "dataset.batch_key=batch")
     b = plain_of("dataset=h5ad", "dataset.path=b.h5ad", "dataset.batch_key=sample")

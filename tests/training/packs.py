@@ -16,9 +16,9 @@ from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
-from bie.training.fit import History, fit
+from bie.training.fit import fit
 from bie.training.loss import Row
-from bie.training.pack import Member
+from bie.training.run import History, TrainingRun
 
 TINY = (
     "dataset.size=smoke",
@@ -51,7 +51,7 @@ def member(
     cells: Cells,
     on_epoch: Callable[[Row], None] = lambda row: None,
     keeper: Keeper | None = None,
-) -> Member:
+) -> TrainingRun:
     streams = Streams(config.seed)
     rows = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
     mean, variance = map(torch.from_numpy, cells.library_moments())
@@ -62,9 +62,9 @@ def member(
     if cells.counts.dtype == np.float64:
         model.double()
         penalty = penalty.double() if penalty else None
-    return Member(model, penalty, *rows, config.train, streams, on_epoch, keeper or Keeper())
+    return TrainingRun(model, penalty, *rows, config.train, streams, on_epoch, keeper or Keeper())
 
 
-def alone(run: Member, cells: Cells) -> History:
-    rows = run.train_rows, run.test_rows
-    return fit(run.model, run.penalty, cells, *rows, run.settings, run.streams, run.on_epoch, run.keeper)
+def alone(run: TrainingRun, cells: Cells) -> History:
+    (fitted,) = fit([run], cells)
+    return fitted.finished()

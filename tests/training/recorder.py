@@ -86,5 +86,5 @@ def _are_places(indices: list[Tensor | None]) -> bool:
 
 
 def recorded(recorder: Recorder, drawing: Drawing = step_by_step) -> Callable[[str], Replays]:
-    """For `bie.training.pack.fit_pack`."""
+    """For `bie.training.engine.engines`."""
     return lambda device: Replays(lambda: recorder, drawing)

@@ -7,6 +7,7 @@ runs this.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ from bie.data.load import load
 from bie.models.noise import Noise
 from bie.planning.compose import Configurations
 from bie.seeds import Streams
-from bie.training import pack_steps
+from bie.training import stacked
 from bie.training.batches import Resident
 from bie.training.draws import KINDS, Draw, Generators, Tables
-from bie.training.fit import Trainer
 from bie.training.graph import Replays, Unrecorded
-from bie.training.pack_steps import PackTrainer
+from bie.training.run import Progress
+from bie.training.stacked import Stacked
 from tests.training.packs import configs, member
 
 DEVICE = "npy"
@@ -79,7 +80,7 @@ def fake(device: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     drawn = Streams.torch
-    monkeypatch.setattr(pack_steps, "StackedNoise", OnDevice)
+    monkeypatch.setattr(stacked, "StackedNoise", OnDevice)
     monkeypatch.setattr(Streams, "torch", lambda self, name, device="cpu": drawn(self, name))
     # fake tensors have no values to compare; of the constants here the single numbers differ
     monkeypatch.setattr(torch, "equal", lambda one, other: one.numel() > 1)
@@ -101,12 +102,12 @@ def test_an_epoch_stays_on_its_device_and_never_waits(
     found = configs(configurations, *CASES[case])
     cells = load(found[0].dataset)
     runs = [member(config, cells) for config in found]
-    trainers = [Trainer(run.model, run.penalty, run.settings, run.streams) for run in runs]
+    under_way = [Progress(run) for run in runs]
     request.getfixturevalue("fake")
     data = Resident.of(cells, DEVICE)
-    pack = PackTrainer(trainers, data, Replays(Unrecorded, drawn) if from_memory else None)
-    trained = pack.epoch(data.rows([run.train_rows for run in runs]), [100, 20], epoch=1)
-    evaluated = pack.evaluate(data.rows([run.test_rows for run in runs]))
+    pack = Stacked(under_way, data, Replays(Unrecorded, drawn) if from_memory else None)
+    trained = pack.epoch(np.stack([run.train_rows for run in runs]), [100, 20], epoch=1)
+    evaluated = pack.evaluate(np.stack([run.test_rows for run in runs]))
     for table, n_steps in ((trained, 2), (evaluated, 1)):
         assert table.values.device.type == DEVICE
         assert table.values.shape == (n_steps, len(table.names), 2)

@@ -21,7 +21,8 @@ from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper, State
-from bie.training.fit import History, fit
+from bie.training.fit import fit
+from bie.training.run import History, TrainingRun
 
 OVERRIDES = (
     "dataset.size=smoke",
@@ -95,16 +96,11 @@ def train(settings: RunConfig, cells: Cells, keeper: Keeper) -> tuple[History, d
     model = Scvi(cells.n_genes, cells.n_batches, settings.model, mean_b, var_b, streams.torch("init"))
     penalty = build_penalty(settings.penalty, settings.model.n_latent, cells.n_batches, streams)
     rows = monte_carlo_split(cells.n_cells, 0.6, settings.seed)
-    history = fit(
-        model,
-        penalty,
-        cells,
-        *rows,
-        settings.train,
-        streams,
-        lambda row: seen.append(int(row["epoch"])),
-        keeper,
+    run = TrainingRun(
+        model, penalty, *rows, settings.train, streams, lambda row: seen.append(int(row["epoch"])), keeper
     )
+    (fitted,) = fit([run], cells)
+    history = fitted.finished()
     assert not model.training
     return history, {**model.state_dict(), **(penalty.state_dict() if penalty else {})}, seen
 

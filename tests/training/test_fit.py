@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from bie.models.noise import Noise
 from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
-from bie.training.batches import Minibatch
-from bie.training.fit import History, Trainer, embed, fit, loss_terms
-from bie.training.forward import called
+from bie.training.engine import engines
+from bie.training.evaluation import embed, loss_terms
+from bie.training.fit import fit
 from bie.training.loss import Row
+from bie.training.run import History, Progress, TrainingRun
 
 MODEL = {
     "name": "scvi",
@@ -72,10 +74,23 @@ def build(seed: int = 0, **changed: Any) -> Scvi:
     return Scvi(CELLS.n_genes, 2, Model.model_validate(MODEL | changed), mean, variance, init)
 
 
+def history_of(
+    model: Scvi,
+    train: Train,
+    penalty: Penalty | None = None,
+    seed: int = 0,
+    cells: Cells = CELLS,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+) -> History:
+    (fitted,) = fit(
+        [TrainingRun(model, penalty, TRAIN_ROWS, TEST_ROWS, train, Streams(seed), on_epoch)], cells
+    )
+    return fitted.finished()
+
+
 def run(seed: int = 0, penalty: Penalty | None = None, **changed: Any) -> tuple[Scvi, History]:
     model = build(seed)
-    history = fit(model, penalty, CELLS, TRAIN_ROWS, TEST_ROWS, settings(**changed), Streams(seed))
-    return model, history
+    return model, history_of(model, settings(**changed), penalty, seed)
 
 
 class Recorder(Penalty):
@@ -96,7 +111,8 @@ class Recorder(Penalty):
         return (self.centre - 10).square()
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        self.calls.append("encoder" if z_nd.requires_grad else "evaluation")
+        without = "evaluation" if torch.is_inference_mode_enabled() else "look"
+        self.calls.append("encoder" if z_nd.requires_grad else without)
         size = z_nd.square().mean() + 0 * self.centre
         term = size if self.value is None else size * 0 + self.value
         return self.scale * term, {"size": term}
@@ -125,23 +141,37 @@ def test_history_names_and_adds_up() -> None:
 def test_each_row_is_handed_on_as_it_is_made() -> None:
     seen: list[Row] = []
     model = build()
-    history = fit(model, None, CELLS, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0), on_epoch=seen.append)
+    history = history_of(model, settings(), on_epoch=seen.append)
     assert seen == history
     assert not model.training
 
 
 def test_averages_are_weighted_by_the_size_of_the_minibatch() -> None:
-    def batches() -> list[Minibatch]:
-        return [called(build()).take(CELLS, np.arange(*span)) for span in ((0, 50), (50, 60))]
+    """Of one epoch, whose steps an engine tells one by one."""
+    one = TrainingRun(build(), None, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0))
+    progress = Progress(one)
+    parts = progress.minibatches()
+    sizes = [len(part) for part in parts]
+    assert sizes == [32, 32, 32, 4]
+    names, values = engines(CELLS, "cpu")([progress]).epoch(np.concatenate(parts)[None], sizes, 0)
+    steps = values[:, names.index("reconstruction"), 0]
+    expected = (torch.tensor(sizes) * steps).sum() / 100
+    assert run(epochs=1)[1][0]["train_reconstruction"] == pytest.approx(expected.item())
 
-    def trainer() -> Trainer:
-        return Trainer(build(dropout=0.0), None, settings(), Streams(0))
 
-    single = trainer()
-    single.model.train()
-    steps = [single.step(batch, epoch=1)["reconstruction"] for batch in batches()]
-    expected = (50 * steps[0] + 10 * steps[1]) / 60
-    assert trainer().epoch(batches(), epoch=1)["reconstruction"] == pytest.approx(expected)
+def test_how_often_test_cells_are_looked_at_changes_no_other_number() -> None:
+    (model, whole), (same, some) = run(epochs=5, evaluate_every=1), run(epochs=5, evaluate_every=3)
+    looked = [any(name.startswith("test_") for name in row) for row in some]
+    assert looked == [True, False, True, False, True]
+    assert all(row.items() >= part.items() for row, part in zip(whole, some, strict=True))
+    assert embed(model, CELLS, TEST_ROWS).tolist() == embed(same, CELLS, TEST_ROWS).tolist()
+
+
+@pytest.mark.parametrize(("epochs", "looks"), [(1, 1), (2, 2), (20, 20), (100, 26), (250, 26), (400, 26)])
+def test_by_itself_a_training_looks_at_test_cells_first_last_and_in_between(epochs: int, looks: int) -> None:
+    chosen = settings(epochs=epochs)
+    seen = [epoch for epoch in range(epochs) if chosen.looks_at_test_cells(epoch)]
+    assert (seen[0], seen[-1], len(seen)) == (0, epochs - 1, looks)
 
 
 def test_test_terms_are_those_of_the_trained_model() -> None:
@@ -158,7 +188,9 @@ def test_a_bound_that_fails_on_cells_it_has_not_seen_ends_no_run() -> None:
             self, z_nd: Tensor, batch_n: Tensor, noise: Noise
         ) -> tuple[Tensor, dict[str, Tensor]]:
             loss, terms = super().encoder_loss(z_nd, batch_n, noise)
-            return (loss, terms) if z_nd.requires_grad else (loss, {"size": terms["size"] - math.inf})
+            if not torch.is_inference_mode_enabled():
+                return loss, terms
+            return loss, {"size": terms["size"] - math.inf}
 
     _, history = run(penalty=Infinite(), epochs=2)
     assert [row["test_size"] for row in history] == [torch.finfo(torch.float32).min] * 2
@@ -170,7 +202,8 @@ def test_a_bound_that_fails_on_cells_it_has_not_seen_ends_no_run() -> None:
 def test_critic_takes_its_steps_before_each_step_of_the_model() -> None:
     penalty = Recorder(critic_steps=3)
     run(penalty=penalty, epochs=2)
-    epoch = (["critic"] * 3 + ["encoder"]) * 4 + ["evaluation"]  # 100 cells are 4 minibatches
+    # 100 cells are 4 minibatches; before the encoder hears of a critic there is a look at what it says
+    epoch = (["critic"] * 3 + ["look", "encoder"]) * 4 + ["evaluation"]
     assert penalty.calls == epoch * 2
     assert penalty.centres[:3] == pytest.approx([0.0, 0.5, 1.0], abs=0.02)  # Adam's first steps are lr long
 
@@ -210,14 +243,14 @@ def test_the_first_bad_term_and_its_epoch_are_named() -> None:
             model.encoder.mean.bias.data.fill_(1e30)  # its square is infinite in single precision
 
     with pytest.raises(RunFailed, match=r"^(reconstruction|kl_z) is (inf|nan) in epoch 3"):
-        fit(model, None, CELLS, TRAIN_ROWS, TEST_ROWS, settings(epochs=5), Streams(0), on_epoch=break_kl)
+        history_of(model, settings(epochs=5), on_epoch=break_kl)
 
 
 def test_a_test_term_that_is_not_finite_does_not_end_the_run() -> None:
     broken = CELLS.counts.copy()
     broken.data[-1] = np.inf  # of the last cell, which is not among those that train
     cells = Cells(broken, CELLS.batch, CELLS.batches, None, (), CELLS.cell_names, CELLS.gene_names)
-    history = fit(build(), None, cells, TRAIN_ROWS, TEST_ROWS, settings(), Streams(0))
+    history = history_of(build(), settings(), cells=cells)
     assert all(math.isnan(row["test_reconstruction"]) for row in history)
     assert all(math.isfinite(row["train_reconstruction"]) for row in history)
 

@@ -9,11 +9,12 @@ import torch
 from bie.models import decoder, likelihoods
 from bie.planning.compose import Configurations
 from bie.seeds import Streams
+from bie.training.critic import Critics
 from bie.training.draws import Draw, Given, in_blocks, step_by_step
+from bie.training.engine import engines
+from bie.training.fit import fit
 from bie.training.graph import BLOCK, Unrecorded
-from bie.training.pack import fit_pack
-from bie.training.pack_penalty import PackPenalty
-from bie.training.pack_steps import PackKl
+from bie.training.schedules import KlTerm
 from tests.training.packs import cells_of, configs, member
 from tests.training.recorder import Operations, recorded
 from tests.training.test_pack import Halt, Notebook, equal_weights, members, same
@@ -53,8 +54,8 @@ def test_replayed_steps_are_the_steps_as_they_come(case: str, configurations: Co
     typed = (*CASES[case], "train.epochs=4")
     (replayed, cells), (plain, _) = members(configurations, *typed), members(configurations, *typed)
     recorder = Operations()
-    found = fit_pack(replayed, cells, recorded=recorded(recorder))
-    for one, other, fitted, expected in zip(replayed, plain, found, fit_pack(plain, cells), strict=True):
+    found = fit(replayed, cells, build=engines(cells, "cpu", recorded(recorder)))
+    for one, other, fitted, expected in zip(replayed, plain, found, fit(plain, cells), strict=True):
         same(fitted, expected.history, rel=1e-12)
         equal_weights(one, other, 1e-12)
     assert recorder.n_recorded == 3  # minibatches of 50 and of 20 cells, and the evaluation of 80
@@ -64,10 +65,10 @@ def test_replayed_steps_are_the_steps_as_they_come(case: str, configurations: Co
 @pytest.mark.parametrize(
     ("owner", "typed"),
     [
-        (PackKl, ("train.kl.mode=warmup", "train.kl.warmup_epochs=4")),
-        (PackKl, ("train.kl.mode=capacity", "train.kl.warmup_epochs=4")),
-        (PackPenalty, ("model=adversarial", "adversarial.ramp=ganin")),
-        (PackPenalty, ("model=scvi_mine", "mine.warm_start=1")),
+        (KlTerm, ("train.kl.mode=warmup", "train.kl.warmup_epochs=4")),
+        (KlTerm, ("train.kl.mode=capacity", "train.kl.warmup_epochs=4")),
+        (Critics, ("model=adversarial", "adversarial.ramp=ganin")),
+        (Critics, ("model=scvi_mine", "mine.warm_start=1")),
     ],
 )
 def test_a_number_that_is_baked_in_is_found_out(
@@ -79,14 +80,14 @@ def test_a_number_that_is_baked_in_is_found_out(
     def elsewhere(self: object, *args: int) -> None:
         moved = {name: value.clone() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         vars(self).update(moved)
-        if isinstance(self, PackPenalty):
-            self._penalty().strengths = self._strengths
+        if isinstance(self, Critics):
+            self.penalty.strengths = self._strengths
         begin(self, *args)
 
     (plain, cells), (baked, _) = members(configurations, *typed), members(configurations, *typed)
-    expected = fit_pack(plain, cells)
+    expected = fit(plain, cells)
     monkeypatch.setattr(owner, "begin", elsewhere)
-    found = fit_pack(baked, cells, recorded=recorded(Operations()))
+    found = fit(baked, cells, build=engines(cells, "cpu", recorded(Operations())))
     with pytest.raises(AssertionError):
         equal_weights(baked[0], plain[0])
     assert found[0].history[0] == pytest.approx(expected[0].history[0], rel=1e-9)  # when it was recorded
@@ -107,7 +108,8 @@ def test_a_critic_goes_back_in_a_replayed_step(configurations: Configurations) -
     critic = "mine.estimator=nwj", "mine.latent=sample", "mine.lr=1e-3,3", "mine.steps=5"
     typed = ("model=scvi_mine", *critic, "seed=0,1", "train.batch_size=128")
     (replayed, cells), (plain, _) = members(configurations, *typed), members(configurations, *typed)
-    found, expected = fit_pack(replayed, cells, recorded=recorded(Operations())), fit_pack(plain, cells)
+    found = fit(replayed, cells, build=engines(cells, "cpu", recorded(Operations())))
+    expected = fit(plain, cells)
     for fitted, other in zip(found, expected, strict=True):
         same(fitted, other.history, rel=1e-12)
     assert max(fitted.history[-1]["critic_halvings"] for fitted in found) > 0
@@ -117,7 +119,8 @@ def test_a_run_that_leaves_is_no_part_of_the_next_recording(configurations: Conf
     typed = ("model=scvi_mine", "train.lr=1e-3,1e200,2e-3", "train.epochs=4")
     (replayed, cells), (plain, _) = members(configurations, *typed), members(configurations, *typed)
     recorder = Operations()
-    found, expected = fit_pack(replayed, cells, recorded=recorded(recorder)), fit_pack(plain, cells)
+    found = fit(replayed, cells, build=engines(cells, "cpu", recorded(recorder)))
+    expected = fit(plain, cells)
     assert str(found[1].error) == str(expected[1].error)
     for place in (0, 2):
         same(found[place], expected[place].history, rel=1e-12)
@@ -181,12 +184,12 @@ def test_packs_and_checkpoints_with_noise_in_blocks(model: str, configurations: 
     assert BLOCK < 30
     cells = cells_of(found[0])
     blocks = recorded(Unrecorded(), in_blocks)
-    alone = [fit_pack([member(config, cells)], cells, recorded=blocks)[0] for config in found]
+    alone = [fit([member(config, cells)], cells, build=engines(cells, "cpu", blocks))[0] for config in found]
     keepers = [Notebook(stop=1), Notebook(), Notebook()]
     runs = [member(config, cells, keeper=keeper) for config, keeper in zip(found, keepers, strict=True)]
-    stopped, *packed = fit_pack(runs, cells, recorded=blocks)
+    stopped, *packed = fit(runs, cells, build=engines(cells, "cpu", blocks))
     assert isinstance(stopped.error, Halt)
     resumed = member(found[0], cells, keeper=Notebook(begin=keepers[0].state))
-    packed = [*fit_pack([resumed], cells, recorded=blocks), *packed]
+    packed = [*fit([resumed], cells, build=engines(cells, "cpu", blocks)), *packed]
     for one, other in zip(packed, alone, strict=True):
         same(one, other.history, rel=1e-8)

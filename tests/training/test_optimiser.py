@@ -69,15 +69,6 @@ def test_the_state_does_not_depend_on_the_memory_layout() -> None:
     assert torch.equal(states[0]["square"], states[1]["square"])
 
 
-def test_forgets_the_gradients() -> None:
-    parameters = tensors()
-    optimiser = adam(parameters, 1e-2)
-    for parameter, gradient in zip(parameters, gradients(0), strict=True):
-        parameter.grad = gradient
-    optimiser.zero_grad()
-    assert all(parameter.grad is None for parameter in parameters)
-
-
 @pytest.mark.skipif(not kernels.is_active(), reason="no compiled kernels")
 def test_what_is_not_finite_is_not_hidden() -> None:
     (parameter,) = parameters = tensors()[:1]

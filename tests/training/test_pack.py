@@ -11,8 +11,9 @@ from bie.data.load import load
 from bie.errors import RunFailed
 from bie.planning.compose import Configurations
 from bie.training.checkpoint import Keeper, State
-from bie.training.fit import embed
-from bie.training.pack import Fitted, Member, fit_pack
+from bie.training.evaluation import embed
+from bie.training.fit import fit
+from bie.training.run import Fitted, TrainingRun
 from tests.training.packs import alone, cells_of, configs, member
 
 PENALTIES = {
@@ -49,7 +50,7 @@ MODELS = {
 CASES = {**PENALTIES, **MODELS}
 
 
-def members(configurations: Configurations, *typed: str) -> tuple[list[Member], Any]:
+def members(configurations: Configurations, *typed: str) -> tuple[list[TrainingRun], Any]:
     found = configs(configurations, *typed)
     cells = cells_of(found[0])
     return [member(config, cells) for config in found], cells
@@ -63,7 +64,7 @@ def same(fitted: Fitted, history: list[dict[str, float]], rel: float = 1e-9) -> 
         assert one == pytest.approx(other, rel=rel, abs=rel)
 
 
-def equal_weights(one: Member, other: Member, tolerance: float = 1e-9) -> None:
+def equal_weights(one: TrainingRun, other: TrainingRun, tolerance: float = 1e-9) -> None:
     expected = other.model.state_dict()
     for name, tensor in one.model.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], rtol=tolerance, atol=tolerance)
@@ -74,7 +75,7 @@ def test_a_pack_is_its_runs_alone(case: str, configurations: Configurations) -> 
     packed, cells = members(configurations, *CASES[case])
     solo, _ = members(configurations, *CASES[case])
     assert len(packed) > 1
-    for one, fitted, other in zip(packed, fit_pack(packed, cells), solo, strict=True):
+    for one, fitted, other in zip(packed, fit(packed, cells), solo, strict=True):
         same(fitted, alone(other, cells))
         equal_weights(one, other)
         assert not one.model.training
@@ -86,7 +87,7 @@ def test_a_pack_is_its_runs_alone(case: str, configurations: Configurations) -> 
 def test_deep_networks(deep: str, configurations: Configurations) -> None:
     typed = ("model.n_layers=3", f"model.deeply_inject_covariates={deep}", "seed=0,1")
     (packed, cells), (solo, _) = members(configurations, *typed), members(configurations, *typed)
-    for fitted, other in zip(fit_pack(packed, cells), solo, strict=True):
+    for fitted, other in zip(fit(packed, cells), solo, strict=True):
         same(fitted, alone(other, cells))
 
 
@@ -98,14 +99,14 @@ def test_critics_go_back_each_for_itself(configurations: Configurations) -> None
     typed = ("model=scvi_mine", *critic, "seed=0,1", "train.batch_size=128")
     (packed, cells), (solo, _) = members(configurations, *typed), members(configurations, *typed)
     halvings = []
-    for one, fitted, other in zip(packed, fit_pack(packed, cells), solo, strict=True):
+    for one, fitted, other in zip(packed, fit(packed, cells), solo, strict=True):
         same(fitted, alone(other, cells), rel=1e-7)
         equal_weights(one, other, 1e-7)
         halvings.append(fitted.history[-1]["critic_halvings"])
     assert max(halvings) > 0 == min(halvings)
 
 
-def failure(run: Member, cells: Any) -> RunFailed:
+def failure(run: TrainingRun, cells: Any) -> RunFailed:
     with pytest.raises(RunFailed) as failed:
         alone(run, cells)
     return failed.value
@@ -122,13 +123,13 @@ def test_a_run_that_diverges_fails_as_it_would_alone(
     typed: tuple[str, ...], says: str, configurations: Configurations
 ) -> None:
     (packed, cells), (solo, _) = members(configurations, *typed), members(configurations, *typed)
-    good, bad = fit_pack(packed, cells)
+    good, bad = fit(packed, cells)
     same(good, alone(solo[0], cells))
     assert isinstance(bad.error, RunFailed)
     expected = failure(solo[1], cells)
     assert (bad.error.cause, str(bad.error)) == (expected.cause, str(expected))
     assert bad.error.__traceback__ is None, "its frames would keep the tensors of the pack"
-    assert any(", in book" in note for note in bad.error.__notes__)
+    assert any(", in _book" in note for note in bad.error.__notes__)
     assert says in str(expected)
 
 
@@ -147,7 +148,7 @@ def test_neighbours_of_a_run_that_diverges_do_not_notice(
             for lr in lrs
             for config in configs(configurations, *typed, f"train.lr={lr}")
         ]
-        found.append((runs, fit_pack(runs, cells)))
+        found.append((runs, fit(runs, cells)))
     errors = [fitted.error is not None for fitted in found[1][1]]
     assert errors == [i // 2 == place for i in range(6)]
     for (one, fitted), (other, expected) in zip(*(zip(*each, strict=True) for each in found), strict=True):
@@ -163,7 +164,7 @@ def test_the_cell_that_breaks_the_evaluation_breaks_the_runs_that_train_on_it_al
     runs, cells = members(configurations, "seed=0,1")
     row = next(r for r in runs[0].test_rows if r in runs[1].train_rows)
     cells.counts.data[cells.counts.indptr[row]] = math.inf
-    held_out, trained = fit_pack(runs, cells)
+    held_out, trained = fit(runs, cells)
     assert held_out.error is None
     assert all(math.isnan(row["test_reconstruction"]) for row in held_out.history)
     assert str(trained.error).startswith("reconstruction is nan in epoch 1")
@@ -212,13 +213,13 @@ def test_a_run_goes_from_pack_to_solo_and_back(
     whole = [alone(member(config, cells), cells) for config in found]
 
     first = [Notebook(stop=1) for _ in found]
-    stopped = fit_pack([member(c, cells, keeper=k) for c, k in zip(found, first, strict=True)], cells)
+    stopped = fit([member(c, cells, keeper=k) for c, k in zip(found, first, strict=True)], cells)
     assert all(isinstance(each.error, Halt) for each in stopped)
     second = Notebook(stop=1, begin=first[0].state)
     with pytest.raises(Halt):
         alone(member(found[0], cells, keeper=second), cells)
     states = second.state, first[1].state  # after two epochs and after one
-    last = fit_pack(
+    last = fit(
         [member(c, cells, keeper=Notebook(begin=s)) for c, s in zip(found, states, strict=True)], cells
     )
     for fitted, history in zip(last, whole, strict=True):
@@ -229,7 +230,7 @@ def test_a_run_that_is_stopped_leaves_the_others_to_go_on(configurations: Config
     found = configs(configurations, *MINE)
     cells = cells_of(found[0])
     keepers = [Notebook(), Notebook(stop=2)]
-    fitted = fit_pack([member(c, cells, keeper=k) for c, k in zip(found, keepers, strict=True)], cells)
+    fitted = fit([member(c, cells, keeper=k) for c, k in zip(found, keepers, strict=True)], cells)
     assert fitted[0].error is None
     assert (len(fitted[0].history), len(fitted[1].history)) == (3, 2)
 
@@ -238,6 +239,6 @@ def test_each_row_is_handed_on_as_it_is_made(configurations: Configurations) -> 
     (config, *_) = configs(configurations)
     seen: list[dict[str, float]] = []
     cells = cells_of(config)
-    (fitted,) = fit_pack([member(config, cells, seen.append)], cells)
+    (fitted,) = fit([member(config, cells, seen.append)], cells)
     assert seen == fitted.history
     assert len(seen) == 3

@@ -15,6 +15,7 @@ from bie.data.cells import Cells, canonical
 from bie.models.scvi import Scvi
 from bie.seeds import Streams
 from bie.training.fit import fit
+from bie.training.run import TrainingRun
 
 N, G, B, HIDDEN, LATENT = 96, 30, 2, 12, 3
 MODEL = Model.model_validate(
@@ -115,7 +116,7 @@ def test_three_steps_are_those_of_the_reference(cells: Cells) -> None:
     streams, rows = Streams(0), np.arange(N)
     model = Scvi(G, B, MODEL, mean_b, var_b, streams.torch("init")).double()
     reference = copied(model, mean_b, var_b)
-    fit(model, None, cells, rows, rows[:2], TRAIN, streams)
+    fit([TrainingRun(model, None, rows, rows[:2], TRAIN, streams)], cells)
 
     adam = torch.optim.Adam(reference.parameters(), lr=1e-2, eps=0.01, weight_decay=1e-3)
     draw, shuffled = streams.torch("noise"), streams.numpy("minibatch").permutation(rows)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bie.config.base import About
-from bie.schema import Count, Float, Int, Name, NonNegative, Positive, Section
+from bie.schema import LOCAL, Count, Float, Int, Name, NonNegative, Positive, Section
 
 
 class Model(Section):
@@ -57,6 +57,10 @@ class Kl(Section):
         return dict.fromkeys(type(self).model_fields.keys() - acting - {"mode"}, f"mode={self.mode}")
 
 
+LOOKS = 25
+"""Epochs after which a history has terms of test cells, about, where nobody says how many."""
+
+
 class Train(Section):
     """Optimisation."""
 
@@ -65,4 +69,10 @@ class Train(Section):
     adam_eps: Positive
     weight_decay: NonNegative
     batch_size: Annotated[Int, Field(ge=2)]
+    evaluate_every: Annotated[Annotated[Int, Field(ge=1)] | None, LOCAL] = None
     kl: Kl
+
+    def looks_at_test_cells(self, epoch: int) -> bool:
+        """Whether the history tells of test cells after the epoch counted from 0; no other number differs."""
+        every = self.evaluate_every or max(1, self.epochs // LOOKS)
+        return epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == self.epochs

@@ -14,9 +14,9 @@ from bie.config import RunConfig, Save
 from bie.data.load import load
 from bie.data.shelf import shelve
 from bie.errors import BadInput, guarded
-from bie.execution.pack_worker import execute_pack
 from bie.execution.packs import Packing
 from bie.execution.run_spec import Outcome, RunSpec
+from bie.execution.worker import execute
 from bie.schema import validated
 from bie.store.launches import POINTS
 from bie.store.paths import Tree
@@ -50,7 +50,7 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
     ends: list[Outcome] = []
     where = device if device != "cuda" or devices.has_cuda() else "cpu"
     packing = Packing(1, where, 1, 1, products)
-    execute_pack((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
+    execute((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
     return ends[0]
 
 

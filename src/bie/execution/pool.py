@@ -204,7 +204,7 @@ def _serve(
     serve_parent()
     if log is not None:
         _print_to(log)
-    from bie.execution.pack_worker import Packs
+    from bie.execution.worker import Worker
 
     def on_epoch(place: int, row: dict[str, float]) -> None:
         _tell(pipe, (place, int(row["epoch"])))
@@ -212,17 +212,17 @@ def _serve(
     def on_end(place: int, outcome: Outcome) -> None:
         _tell(pipe, (place, outcome))
 
-    with Packs(on_epoch, on_end, closed.poll, launch, packing) as packs:
+    with Worker(on_epoch, on_end, closed.poll, launch, packing) as worker:
         while True:
             _tell(pipe, None)
-            packs.score_until(pipe)
+            worker.score_until(pipe)
             try:
                 specs = pipe.recv()
             except EOFError:
                 return
             for spec in specs.values():
                 print(f"--- {spec.folder}", flush=True)
-            packs.execute(specs)
+            worker.execute(specs)
 
 
 def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:

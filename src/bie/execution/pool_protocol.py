@@ -54,7 +54,7 @@ class InThisProcess:
 
     def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
         """Carry out all runs that `admit` says yes to, when their turn comes; see `Pool.run`."""
-        from bie.execution.pack_worker import execute_pack
+        from bie.execution.worker import execute
 
         for pack in self._packing.packs(specs):
             if self._interrupted:
@@ -63,7 +63,7 @@ class InThisProcess:
             if admit(pack):
                 for slot, spec in enumerate(pack):
                     observer.started(slot, spec)
-                execute_pack(
+                execute(
                     pack,
                     lambda slot, row: observer.epoch(slot, int(row["epoch"])),
                     partial(_ended, observer, pack),

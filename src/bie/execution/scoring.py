@@ -26,10 +26,9 @@ from multiprocessing.process import BaseProcess
 from typing import NoReturn
 
 from bie.errors import RunFailed
+from bie.execution.recording import cause_of, message_of
 from bie.execution.signals import how_ended, serve_parent
-from bie.execution.worker import cause_of, message_of
-from bie.experiment import Result
-from bie.packed import Unscored
+from bie.experiment import Result, Unscored
 
 NICE = 5
 """Scoring gives way to training, which keeps a GPU busy."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from bie.execution.signals import TO_THE_GROUP, ignored
 
-_TRAINING = ["bie.execution.preload", "bie.execution.pack_worker", "bie.methods.trained"]
+_TRAINING = ["bie.execution.preload", "bie.execution.worker", "bie.methods.trained"]
 _SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

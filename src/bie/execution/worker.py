@@ -1,184 +1,237 @@
-"""Carry out a run: do the experiment and leave a record, or the reason why there is none."""
+"""Carry out runs: train those of a pack in one, one alone as a pack of one, then score and record each."""
 
-import csv
-import errno
-import io
-import math
-import resource
-import traceback
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import islice
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
 
-from bie.data.cells import Cells
-from bie.data.shelf import unshelve
-from bie.errors import RunFailed
-from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
-from bie.execution.completing import complete
-from bie.execution.run_spec import Outcome, RunSpec, leave_failure
-from bie.execution.wanted import wanted
-from bie.experiment import Result
-from bie.kinds import carry_out
-from bie.store.claims import Claim, take
-from bie.store.owner import Owner
+from bie import devices
+from bie.errors import BadInput
+from bie.execution.checkpoints import Checkpoints
+from bie.execution.packs import Pack, Packing, packable
+from bie.execution.recording import attempt, cause_of, cells_on, claimed, failed, message_of
+from bie.execution.room import room
+from bie.execution.run_spec import Outcome, RunSpec
+from bie.execution.scoring import End, Scorers, raising
+from bie.experiment import Experiment, Result, Unscored
+from bie.kinds import begun
+from bie.store.claims import Claim
 from bie.store.provenance import provenance
-from bie.store.record import HISTORY, write_record
+from bie.training.graph import status
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-_NO_MEMORY = "can't allocate memory", "out of memory", "ALLOC_FAILED"
-"""Of the CPU, of CUDA and Triton, of cuBLAS and cuDNN: what torch may raise as a plain RuntimeError."""
+USABLE = 0.8
+"""Share of a GPU's free memory that packs of unsaid size are made for."""
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+OnEnd = Callable[[int, Outcome], None]
 
 
 def execute(
+    pack: Pack,
+    on_epoch: OnEpoch,
+    on_end: OnEnd,
+    stop: Callable[[], bool] = lambda: False,
+    launch: str | None = None,
+    packing: Packing | None = None,
+) -> None:
+    """Carry out the runs of a pack, but those that are done or that somebody else is at.
+
+    Whatever goes wrong in a run stays in it. A checkpoint in its folder is continued.
+
+    Parameters
+    ----------
+    pack
+        What to run.
+    on_epoch, on_end
+        Called with the place of a run in the pack and each row of its history, or how it ended: once for
+        every run, as soon as it is known.
+    stop, launch
+        `stop` is asked after each epoch: where it says True runs leave a checkpoint and end as
+        ``interrupted``; `launch` is its id, for the claims.
+    packing
+        Where to train and how many at once; None: on the CPU, all.
+    """
+    with Worker(on_epoch, on_end, stop, launch, packing or Packing(len(pack))) as worker:
+        worker.execute(dict(enumerate(pack)))
+
+
+def execute_one(
     spec: RunSpec,
     on_epoch: Callable[[dict[str, float]], None],
     stop: Callable[[], bool] = lambda: False,
     launch: str | None = None,
 ) -> Outcome:
-    """Carry out one run, unless it is done or somebody else is at it. Whatever goes wrong stays in it.
-
-    Parameters
-    ----------
-    spec
-        What to run. A checkpoint in its folder is continued.
-    on_epoch
-        Called with each row of the history as it is made.
-    stop
-        Asked after each epoch; where it says True the run leaves a checkpoint and ends as ``interrupted``.
-    launch
-        Id of the launch, for the claim.
-    """
-    torch.set_num_threads(1)
-    claim = claimed(spec, launch)
-    if isinstance(claim, Outcome):
-        return claim
-    with claim:
-        checkpoints = Checkpoints(spec, claim, stop)
-        cells = partial(cells_on, spec.shelf)
-        return attempt(spec, lambda: carry_out(spec.config, cells, on_epoch, checkpoints), checkpoints)
+    """Carry out a single run, on the CPU: how it ended; see `execute`."""
+    ends: list[Outcome] = []
+    execute((spec,), lambda _, row: on_epoch(row), lambda _, outcome: ends.append(outcome), stop, launch)
+    return ends[0]
 
 
-def claimed(spec: RunSpec, launch: str | None) -> Claim | Outcome:
-    """Claim of a run that is to be done; how it ended, where it is not."""
-    if spec.is_done():
-        return Outcome("before")
-    if not spec.has_record() and not wanted(spec):
-        return Outcome("decided")
-    try:
-        claim = take(spec.folder, Owner.here(launch))
-    except OSError as error:
-        return failed(spec, error)
-    if claim is None:
-        return Outcome("elsewhere")
-    if spec.is_done():  # finished since, by whoever had the claim
-        claim.release()
-        return Outcome("before")
-    return claim
-
-
-def attempt(
-    spec: RunSpec,
-    work: Callable[[], Result],
-    checkpoints: Checkpoints,
-    made_by: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """Do a run's work and leave its record, or the reason why there is none.
+class Worker:
+    """The runs of a process: a pack trains while the runs of the one before are scored. A context manager.
 
     A run that has a record gets the files that it lacks, if what comes out is its record again.
 
     Parameters
     ----------
-    spec, checkpoints
-        The run, and what keeps its state.
-    work
-        Gives the result.
-    made_by
-        What the provenance says otherwise than that of this process.
+    on_epoch, on_end, stop, launch, packing
+        As for `execute`; a place is a number that is one run's until it has ended.
     """
-    try:
-        result = work()
-        if spec.has_record():
-            return complete(spec, result, checkpoints)
-        record = _record(spec, result, checkpoints, made_by or {})
-        if not write_record(spec.folder, record, {HISTORY: _csv(result.history), **result.files}):
-            return Outcome("before")  # by a successor, whose scores may differ from ours
-        return Outcome("done", scores=result.metrics["test"], seconds=record["timing"]["total_s"])
-    except Interrupted:
-        return Outcome("interrupted", seconds=checkpoints.seconds())
-    except TakenOver:
-        return Outcome("elsewhere")
-    except Exception as error:  # the border of a run: its failure is recorded, the sweep goes on
-        if cause_of(error) in ("nan", "error"):
-            checkpoints.discard()  # it would lead there again; a full disk or memory may have room next time
-        return failed(spec, error)
+
+    def __init__(
+        self,
+        on_epoch: OnEpoch,
+        on_end: OnEnd,
+        stop: Callable[[], bool],
+        launch: str | None,
+        packing: Packing,
+    ) -> None:
+        torch.set_num_threads(1)
+        self.on_end, self.stop, self.launch, self.packing = on_end, stop, launch, packing
+        self.scorers = Scorers(packing.n_scorers)
+        self._on_epoch = on_epoch
+        self.held: dict[int, Claim] = {}
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is None:
+                self.scorers.finish()
+        finally:
+            self.scorers.stop()
+            for claim in self.held.values():
+                claim.release()
+
+    def execute(self, specs: Mapping[int, RunSpec]) -> None:
+        """Carry out the runs of a pack, by place, but for scores that others may make meanwhile."""
+        try:
+            device = self.device
+        except BadInput as error:  # the node is not what the launch expected
+            for place, spec in specs.items():
+                self._end(place, failed(spec, error))
+            return
+        alone, left = device == "cpu" and len(specs) == 1, list(specs)
+        packs = alone or all(packable(spec.config) for spec in specs.values())
+        size = self._size(specs) if packs else 1
+        for start in range(0, len(left), size):
+            cut = {place: specs[place] for place in left[start : start + size]}
+            if self.stop():
+                self._interrupt(cut)
+            elif held := {place: spec for place, spec in cut.items() if self._claim(place, spec)}:
+                self._train(held, device if packs else "cpu")
+
+    @cached_property
+    def device(self) -> str:
+        """Where packs train: ``cpu`` or ``cuda``."""
+        return devices.chosen(self.packing.device)
+
+    def on_epoch(self, place: int, row: dict[str, float]) -> None:
+        """Hand on how a run gets on, and see to those that are scored."""
+        self.scorers.attend()
+        self._on_epoch(place, row)
+
+    def score_until(self, pipe: Connection) -> None:
+        """See to the runs that are scored until there is something in the pipe."""
+        while pipe not in wait([pipe, *self.scorers.pipes]):
+            self.scorers.attend()
+
+    def _size(self, specs: Mapping[int, RunSpec]) -> int:
+        """Runs that train at once: all, or as many as fit where nobody said a number."""
+        if self.packing.size is not None or self.device == "cpu":
+            return len(specs)
+        torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
+        free, _ = torch.cuda.mem_get_info()
+        spec = next(iter(specs.values()))
+        return room(Experiment(spec.config), cells_on(spec.shelf), USABLE * free / self.packing.n_workers)
+
+    def _claim(self, place: int, spec: RunSpec) -> bool:
+        claim = claimed(spec, self.launch)
+        if isinstance(claim, Outcome):
+            self._end(place, claim)
+            return False
+        self.held[place] = claim
+        return True
+
+    def _interrupt(self, places: Iterable[int]) -> None:
+        """End runs before their training: each cut of a pack would take an epoch to stop by itself."""
+        for place in places:
+            self._end(place, Outcome("interrupted"))
+
+    def _end(self, place: int, outcome: Outcome) -> None:
+        """Give a run back, if it was claimed, and tell how it ended."""
+        if claim := self.held.pop(place, None):
+            claim.release()
+        self.on_end(place, outcome)
+
+    def _train(self, specs: Mapping[int, RunSpec], device: str) -> None:
+        """Train runs that are claimed together, then have them scored and recorded.
+
+        A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
+        which it then ends. After another error of the whole each run trains alone, so that only those fail
+        that it comes from.
+        """
+        if self.stop():
+            self._interrupt(specs)
+            return
+        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
+        makers = (self._prepared(place, spec, len(specs), device) for place, spec in specs.items())
+        runs, ends = zip(*makers, strict=True)
+        shelf = next(iter(specs.values())).shelf
+        try:
+            works = begun(runs, partial(cells_on, shelf), device)
+        except Exception as error:  # the border of a pack
+            if len(specs) == 1:
+                ends[0](raising(error))
+                return
+            parts = list(_parts(specs, error))
+        else:
+            self._score(works, ends, device)
+            return
+        if self.device == "cuda":  # the error is gone by now, and with it the tensors that did not fit
+            torch.cuda.empty_cache()
+        for part in parts:
+            self._train(part, device)
+
+    def _score(self, works: Sequence[Callable[[], Result]], ends: Sequence[End], device: str) -> None:
+        """Here, if the core of this process has nothing else to do, or by processes, while others train."""
+        if len(works) == 1 and device == "cpu":
+            ends[0](works[0])
+            return
+        self.scorers.begin_all()  # those of the pack before: two packs in memory are enough
+        for work, end in zip(works, ends, strict=True):
+            assert isinstance(work, Unscored)
+            self.scorers.add(work, end)
+
+    def _prepared(self, place: int, spec: RunSpec, n_runs: int, device: str) -> tuple[Experiment, End]:
+        """A run before its training, and how it will end."""
+        noise_of = device if device == "cpu" else f"{device}, {self.packing.products}"
+        checkpoints = Checkpoints(spec, self.held[place], self.stop, noise_of, n_runs)
+
+        def end(work: Callable[[], Result]) -> None:
+            self._end(place, attempt(spec, work, checkpoints, self._made_by(n_runs, device)))
+
+        return Experiment(spec.config, partial(self.on_epoch, place), checkpoints), end
+
+    def _made_by(self, n_runs: int, device: str) -> dict[str, Any]:
+        """What the provenance of a run says otherwise than that of one alone on a CPU."""
+        if n_runs == 1 and device == "cpu":
+            return {}
+        found = provenance()["device"]
+        if device == "cuda":
+            found = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+            found["products"] = self.packing.products
+        return {"device": {**found, "pack": n_runs}, "kernels": status(device)}
 
 
-def failed(spec: RunSpec, error: Exception) -> Outcome:
-    """Record the failure of a run by an error."""
-    return leave_failure(spec, cause_of(error), message_of(error), traceback.format_exc())
-
-
-@lru_cache(maxsize=2)
-def cells_on(shelf: Path) -> Cells:
-    """Cells of a shelf, mapped once however many runs read them."""
-    return unshelve(shelf)
-
-
-def cause_of(error: BaseException) -> str:
-    """Short class of a failure."""
-    if isinstance(error, RunFailed):
-        return error.cause
-    if _is_full_memory(error):
-        return "oom"
-    return "disk" if isinstance(error, OSError) and error.errno in _DISK else "error"
-
-
-def _is_full_memory(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-    return said or isinstance(error, MemoryError | torch.OutOfMemoryError)
-
-
-def message_of(error: BaseException) -> str:
-    """A failure in words."""
-    return str(error) if isinstance(error, RunFailed) else f"{type(error).__name__}: {error}"
-
-
-def _record(
-    spec: RunSpec, result: Result, checkpoints: Checkpoints, made_by: Mapping[str, Any]
-) -> dict[str, Any]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    stages = {f"{stage}_s": value for stage, value in result.seconds.items()}
-    stages["fit_s"] += checkpoints.seconds_before
-    total = {"total_s": sum(stages.values()), **stages, "interruptions": checkpoints.interruptions}
-    return {
-        **spec.identity,
-        "status": "done",
-        "config": {**spec.plain, "seed": spec.config.seed},
-        "metrics": result.metrics,
-        "missing": result.missing,
-        "notes": result.notes,
-        "probe_f1_by_batch": result.probe_f1_by_batch,
-        "ot_ratio_by_type": result.ot_ratio_by_type,
-        "history_tail": _finite(result.history[-1]) if result.history else {},
-        "timing": {**total, "peak_rss_mib": peak},
-        "provenance": {**provenance(), **made_by, "dataset": spec.origin},
-    }
-
-
-def _finite(row: Mapping[str, float]) -> dict[str, float | None]:
-    """A row with nothing in the place of what JSON has no number for."""
-    return {name: value if math.isfinite(value) else None for name, value in row.items()}
-
-
-def _csv(rows: list[dict[str, float]]) -> bytes:
-    """Rows as CSV, none for a control; a float in the shortest form that reads back to the same number."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["epoch"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+def _parts(specs: Mapping[int, RunSpec], error: Exception) -> Iterator[dict[int, RunSpec]]:
+    """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
+    size = (len(specs) + 1) // 2 if cause_of(error) == "oom" else 1
+    print(f"a pack of {len(specs)} failed ({message_of(error)}); now {size} at a time", flush=True)
+    left = iter(specs.items())
+    while part := dict(islice(left, size)):
+        yield part

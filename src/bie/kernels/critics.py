@@ -1,7 +1,7 @@
 """All updates of a critic on a minibatch, then its value and the gradient by the latent vectors, in one call.
 
-Defined by `bie.penalties.base.Penalty.update_and_score`. A single update takes longer to be called than to be
-done.
+Defined by `bie.training.critic.Critics` with the penalty alone. A single update takes longer to be called
+than to be done.
 """
 
 from collections.abc import Callable
@@ -123,15 +123,16 @@ class CriticKernels(Generic[Kernel]):
     Parameters
     ----------
     make
-        From an optimiser and latent vectors; None where there is no kernel for them.
+        From an optimiser and latent vectors.
     """
 
-    def __init__(self, make: Callable[[object, Tensor], Kernel | None]) -> None:
-        self._make, self._known = make, dict[torch.Size, Kernel | None]()
+    def __init__(self, make: Callable[[CompiledAdam, Tensor], Kernel]) -> None:
+        self._make, self._known = make, dict[torch.Size, Kernel]()
         self._optimiser: object = None
 
-    def of(self, optimiser: object, latent_nd: Tensor) -> Kernel | None:
-        """The one for these latent vectors, or None."""
+    def of(self, optimiser: object, latent_nd: Tensor) -> Kernel:
+        """The one for these latent vectors."""
+        assert isinstance(optimiser, CompiledAdam)
         if optimiser is not self._optimiser:
             self._optimiser, self._known = optimiser, {}
         shape = latent_nd.shape

@@ -16,7 +16,8 @@ of what is called X has, for configurations that passed:
 They are loaded to make a plan, so what is heavy they import inside functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -26,8 +27,7 @@ from bie.data.cells import Cells
 from bie.store.identity import SHOWN, sha256
 
 if TYPE_CHECKING:
-    from bie.experiment import Result
-    from bie.training.checkpoint import Keeper
+    from bie.experiment import Experiment, Result
 
 OnEpoch = Callable[[dict[str, float]], None]
 
@@ -61,23 +61,23 @@ def place(dataset: Data, folder: Path) -> Path:
     return folder / content(dataset)["sha256"][:SHOWN]
 
 
-def carry_out(
-    config: RunConfig, cells: Callable[[], Cells], on_epoch: OnEpoch, keeper: "Keeper | None" = None
-) -> "Result":
-    """Run one experiment of any kind.
+def begun(
+    runs: "Sequence[Experiment]", cells: Callable[[], Cells], device: str = "cpu"
+) -> "Sequence[Callable[[], Result]]":
+    """What gives the results of experiments of any kind, those about cells when they are trained.
 
     Parameters
     ----------
-    config
-        What to run.
+    runs
+        One, or several about cells that can train together. Other kinds begin anew after an interruption.
     cells
-        Gives the cells; asked where the experiment is about cells.
-    on_epoch, keeper
-        See `bie.experiment.experiment`; other kinds begin anew where they were interrupted.
+        Gives the cells; asked where the experiments are about cells.
+    device
+        Where to train; see `bie.experiment.experiments`.
     """
-    kind = of(config.dataset)
+    kind = of(runs[0].config.dataset)
     if kind is None:
-        from bie.experiment import experiment  # torch
+        from bie.experiment import experiments  # torch
 
-        return experiment(config, cells(), on_epoch, keeper)
-    return kind.experiment(config, on_epoch)
+        return experiments(runs, cells(), device)
+    return [partial(kind.experiment, run.config, run.on_epoch) for run in runs]

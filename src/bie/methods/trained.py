@@ -10,12 +10,12 @@ from bie.data.cells import Cells
 from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
-from bie.penalties.base import Penalty
 from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
-from bie.training.fit import embed, fit, loss_terms
-from bie.training.pack import Member
+from bie.training.evaluation import embed, loss_terms
+from bie.training.fit import fit
+from bie.training.run import TrainingRun
 
 
 class Trained(Embedder):
@@ -26,7 +26,7 @@ class Trained(Embedder):
     model, penalty, train
         Sections of the configuration.
     keeper
-        Of the training's state; see `bie.training.fit.fit`.
+        Of the training's state; see `bie.training.run.TrainingRun`.
     """
 
     def __init__(
@@ -38,23 +38,20 @@ class Trained(Embedder):
         self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
     ) -> list[Row]:
         """Train from initial weights; see `bie.training.fit.fit`."""
-        built = self._built(cells, streams)
-        return fit(*built, cells, train, test, self.train, streams, on_epoch, self.keeper)
+        (fitted,) = fit([self.run(cells, train, test, streams, on_epoch)], cells)
+        return fitted.finished()
 
-    def member(
+    def run(
         self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
-    ) -> Member:
-        """What `bie.training.pack.fit_pack` is to train in place of `fit`."""
-        built = self._built(cells, streams)
-        return Member(*built, train, test, self.train, streams, on_epoch, self.keeper or Keeper())
-
-    def _built(self, cells: Cells, streams: Streams) -> tuple[Scvi, Penalty | None]:
+    ) -> TrainingRun:
+        """What is to be trained, alone or with others."""
         mean_b, var_b = map(torch.from_numpy, cells.library_moments())
         init = streams.torch("init")
         sizes = cells.n_genes, cells.n_batches
         self.model = Scvi(*sizes, self.settings, mean_b, var_b, init, cells.n_labels)
         penalty = build_penalty(self.penalty, self.settings.n_latent, cells.n_batches, streams)
-        return self.model, penalty
+        keeper = self.keeper or Keeper()
+        return TrainingRun(self.model, penalty, train, test, self.train, streams, on_epoch, keeper)
 
     def restore(self, n_genes: int, n_batches: int, n_labels: int, state: Mapping[str, Tensor]) -> None:
         """Take the weights of a model that was trained on data of these sizes, in place of `fit`.

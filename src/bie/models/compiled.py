@@ -63,24 +63,19 @@ class CompiledScvi:
 
     @torch.no_grad()
     def forward(self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise) -> Terms:
-        """As `Scvi.forward` in training mode; what it makes of gradients on the way is part of a step.
-
-        What others make of samples and means of the latent vectors is to be added to their gradients,
-        which are there, or left to autograd.
-        """
+        """As `Scvi.forward` in training mode; what it makes of gradients on the way is part of a step."""
         self._attach()
         passes = self._of(x_ng)
         self._latest = passes, x_ng
         if self.adam:
             self.adam.begin_step()
         passes.forward(x_ng, batch_n, noise, training=True, gradient=True)
-        terms = passes.terms()
-        for latent_nd, by_nd in zip((terms.z_nd, terms.mean_nd), passes.by_latent, strict=True):
-            latent_nd.requires_grad_().grad = by_nd
-        return terms
+        return passes.terms()
 
     @torch.no_grad()
-    def backward(self, kl_slope: float) -> None:
+    def backward(
+        self, kl_slope: float, by_z_nd: Tensor | None = None, by_mean_nd: Tensor | None = None
+    ) -> None:
         """The rest of the step that `forward` began; see `Passes.backward`.
 
         Raises
@@ -92,7 +87,7 @@ class CompiledScvi:
             raise RuntimeError("forward has not been called just before")
         self._attach()
         (passes, x_ng), self._latest = self._latest, None
-        passes.backward(x_ng, kl_slope)
+        passes.backward(x_ng, kl_slope, by_z_nd, by_mean_nd)
         if self.adam:
             self._others_learn()
 

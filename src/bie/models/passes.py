@@ -17,14 +17,7 @@ from bie.models.scvi import Scvi, Terms
 
 
 class Passes:
-    """Both passes of a model for n cells; with an optimiser `fused_adam_rows` of it are updated on the way.
-
-    Attributes
-    ----------
-    by_latent
-        Gradients of the loss by samples and means of the latent vectors, as far as others make them: zeros
-        after a forward pass, to be added to before `backward`.
-    """
+    """Both passes of a model for n cells; with an optimiser `fused_adam_rows` of it learn on the way."""
 
     def __init__(self, model: Scvi, n: int, adam: CompiledAdam | None) -> None:
         self.batch_nb, self._codes_bb = torch.empty(n, model.n_batches), torch.eye(model.n_batches)
@@ -38,7 +31,6 @@ class Passes:
             normal.by_kl.fill_(1 / n)
             self.log_library, self.kl_library = Inputs(normal.z, normal.by_z), normal.kl
         decoder, normal = model.decoder, self.encoder.normal
-        self.by_latent = torch.empty_like(normal.z), normal.by_mean
         covariates = self.batch_nb if decoder.sees_batch else None
         self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.by_z), covariates)
         assert isinstance(decoder.log_theta, Tensor)
@@ -66,8 +58,6 @@ class Passes:
         for layer in self.hidden:
             layer.forward(training)
         self.likelihood.forward(x_ng, gradient)
-        for by in self.by_latent:
-            by.zero_()
 
     def terms(self) -> Terms:
         """What the last forward pass gave, in memory that the next one uses again."""
@@ -75,15 +65,27 @@ class Passes:
         given = normal.z, normal.mean, value.neg(), normal.kl, self.kl_library
         return Terms(*(tensor.detach() for tensor in given))
 
-    def backward(self, x_ng: SparseCounts, kl_slope: float) -> None:
-        """Make the gradients by all other parameters; `kl_slope` is the derivative by the mean KL of z.
+    def backward(
+        self, x_ng: SparseCounts, kl_slope: float, by_z_nd: Tensor | None, by_mean_nd: Tensor | None
+    ) -> None:
+        """Make the gradients by all other parameters.
 
-        By the means of reconstruction and library's divergence it is 1.
+        Parameters
+        ----------
+        x_ng
+            Of the forward pass.
+        kl_slope
+            Derivative of the loss by the mean KL of z. By the means of reconstruction and library's
+            divergence it is 1.
+        by_z_nd, by_mean_nd
+            Gradients of the loss by samples and means of the latent vectors as far as others make them.
         """
         for layer in reversed(self.hidden):
             layer.backward()
         normal = self.encoder.normal
-        normal.by_z += self.by_latent[0]
+        if by_z_nd is not None:
+            normal.by_z += by_z_nd
+        normal.by_mean.zero_() if by_mean_nd is None else normal.by_mean.copy_(by_mean_nd)
         normal.by_kl.fill_(kl_slope / len(normal.by_kl))
         self.encoder.backward(x_ng.log1p())
         if self.modelled:

@@ -11,14 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
 
 from bie.config import Adversarial
-from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import ClassifierKernel, CriticKernels, Learner, cross_entropy_by
-from bie.kernels.gradients import add_gradient
-from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
-from bie.penalties.base import Penalty, Steps
+from bie.penalties.base import Penalty
 from bie.seeds import Streams
 
 
@@ -96,36 +92,10 @@ class AdversarialPenalty(Penalty):
         self.objective, self.ramp = settings.objective, settings.ramp
         self.n_batches = n_batches
         self.classifier = Classifier(n_latent, n_batches, settings, init)
-        self._kernels = CriticKernels(self._make_kernel)
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Cross-entropy of the classifier, with dropout, to the true batches, nats."""
         return true_cross_entropy(self.classifier(z_nd, noise), batch_n)
-
-    def update_and_score(
-        self,
-        z_nd: Tensor,
-        mean_nd: Tensor,
-        batch_n: Tensor,
-        noise: Noise,
-        score_noise: Noise,
-        optimiser: Steps,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """In one call where there is a kernel."""
-        kernel = self._kernels.of(optimiser, z_nd)
-        if kernel is None:
-            return super().update_and_score(z_nd, mean_nd, batch_n, noise, score_noise, optimiser)
-        truth, by_z_nd = kernel(z_nd, batch_n)
-        if self.objective != "reversal":
-            return self.encoder_loss(z_nd, batch_n, score_noise)
-        return add_gradient(truth, z_nd, by_z_nd, -self.strength()), {"cross_entropy": truth}
-
-    def _make_kernel(self, optimiser: object, z_nd: Tensor) -> ClassifierKernel | None:
-        network, drops = self.classifier.network, self.classifier.keep < 1
-        if drops or not (takes(z_nd) and isinstance(optimiser, CompiledAdam)):
-            return None
-        learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
-        return ClassifierKernel(learner, *z_nd.shape)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, by the whole classifier without dropout.
@@ -133,13 +103,9 @@ class AdversarialPenalty(Penalty):
         The history gets the cross-entropy to the true batches as ``cross_entropy``, nats: ln(batches) where
         the classifier cannot tell them apart, 0 where it is always right.
         """
-        network, reverses = self.classifier.network, self.objective == "reversal"
-        if reverses and takes(z_nd) and not torch.is_grad_enabled():
-            truth = cross_entropy_by(network.vector, network.widths, z_nd, batch_n)
-            return -self.strength() * truth, {"cross_entropy": truth}
         log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
         truth = true_cross_entropy(log_probability_nb, batch_n)
-        objective = -truth if reverses else self._distance(log_probability_nb, batch_n)
+        objective = -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
         return self.strength() * objective, {"cross_entropy": truth.detach()}
 
     def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:

@@ -1,28 +1,16 @@
-"""What a penalty is to the training loop."""
+"""What a penalty is: formulas. Engines (`bie.training.engine`) minimise them, and know faster ways."""
 
 from abc import ABC, abstractmethod
-from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from bie.models.noise import Noise
 
 
-class Steps(Protocol):
-    """What an optimiser is to a critic."""
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-
-    def step(self) -> object:
-        """Change the parameters by their gradients."""
-
-
 class Penalty(nn.Module, ABC):
     """A measure of dependence between latent vector and batch that is added to the model's loss.
 
-    Its parameters are those of its critic, which the training loop gives an Adam optimiser of their own.
+    Its parameters are those of its critic, which get an Adam optimiser of their own.
 
     Attributes
     ----------
@@ -80,30 +68,6 @@ class Penalty(nn.Module, ABC):
         noise
             Stream of the penalty's own draws.
         """
-
-    def update_critic(self, z_nd: Tensor, batch_n: Tensor, noise: Noise, optimiser: Steps) -> None:
-        """Take the critic's steps on a minibatch, each by the gradient of `critic_loss`."""
-        for _ in range(self.critic_steps):
-            optimiser.zero_grad()
-            torch.autograd.backward(self.critic_loss(z_nd, batch_n, noise))
-            optimiser.step()
-
-    def update_and_score(
-        self,
-        z_nd: Tensor,
-        mean_nd: Tensor,
-        batch_n: Tensor,
-        noise: Noise,
-        score_noise: Noise,
-        optimiser: Steps,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """All of a minibatch: what is to be seen of it, the critic's steps, then the encoder's loss.
-
-        The draws of the latter are from `score_noise`.
-        """
-        seen_nd = self.critic_input(z_nd, mean_nd)
-        self.update_critic(seen_nd.detach(), batch_n, noise, optimiser)
-        return self.encoder_loss(seen_nd, batch_n, score_noise)
 
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,13 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bie.config import Mine
-from bie.kernels.adam import CompiledAdam
-from bie.kernels.critics import CriticKernels, Learner, MineKernel, bound_by
-from bie.kernels.gradients import add_gradient
-from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
-from bie.mutual_information.critics import Mlp, SeparableCritic
+from bie.mutual_information.critics import SeparableCritic
 from bie.mutual_information.estimators import (
     LogMovingAverage,
     critic_objective,
@@ -27,7 +23,7 @@ from bie.mutual_information.estimators import (
     nwj_bound,
 )
 from bie.mutual_information.pairs import batch_inputs, contrasted, shuffled, with_each_batch
-from bie.penalties.base import Penalty, Steps
+from bie.penalties.base import Penalty
 from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
 
@@ -73,7 +69,6 @@ class MinePenalty(Penalty):
         columns = n_latent, self.input_bc.shape[-1]
         self.critic = build_critic(settings.critic, *columns, settings.n_hidden, settings.n_layers, init)
         self.average = LogMovingAverage(settings.ema)
-        self._kernels = CriticKernels(self._make_kernel)
 
     def critic_input(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Samples, or the means standardised over the cells of the minibatch."""
@@ -87,31 +82,9 @@ class MinePenalty(Penalty):
         log_average = self.average.update(log_mean_exp(marginal.detach()))
         return critic_objective(joint_n, marginal, log_average)
 
-    def update_and_score(
-        self,
-        z_nd: Tensor,
-        mean_nd: Tensor,
-        batch_n: Tensor,
-        noise: Noise,
-        score_noise: Noise,
-        optimiser: Steps,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """In one call where there is a kernel."""
-        latent_nd = mean_nd if self.of_means else z_nd
-        kernel = self._kernels.of(optimiser, latent_nd)
-        if kernel is None:
-            return super().update_and_score(z_nd, mean_nd, batch_n, noise, score_noise, optimiser)
-        bound, by_latent_nd = kernel(latent_nd, batch_n)
-        factor = 0.0 if bound <= 0 else self.strength()
-        return add_gradient(bound, latent_nd, by_latent_nd, factor), {"mine": bound}
-
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
-        network = None if torch.is_grad_enabled() else self._in_kernels(z_nd)
-        if network:
-            bound = bound_by(network.vector, network.widths, z_nd, batch_n)
-        else:
-            bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
+        bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
         return self.strength() * bound.relu(), {"mine": bound.detach()}
 
     def weight(self) -> float:
@@ -124,19 +97,6 @@ class MinePenalty(Penalty):
         tensors |= {name: moments.clone() for name, moments in self.critic.named_buffers()}
         scores: Tensor = functional_call(self.critic, tensors, rows)
         return scores
-
-    def _in_kernels(self, latent_nd: Tensor) -> Mlp | None:
-        """The critic's network, if there are kernels for it, the bound and such latent vectors."""
-        known = self.bound is dv_bound and takes(latent_nd)
-        return self.critic.network if known and isinstance(self.critic, SeparableCritic) else None
-
-    def _make_kernel(self, optimiser: object, latent_nd: Tensor) -> MineKernel | None:
-        network = self._in_kernels(latent_nd)
-        if network is None or not isinstance(optimiser, CompiledAdam):
-            return None
-        (n, d), epsilon = latent_nd.shape, LEAST_VARIANCE if self.of_means else None
-        learner = Learner(network.vector, network.widths, optimiser, self.critic_steps)
-        return MineKernel(learner, n, d, self.average.state(), epsilon)
 
     def _scores(
         self, critic: Callable[..., Tensor], z_nd: Tensor, batch_n: Tensor, noise: Noise

@@ -14,9 +14,6 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from bie.config import Mmd
-from bie.kernels import mmd as kernel
-from bie.kernels.gradients import add_gradient
-from bie.kernels.native import takes
 from bie.models.noise import Noise
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
@@ -65,18 +62,15 @@ class MmdPenalty(Penalty):
         ``mmd_per_cell``: the mean over cells of the latter is the sum over the minibatches of an epoch
         divided by its cells, which is how the scvi-tools branch ``valeh/scvi_mmd`` reports its penalty.
         """
-        if takes(z_nd) and not self.fast:
-            how = self.n_batches, self.pairs, WIDTHS.get(self.bandwidth, ())
-            mmd, by_z_nd = kernel.v_statistic(z_nd, batch_n, *how)
-            return add_gradient(mmd, z_nd, by_z_nd, self.strength()), self._terms(mmd, z_nd)
         if self.fast:
             mmd = linear_statistics(z_nd, batch_n, self._pairs(batch_n), self.bandwidth).sum()
         else:
             mmd_bb = v_statistics(z_nd, batch_n, self.n_batches, self.bandwidth)
             mmd = torch.where(self._is_pair(batch_n), mmd_bb, 0).sum((-2, -1))
-        return self.strength() * mmd, self._terms(mmd.detach(), z_nd)
+        return self.strength() * mmd, self.terms(mmd.detach(), z_nd)
 
-    def _terms(self, mmd: Tensor, z_nd: Tensor) -> dict[str, Tensor]:
+    def terms(self, mmd: Tensor, z_nd: Tensor) -> dict[str, Tensor]:
+        """What the history gets, from the sum of MMD²."""
         return {"mmd": mmd, "mmd_per_cell": mmd / z_nd.shape[-2]}
 
     def _pairs(self, batch_n: Tensor) -> Pairs:

@@ -1,8 +1,8 @@
 """Minibatches: which cells, and their counts, batches and labels, a few at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +16,8 @@ CHUNK = 128
 """Cells that are evaluated at a time; their noise is drawn so, and would be another in other chunks."""
 
 
-class Minibatch(NamedTuple):
-    """Some cells: counts ``x_ng``, batch codes ``batch_n`` (int64), label codes where there are labels."""
-
-    x_ng: Tensor | SparseCounts
-    batch_n: Tensor
-    label_n: Tensor | None
+Codes = tuple[Tensor, Tensor | None]
+"""Batch codes ``batch_n`` (int64), and codes of the cell types where there are labels."""
 
 
 class Resident(NamedTuple):
@@ -42,9 +38,10 @@ class Resident(NamedTuple):
             None if label_n is None else label_n.to(device),
         )
 
-    def rows(self, each: Sequence[NDArray[np.int64]]) -> Tensor:
-        """Rows of each run, as many of one as of another: ``(r, n)``, beside the cells."""
-        return torch.from_numpy(np.stack(each)).to(self.x_ng.device)
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.x_ng.device
 
     def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Counts ``(r, n, g)`` and codes ``(r, n)`` of some cells for each run."""
@@ -73,21 +70,25 @@ def minibatches(
         yield shuffled[start:stop]
 
 
-def dense(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
-    """Some cells, with the counts as a dense tensor."""
-    return Minibatch(_dense(cells, rows), *_codes(cells, rows))
+Take = Callable[[Cells, NDArray[np.int64]], tuple[Any, Tensor, Tensor | None]]
+"""Makes a minibatch of some cells: `dense` or `sparse`."""
 
 
-def sparse(cells: Cells, rows: NDArray[np.int64]) -> Minibatch:
-    """Some cells, with the counts as sparse as they are, which is how compiled models take them."""
-    return Minibatch(rows_of(cells.counts, rows), *_codes(cells, rows))
+def dense(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Counts ``x_ng`` of some cells as a dense tensor, and their `Codes`."""
+    return _dense(cells, rows), *_codes(cells, rows)
+
+
+def sparse(cells: Cells, rows: NDArray[np.int64]) -> tuple[SparseCounts, Tensor, Tensor | None]:
+    """Counts of some cells as sparse as they are, as compiled models take them, and their `Codes`."""
+    return rows_of(cells.counts, rows), *_codes(cells, rows)
 
 
 def _dense(cells: Cells, rows: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(cells.counts[rows].toarray())
 
 
-def _codes(cells: Cells, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
+def _codes(cells: Cells, rows: NDArray[np.int64]) -> Codes:
     label_n = None if cells.label is None else torch.from_numpy(cells.label[rows])
     return torch.from_numpy(cells.batch[rows]), label_n
 
@@ -96,3 +97,8 @@ def chunks(rows: NDArray[np.int64], size: int = CHUNK) -> Iterator[NDArray[np.in
     """All rows, in order, `size` cells at a time."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+def sizes_of(n: int, size: int) -> list[int]:
+    """Cells of each of the `chunks` of n rows."""
+    return [min(size, n - start) for start in range(0, n, size)]

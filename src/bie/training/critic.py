@@ -1,7 +1,8 @@
-"""The penalty's part of a training step: its critic learns, then it gives its term of the model's loss."""
+"""The penalty's part of a training step: its critic learns, then it says what it makes of the minibatch."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -9,134 +10,193 @@ from torch import Tensor
 from bie.errors import RunFailed
 from bie.models.noise import Noise, Replay
 from bie.penalties.base import Penalty
-from bie.training.optimiser import adam
+from bie.training.learner import Learner, Solo, Stack
+from bie.training.run import HALVINGS, Progress
+from bie.training.schedules import fill
 
 MOST_HALVINGS = 5
 """How often the critic of a run may diverge before the run is given up."""
 
 
-class PenaltyTrainer:
-    """A penalty in training, with the optimiser of its critic.
+class Scored(NamedTuple):
+    """What a penalty says of a minibatch: its part of each loss, ``(...)``; unscaled terms for the history;
+    gradients of the loss by samples and means of the latent vectors, None where there is none."""
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    by_z_nd: Tensor | None
+    by_mean_nd: Tensor | None
+
+
+class Kernel(Protocol):
+    """A critic's steps on a minibatch and what it says then, in one call (`bie.training.penalty_kernels`)."""
+
+    learns: bool
+    """False: the critic's steps are left to their definition, and `learn` is not called."""
+
+    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> Scored | None:
+        """Take the critic's steps; None: the encoder's loss is left to its definition."""
+
+    def judge(self, seen_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
+        """`Penalty.encoder_loss` without gradient; None: it is left to its definition."""
+
+
+class Critics:
+    """The penalties of one or several runs in training.
 
     A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
-    learned from this minibatch, gives its term by the same draws, and goes on at half the learning rate with
-    a fresh Adam, whose moments the bad gradient has spoiled.
+    learned from this minibatch, and goes on at half the learning rate with a fresh Adam, whose moments the
+    bad gradient has spoiled. That is found by a pass without gradient, so that the one with gradient is by
+    the critic that stays. A run whose critic has diverged too often is not stopped here.
 
     Parameters
     ----------
-    penalty
-        What is trained.
+    learner
+        The penalties, with the optimiser of their critics.
+    halvings
+        How often the critic of each run has diverged so far.
     epochs
         Of the whole training.
-    noise
-        Stream of the penalty's draws.
-
-    Attributes
-    ----------
-    halvings
-        How often the critic has diverged so far.
+    kernel
+        What one run alone has in place of steps by autograd.
     """
 
-    def __init__(self, penalty: Penalty, epochs: int, noise: Noise) -> None:
-        self.penalty, self.epochs, self.noise = penalty, epochs, noise
-        kept = penalty.state_dict().keys()
-        buffers = [buffer for name, buffer in penalty.named_buffers() if name in kept]
-        self._tensors = [tensor.detach() for tensor in (*penalty.parameters(), *buffers)]  # the same memory
-        self._before = [tensor.clone() for tensor in self._tensors]
-        self.slow_down(0)
+    def __init__(self, learner: Learner, halvings: Tensor, epochs: int, kernel: Kernel | None = None) -> None:
+        self.learner, self.halvings, self.epochs, self.kernel = learner, halvings, epochs, kernel
+        self.learns = self.penalty.critic_steps > 0
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        self._strengths = torch.zeros(self.learner.shape, device=self.halvings.device)
+        if self.learner.shape:  # one alone has a number of its own
+            self._strengths = self._strengths.to(self.learner.leaves[0].dtype)
+            self.penalty.strengths = self._strengths
+
+    @property
+    def penalty(self) -> Penalty:
+        """That of all runs."""
+        return cast("Penalty", self.learner.bind())
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All that a step changes."""
+        return [*self.learner.state, self.halvings]
 
     def begin(self, epoch: int) -> None:
-        """Tell the penalty how far the training is."""
-        self.penalty.epoch, self.penalty.progress = epoch, epoch / self.epochs
+        """Tell the penalties how far the training is."""
+        penalty = self.penalty
+        penalty.epoch, penalty.progress = epoch, epoch / self.epochs
+        if self.learner.shape:
+            weight = penalty.weight()
+            fill(self._strengths, [cast("Penalty", home).scale * weight for home in self.learner.homes])
 
-    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Train the critic on the detached latent vectors of a minibatch, then ask for the encoder's loss.
+    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> Scored:
+        """Train the critics on the latent vectors of a minibatch, then ask for the encoder's loss.
 
         Parameters
         ----------
         z_nd, mean_nd, batch_n
-            Samples and means of the cells' latent distributions, batch codes.
-
-        Raises
-        ------
-        RunFailed
-            Cause ``nan``: the critic diverged once more after `MOST_HALVINGS`.
+            Samples and means of the cells' latent distributions, detached from the model; batch codes.
+        noise
+            Stream of the penalty's draws.
         """
-        if not self.penalty.critic_steps:
-            return self.penalty.encoder_loss(self.penalty.critic_input(z_nd, mean_nd), batch_n, self.noise)
-        for before, tensor in zip(self._before, self._tensors, strict=True):
-            before.copy_(tensor)
-        score_noise = Replay(self.noise)
-        loss, terms = self.penalty.update_and_score(
-            z_nd, mean_nd, batch_n, self.noise, score_noise, self.optimiser
-        )
-        if not _finite(loss, *terms.values()):
+        kernel = self.kernel if self.kernel and self.kernel.learns else None
+        if not self.learns:
+            found = kernel.learn(z_nd, mean_nd, batch_n) if kernel else None
+            return found or self._scored(z_nd, mean_nd, batch_n, noise)
+        before, replay = self.learner.copy(), Replay(noise)
+        found = kernel.learn(z_nd, mean_nd, batch_n) if kernel else None
+        if found and _finite(found):
+            return found
+        with torch.no_grad():
             seen_nd = self.penalty.critic_input(z_nd, mean_nd)
-            if _finite(seen_nd.square().sum()):  # or else it is the model
-                self._go_back()
-                for latent_nd in (z_nd, mean_nd):
-                    if (
-                        latent_nd.is_leaf and latent_nd.grad is not None
-                    ):  # see `bie.kernels.gradients.add_gradient`
-                        latent_nd.grad.zero_()
-                loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, score_noise.rewound())
-        return loss, terms
+        if not kernel:
+            self._learn(seen_nd, batch_n, noise)
+        with torch.no_grad():
+            loss, terms = found[:2] if found else self.penalty.encoder_loss(seen_nd, batch_n, replay)
+            self._go_back(loss, terms, seen_nd, before)
+        return self._scored(z_nd, mean_nd, batch_n, replay.rewound())
 
-    def facts(self) -> dict[str, float]:
-        """Columns of the history, the same in every epoch."""
-        return {"critic_halvings": self.halvings} if self.penalty.critic_steps else {}
+    def _learn(self, seen_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+        """Steps of the critics, each by the gradient of `Penalty.critic_loss`."""
+        for _ in range(self.penalty.critic_steps):
+            with torch.enable_grad():
+                loss = self.penalty.critic_loss(seen_nd, batch_n, noise)
+                gradients = torch.autograd.grad(loss.sum(), self.learner.leaves)
+            self.learner.step(gradients)
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that training changes."""
-        state = {"penalty": self.penalty.state_dict(), "halvings": self.halvings}
-        return state | ({"optimiser": self.optimiser.state_dict()} if self.penalty.critic_steps else {})
+    def _go_back(
+        self, loss: Tensor, terms: dict[str, Tensor], seen_nd: Tensor, before: Sequence[Tensor]
+    ) -> None:
+        """Take critics back that have diverged."""
+        healthy = torch.stack([loss, *terms.values()]).isfinite().all(0)
+        bad = ~healthy & seen_nd.square().sum((-2, -1)).isfinite()  # or else it is the model
+        self.learner.go_back(bad, before)
+        self.halvings += bad
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on as the trainer whose state it is."""
-        self.penalty.load_state_dict(state["penalty"])
-        self.slow_down(state["halvings"])
-        if self.penalty.critic_steps:
-            self.optimiser.load_state_dict(state["optimiser"])
+    def _scored(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> Scored:
+        """The encoder's loss, and its gradient by autograd."""
+        z_nd, mean_nd = (latent_nd.detach().requires_grad_() for latent_nd in (z_nd, mean_nd))
+        with torch.enable_grad():
+            penalty = self.penalty
+            loss, terms = penalty.encoder_loss(penalty.critic_input(z_nd, mean_nd), batch_n, noise)
+            by: tuple[Tensor | None, ...] = (None, None)
+            if loss.requires_grad:
+                by = torch.autograd.grad(loss.sum(), (z_nd, mean_nd), allow_unused=True)
+        return Scored(loss.detach(), {name: term.detach() for name, term in terms.items()}, *by)
 
-    def _go_back(self) -> None:
-        if self.halvings == MOST_HALVINGS:
-            raise diverged(self.penalty, self.penalty.epoch)
-        for before, tensor in zip(self._before, self._tensors, strict=True):
-            tensor.copy_(before)
-        self.slow_down(self.halvings + 1)
-
-    def slow_down(self, halvings: int) -> None:
-        """Go on at the learning rate halved so many times, with a fresh Adam."""
-        self.halvings = halvings
-        if self.penalty.critic_steps:
-            lr = self.penalty.critic_lr / 2**halvings
-            self.optimiser = adam(self.penalty.parameters(), lr)
-
-
-class Judge:
-    """A penalty's term by its critic as it is, for cells that nothing learns from.
-
-    Parameters
-    ----------
-    penalty
-        Alone, or that of a pack.
-    noise
-        Stream of the term's draws.
-    """
-
-    def __init__(self, penalty: Penalty, noise: Noise) -> None:
-        self.penalty, self.noise = penalty, noise
-
-    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The encoder's loss and terms for the history.
+    def judge(
+        self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The encoder's loss by critics as they are, for cells that nothing learns from; without gradient.
 
         A bound may be minus infinity for cells that its critic has not seen; that ends no run, and is told
         as the lowest number there is.
         """
         seen_nd = self.penalty.critic_input(z_nd, mean_nd)
-        loss, terms = self.penalty.encoder_loss(seen_nd, batch_n, self.noise)
+        found = self.kernel.judge(seen_nd, batch_n) if self.kernel else None
+        loss, terms = found or self.penalty.encoder_loss(seen_nd, batch_n, noise)
         lowest = torch.finfo(loss.dtype).min
         return loss.clamp_min(lowest), {name: value.clamp_min(lowest) for name, value in terms.items()}
+
+    def facts(self) -> dict[str, Tensor]:
+        """How often the critics have diverged so far."""
+        return {HALVINGS: self.halvings} if self.learns else {}
+
+    def keep(self, places: Sequence[int], index: Tensor) -> None:
+        """Go on with some of the runs of a stack only."""
+        assert isinstance(self.learner, Stack)
+        self.learner.keep(places, index)
+        self.halvings = self.halvings[index]
+        self._take_stock()
+
+    def part(self, place: int) -> dict[str, Any]:
+        """State of one run; see `bie.training.run.Progress.parts`."""
+        module, optimiser = self.learner.part(place)
+        halvings = int(self.halvings.view(-1)[place])
+        return {"penalty": module, "halvings": halvings} | ({"optimiser": optimiser} if optimiser else {})
+
+
+def critics_of(runs: Sequence[Progress], device: torch.device, alone: bool) -> Critics | None:
+    """The penalties of runs, which all have one or none.
+
+    Parameters
+    ----------
+    runs, device
+        Who trains, where.
+    alone
+        Whether it is one run without an axis of runs; such a one has kernels, where there are any.
+    """
+    if runs[0].run.penalty is None:
+        return None
+    starts, halvings = zip(*(run.critic_start() for run in runs), strict=True)
+    if not alone:
+        return Critics(Stack(starts, device), torch.tensor(halvings).to(device), runs[0].run.settings.epochs)
+    from bie.training.penalty_kernels import kernel_of
+
+    solo = Solo(starts[0])
+    kernel = kernel_of(runs[0].run, solo)
+    return Critics(solo, torch.tensor(halvings[0]), runs[0].run.settings.epochs, kernel)
 
 
 def diverged(penalty: Penalty, epoch: int) -> RunFailed:
@@ -149,5 +209,5 @@ def diverged(penalty: Penalty, epoch: int) -> RunFailed:
     )
 
 
-def _finite(*values: Tensor) -> bool:
-    return all(math.isfinite(value.item()) for value in values)
+def _finite(found: Scored) -> bool:
+    return all(math.isfinite(value.item()) for value in (found.loss, *found.terms.values()))

@@ -1,207 +1,152 @@
-"""The training loop, and what is read off a trained model.
+"""The training loop: one for every model, one run or many, whatever trains them.
 
-There is one loop for every model. What differs between models is the penalty, an object with a critic loss
-and an encoder loss of which this module knows no more than that.
+What differs between models is the penalty, an object with a critic loss and an encoder loss; what differs
+between machines is the engine (`bie.training.engine`). This module knows no more of either.
+
+Many runs train as one after the other would. A run has its own rows, order of minibatches, noise, learning
+rate, KL schedule and penalty's scale; what gives tensors their shapes is common to all (`bie.execution.packs`
+knows what goes together). No run feels another: a sum of losses does not mix gradients, and a run that fails
+or is stopped leaves, while all other numbers stay what they are.
 """
 
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from bie.config import Train
 from bie.data.cells import Cells
-from bie.models.noise import Noise
-from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
-from bie.seeds import Streams
-from bie.training.batches import Minibatch, chunks, minibatches
-from bie.training.checkpoint import Keeper, Snapshots, Stateful
-from bie.training.critic import Judge, PenaltyTrainer
-from bie.training.forward import called
-from bie.training.loss import Row, finite, mean_over, mean_parts, numbers, total
-from bie.training.optimiser import adam
-from bie.training.schedules import KlSchedule
-
-History = list[Row]
-
-EVALUATION = ("evaluation", "penalty evaluation")
-"""Streams of model and penalty for cells that nothing learns from; each evaluation starts them anew."""
+from bie.training.batches import CHUNK, sizes_of
+from bie.training.checkpoint import State
+from bie.training.critic import MOST_HALVINGS, diverged
+from bie.training.engine import Build, Table, engines
+from bie.training.loss import Row, finite
+from bie.training.run import HALVINGS, Fitted, Progress, TrainingRun
 
 
 def fit(
-    model: Scvi,
-    penalty: Penalty | None,
-    cells: Cells,
-    train_rows: NDArray[np.int64],
-    test_rows: NDArray[np.int64],
-    settings: Train,
-    streams: Streams,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    keeper: Keeper | None = None,
-) -> History:
-    """Train the model, in place, and leave it in evaluation mode.
+    runs: Sequence[TrainingRun], cells: Cells, device: str = "cpu", build: Build | None = None
+) -> list[Fitted]:
+    """Train the models, in place, and leave them in evaluation mode.
 
     Each minibatch minimises ``mean(reconstruction + KL of library) + KL term + penalty``, after the
-    penalty's critic has taken its own steps on the same, detached latent vectors.
+    penalty's critic has taken its own steps on the same, detached latent vectors. Runs that go on from a
+    state train together with those that are as far.
 
     Parameters
     ----------
-    model, penalty
-        What is trained; `penalty` None for plain scVI.
-    cells, train_rows, test_rows
-        The data, the rows that train, the rows that are evaluated after every epoch.
-    settings
-        Section ``train`` of the configuration.
-    streams
-        Of the run; ``minibatch``, ``noise``, ``penalty`` and those of `EVALUATION` are read here.
-    on_epoch
-        Called with each row of the history as it is made.
-    keeper
-        Hands out the state to start from, and is offered the state after each epoch.
-
-    Returns
-    -------
-    History
-        A row for each epoch: ``epoch`` (from 1), ``kl_weight``, ``critic_halvings`` (of the learning rate so
-        far; where there is a critic that learns), and, in nats per cell, lower better:
-        ``{train,test}_{loss,elbo,reconstruction,kl_z,kl_library}`` and ``{train,test}_`` with each term of
-        the penalty, means over minibatches weighted by size: of training cells as they were trained, of
-        test cells by `Trainer.evaluate` after the epoch.
-
-    Raises
-    ------
-    RunFailed
-        Cause ``nan``: a term of the training is not finite; the message names the first one and the epoch.
-        Terms of the test cells are looked on: they may be what they want. Or the critic diverged again and
-        again.
-    """
-    trainer, keeper = Trainer(model, penalty, settings, streams), keeper or Keeper()
-    order = streams.numpy("minibatch")
-    history: History = []
-    snapshots = Snapshots(trainer.parts, trainer.generators, order, history)
-    if state := keeper.start():
-        snapshots.restore(state)
-    for epoch in range(len(history), settings.epochs):
-        parts = minibatches(train_rows, settings.batch_size, order)
-        train = trainer.epoch((trainer.forward.take(cells, rows) for rows in parts), epoch)
-        test = trainer.evaluate(cells, test_rows, epoch)
-        row = trainer.row(epoch, train, test)
-        history.append(row)
-        on_epoch(row)
-        keeper.epoch_ended(snapshots.take)
-    model.eval()
-    return history
-
-
-class Trainer:
-    """The optimisers of a model and its critic, and the step they take together.
-
-    Parameters
-    ----------
-    model, penalty, settings, streams
-        As for `fit`.
+    runs
+        Whose models and penalties have equal shapes.
+    cells
+        The data.
     device
-        Where the noise is drawn.
-    """
-
-    def __init__(
-        self,
-        model: Scvi,
-        penalty: Penalty | None,
-        settings: Train,
-        streams: Streams,
-        device: str = "cpu",
-    ) -> None:
-        self.model, self.settings, self.streams = model, settings, streams
-        self.schedule = KlSchedule(settings.kl)
-        self.noise, penalty_noise = (Noise(streams.torch(name, device)) for name in ("noise", "penalty"))
-        self.optimiser = adam(model.parameters(), settings.lr, settings.adam_eps, settings.weight_decay)
-        self.forward = called(model, self.optimiser)
-        self.penalty = PenaltyTrainer(penalty, settings.epochs, penalty_noise) if penalty else None
-
-    @property
-    def parts(self) -> dict[str, Stateful]:
-        """All that a step changes, the streams of noise apart."""
-        parts: dict[str, Stateful] = {"model": self.model, "optimiser": self.optimiser}
-        return parts | ({"penalty": self.penalty} if self.penalty else {})
-
-    @property
-    def generators(self) -> dict[str, torch.Generator]:
-        """The streams of noise."""
-        penalty = {"penalty": self.penalty.noise.generator} if self.penalty else {}
-        return {"noise": self.noise.generator, **penalty}
-
-    def row(self, epoch: int, train: Row, test: Row) -> Row:
-        """Row of the history for the epoch counted from 0, from the terms of both parts of the cells."""
-        row = {"epoch": epoch + 1, "kl_weight": self.schedule.weight(epoch)}
-        row |= self.penalty.facts() if self.penalty else {}
-        row |= {f"train_{name}": value for name, value in train.items()}
-        return row | {f"test_{name}": value for name, value in test.items()}
-
-    def epoch(self, batches: Iterable[Minibatch], epoch: int) -> Row:
-        """Take a step for each minibatch; mean of each term over the cells."""
-        self.model.train()
-        if self.penalty:
-            self.penalty.begin(epoch)
-        return mean_over((len(batch.x_ng), self.step(batch, epoch)) for batch in batches)
-
-    def step(self, batch: Minibatch, epoch: int) -> Row:
-        """Take the critic's steps, then one of the model; terms of the loss before it, nats per cell."""
-        terms = self.forward.terms(batch, self.noise)
-        loss, parts = total(terms, self.schedule.term(terms.kl_z_n, epoch), self.penalty, batch.batch_n)
-        row = finite(numbers(parts), epoch)
-        self.forward.descend(loss, self.schedule.slope(row["kl_z"], epoch))
-        return row
-
-    @torch.inference_mode()
-    def evaluate(self, cells: Cells, rows: NDArray[np.int64], epoch: int) -> Row:
-        """Mean of each term of the loss over some cells, in evaluation mode; nothing learns.
-
-        Weights are those of the epoch, counted from 0. Draws are the same at each call.
-        """
-        self.model.eval()
-        noise, of_penalty = (Noise(self.streams.torch(name)) for name in EVALUATION)
-        judge = Judge(self.penalty.penalty, of_penalty) if self.penalty else None
-
-        def terms_of(batch: Minibatch) -> Row:
-            terms = self.forward.evaluate(batch, noise)
-            return numbers(total(terms, self.schedule.term(terms.kl_z_n, epoch), judge, batch.batch_n)[1])
-
-        batches = (self.forward.take(cells, part) for part in chunks(rows))
-        return mean_over((len(batch.x_ng), terms_of(batch)) for batch in batches)
-
-
-@torch.inference_mode()
-def embed(model: Scvi, cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Embedding of some cells: posterior means in evaluation mode.
+        Where to train.
+    build
+        Makes the engines; None: those of the device.
 
     Returns
     -------
-    NDArray
-        ``z_nd``, float32, in the order of `rows`. The model is left in evaluation mode.
+    list[Fitted]
+        In the order of the runs. A history has a row for each epoch: ``epoch`` (from 1), ``kl_weight``,
+        ``critic_halvings`` (of the learning rate so far; where there is a critic that learns), and, in nats
+        per cell, lower better: ``{train,test}_{loss,elbo,reconstruction,kl_z,kl_library}`` and
+        ``{train,test}_`` with each term of the penalty, means over minibatches weighted by size: of training
+        cells as they were trained, of test cells after the epoch, if it is one of those after which they are
+        looked at (`bie.config.Train.looks_at_test_cells`).
+
+        A run ends with a `RunFailed` of cause ``nan`` if a term of its training is not finite; the message
+        names the first one and the epoch. Terms of test cells are looked on: they may be what they want. Or
+        if its critic diverged again and again.
     """
-    model.eval()
-    forward = called(model)
-    means = (forward.posterior_mean(forward.take(cells, part)).numpy() for part in chunks(rows))
-    return np.concatenate(list(means))
+    under_way, build = [Progress(run, device) for run in runs], build or engines(cells, device)
+    for epoch in sorted({run.began for run in under_way}):
+        _Pack([run for run in under_way if run.began == epoch], build).train()
+    for run in runs:
+        run.model.eval()
+    return [Fitted(run.history, run.snapshot, run.error) for run in under_way]
 
 
-@torch.inference_mode()
-def loss_terms(model: Scvi, cells: Cells, rows: NDArray[np.int64], streams: Streams) -> Row:
-    """Parts of the loss on some cells in evaluation mode, KL at full weight.
+class _Pack:
+    """Runs that are equally far, and the engine that trains them."""
 
-    Draws are the same at each call, so that two calls differ by the model only.
+    def __init__(self, runs: list[Progress], build: Build) -> None:
+        self.runs, self.engine = runs, build(runs)
 
-    Returns
-    -------
-    Row
-        ``elbo`` (negative, the sum of the others), ``reconstruction``, ``kl_z``, ``kl_library``: nats per
-        cell, lower better. The model is left in evaluation mode.
+    def train(self) -> None:
+        """Train to the end of each."""
+        test_rn = np.stack([run.run.test_rows for run in self.runs])
+        settings = self.runs[0].run.settings
+        for epoch in range(self.runs[0].began, settings.epochs):
+            parts = [run.minibatches() for run in self.runs]
+            sizes = [len(part) for part in parts[0]]
+            rows_rn = np.stack([np.concatenate(part) for part in parts])
+            train = _Epoch(self.engine.epoch(rows_rn, sizes, epoch), sizes)
+            test = self._tested(test_rn) if settings.looks_at_test_cells(epoch) else None
+            left = [place for place in range(len(self.runs)) if self._book(place, train, test)]
+            if len(left) < len(self.runs):
+                self.runs, test_rn = [self.runs[place] for place in left], test_rn[left]
+                if not left:
+                    return
+                self.engine.keep(left)
+        for place, run in enumerate(self.runs):
+            run.parts = self.engine.parts(place)
+
+    def _tested(self, test_rn: NDArray[np.int64]) -> "_Epoch":
+        return _Epoch(self.engine.evaluate(test_rn), sizes_of(test_rn.shape[1], CHUNK))
+
+    def _book(self, place: int, train: "_Epoch", test: "_Epoch | None") -> bool:
+        """Take note of a run's epoch; False if it was the last, for a reason that is kept."""
+        run = self.runs[place]
+
+        def snapshot() -> State:
+            run.parts = self.engine.parts(place)
+            return run.snapshot()
+
+        try:
+            train.check(place, len(run.history), run.run.penalty)
+            run.history.append(run.row(train.mean(place), test.mean(place) if test else {}))
+            run.run.on_epoch(run.history[-1])
+            run.run.keeper.epoch_ended(snapshot)
+        except Exception as error:  # the border of a run: the others go on
+            error.add_note(traceback.format_exc())
+            run.error = error.with_traceback(None)  # whose frames would keep the tensors of the pack
+        return run.error is None
+
+
+class _Epoch:
+    """Terms of all minibatches of an epoch, brought from the device at once.
+
+    Parameters
+    ----------
+    table
+        Terms of each.
+    sizes
+        Cells of each.
     """
-    model.eval()
-    noise, forward = Noise(streams.torch(EVALUATION[0])), called(model)
-    batches = (forward.take(cells, part) for part in chunks(rows))
-    parts = ((len(batch.x_ng), mean_parts(forward.evaluate(batch, noise))) for batch in batches)
-    return mean_over((n, numbers(row)) for n, row in parts)
+
+    def __init__(self, table: Table, sizes: Sequence[int]) -> None:
+        self.names, self.sizes = table.names, np.asarray(sizes)
+        self.values = table.values.cpu().double().numpy()  # minibatch, term, run
+
+    def check(self, place: int, epoch: int, penalty: Penalty | None) -> None:
+        """Raise what the first minibatch that went wrong says of it."""
+        for terms in self.values[:, :, place] if self._suspicious(place) else ():
+            row = dict(zip(self.names, terms.tolist(), strict=True))
+            if penalty and row.pop(HALVINGS, 0) > MOST_HALVINGS:
+                raise diverged(penalty, epoch)
+            finite(row, epoch)
+
+    def _suspicious(self, place: int) -> bool:
+        most = self._last(place).get(HALVINGS, 0) > MOST_HALVINGS
+        return most or not np.isfinite(self.values[:, :, place]).all()
+
+    def mean(self, place: int) -> Row:
+        """Mean of each term of a run over the cells; of what is counted, the last number."""
+        weighted = self.sizes[:, None] * self.values[:, :, place]
+        row = dict(zip(self.names, (weighted.sum(0) / self.sizes.sum()).tolist(), strict=True))
+        return row | ({HALVINGS: self._last(place)[HALVINGS]} if HALVINGS in row else {})
+
+    def _last(self, place: int) -> Row:
+        """Terms of a run's last minibatch."""
+        return dict(zip(self.names, self.values[-1, :, place].tolist(), strict=True))

@@ -8,7 +8,7 @@ what the pack keeps up to date by itself (KL weights, strengths of penalties, nu
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,19 +16,13 @@ from torch import Tensor
 from bie.kernels import are_wanted, fused
 from bie.models.noise import Noise
 from bie.training.draws import Drawing, Generators, Given, Rehearsal, in_blocks
+from bie.training.engine import Table
 
 BLOCK = 16
 """Steps whose noise is drawn in one call. Changing it changes the random numbers of a run on a GPU."""
 
 WARM_UPS = 2
 """Steps before one is captured, in which libraries and compilers set themselves up."""
-
-
-class Table(NamedTuple):
-    """Terms of the loss of some minibatches: their names, and values ``(minibatches, terms, r)``."""
-
-    names: list[str]
-    values: Tensor
 
 
 Terms = dict[str, Tensor]

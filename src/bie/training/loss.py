@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from torch import Tensor
 
@@ -12,33 +11,29 @@ from bie.models.scvi import Terms
 Row = dict[str, float]
 
 
-class Term(Protocol):
-    """What a penalty is to a loss; in a step its critic learns first."""
-
-    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Its part of the loss, and terms for the history; see `PenaltyTrainer.term` and `Judge.term`."""
-
-
 def total(
-    terms: Terms, kl: Tensor, penalty: Term | None, batch_n: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss of a minibatch, and what the history says of it, ``loss`` included.
+    parts: dict[str, Tensor], kl: Tensor, penalty: tuple[Tensor, dict[str, Tensor]] | None
+) -> dict[str, Tensor]:
+    """What the history says of a minibatch, ``loss`` included.
 
     Parameters
     ----------
-    terms
-        Of the model.
+    parts
+        See `mean_parts`.
     kl
         KL term of the loss, nats per cell.
-    penalty, batch_n
-        Asked for its part, with the latent vectors of `terms` and these batch codes.
+    penalty
+        Its part of the loss, and its terms for the history.
     """
-    parts = mean_parts(terms)
-    loss = parts["reconstruction"] + parts["kl_library"] + kl
-    if penalty:
-        penalty_loss, penalty_parts = penalty.term(terms.z_nd, terms.mean_nd, batch_n)
-        loss, parts = loss + penalty_loss, parts | penalty_parts
-    return loss, parts | {"loss": loss}
+    loss = model_loss(parts, kl)
+    if penalty is None:
+        return parts | {"loss": loss}
+    return parts | penalty[1] | {"loss": loss + penalty[0]}
+
+
+def model_loss(parts: Mapping[str, Tensor], kl: Tensor) -> Tensor:
+    """The model's part of the loss, nats per cell."""
+    return parts["reconstruction"] + parts["kl_library"] + kl
 
 
 def mean_parts(terms: Terms) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Adam (Kingma and Ba 2015), the optimiser of models and critics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -9,11 +9,24 @@ from torch import Tensor
 from bie import kernels
 from bie.kernels.adam import CompiledAdam
 from bie.kernels.native import is_float32_cpu
-from bie.penalties.base import Steps
 
 
-class Optimiser(Steps, Protocol):
-    """What the training loop asks for."""
+class Rule(NamedTuple):
+    """Step size, what is added to the denominator, and the factor of the parameters in their gradient."""
+
+    lr: float
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+class Optimiser(Protocol):
+    """What is asked of the Adam of one run."""
+
+    def zero_grad(self) -> object:
+        """Forget the gradients."""
+
+    def step(self) -> object:
+        """Change the parameters by their gradients."""
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and number of steps."""
@@ -30,7 +43,7 @@ def adam(parameters: Iterable[Tensor], lr: float, eps: float = 1e-8, weight_deca
     parameters
         Leaves with gradient.
     lr, eps, weight_decay
-        Step size, what is added to the denominator, and the factor of the parameters in their gradient.
+        See `Rule`.
     """
     tensors = list(parameters)
     if kernels.is_active() and all(is_float32_cpu(t) and _in_memory(t).is_contiguous() for t in tensors):
@@ -85,3 +98,70 @@ def _like(parameter: Tensor, entries: Tensor) -> Tensor:
 def _in_memory(parameter: Tensor) -> Tensor:
     """The parameter, or its transpose if it lies in memory as that."""
     return parameter if parameter.is_contiguous() or parameter.ndim < 2 else parameter.mT
+
+
+class StackedAdam:
+    """`adam` for a vector ``(r, p)``, each run with settings and a state of its own.
+
+    Parameters
+    ----------
+    moments
+        State of each run.
+    rules
+        Of each run.
+    device
+        Where the vector lies.
+    """
+
+    beta1, beta2 = 0.9, 0.999
+
+    def __init__(
+        self,
+        moments: Sequence[Moments],
+        rules: Sequence[Rule],
+        device: torch.device,
+    ) -> None:
+        self.mean = torch.stack([of_run.mean for of_run in moments]).to(device, copy=True)
+        self.square = torch.stack([of_run.square for of_run in moments]).to(device, copy=True)
+        n_steps = [of_run.n_steps for of_run in moments]
+        lr, eps, weight_decay = zip(*rules, strict=True)
+        self.decays = any(weight_decay)
+        self.n_steps, self.lr, self.eps, self.weight_decay = (
+            torch.tensor(numbers, dtype=torch.float64).unsqueeze(-1).to(device)
+            for numbers in (n_steps, lr, eps, weight_decay)
+        )  # a power of beta2 needs more than single precision to be taken from 1
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All that steps change, where it lies."""
+        return [self.mean, self.square, self.n_steps, self.lr]
+
+    @torch.no_grad()
+    def step(self, vector: Tensor, gradient: Tensor) -> None:
+        """Change the vector, in place, by its gradient."""
+        if self.decays:
+            gradient = gradient + self.weight_decay.to(vector.dtype) * vector
+        self.n_steps += 1
+        self.mean.lerp_(gradient, 1 - self.beta1)
+        self.square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        rate = self.lr / (1 - self.beta1**self.n_steps)
+        correction = (1 - self.beta2**self.n_steps).sqrt()
+        scale = self.square.sqrt().div_(correction.to(vector.dtype)).add_(self.eps.to(vector.dtype))
+        vector.sub_(rate.to(vector.dtype) * self.mean / scale)
+
+    @torch.no_grad()
+    def slow_down(self, runs: Tensor) -> None:
+        """Half the learning rate, and a beginning, for the runs marked in the mask ``(r,)``."""
+        mask = runs.unsqueeze(-1)
+        for tensor in (self.mean, self.square, self.n_steps):
+            tensor.masked_fill_(mask, 0)
+        self.lr.copy_(torch.where(mask, self.lr / 2, self.lr))
+
+    def keep(self, index: Tensor) -> None:
+        """Leave out all runs but those at some places."""
+        for name in ("mean", "square", "n_steps", "lr", "eps", "weight_decay"):
+            setattr(self, name, getattr(self, name)[index])
+
+    def moments(self, place: int) -> Moments:
+        """State of one run, on the CPU."""
+        return Moments(self.mean[place].cpu(), self.square[place].cpu(), int(self.n_steps[place]))

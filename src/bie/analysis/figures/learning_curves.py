@@ -37,7 +37,7 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
                 name = f"{split}_{term}"
                 if name not in history or history.loc[history["title"] == title, name].isna().all():
                     continue
-                by_epoch = history[history["title"] == title].groupby("epoch")[name]
+                by_epoch = history[history["title"] == title].dropna(subset=[name]).groupby("epoch")[name]
                 mean, sd = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
                 label = title if split == "test" else None
                 axis.plot(mean.index, mean, DASHES[split], color=palette[title], linewidth=1, label=label)

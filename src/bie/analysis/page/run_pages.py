@@ -108,6 +108,10 @@ def _curve(history: "pd.DataFrame", n_runs: int) -> dict[str, Any]:
     import numpy as np
 
     numbers = history.select_dtypes("number")
+    of_test = (
+        numbers.filter(regex="^test_").notna().any(axis=1)
+    )  # epochs after which test cells were looked at
+    numbers = numbers[of_test] if of_test.any() else numbers
     most = int(HISTORIES / max(n_runs, 1) / POINT / max(numbers.shape[1], 1))
     keep = min(len(numbers), max(2, min(MOST_EPOCHS, most)))
     rows = np.unique(np.linspace(0, len(numbers) - 1, keep).round().astype(int))

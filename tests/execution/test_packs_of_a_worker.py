@@ -10,12 +10,13 @@ import torch
 
 from bie import devices
 from bie.errors import BadInput
-from bie.execution import pack_worker
-from bie.execution.pack_worker import execute_pack
+from bie.execution import worker
 from bie.execution.packs import Packing
+from bie.execution.recording import cells_on
+from bie.execution.room import bytes_of_cells, bytes_of_run, room
 from bie.execution.run_spec import RunSpec
-from bie.execution.worker import cells_on, execute
-from bie.packed import Packed, experiments, room
+from bie.experiment import Experiment
+from bie.kinds import begun
 from bie.store.claims import CLAIM, take
 from bie.store.owner import Owner
 from bie.store.record import CHECKPOINT, FAILED, HISTORY, RECORD
@@ -64,7 +65,7 @@ def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: M
     assert watch.statuses == ["done", "done"]
     assert watch.epochs == [(place, epoch) for epoch in (1, 2, 3) for place in (0, 1)]
     for place, spec in enumerate(solo):
-        outcome = execute(spec, lambda row: None)
+        outcome = worker.execute_one(spec, lambda row: None)
         assert watch.ends[place].scores.keys() == outcome.scores.keys()
     same_records(packed, solo)
     for one, other in zip(packed, solo, strict=True):
@@ -76,7 +77,7 @@ def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: M
 
 def test_what_is_done_or_held_is_left_out(make: Make) -> None:
     pack = make("pack", "model=scvi", "seed=range(3)")
-    execute(pack[0], lambda row: None)
+    worker.execute_one(pack[0], lambda row: None)
     before = (pack[0].folder / RECORD).stat()
     claim = take(pack[1].folder, Owner.here())
     assert claim is not None
@@ -91,7 +92,7 @@ def test_a_run_that_diverges_fails_alone(make: Make) -> None:
     pack, solo = make("pack", "train.lr=1e-3,1e30"), make("solo", "train.lr=1e-3,1e30")
     watch = run(pack)
     assert watch.statuses == ["done", "failed"]
-    expected = execute(solo[1], lambda row: None)
+    expected = worker.execute_one(solo[1], lambda row: None)
     assert (watch.ends[1].cause, watch.ends[1].message) == (expected.cause, expected.message)
     failure = json.loads((pack[1].folder / FAILED).read_text())
     assert failure["cause"] == "nan"
@@ -106,11 +107,11 @@ def test_an_interrupted_pack_goes_on_in_another_pack_or_alone(make: Make) -> Non
     assert run(packed, stop_after=1).statuses == ["interrupted"] * 2
     assert all({path.name for path in spec.folder.iterdir()} == {CHECKPOINT} for spec in packed)
     seen: list[int] = []
-    assert execute(packed[0], lambda row: seen.append(int(row["epoch"]))).status == "done"
+    assert worker.execute_one(packed[0], lambda row: seen.append(int(row["epoch"]))).status == "done"
     assert seen == [2, 3]
     assert run(packed, packing=Packing(2)).statuses == ["before", "done"]
     for spec in solo:
-        execute(spec, lambda row: None)
+        worker.execute_one(spec, lambda row: None)
     same_records(packed, solo)
     assert [record(spec)["timing"]["interruptions"] for spec in packed] == [1, 1]
 
@@ -119,7 +120,7 @@ def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack, watch = make(), Watch()
-    execute_pack(pack, watch.on_epoch, watch.on_end, lambda: bool(watch.ends))
+    worker.execute(pack, watch.on_epoch, watch.on_end, lambda: bool(watch.ends))
     assert watch.statuses == ["done", "interrupted"]
     again = run(pack)
     assert again.statuses == ["before", "done"]
@@ -128,7 +129,7 @@ def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
 
 def cut_into(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let packs be cut as where a GPU has memory for so many runs."""
-    monkeypatch.setattr(pack_worker.Packs, "_size", lambda self, specs: size)
+    monkeypatch.setattr(worker.Worker, "_size", lambda self, specs: size)
 
 
 def test_a_pack_that_is_stopped_trains_no_further_cut(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ def test_runs_are_claimed_just_before_they_train(make: Make, monkeypatch: pytest
     def on_epoch(place: int, row: dict[str, float]) -> None:
         claimed.add(tuple((spec.folder / CLAIM).exists() for spec in pack))
 
-    execute_pack(pack, on_epoch, watch.on_end)
+    worker.execute(pack, on_epoch, watch.on_end)
     assert watch.statuses == ["done"] * 3
     assert claimed == {(True, False, False), (False, True, False), (False, False, True)}
 
@@ -173,9 +174,9 @@ def limited(most: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> lis
         tried.append(len(runs))
         if len(runs) > most:
             raise error
-        return experiments(runs, *rest)
+        return begun(runs, *rest)
 
-    monkeypatch.setattr(pack_worker, "experiments", fit)
+    monkeypatch.setattr(worker, "begun", fit)
     return tried
 
 
@@ -200,13 +201,13 @@ def test_after_an_error_each_run_is_tried_alone_and_the_guilty_fails(
 ) -> None:
     pack, tried = make("pack", "model=scvi", "seed=range(4)"), list[int]()
 
-    def fit(runs: Sequence[Packed], *rest: Any) -> Any:
+    def fit(runs: Sequence[Experiment], *rest: Any) -> Any:
         tried.append(len(runs))
         if any(run.config.seed == 2 for run in runs):
             raise TypeError("a bug")
-        return experiments(runs, *rest)
+        return begun(runs, *rest)
 
-    monkeypatch.setattr(pack_worker, "experiments", fit)
+    monkeypatch.setattr(worker, "begun", fit)
     watch = run(pack)
     assert watch.statuses == ["done", "done", "failed", "done"]
     assert (watch.ends[2].cause, watch.ends[2].message) == ("error", "TypeError: a bug")
@@ -259,11 +260,14 @@ def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
 
 def test_room_grows_with_the_memory(make: Make) -> None:
     (spec, _) = make()
-    one = Packed(spec.config)
+    one = Experiment(spec.config)
     cells = cells_on(spec.shelf)
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
     assert none == 1
+    assert bytes_of_cells(cells) == 4 * cells.n_cells * cells.n_genes
+    five = bytes_of_cells(cells) + 5 * bytes_of_run(one, cells)
+    assert [room(one, cells, free) for free in (five, five - 1)] == [5, 4]
 
 
 def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
@@ -272,8 +276,8 @@ def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**9, 10**10))
     specs, watch = dict(enumerate(make())), Watch()
-    with pack_worker.Packs(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as packs:
-        packs.device = "cuda"
-        expected = room(Packed(specs[0].config), cells_on(specs[0].shelf), pack_worker.USABLE * 10**9 / 2)
-        assert packs._size(specs) == expected > 1
+    with worker.Worker(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as one:
+        one.device = "cuda"
+        expected = room(Experiment(specs[0].config), cells_on(specs[0].shelf), worker.USABLE * 10**9 / 2)
+        assert one._size(specs) == expected > 1
     assert not specs[0].folder.exists()

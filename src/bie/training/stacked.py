@@ -1,0 +1,169 @@
+"""The engine of one or many runs in one model with an axis of runs, by torch, on a CPU or a GPU.
+
+Of a pack nothing in a step waits for the device or depends on what is in the data, and all that changes from
+one to the next lies in memory that stays where it is, so that a step can be recorded and replayed
+(`bie.training.graph`). One run alone on a CPU has no axis of runs: model and penalty are its own, and may
+look at numbers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bie.data.cells import Cells
+from bie.models.noise import Noise, StackedNoise
+from bie.training.batches import CHUNK, Resident, dense
+from bie.training.critic import critics_of
+from bie.training.engine import Engine, Table
+from bie.training.graph import Replays, Step, Terms, as_they_come
+from bie.training.learner import Learner, Solo, Stack
+from bie.training.loss import mean_parts, total
+from bie.training.run import EVALUATION, Progress
+from bie.training.schedules import KlTerm
+
+
+class Stacked(Engine):
+    """Runs of equal shapes as one; see `Engine`.
+
+    Parameters
+    ----------
+    runs
+        Their noise goes on being drawn from. In a pack their models and penalties stand still until `parts`.
+    data
+        All cells, where the training is to be.
+    replays
+        Records steps and takes them from then on; None: they are taken as they come.
+    """
+
+    def __init__(self, runs: Sequence[Progress], data: "Resident | Mapped", replays: Replays | None) -> None:
+        self.runs, self.data, self.replays = list(runs), data, replays
+        self.alone = replays is None and len(runs) == 1
+        starts = [run.model_start() for run in runs]
+        self.model: Learner = Solo(starts[0]) if self.alone else Stack(starts, data.device)
+        self.critics = critics_of(runs, data.device, self.alone)
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        schedules = [run.schedule for run in self.runs]
+        self.kl = KlTerm(schedules, self.model.shape, self.model.leaves[0])
+        names = list(self.runs[0].noise)
+        self.streams = [[run.noise[name] for run in self.runs] for name in names]
+
+    def epoch(self, rows_rn: NDArray[np.int64], sizes: Sequence[int], epoch: int) -> Table:
+        """See `Engine`; the terms are still on the device."""
+        self.model.bind().train()
+        self.kl.begin(epoch)
+        if self.critics:
+            self.critics.begin(epoch)
+        return self._table("training", self.step, rows_rn, sizes, self.streams)
+
+    def step(self, rows_rn: Tensor, noises: Sequence[Noise]) -> Terms:
+        """Take the critic's steps, then one of the model; terms of the loss before it.
+
+        Parameters
+        ----------
+        rows_rn
+            A minibatch of each run.
+        noises
+            Streams of the model and, where there is one, of the penalty.
+        """
+        x_ng, batch_n, label_n = self.data.take(rows_rn)
+        terms = self.model.bind()(x_ng, batch_n, noises[0], label_n)
+        by = tuple[Tensor | None, ...]()
+        penalty, facts = None, dict[str, Tensor]()
+        if self.critics:
+            latent = terms.z_nd.detach(), terms.mean_nd.detach()
+            scored = self.critics.term(*latent, batch_n, noises[1])
+            penalty, by, facts = scored[:2], scored[2:], self.critics.facts()
+        parts = total(mean_parts(terms), self.kl.of(terms.kl_z_n), penalty)
+        self._descend(parts["loss"], (terms.z_nd, terms.mean_nd), by)
+        return {name: part.detach() for name, part in {**parts, **facts}.items()}
+
+    def _descend(self, loss: Tensor, latent: Sequence[Tensor], by: Sequence[Tensor | None]) -> None:
+        """A step by the gradient of the model's loss, and by what penalties make of the latent vectors."""
+        told = [(nd, by_nd) for nd, by_nd in zip(latent, by, strict=False) if by_nd is not None]
+        roots, by_roots = [loss.sum(), *(nd for nd, _ in told)], [None, *(by_nd for _, by_nd in told)]
+        gradients = torch.autograd.grad(roots, self.model.leaves, by_roots, materialize_grads=True)
+        self.model.step(gradients)  # of a run's loss to that run alone
+
+    @torch.inference_mode()
+    def evaluate(self, rows_rn: NDArray[np.int64]) -> Table:
+        """See `Engine`."""
+        self.model.bind().eval()
+        names = EVALUATION[: len(self.streams)]
+        streams = [[run.run.streams.torch(name, self.data.device) for run in self.runs] for name in names]
+        sizes = [len(chunk) for chunk in torch.split(torch.from_numpy(rows_rn[0]), CHUNK)]
+        return self._table("evaluation", self._evaluated, rows_rn, sizes, streams)
+
+    def _evaluated(self, rows_rn: Tensor, noises: Sequence[Noise]) -> Terms:
+        x_ng, batch_n, label_n = self.data.take(rows_rn)
+        terms = self.model.bind()(x_ng, batch_n, noises[0], label_n)
+        penalty = None
+        if self.critics:
+            penalty = self.critics.judge(terms.z_nd, terms.mean_nd, batch_n, noises[1])
+        return total(mean_parts(terms), self.kl.of(terms.kl_z_n), penalty)
+
+    def _table(
+        self,
+        name: str,
+        step: Step,
+        rows_rn: NDArray[np.int64],
+        sizes: Sequence[int],
+        streams: Sequence[Sequence[torch.Generator]],
+    ) -> Table:
+        """Steps of one kind, by recordings or as they come."""
+        rows = torch.from_numpy(rows_rn[0] if self.alone else rows_rn).to(self.data.device)
+        if self.replays:
+            state = self._state if name == "training" else []
+            return self.replays.table(name, step, state, rows, sizes, streams)
+        noises = [Noise(*each) if self.alone else StackedNoise(each) for each in streams]
+        names, values = as_they_come(step, rows, sizes, noises)
+        return Table(names, values.view(*values.shape[:2], -1))
+
+    @property
+    def _state(self) -> list[Tensor]:
+        """All that a training step changes."""
+        return self.model.state + (self.critics.state if self.critics else [])
+
+    def keep(self, places: Sequence[int]) -> None:
+        """See `Engine`."""
+        assert isinstance(self.model, Stack)
+        index = torch.tensor(places).to(self.data.device)
+        self.runs = [self.runs[place] for place in places]
+        self.model.keep(places, index)
+        if self.critics:
+            self.critics.keep(places, index)
+        if self.replays:
+            self.replays.forget()
+        self._take_stock()
+
+    def parts(self, place: int) -> dict[str, Any]:
+        """See `Engine`."""
+        model, optimiser = self.model.part(place)
+        penalty = {"penalty": self.critics.part(place)} if self.critics else {}
+        return {"model": model, "optimiser": optimiser, **penalty}
+
+
+class Mapped:
+    """Cells on the CPU, of which a minibatch is made dense, and no more.
+
+    Parameters
+    ----------
+    cells
+        As they lie in memory or in a file.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As `Resident.take`."""
+        x_ng, batch_n, label_n = dense(self._cells, rows_rn.flatten().numpy())
+        label_rn = None if label_n is None else label_n.view(rows_rn.shape)
+        return x_ng.view(*rows_rn.shape, -1), batch_n.view(rows_rn.shape), label_rn
