@@ -24,10 +24,18 @@ APPENDED = {
 }
 
 EDITS = [
-    # the dataset's section, and its place among the sources
-    ("src/bie/config/datasets.py", "Dataset = Annotated[Zinb |", "Dataset = Annotated[Zinb | Blobs |"),
+    # the dataset's place among the sources
+    (
+        "src/bie/config/datasets.py",
+        ', Field(discriminator="source")',
+        ' | Blobs, Field(discriminator="source")',
+    ),
     # the penalty's section, a field named as its module
-    ("src/bie/config/run.py", "import Adversarial, Mine,", "import Adversarial, Coral, Mine,"),
+    (
+        "src/bie/config/run.py",
+        "from bie.config.penalties import ",
+        "from bie.config.penalties import Coral, ",
+    ),
     (
         "src/bie/config/run.py",
         "    mmd: Mmd | None = None\n",
@@ -54,7 +62,7 @@ def add(checkout: Path) -> None:
     section = (HERE / "dataset/section.py").read_text()
     for target, old, new in [
         *EDITS,
-        ("src/bie/config/datasets.py", "Dataset = ", f"{section}\n\nDataset = "),
+        ("src/bie/config/datasets.py", "\nDataset = ", f"\n{section}\n\nDataset = "),
     ]:
         text = (checkout / target).read_text()
         if text.count(old) != 1:
