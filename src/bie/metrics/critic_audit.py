@@ -19,6 +19,7 @@ CARDS = {
         "nats",
         "Belghazi et al. 2018, arXiv:1801.04062",
         headline=True,
+        optional=True,
     )
 }
 
