@@ -108,6 +108,7 @@ def test_the_page_asks_nobody_for_anything(study: Any) -> None:
 
 def test_every_run_has_its_page_with_history_failure_and_command(study: Any, point: Make) -> None:
     text = page(study, "--no-figures")
+    assert 'href="#figures"' not in text  # there are none
     rows, details = embedded(text, "run-rows"), embedded(text, "run-details")
     assert len(rows["rows"]) == 8
     states = [row[rows["columns"].index("state")] for row in rows["rows"]]

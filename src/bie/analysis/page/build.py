@@ -69,6 +69,7 @@ def build(source: Source, live: str = "") -> str:
     metrics = list(dict.fromkeys(metric for table in shown for metric in table.metrics))
     unreadable = runs[runs["state"] == "unreadable"]
     found = failures(runs, source.normalised, source.named)
+    pictures = [_picture(*picture) for picture in source.pictures]
     html: str = page.render(
         policy=_policy(script, css, bool(live)),
         css=_raw(css),
@@ -77,7 +78,7 @@ def build(source: Source, live: str = "") -> str:
         study=shortened(source.results.study.name, 200),
         counts=_counts(source.results.study),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        sections=_sections(bool(shown), bool(found) or bool(len(unreadable))),
+        sections=_sections(bool(shown), bool(pictures), bool(found) or bool(len(unreadable))),
         verdicts=_verdicts(source),
         nothing="Nothing is done yet: no verdict, no table, no figure. What failed is below.",
         marks=SYMBOLS,
@@ -85,10 +86,7 @@ def build(source: Source, live: str = "") -> str:
         tables=shown,
         headline=set(source.metrics),
         heading=heading,
-        pictures=[
-            {"name": name, "caption": caption, "source": _data_uri(svg)}
-            for name, caption, svg in source.pictures
-        ],
+        pictures=pictures,
         failures=found,
         unreadable=list(zip(unreadable["where"], unreadable["cause"], strict=True)),
         tree=source.named,
@@ -119,9 +117,10 @@ def _counts(study: Study) -> str:
     return f"{len(study.runs):,} runs of {len(study.cells):,} grid points: {', '.join(parts) or 'none'}"
 
 
-def _sections(with_tables: bool, with_failures: bool) -> list[tuple[str, str]]:
+def _sections(with_tables: bool, with_figures: bool, with_failures: bool) -> list[tuple[str, str]]:
     names = [("verdict", "Verdict")]
-    names += [("tables", "Tables"), ("figures", "Figures")] if with_tables else []
+    names += [("tables", "Tables")] if with_tables else []
+    names += [("figures", "Figures")] if with_figures else []
     names += [("failures", "Failures")] if with_failures else []
     return [*names, ("runs", "Runs"), ("reproduce", "Numbers again")]
 
@@ -202,5 +201,6 @@ def _policy(script: str, css: str, live: bool) -> str:
     return "; ".join(rules)
 
 
-def _data_uri(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+def _picture(name: str, caption: str, svg: bytes) -> dict[str, str]:
+    data = base64.b64encode(svg).decode()
+    return {"name": name, "caption": caption, "source": f"data:image/svg+xml;base64,{data}"}
