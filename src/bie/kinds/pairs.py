@@ -6,6 +6,7 @@ pairs that no critic has seen.
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from bie.config import Data, RunConfig
 from bie.config.pairs import Critic, Estimator, Neighbours, Pairs
 from bie.data.split import monte_carlo_split
-from bie.experiment import Clock, Result
-from bie.mutual_information.known import Sample, draw, truth
 from bie.seeds import Streams
+
+if TYPE_CHECKING:
+    from bie.experiment import Result
+    from bie.mutual_information.known import Sample
 
 Row = dict[str, float]
 
@@ -32,8 +35,11 @@ def check(config: RunConfig) -> None:
     monte_carlo_split(config.dataset.n_pairs, config.split.train_fraction, 0)
 
 
-def experiment(config: RunConfig, on_epoch: Callable[[Row], None]) -> Result:
+def experiment(config: RunConfig, on_epoch: Callable[[Row], None]) -> "Result":
     """Estimate the mutual information of the training and of the test pairs."""
+    from bie.experiment import Clock, Result  # torch
+    from bie.mutual_information.known import draw, truth
+
     assert isinstance(config.dataset, Pairs)
     assert isinstance(config.model, Estimator)
     clock, streams = Clock(), Streams(config.seed, config.own_seeds)
@@ -65,7 +71,7 @@ _ONE_A_SIDE = "scikit-learn takes one variable on each side"
 
 def _learn(
     model: Estimator,
-    sample: Sample,
+    sample: "Sample",
     train: NDArray[np.int64],
     test: NDArray[np.int64],
     streams: Streams,
@@ -84,7 +90,7 @@ def _learn(
     return lambda rows: by_sklearn(sample, rows, k, streams.integer("sklearn")), []
 
 
-def by_neighbours(sample: Sample, rows: NDArray[np.int64], k: int) -> float:
+def by_neighbours(sample: "Sample", rows: NDArray[np.int64], k: int) -> float:
     """By Kraskov et al. 2004, or by Ross 2014 where x is discrete; nats."""
     if sample.class_n is None:
         from bie.mutual_information.nearest import ksg
@@ -95,7 +101,7 @@ def by_neighbours(sample: Sample, rows: NDArray[np.int64], k: int) -> float:
     return mi_ross(sample.y_nd[rows], sample.class_n[rows], k)
 
 
-def by_sklearn(sample: Sample, rows: NDArray[np.int64], k: int, seed: int) -> float | None:
+def by_sklearn(sample: "Sample", rows: NDArray[np.int64], k: int, seed: int) -> float | None:
     """Scikit-learn's version of the same; None with more than one dimension on a side."""
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
