@@ -4,15 +4,17 @@
     python benchmarks/calibration.py table RESULTS.csv
     python benchmarks/calibration.py looks
 
-Each data set is a `zinb` of 200 cells x 60 genes with a `dataset.seed` of its own, on which three arms that
+Each data set is 200 cells x 60 genes of a `zinb` with a `dataset.seed` of its own, on which three arms that
 are the same scVI train on the same splits. Two draw their initial weights anew for each seed, so that none is
 better on any cells: how often is the verdict `better` or `worse`, and are new cells `shown`? With an effect
 of .5 or 1 sd of their paired differences put on one, these rates are the power. The third holds one draw of
-initial weights on a data set, which may truly be better or worse on its cells, but over data sets is not:
-how often are new cells `shown`, and how often would the plain paired t-test (`naive`) say so? Each at the
-first 5, 10 and 30 seeds, with the exact binomial 95 % interval. No two data sets share a seed: weights that
-they had in common would make their verdicts alike. A data set of which a `run` has made only a part does not
-count.
+initial weights on a data set. Such a draw may truly be better, or only on these cells, which is what the two
+readings are to tell apart. So both arms also train on 200 other cells from the same source, whose mean
+difference over 30 seeds says who is right: of the data sets with new cells `shown`, how many have the other
+sign on the other cells? And of those in which the plain paired t-test (`naive`) finds a difference? Each at
+the first 5, 10 and 30 seeds, with the exact binomial 95 % interval. No two data sets share a seed: weights
+that they had in common would make their verdicts alike. A data set of which a `run` has made only a part
+does not count.
 
 `looks` draws studies of normal differences without effect and looks at them after every pair from the third
 on: how often is 0 outside the interval of `stop.*` at some look, and outside the usual one?
@@ -24,6 +26,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +60,7 @@ SHIFTED = 10_000_000
 SMALL = [
     *(
         "dataset=zinb",
-        "dataset.n_cells=200",
+        "dataset.n_cells=400",  # two halves, studied apart
         "dataset.n_genes=60",
         "dataset.preset=mild",
         "dataset.n_types=3",
@@ -108,15 +111,42 @@ def make(out: Path, seconds: float, first: int, step: int) -> None:
 def differences(number: int) -> Iterator[tuple[object, ...]]:
     """Data set, train fraction, seed, second arm, then its difference from the first in each of `METRICS`."""
     typed = [*SMALL, f"dataset.seed={number}", f"split.train_fraction={','.join(map(str, FRACTIONS))}"]
-    found = [each.config for each in expand(typed, Configurations(configuration_folder())).combinations]
-    cells = load(found[0].dataset)
+    configs = [each.config for each in expand(typed, Configurations(configuration_folder())).combinations]
+    cells, others = halves(load(configs[0].dataset), number)
+    held, own = number + 2 * SHIFTED, number + 3 * SHIFTED
     for seed in range(SEEDS * number, SEEDS * (number + 1)):  # another data set, other weights and splits
-        for config in found:
-            first = scores(config.model_copy(update={"seed": seed}), cells)
-            for arm, weights in (("drawn", seed + SHIFTED), ("held", number + 2 * SHIFTED)):
-                second = scores(config.model_copy(update={"seed": seed, "init_seed": weights}), cells)
-                gains = (b - a for a, b in zip(first, second, strict=True))
-                yield number, config.split.train_fraction, seed - SEEDS * number, arm, *gains
+        for config, (arm, studied, one, other) in itertools.product(
+            configs,
+            (
+                ("drawn", cells, seed, seed + SHIFTED),
+                ("held", cells, own, held),
+                ("others", others, own, held),
+            ),
+        ):
+            first, second = (
+                scores(config.model_copy(update={"seed": seed, "init_seed": weights}), studied)
+                for weights in (one, other)
+            )
+            gains = (b - a for a, b in zip(first, second, strict=True))
+            yield number, config.split.train_fraction, seed - SEEDS * number, arm, *gains
+
+
+def halves(cells: Cells, number: int) -> tuple[Cells, Cells]:
+    """Two random halves of the cells of one source."""
+    order = np.random.default_rng(number).permutation(cells.n_cells)
+    return rows_of(cells, order[::2]), rows_of(cells, order[1::2])
+
+
+def rows_of(cells: Cells, rows: NDArray[np.int64]) -> Cells:
+    """Some of the cells, with all genes."""
+    label = None if cells.label is None else cells.label[rows]
+    return replace(
+        cells,
+        counts=cells.counts[rows],
+        batch=cells.batch[rows],
+        label=label,
+        cell_names=cells.cell_names[rows],
+    )
 
 
 def scores(config: RunConfig, cells: Cells) -> tuple[float, ...]:
@@ -145,28 +175,32 @@ def table(paths: Sequence[Path]) -> Iterator[str]:
     """Markdown: rates in per cent with their intervals."""
     columns = ["data", "train_fraction", "seed", "arm", *METRICS]
     rows = pd.concat([pd.read_csv(path, names=columns) for path in paths], ignore_index=True)
-    whole = rows.groupby("data")["seed"].transform("size") == 2 * SEEDS * len(FRACTIONS)
+    whole = rows.groupby("data")["seed"].transform("size") == 3 * SEEDS * len(FRACTIONS)
     rows = rows[whole]
     yield f"{rows['data'].nunique()} data sets"
     yield ""
     yield (
         "| train | seeds | metric | no effect: better or worse | shown | .5 sd: better | shown | 1 sd: "
-        "better | shown | held: shown | naive |"
+        "better | shown | held: shown | of these wrong | naive | of these wrong |"
     )
-    yield "|---|---|---|" + "---:|" * 8
+    yield "|---|---|---|" + "---:|" * 10
     for fraction, seeds, metric in itertools.product(FRACTIONS, (5, 10, SEEDS), METRICS):
         part = rows[(rows["train_fraction"] == fraction) & (rows["seed"] < seeds)]
-        drawn, held = (
-            part[part["arm"] == arm].pivot(index="data", columns="seed", values=metric).to_numpy()
-            for arm in ("drawn", "held")
-        )
-        cells = [cell for effect in EFFECTS for cell in rates(drawn, effect, fraction)[:2]]
-        cells += rates(held, 0.0, fraction)[1:]
+        drawn, held = (wide(part, arm, metric) for arm in ("drawn", "held"))
+        truth = wide(rows[rows["train_fraction"] == fraction], "others", metric).mean(axis=1)
+        cells = [rate(hits) for effect in EFFECTS for hits in found(drawn, effect, fraction)[:2]]
+        for hits in found(held, 0.0, fraction)[1:]:
+            cells += [rate(hits), rate(np.sign(held.mean(axis=1)) != np.sign(truth), among=hits)]
         yield " | ".join([f"| {fraction:g}", str(seeds), metric, *cells]) + " |"
 
 
-def rates(differences_ds: NDArray[np.float64], effect: float, fraction: float) -> list[str]:
-    """How often a verdict other than open is given (with an effect: `better`), new cells are shown, p < .05.
+def wide(rows: pd.DataFrame, arm: str, metric: str) -> NDArray[np.float64]:
+    """Differences of an arm: a row for each data set, a column for each seed."""
+    return rows[rows["arm"] == arm].pivot(index="data", columns="seed", values=metric).to_numpy()
+
+
+def found(differences_ds: NDArray[np.float64], effect: float, fraction: float) -> list[NDArray[np.bool_]]:
+    """In which data sets a verdict is given (with an effect: `better`), new cells are shown, p < .05.
 
     Parameters
     ----------
@@ -181,12 +215,11 @@ def rates(differences_ds: NDArray[np.float64], effect: float, fraction: float) -
     moments = Moments(np.full((1, len(mean)), shifted.shape[1], float), mean[None], own[None])
     judged = judge(moments, np.ones(len(mean)), np.full((1, len(mean)), np.nan))
     given = {"better"} if effect else {"better", "worse"}
-    found = [
-        [verdict in given for verdict in judged.verdict[0]],
-        shown(new_cells(moments, (1 - fraction) / fraction))[0] == SHOWN,
+    return [
+        np.array([verdict in given for verdict in judged.verdict[0]]),
+        np.asarray(shown(new_cells(moments, (1 - fraction) / fraction))[0] == SHOWN),
         judged.inference.p[0] < ALPHA,
     ]
-    return [rate(int(np.sum(hits)), len(mean)) for hits in found]
 
 
 def looks(studies: int = 20_000, most: int = 200) -> Iterator[str]:
@@ -201,18 +234,20 @@ def looks(studies: int = 20_000, most: int = 200) -> Iterator[str]:
     yield "| pairs, at most | `stop.*` errs, % | the usual interval errs, % |"
     yield "| ---: | ---: | ---: |"
     for pairs in (10, 30, 100, most):
-        found = [
-            int((np.abs(mean) > np.nan_to_num(sd) * half)[:, 2:pairs].any(axis=1).sum())
-            for half in (anytime, usual)
+        errors = [
+            (np.abs(mean) > np.nan_to_num(sd) * half)[:, 2:pairs].any(axis=1) for half in (anytime, usual)
         ]
-        yield f"| {pairs} | " + " | ".join(rate(hits, studies) for hits in found) + " |"
+        yield f"| {pairs} | " + " | ".join(rate(hits) for hits in errors) + " |"
 
 
-def rate(hits: int, n: int) -> str:
+def rate(hits: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) -> str:
     """Share in per cent with its exact binomial interval (Clopper & Pearson 1934)."""
-    low, high = binomtest(hits, n).proportion_ci()
-    digits = 0 if n < 1000 else 1
-    return f"{100 * hits / n:.{digits}f} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+    counted = hits if among is None else hits[among]
+    if not counted.size:
+        return "–"
+    low, high = binomtest(int(counted.sum()), counted.size).proportion_ci()
+    digits = 0 if counted.size < 1000 else 1
+    return f"{100 * counted.mean():.{digits}f} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 
 if __name__ == "__main__":
