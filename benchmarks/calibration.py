@@ -235,7 +235,8 @@ def looks(studies: int = 20_000, most: int = 200) -> Iterator[str]:
     yield "| ---: | ---: | ---: |"
     for pairs in (10, 30, 100, most):
         errors = [
-            (np.abs(mean) > np.nan_to_num(sd) * half)[:, 2:pairs].any(axis=1) for half in (anytime, usual)
+            np.asarray((np.abs(mean) > np.nan_to_num(sd) * half)[:, 2:pairs].any(axis=1))
+            for half in (anytime, usual)
         ]
         yield f"| {pairs} | " + " | ".join(rate(hits) for hits in errors) + " |"
 
