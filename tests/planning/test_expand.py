@@ -124,8 +124,9 @@ def test_a_study_file_without_a_sweep_is_bad_input(
 @pytest.mark.parametrize("group", ["dataset", "model", "metrics", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
     needed = {"h5ad": ["dataset.path=x", "dataset.batch_key=b"], "tenx": ["dataset.samples=x"]}
-    needed |= {"pairs": ["model=critic"]}
+    needed |= {"pairs": ["model=critic"], "sets": ["model=deep_sets"]}
     needed |= {model: ["dataset=pairs"] for model in ("critic", "neighbours", "sklearn")}
+    needed |= {model: ["dataset=sets"] for model in ("deep_sets", "set_mean")}
     for choice in configurations.groups[group]:
         assert expand([f"{group}={choice}", *needed.get(choice, [])], configurations).combinations
 
