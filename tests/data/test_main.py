@@ -60,7 +60,7 @@ def test_lists_every_data_set_and_whether_it_is_here(
 
 def test_cards_carry_the_name_of_their_module() -> None:
     assert {name: found.name for name, found in card.cards().items()} == {
-        name: name for name in ("h5ad", "pbmc", "retina", "tenx", "zinb")
+        name: name for name in ("factors", "h5ad", "pbmc", "retina", "tenx", "zinb")
     }
 
 

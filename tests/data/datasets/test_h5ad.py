@@ -295,6 +295,7 @@ def test_log_normalised_counts_with_layers_that_hold_counts(
     adata.X = np.log1p(adata.X.toarray())
     assert re.fullmatch(
         r"X holds \d\.\d+, which is not a count: [\d,]+ of its [\d,]+ values above 0 \(100 %\) are not whole"
+        r"; it looks like log1p of counts, normalised or not"
         r'\. scVI models raw counts; layers that hold counts: "counts" -> dataset\.layer=counts, '
         r'"spliced" -> dataset\.layer=spliced',
         refused(),
