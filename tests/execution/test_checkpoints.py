@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from bie.execution import checkpoints, worker
+from bie.execution import checkpoints, recording
 from bie.execution.worker import execute_one
 from bie.store.claims import CLAIM
 from bie.store.record import CHECKPOINT, FAILED
@@ -124,11 +124,11 @@ def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
     spec = make_run()
     interrupted(spec, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "write_record", full)
+        patch.setattr(recording, "write_record", full)
         assert execute_one(spec, ignore).cause == "disk"
     assert names(spec) == {CHECKPOINT, FAILED}, "with more room the run may go on from it"
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "_record", lambda *_: 1 / 0)
+        patch.setattr(recording, "_record", lambda *_: 1 / 0)
         assert execute_one(spec, ignore).cause == "error"
     assert names(spec) == {FAILED}
     assert epochs_of(spec) == [1, 2, 3, 4]
