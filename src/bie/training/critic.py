@@ -46,8 +46,8 @@ class Critics:
 
     A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
     learned from this minibatch, and goes on at half the learning rate with a fresh Adam, whose moments the
-    bad gradient has spoiled. That is found by a pass without gradient, so that the one with gradient is by
-    the critic that stays. A run whose critic has diverged too often is not stopped here.
+    bad gradient has spoiled. In a stack that is found by a pass without gradient, so that the one with
+    gradient is by the critic that stays. A run whose critic has diverged too often is not stopped here.
 
     Parameters
     ----------
@@ -112,6 +112,10 @@ class Critics:
             seen_nd = self.penalty.critic_input(z_nd, mean_nd)
         if not kernel:
             self._learn(seen_nd, batch_n, noise)
+        if not found and not self.learner.shape:  # one alone may branch on a value; runs in a stack may not
+            found = self._scored(z_nd, mean_nd, batch_n, replay)
+            if _finite(found):
+                return found
         with torch.no_grad():
             loss, terms = found[:2] if found else self.penalty.encoder_loss(seen_nd, batch_n, replay)
             self._go_back(loss, terms, seen_nd, before)
