@@ -111,7 +111,7 @@ class Recorder(Penalty):
         return (self.centre - 10).square()
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        without = "evaluation" if torch.is_inference_mode_enabled() else "look"
+        without = "evaluation" if torch.is_inference_mode_enabled() else "pass without gradient"
         self.calls.append("encoder" if z_nd.requires_grad else without)
         size = z_nd.square().mean() + 0 * self.centre
         term = size if self.value is None else size * 0 + self.value
@@ -202,8 +202,7 @@ def test_a_bound_that_fails_on_cells_it_has_not_seen_ends_no_run() -> None:
 def test_critic_takes_its_steps_before_each_step_of_the_model() -> None:
     penalty = Recorder(critic_steps=3)
     run(penalty=penalty, epochs=2)
-    # 100 cells are 4 minibatches; before the encoder hears of a critic there is a look at what it says
-    epoch = (["critic"] * 3 + ["look", "encoder"]) * 4 + ["evaluation"]
+    epoch = (["critic"] * 3 + ["encoder"]) * 4 + ["evaluation"]  # 100 cells are 4 minibatches
     assert penalty.calls == epoch * 2
     assert penalty.centres[:3] == pytest.approx([0.0, 0.5, 1.0], abs=0.02)  # Adam's first steps are lr long
 
