@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,25 @@ def test_every_shipped_choice_composes(group: str, configurations: Configuration
     needed |= {model: ["dataset=sets"] for model in ("deep_sets", "set_mean")}
     for choice in configurations.groups[group]:
         assert expand([f"{group}={choice}", *needed.get(choice, [])], configurations).combinations
+        # what can be typed with it is known without composing it, so that a typo is answered at once
+        assert leaves(configurations.compose({group: choice})) <= configurations.keys.keys()
+
+
+def leaves(plain: dict[str, Any], prefix: str = "") -> set[str]:
+    within = (leaves(each, f"{prefix}{key}.") for key, each in plain.items() if isinstance(each, dict))
+    return {prefix + key for key in plain}.union(*within)
+
+
+def test_keys_of_files_of_ones_own_are_known_whatever_their_files_are(tmp_path: Path, configurations):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - full\n  - _self_\na:\n  b: 1\n"
+    )
+    (tmp_path / "train" / "moved.yaml").write_text("defaults:\n  - /model@c: pca\n  - _self_\nd: 1\n")
+    found = Configurations(configurations.folder, tmp_path).keys
+    assert found["a.b"] == {"train": "mine"}
+    assert found["train.d"] == {"train": "moved"}
+    assert any(found[key] == {"train": "moved"} for key in found if key.startswith(("c.", "train.c.")))
 
 
 def test_launchers_of_bie_are_not_taken_for_those_of_a_plugin_with_the_same_names(configurations):
