@@ -174,7 +174,7 @@ def test_two_penalties_are_refused(configurations: Configurations) -> None:
     def plain(model: str) -> dict[str, Any]:
         return config(configurations, f"model={model}").model_dump()
 
-    with pytest.raises(BadInput, match=r"^mmd, adversarial: a model has one penalty"):
+    with pytest.raises(BadInput, match=r"^adversarial, mmd: a model has one penalty"):
         validated(RunConfig, plain("scvi_mmd") | {"adversarial": plain("adversarial")["adversarial"]})
 
 

@@ -18,10 +18,7 @@ FILES = {
     "conf/study/coral.yaml": "conf/study/coral.yaml",
 }
 
-APPENDED = {
-    "penalty/section.py": "src/bie/config/penalties.py",
-    "metric/centroids.py": "src/bie/metrics/mixing.py",
-}
+APPENDED = {"metric/centroids.py": "src/bie/metrics/mixing.py"}
 
 EDITS = [
     # the dataset's place among the sources
@@ -29,17 +26,6 @@ EDITS = [
         "src/bie/config/datasets.py",
         ', Field(discriminator="source")',
         ' | Blobs, Field(discriminator="source")',
-    ),
-    # the penalty's section, a field named as its module
-    (
-        "src/bie/config/run.py",
-        "from bie.config.penalties import ",
-        "from bie.config.penalties import Coral, ",
-    ),
-    (
-        "src/bie/config/run.py",
-        "    mmd: Mmd | None = None\n",
-        "    mmd: Mmd | None = None\n    coral: Coral | None = None\n",
     ),
     # what the metric's file has not imported yet
     ("src/bie/metrics/mixing.py", "import Card, Codes, metric", "import Card, Codes, Embedding, metric"),

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from bie.config import Adversarial, Mine
 from bie.kernels import native
 from bie.kernels.adam import CompiledAdam
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.penalties import build_penalty
+from bie.penalties.adversarial import Adversarial
+from bie.penalties.mine import Mine
 from bie.seeds import Streams
 from bie.training.critic import Critics
 from bie.training.learner import Solo, Start

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bie.config import Mmd
 from bie.kernels import native
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty
+from bie.penalties.mmd import Mmd
 from bie.seeds import Streams
 from bie.training.critic import Critics
 from bie.training.learner import Solo, Start

@@ -230,7 +230,7 @@ def test_bad_values_are_named(typed: list[str], says: str, configurations: Confi
 def test_a_penalty_has_nothing_to_act_on(configure: Configure) -> None:
     penalised, control = configure("model=scvi_mine"), configure("model=pca")
     with pytest.raises(BadInput, match=r"mine: model\.method=pca trains nothing"):
-        RunConfig.model_validate(dict(control) | {"mine": penalised.mine})
+        RunConfig.model_validate(dict(control) | dict([penalised.penalty or ("none", None)]))
 
 
 @pytest.mark.parametrize("name", ["labels_only", "shuffled_within_type"])

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from bie.config import Mine
 from bie.mutual_information import build_critic
 from bie.mutual_information.estimators import dv_bound
 from bie.mutual_information.study_critics import MineNet, MineNet2, MineNet3, MineNet4
+from bie.penalties.mine import Mine
 
 Array = NDArray[np.float64]
 CRITICS = ["mine_net", "mine_net2", "mine_net3", "mine_net4"]

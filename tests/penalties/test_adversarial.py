@@ -11,11 +11,10 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bie.config import Adversarial
 from bie.models.layers import Linear
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
-from bie.penalties.adversarial import AdversarialPenalty
+from bie.penalties.adversarial import Adversarial, AdversarialPenalty
 from bie.seeds import Streams
 
 SETTINGS = {

@@ -9,13 +9,12 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config import Mine
 from bie.metrics.dependence import mi_ross
 from bie.models.noise import Noise
 from bie.mutual_information.critics import MlpCritic
 from bie.mutual_information.estimators import dv_bound, nwj_bound
 from bie.penalties import build_penalty
-from bie.penalties.mine import MinePenalty
+from bie.penalties.mine import Mine, MinePenalty
 from bie.seeds import Streams
 
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bie.config import Mmd
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
-from bie.penalties.mmd import MmdPenalty, linear_statistics, v_statistics
+from bie.penalties.mmd import Mmd, MmdPenalty, linear_statistics, v_statistics
 from bie.seeds import Streams
 
 SETTINGS = {"scale": 100.0, "estimator": "normal", "bandwidth": "multi", "pairs": "consecutive"}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bie.config import Mine
 from bie.models.noise import Noise
 from bie.mutual_information.study_critics import MineNet
 from bie.penalties import build_penalty
+from bie.penalties.mine import Mine
 from bie.penalties.untrained import UntrainedPenalty
 from bie.seeds import Streams
 

@@ -82,7 +82,7 @@ def test_a_study_is_overridden_by_what_was_typed(configurations: Configurations)
 
 def test_zip_of_seeds(configurations: Configurations):
     found = expand(["model=scvi_mine", "zip(seed=[1,2],mine.scale=[10,20])"], configurations)
-    assert [(c.seeds, c.config.mine.scale) for c in found.combinations if c.config.mine] == [
+    assert [(c.seeds, c.config.penalty[1].scale) for c in found.combinations if c.config.penalty] == [
         ((1,), 10.0),
         ((2,), 20.0),
     ]

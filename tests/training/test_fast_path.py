@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bie import kernels
-from bie.config import Adversarial, Kl, Mine, Mmd, Model, Train
+from bie.config import Kl, Model, Train
 from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.adam import CompiledAdam
@@ -20,7 +20,10 @@ from bie.models.library import ModelledLibrary
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi, Terms
 from bie.penalties import build_penalty
+from bie.penalties.adversarial import Adversarial
 from bie.penalties.base import Penalty
+from bie.penalties.mine import Mine
+from bie.penalties.mmd import Mmd
 from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.batches import dense, minibatches, sparse

@@ -6,10 +6,15 @@ Sun & Saenko 2016 (Deep CORAL, ECCV workshops, arXiv:1607.01719). There is no cr
 import torch
 from torch import Tensor
 
-from bie.config.penalties import Coral
+from bie.config.penalties import PenaltySection, section
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
+
+
+@section
+class Coral(PenaltySection):
+    """Section ``coral``, which has a scale and nothing else."""
 
 
 class CoralPenalty(Penalty):

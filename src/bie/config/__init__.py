@@ -21,7 +21,7 @@ from bie.config.launch import (
 )
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
 from bie.config.pairs import Estimator, Pairs
-from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.penalties import PenaltySection
 from bie.config.perturb import (
     ExpressedGenes,
     ExpressionProportion,
@@ -34,7 +34,6 @@ from bie.config.training import Kl, Model, Train
 
 __all__ = [
     "About",
-    "Adversarial",
     "AnyModel",
     "BatchEntropy",
     "Control",
@@ -53,8 +52,6 @@ __all__ = [
     "Local",
     "Method",
     "Metrics",
-    "Mine",
-    "Mmd",
     "Model",
     "Pairs",
     "Pbmc",

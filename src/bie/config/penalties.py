@@ -1,14 +1,24 @@
-"""Sections of the penalties."""
+"""Where the sections of the penalties come from: each is in the module of its penalty.
 
-from typing import Annotated, ClassVar, Literal
+A plan checks settings and never trains, so it must not wait for torch, which the formulas need. That is why a
+section is read out of its module's source, and the rest of that module is left alone until it is wanted.
+"""
 
-from pydantic import Field
+import ast
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
-from bie.schema import Count, Float, Int, NonNegative, Positive, Section
+from bie.schema import NonNegative, Section
+
+FOLDER = Path(__file__).parents[1] / "penalties"
+LIGHT = ("typing", "pydantic", "bie.schema", "bie.config.penalties", "bie.errors")
+"""Modules that a section may be made of."""
 
 
 class PenaltySection(Section):
-    """Base of the penalties' sections, which `RunConfig` has one field for each, named as the module.
+    """Base of the penalties' sections.
 
     With a penalty whose section declares nothing more a run trains alone; what it takes to train in a pack
     is in docs/extending.md.
@@ -27,75 +37,46 @@ class PenaltySection(Section):
         """Whether runs with it can train together."""
         return False
 
-
-class Mine(PenaltySection):
-    """The MINE penalty; see `bie.penalties.mine`."""
-
-    free = ("scale", "lr", "ema")
-    critic_term = "mine"
-
-    critic: Literal["separable", "mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
-    n_hidden: Count
-    n_layers: Count
-    batch_input: Literal["onehot", "raw"]
-    latent: Literal["mean", "sample"]
-    critic_training: Literal["adam", "none"]
-    estimator: Literal["dv", "nwj", "infonce"]
-    lr: Positive
-    steps: Count
-    ema: Annotated[Float, Field(gt=0, le=1)]
-    warm_start: Annotated[Int, Field(ge=0)]
-
-    @property
-    def packs(self) -> bool:
-        """Not with the critic of the 2019 study, which is drawn anew for every minibatch."""
-        return self.critic_training != "none"
-
-    @property
-    def sees(self) -> Literal["onehot", "raw"]:
-        """What the critic gets of a batch: for the separable one it is a column of scores."""
-        return "onehot" if self.critic == "separable" else self.batch_input
-
-    def inactive(self) -> dict[str, str]:
-        """Some critics have an input or sizes of their own; one that does not train needs no way to do so."""
-        own = {"separable": ["batch_input"], "mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
-        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
-        if self.critic_training == "none":
-            training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
-            return silent | dict.fromkeys(training, "critic_training=none")
-        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
+    def check(self, epochs: int) -> None:
+        """Raise `BadInput` if it would never act in a training of so many epochs."""
 
 
-class Mmd(PenaltySection):
-    """The MMD penalty; see `bie.penalties.mmd`."""
-
-    free = ("scale",)
-
-    estimator: Literal["normal", "fast"]
-    bandwidth: Literal["unit", "median", "multi"]
-    pairs: Literal["consecutive", "all"]
-
-    @property
-    def packs(self) -> bool:
-        """Not in linear time, where the cells of each batch are counted before shapes are known."""
-        return self.estimator != "fast"
+Schema = TypeVar("Schema", bound=PenaltySection)
+_KNOWN: dict[str, type[Any]] = {}
 
 
-class Adversarial(PenaltySection):
-    """The adversarial penalty; see `bie.penalties.adversarial`."""
+def section(schema: type[Schema]) -> type[Schema]:
+    """Mark the class of a penalty's settings, for `sections` to find in the source of its module.
 
-    free = ("scale", "lr")
-    critic_term = "cross_entropy"
+    Its body may use what the module imports from `LIGHT`, and nothing else of it. The class is one and the
+    same, whether it was read by `sections` or by importing the module.
+    """
+    found: type[Schema] = _KNOWN.setdefault(schema.__module__, schema)
+    return found
 
-    objective: Literal["reversal", "uniform", "wrong_class"]
-    ramp: Literal["ganin", "constant"]
-    n_hidden: Count
-    n_layers: Count
-    dropout: Annotated[Float, Field(ge=0, lt=1)]
-    lr: Positive
-    steps: Count
 
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
+@cache
+def sections() -> dict[str, type[PenaltySection]]:
+    """The section of each penalty, by the name of its module and of its key in the configuration."""
+    sources = {path.stem: ast.parse(path.read_text(), path) for path in sorted(FOLDER.glob("*.py"))}
+    marked = {name: source for name, source in sources.items() if any(map(_is_marked, source.body))}
+    return {name: _read(name, source) for name, source in marked.items()}
+
+
+def _read(name: str, source: ast.Module) -> type[PenaltySection]:
+    """Run what a module imports from `LIGHT`, and the marked class."""
+    module = f"bie.penalties.{name}"
+    wanted: list[Callable[[ast.stmt], bool]] = [_is_light, _is_marked]
+    body = [statement for statement in source.body if any(holds(statement) for holds in wanted)]
+    code = compile(ast.Module(body, []), FOLDER / f"{name}.py", "exec")
+    exec(code, {"__name__": module})
+    return _KNOWN[module]
+
+
+def _is_light(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module in LIGHT
+
+
+def _is_marked(statement: ast.stmt) -> bool:
+    marks = statement.decorator_list if isinstance(statement, ast.ClassDef) else []
+    return any(isinstance(mark, ast.Name) and mark.id == section.__name__ for mark in marks)

@@ -1,15 +1,15 @@
 """The whole configuration of one run."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from bie.config.base import About, Method
 from bie.config.controls import AnyModel
 from bie.config.datasets import Dataset
 from bie.config.metrics import Metrics
-from bie.config.penalties import Adversarial, Mine, Mmd, PenaltySection
+from bie.config.penalties import PenaltySection, sections
 from bie.config.perturb import Perturbation, Untouched
 from bie.config.training import Model, Train
 from bie.errors import BadInput
@@ -35,17 +35,27 @@ SEEDS = ("split_seed", "init_seed", "order_seed", "noise_seed", "cluster_seed")
 """Root keys that hold or vary one source of variance apart from ``seed``; null: it follows ``seed``."""
 
 
-class RunConfig(Section):
-    """Everything that one run needs to know."""
+class Training(Section):
+    """What is trained on what."""
 
     dataset: Dataset
     perturb: Perturbation = Untouched(kind="none")
     split: Split
     model: AnyModel
     train: Train
-    mine: Mine | None = None
-    mmd: Mmd | None = None
-    adversarial: Adversarial | None = None
+
+
+if TYPE_CHECKING:
+    Penalised = Training
+else:
+    fields = {name: (schema | None, None) for name, schema in sections().items()}
+    Penalised = create_model("Penalised", __base__=Training, **fields)
+"""Besides, a section for each module of `bie.penalties`, all None but at most one."""
+
+
+class RunConfig(Penalised):
+    """Everything that one run needs to know."""
+
     metrics: Metrics
     seed: Seed
     split_seed: Seed | None = None
@@ -116,11 +126,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _penalty_acts(self) -> Self:
-        if self.mine and self.mine.warm_start >= self.train.epochs:
-            raise BadInput(
-                f"mine.warm_start={self.mine.warm_start}: the penalty would never act; "
-                f"the model trains for train.epochs={self.train.epochs}"
-            )
+        for _, section in self._penalties():
+            section.check(self.train.epochs)
         return self
 
 

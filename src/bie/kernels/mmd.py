@@ -24,7 +24,7 @@ def v_statistic(
     z_nd, batch_n, n_batches
         Latent vectors, batch codes, and how many codes there are.
     pairs
-        As in `bie.config.Mmd`.
+        As in the section ``mmd``.
     widths
         Bandwidths of the kernels in median distances; none: one kernel of bandwidth 1.
     """

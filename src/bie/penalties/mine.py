@@ -5,12 +5,15 @@ I(z; batch), the encoder descends it.
 """
 
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from bie.config import Mine
+from bie.config.penalties import PenaltySection, section
+from bie.errors import BadInput
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import SeparableCritic
@@ -25,12 +28,60 @@ from bie.mutual_information.estimators import (
 from bie.mutual_information.pairs import batch_inputs, contrasted, shuffled, with_each_batch
 from bie.penalties.base import Penalty
 from bie.penalties.untrained import UntrainedPenalty
+from bie.schema import Count, Float, Int, Positive
 from bie.seeds import Streams
 
 LEAST_VARIANCE = 1e-5
 """Of a dimension of the latent vector that says anything; what is less is not blown up to noise."""
 
 BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
+
+
+@section
+class Mine(PenaltySection):
+    """Section ``mine``."""
+
+    free = ("scale", "lr", "ema")
+    critic_term = "mine"
+
+    critic: Literal["separable", "mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
+    n_hidden: Count
+    n_layers: Count
+    batch_input: Literal["onehot", "raw"]
+    latent: Literal["mean", "sample"]
+    critic_training: Literal["adam", "none"]
+    estimator: Literal["dv", "nwj", "infonce"]
+    lr: Positive
+    steps: Count
+    ema: Annotated[Float, Field(gt=0, le=1)]
+    warm_start: Annotated[Int, Field(ge=0)]
+
+    @property
+    def packs(self) -> bool:
+        """Not with the critic of the 2019 study, which is drawn anew for every minibatch."""
+        return self.critic_training != "none"
+
+    @property
+    def sees(self) -> Literal["onehot", "raw"]:
+        """What the critic gets of a batch: for the separable one it is a column of scores."""
+        return "onehot" if self.critic == "separable" else self.batch_input
+
+    def inactive(self) -> dict[str, str]:
+        """Some critics have an input or sizes of their own; one that does not train needs no way to do so."""
+        own = {"separable": ["batch_input"], "mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
+        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
+        if self.critic_training == "none":
+            training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
+            return silent | dict.fromkeys(training, "critic_training=none")
+        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
+
+    def check(self, epochs: int) -> None:
+        """Not if it warms up for all of them."""
+        if self.warm_start >= epochs:
+            raise BadInput(
+                f"mine.warm_start={self.warm_start}: the penalty would never act; "
+                f"the model trains for train.epochs={epochs}"
+            )
 
 
 class MinePenalty(Penalty):
@@ -51,7 +102,7 @@ class MinePenalty(Penalty):
     Parameters
     ----------
     settings
-        Section ``mine`` of the configuration.
+        Section ``mine``.
     n_latent, n_batches
         Latent dimensions, batches.
     init

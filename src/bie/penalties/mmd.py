@@ -8,12 +8,13 @@ is 0 for a gaussian kernel where the two are equal, and nowhere else. There is n
 """
 
 from itertools import combinations, pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config import Mmd
+from bie.config.penalties import PenaltySection, section
 from bie.models.noise import Noise
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
@@ -27,6 +28,22 @@ WIDTHS = {"median": (1.0,), "multi": (0.25, 0.5, 1.0, 2.0, 4.0)}
 
 BY_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """Not by ``|x|² + |y|² - 2xy``, whose rounding leaves equal rows apart."""
+
+
+@section
+class Mmd(PenaltySection):
+    """Section ``mmd``."""
+
+    free = ("scale",)
+
+    estimator: Literal["normal", "fast"]
+    bandwidth: Literal["unit", "median", "multi"]
+    pairs: Literal["consecutive", "all"]
+
+    @property
+    def packs(self) -> bool:
+        """Not in linear time, where the cells of each batch are counted before shapes are known."""
+        return self.estimator != "fast"
 
 
 class MmdPenalty(Penalty):

@@ -4,15 +4,19 @@ A replica of a defect (``mine.critic_training=none``), there to repeat that stud
 they show; `bie.penalties.mine` is the method.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from bie.config import Mine
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.estimators import dv_bound
 from bie.mutual_information.pairs import batch_inputs
 from bie.penalties.base import Penalty
+
+if TYPE_CHECKING:
+    from bie.penalties.mine import Mine
 
 
 class UntrainedPenalty(Penalty):
@@ -26,7 +30,7 @@ class UntrainedPenalty(Penalty):
     Parameters
     ----------
     settings
-        Section ``mine`` of the configuration; the study fed its critic the ``raw`` batch.
+        Section ``mine``; the study fed its critic the ``raw`` batch.
     n_latent, n_batches
         Latent dimensions, batches.
     """
@@ -34,7 +38,7 @@ class UntrainedPenalty(Penalty):
     critic_steps, critic_lr = 0, 0.0
     input_bc: Tensor
 
-    def __init__(self, settings: Mine, n_latent: int, n_batches: int) -> None:
+    def __init__(self, settings: "Mine", n_latent: int, n_batches: int) -> None:
         super().__init__()
         self.settings, self.n_latent = settings, n_latent
         self.register_buffer("input_bc", batch_inputs(n_batches, settings.sees), persistent=False)

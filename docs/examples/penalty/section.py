@@ -1,2 +1,0 @@
-class Coral(PenaltySection):
-    """The CORAL penalty; see `bie.penalties.coral`."""
