@@ -61,7 +61,7 @@ def follow(said: str) -> None:
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "it is a pointer of git-lfs, not the file",
         ),
-        (b"%%MatrixMarket matrix coordinate integer general\n", "it is a Matrix Market file. "),
+        (b"%%MatrixMarket matrix coordinate integer general\n", "it is the matrix of a 10x sample, "),
         (b"BZh91AY", "it is compressed by bzip2. bunzip2 -k "),
         (b"\xfd7zXZ\0\0", "it is compressed by xz. unxz -k "),
         (b"\x28\xb5\x2f\xfd\0", "it is compressed by zstd. unzstd "),

@@ -2,24 +2,27 @@
 
 import gzip
 import json
+import re
 import shlex
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
+from bie.data.mtx import MATRIX
 from bie.data.nodes import child, encoding, is_group
+from bie.data.tenx import INSIDE
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _WRITE = 'Write one: adata.write_h5ad("X.h5ad")'
 _R = 'it is an object of R. In R: anndataR::write_h5ad(readRDS("{name}"), "{stem}.h5ad")'
 _AGAIN = "Download it again, with a link to the file itself"
 _TENX = "Several are a data set: dataset=tenx dataset.samples=SHEET.csv (columns sample, path)"
+_OF_TENX = {name for name in INSIDE if "matri" in name or name == "Solo.out"}
+_MATRIX_MARKET = b"%%MatrixMarket"
 _BEGINNINGS = {
     b"version https://git-lfs": "it is a pointer of git-lfs, not the file. In its repository: git lfs pull",
-    b"%%MatrixMarket": (
-        'it is a Matrix Market file. With its folder: scanpy.read_10x_mtx("FOLDER").write_h5ad("X.h5ad")'
-    ),
+    _MATRIX_MARKET: f"it is the matrix of a 10x sample, without obs. {_TENX}",
     b"BZh": "it is compressed by bzip2. bunzip2 -k {path}",
     b"\xfd7zXZ": "it is compressed by xz. unxz -k {path}",
     b"\x28\xb5\x2f\xfd": "it is compressed by zstd. unzstd {path}",
@@ -34,12 +37,7 @@ _BEGINNINGS = {
 def other_folder(path: Path) -> str:
     """What a folder is that is no zarr store, and what to do."""
     inside = {name.name for name in path.iterdir()}
-    if inside & {
-        "matrix.mtx",
-        "matrix.mtx.gz",
-        "filtered_feature_bc_matrix",
-        "filtered_feature_bc_matrix.h5",
-    }:
+    if inside & _OF_TENX or any(name.endswith(MATRIX) for name in inside):
         return f"it is the folder of a 10x sample, without obs. {_TENX}"
     files = sorted(name for name in inside if name.endswith((".h5ad", ".zarr")))
     found = f" It holds {len(files)} files of AnnData: dataset.path='{path}/*'" if len(files) > 1 else ""
@@ -66,10 +64,18 @@ def _unknown(path: Path, head: bytes) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t")[:200].lower()
     if start.startswith(b"<"):
         return f"it is a web page or an XML message, saved under this name. {_AGAIN}"
+    if _is_sheet(start):
+        return f"it is a sample sheet. To use it: dataset=tenx dataset.samples={_quoted(path)}"
     size = path.stat().st_size
     if start.startswith((b"{", b"[")):
         return f"it ({size:,} bytes) is JSON text, perhaps the message of a server. {_AGAIN}"
     return f"it ({size:,} bytes) is not an .h5ad file, but {_text_or_binary(head)}. {_WRITE}"
+
+
+def _is_sheet(head: bytes) -> bool:
+    """Whether the first line names the columns of a sample sheet."""
+    names = {name.strip(b' "') for name in re.split(rb"[,;\t]", head.strip().split(b"\n")[0].strip().lower())}
+    return b"path" in names and bool(names & {b"sample", b"batch"})
 
 
 def _text_or_binary(head: bytes) -> str:
@@ -92,6 +98,8 @@ def _gzipped(path: Path) -> str:
         return _filled(_R, path)
     if inside[257:262] == b"ustar":
         return f"it is a tar archive. Unpack it: tar -xzf {_quoted(path)}"
+    if inside.startswith(_MATRIX_MARKET):
+        return _BEGINNINGS[_MATRIX_MARKET]
     if path.suffix == ".gz":
         return f"it is compressed by gzip. gunzip -k {_quoted(path)}"
     unpacked = path.with_name(f"unpacked_{path.name}")

@@ -3,7 +3,6 @@
 import tarfile
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -11,18 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from bie.data.cells import canonical
-from bie.data.checks import first_non_count
+from bie.data.checks import examples, first_non_count
 from bie.data.fractions import rounded
+from bie.data.mtx import MATRIX, Run, read_files
 from bie.errors import BadInput
-
-
-@dataclass(frozen=True)
-class Run:
-    """One 10x run: x_ng in CSR, barcodes of the n cells, Ensembl ids of the g genes."""
-
-    counts: sp.csr_matrix
-    barcodes: list[str]
-    genes: list[str]
 
 
 def read(archive: Path) -> Run:
@@ -54,14 +45,20 @@ def _first_column(lines: Iterable[bytes]) -> list[str]:
     return [line.decode().rstrip("\r\n").split("\t")[0] for line in lines]
 
 
-MATRIX = ("matrix.mtx.gz", "matrix.mtx")
 INSIDE = (
     "filtered_feature_bc_matrix.h5",
     "filtered_feature_bc_matrix",
+    "sample_filtered_feature_bc_matrix.h5",
+    "sample_filtered_feature_bc_matrix",
     "filtered_gene_bc_matrices_h5.h5",
+    "filtered_gene_bc_matrices",
     "outs",
+    "count",
+    "Solo.out",
+    "Gene",
+    "filtered",
 )
-"""Where a folder of Cell Ranger holds the matrix of its cells, the first that is there."""
+"""Where a folder of Cell Ranger or STARsolo holds the matrix of its cells, the first that is there."""
 
 
 def read_matrix(path: Path) -> Run:
@@ -71,32 +68,42 @@ def read_matrix(path: Path) -> Run:
     ----------
     path
         A ``.h5`` file; a folder with ``matrix.mtx``, ``barcodes.tsv`` and ``features.tsv`` or ``genes.tsv``,
-        packed by gzip or not; a folder of Cell Ranger around it; or the beginning that the names of the three
-        have in common, as in GEO (``GSM1_a_`` for ``GSM1_a_matrix.mtx.gz``).
+        packed by gzip or not; a folder of Cell Ranger or STARsolo around it; the matrix itself; or the
+        beginning that the names of the three have in common, as in GEO (``GSM1_a_`` for
+        ``GSM1_a_matrix.mtx.gz``).
 
     Raises
     ------
     BadInput
         If nothing of the kind is there, or it cannot be read.
     """
-    import scanpy
-
     place, prefix = _locate(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # repeated gene symbols: the ids are used
-            if place.is_file():
-                data = scanpy.read_10x_h5(place, gex_only=True)
-            else:
-                data = scanpy.read_10x_mtx(place, var_names="gene_ids", gex_only=True, prefix=prefix)
+        run = _read_h5(place) if place.is_file() else read_files(place, prefix)
     except Exception as error:  # whatever keeps it from being read is bad input
-        raise BadInput(f"{path} cannot be read as 10x: {_line(error)}. Is it whole?") from None
-    genes = data.var.get("gene_ids", data.var_names)
-    if not data.n_vars or not data.n_obs:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"{path} cannot be read as 10x: {why}. {_remedy(why)}") from None
+    if not run.genes or not run.barcodes:
         raise BadInput(
-            f"{path} holds {data.n_obs:,} cells x {data.n_vars:,} genes of the kind Gene Expression"
+            f"{path} holds {len(run.barcodes):,} cells x {len(run.genes):,} genes of the kind Gene Expression"
         )
+    return run
+
+
+def _read_h5(path: Path) -> Run:
+    import scanpy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # repeated gene symbols: the ids are used
+        data = scanpy.read_10x_h5(path, gex_only=True)
+    genes = data.var.get("gene_ids", data.var_names)
     return Run(sp.csr_matrix(data.X), [str(code) for code in data.obs_names], [str(gene) for gene in genes])
+
+
+def _remedy(why: str) -> str:
+    if "more than one genome" not in why:
+        return "Is it whole?"
+    return 'Write one of each sample: scanpy.read_10x_h5(FILE, genome=...).write_h5ad("SAMPLE.h5ad")'
 
 
 def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> tuple[sp.csr_matrix, tuple[str, ...]]:
@@ -121,18 +128,35 @@ def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> tuple[sp.cs
 def _locate(path: Path) -> tuple[Path, str]:
     """File or folder of the matrix, and what the names of its files begin with."""
     if path.is_file():
-        return path, ""
+        prefix = next((path.name.removesuffix(name) for name in MATRIX if path.name.endswith(name)), None)
+        return (path, "") if prefix is None else (path.parent, prefix)
     if path.is_dir():
         if any((path / name).is_file() for name in MATRIX):
             return path, ""
         inside = next((path / name for name in INSIDE if (path / name).exists()), None)
-        if inside is None:
-            raise BadInput(f"{path} holds none of {', '.join([*MATRIX, *INSIDE])}")
-        return _locate(inside)
+        return _locate(inside or _only_sample(path))
     if any(path.with_name(path.name + name).is_file() for name in MATRIX):
         return path.parent, path.name
     raise BadInput(f"{path} does not exist (seen from {Path.cwd()})")
 
 
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _only_sample(folder: Path) -> Path:
+    """The one sample within a folder, in a folder of its own or by how its files begin; no raw droplets."""
+    within = sorted(folder.iterdir())
+    folders = [path for path in within if path.is_dir()]
+    found = [path for path in folders if any((path / name).is_file() for name in MATRIX)]
+    found = [path for path in found if not path.name.startswith("raw")]
+    for name in MATRIX:
+        found += [folder / path.name.removesuffix(name) for path in within if path.name.endswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = examples([path.name for path in found])
+        raise BadInput(
+            f"{folder} holds {len(found)} samples ({names}). The sheet needs a line for each: path {found[0]}"
+        )
+    others = f". Its folders: {examples([path.name for path in folders])}" if folders else ""
+    raise BadInput(
+        f"{folder} holds none of {', '.join(MATRIX)}, nor a folder in which Cell Ranger or STARsolo leaves "
+        f"it{others}"
+    )

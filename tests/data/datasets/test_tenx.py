@@ -28,17 +28,29 @@ def counts(seed: int) -> Counts:
     return np.random.default_rng(seed).poisson(1.0, (N, G)) + 1
 
 
-def write_mtx(folder: Path, x_ng: Counts, prefix: str = "", packed: bool = True, kinds: str = "") -> None:
-    """As version 3 (packed, three columns of features) or version 2 writes it; the rows are genes."""
+def write_mtx(
+    folder: Path,
+    x_ng: Counts,
+    prefix: str = "",
+    packed: bool = True,
+    kinds: str = "",
+    features: bool = True,
+    cells_in_rows: bool = False,
+) -> None:
+    """As version 3 (packed, features of three columns), STARsolo (unpacked), version 2 (genes) writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     matrix = io.BytesIO()
-    mmwrite(matrix, coo_matrix(x_ng.T), field="real" if x_ng.dtype.kind == "f" else "integer")
+    mmwrite(
+        matrix,
+        coo_matrix(x_ng if cells_in_rows else x_ng.T),
+        field="real" if x_ng.dtype.kind == "f" else "integer",
+    )
     kind = [{"A": "Antibody Capture"}.get(k, "Gene Expression") for k in kinds.ljust(G, "G")]
-    third = [f"\t{k}" if packed else "" for k in kind]
+    third = [f"\t{k}" if features else "" for k in kind]
     genes = "".join(f"{GENES[g]}\t{SYMBOLS[g]}{third[g]}\n" for g in range(G))
     files = {
         "matrix.mtx": matrix.getvalue(),
-        "features.tsv" if packed else "genes.tsv": genes.encode(),
+        "features.tsv" if features else "genes.tsv": genes.encode(),
         "barcodes.tsv": "".join(f"{code}\n" for code in CODES).encode(),
     }
     for name, content in files.items():
@@ -89,7 +101,11 @@ def test_samples_of_both_forms_become_batches(sheet: Path):
 @pytest.mark.parametrize(
     ("written", "named"),
     [
-        (lambda at: write_mtx(at / "v2", counts(3), packed=False), "v2"),
+        (lambda at: write_mtx(at / "v2", counts(3), packed=False, features=False), "v2"),
+        (lambda at: write_mtx(at / "outs/filtered_gene_bc_matrices/hg19", counts(3), features=False), "outs"),
+        (lambda at: write_mtx(at / "Solo.out/Gene/filtered", counts(3), packed=False), "Solo.out"),
+        (lambda at: write_mtx(at / "kb", counts(3), cells_in_rows=True), "kb"),
+        (lambda at: write_mtx(at / "it", counts(3), prefix="x_"), "it/x_matrix.mtx.gz"),
         (lambda at: write_mtx(at / "run/outs/filtered_feature_bc_matrix", counts(3)), "run"),
         (lambda at: write_h5(at / "run2/outs/filtered_feature_bc_matrix.h5", counts(3)), "run2/outs"),
         (lambda at: write_mtx(at / "geo", counts(3), prefix="GSM1_x_"), "geo/GSM1_x_"),
@@ -97,7 +113,7 @@ def test_samples_of_both_forms_become_batches(sheet: Path):
 )
 def test_a_sample_is_found_where_the_tools_leave_it(written, named, sheet: Path):
     written(sheet.parent)
-    sheet.write_text(f"sample\tpath\none\ta\nthree\t{named}\n")  # tabs do as well
+    sheet.write_text(f"Sample\tPath\none\ta\nthree\t{named}\n")  # tabs do as well
     cells = tenx.load(settings(sheet))
     np.testing.assert_array_equal(cells.counts.toarray()[N:], counts(3))
 
@@ -170,6 +186,9 @@ def test_cells_and_genes_are_left_out_on_demand(sheet: Path):
         ("sample,path\none,a\ntwo,gone\n", r"gone does not exist \(seen from"),
         ("sample,path\none,a\ntwo,empty\n", r"empty holds none of matrix\.mtx\.gz"),
         ("sample,path\none,a\ntwo,torn\n", r"torn cannot be read as 10x"),
+        ("sample,path\none,a\ntwo,geo\n", r"geo holds 2 samples \(x_, y_\)\. The sheet .*path .*geo/x_$"),
+        ("sample,path\none,a\ntwo,drops\n", r"drops holds none of .*Its folders: raw_feature_bc_matrix$"),
+        ("sample,path\none,a\ntwo,few\n", r"few .*is 8 x 15, but there are names of 8 genes and 14 cells"),
         ("sample,path\none,a\ntwo,text.h5\n", r"text\.h5 cannot be read as 10x"),
         ("sample,path\none,a\ntwo,mouse.h5\n", r"a: 0 of its 8 genes are in all files.*ENSG00000.*ENSMUS0"),
     ],
@@ -179,6 +198,9 @@ def test_a_sheet_that_cannot_be_used_is_said_in_a_line(text: str, said: str, she
     (folder / "empty").mkdir()
     write_mtx(folder / "torn", counts(1))
     (folder / "torn/matrix.mtx.gz").write_bytes((folder / "torn/matrix.mtx.gz").read_bytes()[:40])
+    for name, prefix in (("geo", "x_"), ("geo", "y_"), ("drops/raw_feature_bc_matrix", ""), ("few", "")):
+        write_mtx(folder / name, counts(1), prefix)
+    (folder / "few/barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(CODES[1:]).encode()))
     (folder / "text.h5").write_text("no HDF5")
     write_h5(folder / "mouse.h5", counts(2), [f"ENSMUS{g}" for g in range(G)])
     sheet.write_text(text)

@@ -21,6 +21,7 @@ from bie.data import download, restricted_pickle, tenx
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
 from bie.data.download import Remote
+from bie.data.mtx import Run
 
 _TENX = "http://cf.10xgenomics.com/samples/cell-exp/2.1.0/{0}/{0}_filtered_gene_bc_matrices.tar.gz"
 _SCVI = "https://github.com/YosefLab/scVI-data/raw/master/{}"
@@ -100,6 +101,6 @@ def _listed_genes(path: Path) -> list[str]:
         return [line["ENSG"] for line in csv.DictReader(file)]
 
 
-def _genes_of(run: tenx.Run, genes: list[str]) -> sp.csr_matrix:
+def _genes_of(run: Run, genes: list[str]) -> sp.csr_matrix:
     column = {gene: i for i, gene in enumerate(run.genes)}
     return run.counts[:, [column[gene] for gene in genes]]

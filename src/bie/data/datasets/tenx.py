@@ -1,7 +1,7 @@
 """Your own samples as Cell Ranger leaves them, named by a sample sheet: a batch each, or as the sheet says.
 
-The sheet is a table with a header, in commas or tabs: ``path`` and ``sample``, and ``batch`` where several
-samples make one. A path that is not absolute starts at the sheet's folder.
+The sheet is a table with a header, in commas, semicolons or tabs: ``path`` and ``sample``, and ``batch``
+where several samples make one. A path that is not absolute starts at the sheet's folder.
 """
 
 import csv
@@ -82,8 +82,9 @@ def read_sheet(path: Path) -> list[Sample]:
         why = getattr(error, "strerror", None) or "it is no text"
         raise BadInput(f"dataset.samples={path} cannot be read: {why} (seen from {Path.cwd()})") from None
     header, _, _ = text.partition("\n")
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in header else ","))
-    columns = [str(name).strip() for name in rows[0]] if rows else header.split(",")
+    delimiter = next((mark for mark in ("\t", ",") if mark in header), ";")
+    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+    columns = [_column(name) for name in rows[0]] if rows else header.split(delimiter)
     if not rows or "path" not in columns or not {"sample", "batch"} & set(columns):
         raise BadInput(
             f"dataset.samples={path} has the columns {', '.join(columns)} and {len(rows)} lines below them. "
@@ -94,8 +95,12 @@ def read_sheet(path: Path) -> list[Sample]:
     return samples
 
 
+def _column(name: object) -> str:
+    return str(name).strip().lower()
+
+
 def _sample(sheet: Path, line: int, row: dict[str, str | None]) -> Sample:
-    values = {str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
+    values = {_column(key): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
     name = values.get("sample") or values.get("batch", "")
     if not name or not values.get("path"):
         raise BadInput(f"{sheet}, line {line}: a sample needs a name and a path")
