@@ -56,15 +56,33 @@ class Section(BaseModel):
         """Fields without effect under the other values, each with the setting that silences it."""
         return {}
 
-    def scientific(self) -> dict[str, Any]:
-        """Plain values of what defines the experiment: no `LOCAL` field, no inactive one."""
-        silent = self.inactive()
+    def scientific(self, shared: "Shared | None" = None) -> dict[str, Any]:
+        """Plain values of what defines the experiment: no `LOCAL` field, no inactive one.
+
+        Parameters
+        ----------
+        shared
+            Kept from one of many configurations to the next: the sections that they share are read once.
+        """
+        silent, known = self.inactive(), {} if shared is None else shared
         plain: dict[str, Any] = {}
         for key, required in _scientific_fields(type(self)):
             value = getattr(self, key)
             if key not in silent and (required or value is not None):
-                plain[key] = value.scientific() if isinstance(value, Section) else value
+                plain[key] = _plain(value, known)
         return plain
+
+
+Shared = dict[int, tuple[Section, dict[str, Any]]]
+"""Sections by `id`, which is nobody else's as long as they are here, and their plain values."""
+
+
+def _plain(value: Any, known: Shared) -> Any:
+    if not hasattr(type(value), "scientific"):  # pydantic's isinstance takes longer
+        return value
+    if id(value) not in known:
+        known[id(value)] = value, value.scientific()
+    return known[id(value)][1]
 
 
 @cache
@@ -96,7 +114,7 @@ def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
     return {
         key: _without_missing(value) if isinstance(value, dict) else value
         for key, value in values.items()
-        if value != "???"
+        if not (isinstance(value, str) and value == "???")
     }
 
 

@@ -106,8 +106,8 @@ _OF_CONSISTENCY = ("batch_size", "consistency", "ramp", "teacher_decay")
 
 
 def _method(section: Any) -> str:
-    given = section.get("method", "vae") if isinstance(section, dict) else getattr(section, "method", "vae")
-    return str(given)
+    given = section if isinstance(section, dict) else vars(section)
+    return str(given.get("method", "vae"))
 
 
 AnyModel = Annotated[

@@ -3,12 +3,13 @@
 import itertools
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bie.store.identity import canonical
+from bie.store.identity import SHOWN, canonical
 from bie.store.paths import Tree
 from bie.store.record import RECORD, read
 
@@ -79,19 +80,20 @@ class _Earlier:
     """Costs of earlier runs in a tree; what many grid points ask for is read once."""
 
     def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self._known: dict[tuple[Path, str, bool], list[Cost]] = {}
+        self._runs, self._names = tree.runs, cache(tree.config_names)
+        self._known: dict[tuple[str, str, bool], list[Cost]] = {}
 
     def costs(self, point: "Point") -> list[Cost]:
         """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
-        own = self.tree.config_dir(point.dataset, point.model, point.config_id)
-        places = ((own, "*"), (own.parent, "*/*"), (own.parent.parent, "*/*/*"))
-        return next((found for place in places if (found := self._sample(*place, point.plain))), [])
+        model, own = f"{point.dataset}/{point.model}", point.config_id[:SHOWN]
+        places = [f"{model}/{own}/*"] if own in self._names(point.dataset, point.model) else []
+        places += [f"{model}/*/*", f"{point.dataset}/*/*/*"]
+        return next((found for place in places if (found := self._sample(place, point.plain))), [])
 
-    def _sample(self, folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
-        key = (folder, _data(plain), "train" in plain)
+    def _sample(self, place: str, plain: Mapping[str, Any]) -> list[Cost]:
+        key = (place, _data(plain), "train" in plain)
         if key not in self._known:
-            self._known[key] = _sample(folder, depth, plain)
+            self._known[key] = _sample(self._runs.glob(f"{place}/{RECORD}"), plain)
         return self._known[key]
 
 
@@ -113,9 +115,9 @@ def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
     return _data(config) == _data(plain) and ("train" in config) == ("train" in plain)
 
 
-def _sample(folder: Path, depth: str, plain: Mapping[str, Any]) -> list[Cost]:
-    """Costs of the first few runs found that were alike."""
-    records = ((path, read(path)) for path in itertools.islice(folder.glob(f"{depth}/{RECORD}"), SAMPLE))
+def _sample(paths: Iterable[Path], plain: Mapping[str, Any]) -> list[Cost]:
+    """Costs of the first few of these records that are of runs that were alike."""
+    records = ((path, read(path)) for path in itertools.islice(paths, SAMPLE))
     return [
         Cost(
             path,

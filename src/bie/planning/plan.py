@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bie.config import RunConfig
 from bie.planning.expand import Combination
-from bie.store.identity import canonical, config_id, run_id, scientific
+from bie.schema import Shared
+from bie.store.identity import SHOWN, canonical, config_id, run_id, scientific
 from bie.store.launches import BEFORE, COLUMNS, TASK
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
@@ -132,8 +134,9 @@ def make_plan(
     plan = Plan()
     seeds_of: dict[int, dict[int, None]] = {}
     index: dict[str, int] = {}
+    shared: Shared = {}
     for combination in combinations:
-        plain = scientific(combination.config, content(combination.config))
+        plain = scientific(combination.config, content(combination.config), shared)
         del plain["seed"]
         identity = config_id(plain)
         if identity not in index:
@@ -190,5 +193,10 @@ def _lacks(plan: Plan, tree: Tree, run: tuple[int, int]) -> bool:
 
 
 def _recorded(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
-    found = [done_seeds(tree.config_dir(p.dataset, p.model, p.config_id)) for p in plan.points]
-    return {(point, seed) for point, seed in plan.runs if seed in found[point]}
+    names = cache(tree.config_names)  # a plan of 100,000 grid points asks for few folders
+    found = {
+        index: done_seeds(tree.config_dir(point.dataset, point.model, point.config_id))
+        for index, point in enumerate(plan.points)
+        if point.config_id[:SHOWN] in names(point.dataset, point.model)
+    }
+    return {(index, seed) for index, seed in plan.runs if seed in found.get(index, ())}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bie.config import RunConfig
+    from bie.schema import Shared
 
 SHOWN = 12
 
@@ -29,13 +30,15 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def scientific(config: "RunConfig", hashes: Mapping[str, str]) -> dict[str, Any]:
+def scientific(
+    config: "RunConfig", hashes: Mapping[str, str], shared: "Shared | None" = None
+) -> dict[str, Any]:
     """The experiment as plain values, seed included: what `record.json` holds as ``config``.
 
     Where the dataset lay and what is saved are not part of it; its content is, as `hashes`
-    (`bie.data.cells.Cells.hashes`).
+    (`bie.data.cells.Cells.hashes`). For `shared` see `bie.schema.Section.scientific`.
     """
-    plain = config.scientific()
+    plain = config.scientific(shared)
     return plain | {"dataset": {**plain["dataset"], **hashes}}
 
 

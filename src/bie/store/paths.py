@@ -1,5 +1,7 @@
 """Names of the folders and files of the output tree."""
 
+import contextlib
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,12 @@ class Tree:
     def config_dir(self, dataset: str, model: str, config_id: str) -> Path:
         """Folder of the seeds of one grid point."""
         return self.runs / dataset / model / config_id[:SHOWN]
+
+    def config_names(self, dataset: str, model: str) -> frozenset[str]:
+        """Beginnings of the ``config_id`` of the grid points of a model that have a folder."""
+        with contextlib.suppress(FileNotFoundError):
+            return frozenset(os.listdir(self.runs / dataset / model))  # noqa: PTH208 - names alone
+        return frozenset()
 
     def run_dir(self, dataset: str, model: str, config_id: str, seed: int) -> Path:
         """Folder of one run."""
