@@ -27,13 +27,13 @@ from benchmarks.cpu import PEER, Contender, spread, started
 from benchmarks.packs import MIB, Pack, Place, equality
 from benchmarks.page import DOCS, put
 from bie.data.load import load
-from bie.execution.room import bytes_of_cells, bytes_of_run, room
+from bie.execution.packs import bytes_of_cells, bytes_of_run, room
 from bie.execution.worker import USABLE
 from bie.experiment import Experiment
 from bie.training.graph import status
 
 SIZES = {"cuda": "1,8,32,64,auto", "cpu": "1,3"}
-"""Runs of a pack; auto: as many as `bie.execution.room` lets in."""
+"""Runs of a pack; auto: as many as `bie.execution.packs` lets in."""
 
 EPOCHS = 250
 
@@ -163,7 +163,7 @@ def as_many_as_fit(place: Place) -> int:
 
 
 def reckoned(place: Place, n_runs: int) -> float:
-    """MiB that `bie.execution.room` takes so many runs to need."""
+    """MiB that `bie.execution.packs` takes so many runs to need."""
     of_runs = n_runs * bytes_of_run(Experiment(place.config()), place.cells)
     return (bytes_of_cells(place.cells) + of_runs) / MIB
 

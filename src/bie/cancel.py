@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _cancel(options: argparse.Namespace) -> int:
     from bie.launching.slurm import SlurmError
-    from bie.monitoring.cancelling import cancel
+    from bie.monitoring.steering import cancel
     from bie.store.paths import find_tree
 
     tree = find_tree(options.tree, options.outputs)

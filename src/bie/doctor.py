@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from bie.execution.server import single_threaded
+    from bie.execution.processes import single_threaded
 
     single_threaded()  # as every run does
     from bie.diagnosis.report import as_json, as_text, diagnose

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _embed(options: argparse.Namespace) -> int:
     from bie.data.annotated_copy import check_target, write_copy
     from bie.data.query import LEAST, match_genes
-    from bie.execution.server import single_threaded
+    from bie.execution.processes import single_threaded
     from bie.monitoring.planned import find_run
     from bie.store.record import RECORD, read
 
@@ -127,11 +127,13 @@ def _train(tree: "Tree", run: "Run") -> None:
     BadInput
         What comes out is not its record.
     """
+    from bie.config import Save
+    from bie.execution.again import spec_of
     from bie.execution.worker import execute_one
-    from bie.launching.launched import saving_model
 
     print(f"run {_named(run)}: training it anew for its model", flush=True)
-    spec = saving_model(tree, run.launch.folder, run.config_id, run.seed)
+    folder, save = run.folder(tree), Save(model=True, embedding=False)
+    spec = spec_of(run.launch.folder, run.config_id, run.seed, save, folder, tree.shelf)
     outcome = execute_one(spec, lambda row: None)
     if outcome.status == "elsewhere":
         raise BadInput(f"run {_named(run)}: another process is at it. Try again later")

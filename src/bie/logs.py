@@ -34,15 +34,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from bie.monitoring.logs import run_log
     from bie.monitoring.planned import find_run
-    from bie.monitoring.run_log import run_log
 
     print("\n".join(run_log(*find_run(options.of, options.outputs))))
     return 0
 
 
 def _failed(options: argparse.Namespace) -> int:
-    from bie.monitoring.failures import report
+    from bie.monitoring.logs import report
     from bie.monitoring.study_status import read_status
     from bie.store.paths import find_tree, spelled
 

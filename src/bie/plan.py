@@ -38,17 +38,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
+    from bie.execution.stopping import stop_rules
     from bie.launching.bundling import bundling_of, in_words
     from bie.launching.resources import runs_at_a_time
-    from bie.launching.stopping import stop_rules
     from bie.planning.application import configurations_of
-    from bie.planning.baseline import check_baseline
     from bie.planning.datasets import Datasets
     from bie.planning.durations import forecast, seconds_per_run
     from bie.planning.expand import expand
-    from bie.planning.hydra_keys import for_bie
+    from bie.planning.keys import for_bie
     from bie.planning.outline import as_json, said_of
-    from bie.planning.plan import make_plan
+    from bie.planning.plan import check_baseline, make_plan
     from bie.planning.settings import check_environment, local_workers, tree_of
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))

@@ -122,7 +122,7 @@ def read_source(
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
     from bie.analysis.view import HEADLINE
-    from bie.launching.circuit_breaker import normalised
+    from bie.launching.events import normalised
 
     study = read_study(tree, files)
     if not len(study.runs):

@@ -11,7 +11,7 @@ from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
     from bie.launching.launch import Order
-    from bie.monitoring.retrying import Chosen
+    from bie.monitoring.steering import Chosen
     from bie.monitoring.study_status import StudyStatus
 
 _EPILOG = """\
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _retry(options: argparse.Namespace, typed: list[str]) -> int:
-    from bie.monitoring.retrying import choose, orders, read_causes, set_aside
+    from bie.monitoring.steering import choose, orders, read_causes, set_aside
     from bie.monitoring.study_status import read_status
     from bie.planning.compose import Configurations
     from bie.planning.settings import amended
@@ -72,7 +72,7 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
 
 def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
     """What will be done, what is left alone, and why."""
-    from bie.monitoring.retrying import cause_of, command_of
+    from bie.monitoring.steering import cause_of, command_of
 
     states = Counter(run.state for run in status.runs)
     again = Counter(cause_of(run) for run in chosen.runs)
@@ -95,7 +95,7 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
 
 
 def _launch(order: "Order") -> int:
-    from bie.execution.server import single_threaded, warm_up
+    from bie.execution.processes import single_threaded, warm_up
     from bie.launching.launch import launch
     from bie.planning.settings import check_device, check_environment, needs_workers
 

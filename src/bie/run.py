@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(typed: list[str]) -> int:
-    from bie.execution.server import single_threaded, warm_up
+    from bie.execution.processes import single_threaded, warm_up
 
     single_threaded()
     if one_run_here(typed):

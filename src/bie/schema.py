@@ -6,7 +6,7 @@ no effect under the other values, so that they neither split nor multiply experi
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -55,6 +55,14 @@ class Section(BaseModel):
     def inactive(self) -> dict[str, str]:
         """Fields without effect under the other values, each with the setting that silences it."""
         return {}
+
+    def silencer(self, names: Sequence[str]) -> str | None:
+        """What makes a dotted key in here, or the outermost section around it, inactive; None if it acts."""
+        if cause := self.inactive().get(names[0]):
+            return cause
+        section = getattr(self, names[0], None)
+        cause = section.silencer(names[1:]) if len(names) > 1 and isinstance(section, Section) else None
+        return cause and f"{names[0]}.{cause}"
 
     def scientific(self, shared: "Shared | None" = None) -> dict[str, Any]:
         """Plain values of what defines the experiment: no `LOCAL` field, no inactive one.

@@ -65,7 +65,7 @@ def _look(tree: "Tree", before: "StudyStatus | None" = None) -> "StudyStatus":
 
 def _watch(status: "StudyStatus", named: str) -> "StudyStatus":
     """Look again and again, and show what changed; the last look is returned."""
-    from bie.monitoring.watch import display
+    from bie.monitoring.overview import display
 
     with display(named) as show:
         while True:

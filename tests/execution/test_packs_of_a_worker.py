@@ -11,9 +11,8 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.execution import worker
-from bie.execution.packs import Packing
+from bie.execution.packs import Packing, bytes_of_cells, bytes_of_run, room
 from bie.execution.recording import cells_on
-from bie.execution.room import bytes_of_cells, bytes_of_run, room
 from bie.execution.run_spec import RunSpec
 from bie.experiment import Experiment
 from bie.kinds import begun

@@ -3,11 +3,11 @@
 import gc
 import importlib
 
-from bie.execution import server
+from bie.execution import processes
 
 
 def test_libraries_are_loaded_without_the_cyclic_collector():
-    assert server._TRAINING[0] == "bie.execution.preload"
+    assert processes._TRAINING[0] == "bie.execution.preload"
     try:
         importlib.reload(importlib.import_module("bie.execution.preload"))
         assert not gc.isenabled()

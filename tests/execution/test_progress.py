@@ -55,14 +55,14 @@ def test_failures_do_not_teach_how_long_runs_take(task_of):
 def test_a_line_per_run_greps_well(task_of):
     stream = io.StringIO()
     board = Scoreboard({"scvi": 2}, n_workers=1)
-    with Lines(board, stream) as lines:
-        for seed, outcome in enumerate(
-            [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
-        ):
-            spec = task_of("scvi", seed)
-            lines.started(0, spec)
-            lines.epoch(0, 5)
-            lines.ended(0, spec, outcome)
+    lines = Lines(board, stream)
+    for seed, outcome in enumerate(
+        [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
+    ):
+        spec = task_of("scvi", seed)
+        lines.started(0, spec)
+        lines.epoch(0, 5)
+        lines.ended(0, spec, outcome)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("done zinb scvi seed=0  ari 0.81  be 0.60 of 0.66  72 s")
     assert "left 72 s" in first
@@ -71,10 +71,10 @@ def test_a_line_per_run_greps_well(task_of):
 
 def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
     stream, board = io.StringIO(), Scoreboard({"scvi": 2}, n_workers=1)
-    with Lines(board, stream) as lines:
-        for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
-            lines.started(0, task_of("scvi", seed))
-            lines.ended(0, task_of("scvi", seed), outcome)
+    lines = Lines(board, stream)
+    for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
+        lines.started(0, task_of("scvi", seed))
+        lines.ended(0, task_of("scvi", seed), outcome)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("stopped, with a checkpoint: zinb scvi seed=0")
     assert second.endswith("stopped before it began: zinb scvi seed=1")

@@ -4,7 +4,8 @@ import pytest
 from omegaconf.errors import ConfigKeyError
 
 from bie.errors import BadInput
-from bie.planning.compose import Configurations, did_you_mean, in_words
+from bie.planning.compose import Configurations, in_words
+from bie.planning.keys import did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,8 @@ def test_references_stay_until_a_combination_is_finished(configurations: Configu
     (tmp_path / "train" / "long.yaml").write_text("epochs: ${oc.env:NO_SUCH_VARIABLE}\n")
     own = Configurations(configurations.folder, tmp_path)
     assert own.compose({"train": "long"})["train"]["epochs"] == "${oc.env:NO_SUCH_VARIABLE}"
-    assert own.chosen("train", {"train": "long"}) == "long"
-    assert own.chosen("model", {}) == "scvi"
+    assert own.composed({"train": "long"}).whole.hydra.runtime.choices["train"] == "long"
+    assert own.composed({}).whole.hydra.runtime.choices["model"] == "scvi"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
+"""How long runs take, as forecast and as seen, and which a task may still start."""
+
 from pathlib import Path
 
+from bie.config import RunConfig
 from bie.kinds import content
-from bie.planning.durations import forecast
+from bie.planning.compose import Configurations
+from bie.planning.durations import Deadline, RunTimes, forecast
 from bie.planning.expand import expand
 from bie.planning.plan import Plan, make_plan
 from bie.store.paths import Tree
@@ -69,3 +73,25 @@ def test_what_is_drawn_anew_for_each_seed_learns_from_data_of_the_same_size(conf
     leave(tree, plan_of("dataset.rho=0.1", "model.epochs=10"), 0, 9, 30.0)
     assert "60 s each" in forecast(plan_of("dataset.rho=0.2", "model.epochs=20"), tree, 1)
     assert "no forecast" in forecast(plan_of("dataset.rho=0.2", "dataset.n_pairs=50"), tree, 1)
+
+
+def test_a_run_starts_only_if_it_ends_before_the_warning():
+    deadline = Deadline(left=100.0, whole=1000.0)
+    assert deadline.admits(90.0)
+    assert not deadline.admits(110.0)
+    assert deadline.admits(None), "nothing is known"
+    assert deadline.admits(1100.0), "no run could finish it"
+
+
+def test_what_was_seen_counts_more_than_the_forecast(configurations: Configurations):
+    def config(*typed: str) -> RunConfig:
+        return expand(typed, configurations).combinations[0].config
+
+    run_times, one, other = RunTimes({"a": 10.0}), config("train.epochs=10"), config("train.epochs=20")
+    assert (run_times.expected("a", one), run_times.expected("b", other)) == (10.0, None)
+    run_times.learn("a", one, 40.0)
+    run_times.learn("a", one, 30.0)
+    assert run_times.expected("a", one) == 40.0
+    assert run_times.expected("b", other) == 80.0, "the same model on the same cells, twice the epochs"
+    assert run_times.expected("b", config("train.epochs=20", "dataset.seed=5")) is None
+    assert run_times.expected("c", config("model=scvi_mine")) is None

@@ -1,11 +1,14 @@
+"""Plans: merged, seed by seed, what is done; and the baseline that a study is compared with."""
+
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from bie.errors import BadInput
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.planning.plan import Plan, make_plan, set_stale_aside
+from bie.planning.plan import Plan, check_baseline, make_plan, set_stale_aside
 from bie.store.launches import DIFF, open_launch, planned
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
@@ -120,3 +123,31 @@ def test_a_hundred_thousand_runs_compose_once_per_choice(plan_of, configurations
     columns = plan.columns()
     assert len(plan.runs) == len(columns["run_id"]) == len(set(columns["run_id"])) == 100_000
     assert len(composed) <= 2 + sum(map(len, configurations.groups.values()))
+
+
+@pytest.fixture
+def plan(plan_of) -> Plan:
+    made: Plan = plan_of("model=scvi,scvi_mine", "mine.scale=50,150")
+    return made
+
+
+@pytest.mark.parametrize(
+    "wanted", [None, "scvi", "scvi_mine mine.scale=50", "mine.scale=150", "model.n_latent=10"]
+)
+def test_a_baseline_that_a_row_is(wanted: str | None, plan: Plan, tmp_path: Path):
+    check_baseline(wanted, plan, Tree(tmp_path))
+    check_baseline(plan.points[1].config_id[:8], plan, Tree(tmp_path))
+
+
+@pytest.mark.parametrize("wanted", ["pca", "scvi mine.scale=50", "mine.scale=51"])
+def test_one_that_no_row_can_be(wanted: str, plan: Plan, tmp_path: Path):
+    with pytest.raises(
+        BadInput, match=f"study.baseline={wanted}: no row of this study is that.* Rows: scvi; scvi_mine"
+    ):
+        check_baseline(wanted, plan, Tree(tmp_path))
+
+
+def test_a_row_of_an_earlier_launch_is_one(plan_of, plan: Plan, tmp_path: Path):
+    control = plan_of("model=pca")
+    open_launch(Tree(tmp_path), [], control.columns(), {}, {"hydra": {"launcher": {"kind": "local"}}})
+    check_baseline("pca", plan, Tree(tmp_path))

@@ -238,7 +238,7 @@ class Study(Section):
 
 
 class Stop(Section):
-    """When a grid point gets no further seeds; see `bie.execution.wanted`."""
+    """When a grid point gets no further seeds; see `bie.execution.stopping`."""
 
     verdict: bool
     half_width: Positive | None

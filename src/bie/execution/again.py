@@ -7,7 +7,6 @@ recorded source. So its arguments stay as they are, and what it calls is what ev
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bie import devices
 from bie.config import RunConfig, Save
@@ -28,12 +27,36 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
 
     Parameters
     ----------
-    launch
-        Folder of the launch; it and its study are only read.
     folder
-        New; its record is of this time and place.
+        New; its record is of this time and place. The launch and its study are only read.
     device, products
         Where it was trained and how exactly matrices were multiplied there; the CPU where there is no GPU.
+
+    Raises
+    ------
+    BadInput
+        As for `spec_of`.
+    """
+    nothing = Save(model=False, embedding=False)
+    spec = spec_of(launch, config_id, seed, nothing, folder, folder.parent / "cells")
+    ends: list[Outcome] = []
+    where = device if device != "cuda" or devices.has_cuda() else "cpu"
+    packing = Packing(1, where, 1, 1, products)
+    execute((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
+    return ends[0]
+
+
+def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, cells: Path) -> RunSpec:
+    """A run as its launch noted it, to be done once more.
+
+    Parameters
+    ----------
+    launch
+        Folder of the launch.
+    save, folder
+        What the run leaves beside its record, and where.
+    cells
+        Where its cells are prepared if they are gone, once more from their source.
 
     Raises
     ------
@@ -42,26 +65,15 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
     """
     point = (read(launch / POINTS) or {}).get(config_id)
     if point is None:
-        raise BadInput(f"{launch / POINTS} has no grid point {config_id}")
-    nothing = Save(model=False, embedding=False)
-    config = validated(RunConfig, point["config"]).model_copy(update={"seed": seed, "save": nothing})
-    shelf = _cells(Tree(launch.parents[1]).shelf / point["shelf"], config, point, folder)
-    spec = RunSpec(point["title"], config, point["plain"], config_id, shelf, point["origin"], folder)
-    ends: list[Outcome] = []
-    where = device if device != "cuda" or devices.has_cuda() else "cpu"
-    packing = Packing(1, where, 1, 1, products)
-    execute((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
-    return ends[0]
-
-
-def _cells(shelf: Path, config: RunConfig, point: dict[str, Any], folder: Path) -> Path:
-    """The prepared cells of the run; where they are gone, read from their source and prepared again."""
-    if shelf.is_dir():
-        return shelf
-    cells = load(config.dataset)
-    if cells.sha256 != point["plain"]["dataset"]["sha256"]:
-        raise BadInput(f"the data set {config.dataset.name} is not what it was when the run was made")
-    return shelve(cells, folder.parent / "cells")
+        raise BadInput(f"{launch / POINTS} has no grid point {config_id}: it cannot be trained again")
+    config = validated(RunConfig, point["config"]).model_copy(update={"seed": seed, "save": save})
+    shelf = Tree(launch.parents[1]).shelf / point["shelf"]
+    if getattr(config.dataset, "yields", "cells") == "cells" and not shelf.is_dir():
+        found = load(config.dataset)
+        if found.sha256 != point["plain"]["dataset"]["sha256"]:
+            raise BadInput(f"the data set {config.dataset.name} is not what it was when the run was made")
+        shelf = shelve(found, cells)
+    return RunSpec(point["title"], config, point["plain"], config_id, shelf, point["origin"], folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Which runs train together.
+"""Which runs train together, and how many at once.
 
 A pack is made of runs on the same cells whose tensors have the same shapes at every step: their
 configurations are equal but for the seed, the keys in `FREE` and those that the section of their penalty
@@ -9,7 +9,7 @@ alone, by `packable`.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bie import devices
 from bie.config import Model, RunConfig, Settings
@@ -18,6 +18,10 @@ from bie.execution.run_spec import RunSpec
 from bie.store.identity import canonical
 from bie.store.record import asked_for
 
+if TYPE_CHECKING:
+    from bie.data.cells import Cells
+    from bie.experiment import Experiment
+
 Pack = tuple[RunSpec, ...]
 
 FREE = {
@@ -25,6 +29,14 @@ FREE = {
     "train": ("lr", "adam_eps", "weight_decay", "kl"),
 }
 """Keys, by section, in which runs of a pack may differ, with any penalty. Cells are compared by content."""
+
+
+NUMBER = 4
+"""Bytes of a number on a GPU."""
+MATRICES = 40
+"""Matrices of cells x genes that a minibatch of one run is reckoned to need at most, gradients included."""
+COPIES = 8
+"""Copies of a run's parameters: gradient, moments, what a step needs beside them."""
 
 
 def packable(config: RunConfig) -> bool:
@@ -143,3 +155,33 @@ class Packing:
         if self.size is not None:
             return self.size
         return -(-n_alike // self.n_workers) if self.on_gpu else 1
+
+
+def room(run: "Experiment", cells: "Cells", free: float) -> int:
+    """How many such runs fit into so many bytes of a GPU, 1 at least, by a generous estimate."""
+    from bie.experiment import with_genes
+
+    cells = with_genes(run.config, cells)
+    return max(1, int((free - bytes_of_cells(cells)) // bytes_of_run(run, cells)))
+
+
+def bytes_of_cells(cells: "Cells") -> int:
+    """What all the counts take of a device, once for all runs."""
+    return NUMBER * cells.n_cells * cells.n_genes
+
+
+def bytes_of_run(run: "Experiment", cells: "Cells") -> int:
+    """What a run is reckoned to take beside the counts."""
+    from bie.experiment import split, streams_of
+    from bie.methods.trained import Trained
+
+    settings = run.config.model
+    assert isinstance(settings, Model)  # controls are not packed
+    parts = split(run.config, cells)
+    embedder = Trained(settings, run.config.penalty, run.config.train)
+    trained = embedder.run(cells, parts["train"], parts["test"], streams_of(run.config), run.on_epoch)
+    modules = (trained.model, trained.penalty) if trained.penalty else (trained.model,)
+    n_parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    width = cells.n_genes + (settings.n_layers + 1) * settings.n_hidden  # masks, of many steps at once
+    activations = MATRICES * max(run.config.train.batch_size, 128) * width
+    return NUMBER * (COPIES * n_parameters + activations)

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count, filterfalse
 from multiprocessing.connection import Connection, wait
@@ -18,9 +18,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bie.execution.packs import Pack, Packing
-from bie.execution.pool_protocol import Admit, Observer, everything
-from bie.execution.run_spec import Outcome, RunSpec, disclaim, leave_killed, was_at
-from bie.execution.signals import how_ended, serve_parent
+from bie.execution.processes import how_ended, serve_parent
+from bie.execution.run_spec import Observer, Outcome, RunSpec, disclaim, leave_killed, was_at
+
+Admit = Callable[[Pack], bool]
+
+
+def everything(pack: Pack) -> bool:
+    """Admit any pack."""
+    return True
 
 
 class WorkersCannotStart(RuntimeError):  # noqa: N818
@@ -42,7 +48,7 @@ class Pool:
     Parameters
     ----------
     context
-        From `bie.execution.server.warm_up`.
+        From `bie.execution.processes.warm_up`.
     n_workers
         Number of processes.
     logs

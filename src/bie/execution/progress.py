@@ -2,9 +2,11 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, TextIO
 
 from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.planning.durations import duration
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 BAR = 20  # characters
 QUIET = 60  # seconds without a line
 STOPPING = "stopping after this epoch; again to stop at once"
-
 
 _SAID: Mapping[Status, str] = {
     "before": "was done already:",
@@ -108,44 +109,64 @@ class Scoreboard:
         return "   ".join(part for part in parts if part)
 
 
-class Lines:
+class Progress(ABC):
+    """An observer that keeps a scoreboard and shows it."""
+
+    def __init__(self, board: Scoreboard) -> None:
+        self.board = board
+
+    def started(self, slot: int, spec: RunSpec) -> None:
+        """Note that a run began."""
+        self.board.started(slot, spec)
+        self.show("")
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """Note how far a run has come."""
+        self.board.epoch(slot, epoch)
+        self.show(f"epoch {epoch} of {self.board.running[slot][0].title}")
+
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+        """Say how a run ended."""
+        self.board.ended(slot, spec, outcome)
+        self.say(ending(spec, outcome), failed=outcome.cause is not None)
+
+    @abstractmethod
+    def stopping(self) -> None:
+        """Say what happens now."""
+
+    @abstractmethod
+    def show(self, news: str) -> None:
+        """Show how the launch stands, or not: some run gets on."""
+
+    @abstractmethod
+    def say(self, news: str, failed: bool) -> None:
+        """Show how the launch stands, and how a run ended."""
+
+
+class Lines(Progress):
     """A line for each run that ends, and one a minute in between: for log files and pipes."""
 
     def __init__(self, board: Scoreboard, stream: TextIO) -> None:
-        self.board, self._stream, self._said = board, stream, time.monotonic()
-
-    def __enter__(self) -> "Lines":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stream.flush()
-
-    def started(self, slot: int, spec: RunSpec) -> None:
-        """Say nothing yet."""
-        self.board.started(slot, spec)
-
-    def epoch(self, slot: int, epoch: int) -> None:
-        """Give a sign of life where runs are long."""
-        self.board.epoch(slot, epoch)
-        if time.monotonic() - self._said > QUIET:
-            self._say(f"epoch {epoch} of {self.board.running[slot][0].title}")
-
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
-        """Print how the run ended and how the launch stands."""
-        self.board.ended(slot, spec, outcome)
-        self._say(ending(spec, outcome))
+        super().__init__(board)
+        self._stream, self._said = stream, time.monotonic()
 
     def stopping(self) -> None:
         """Say what happens now."""
-        self._say(STOPPING)
+        self.say(STOPPING)
 
-    def _say(self, news: str) -> None:
+    def show(self, news: str) -> None:
+        """Give a sign of life where runs are long."""
+        if news and time.monotonic() - self._said > QUIET:
+            self.say(news)
+
+    def say(self, news: str, failed: bool = False) -> None:
+        """Print how the launch stands and what is new."""
         self._said = time.monotonic()
         print(f"{self.board.line()}   {news}", file=self._stream, flush=True)
 
 
-class Display:
-    """Rich's progress bar and the last run, redrawn in place; failures stay on the screen.
+class Display(Progress):
+    """Rich's progress bar and the last run, redrawn in place; failures stay on the screen. A context manager.
 
     Parameters
     ----------
@@ -159,55 +180,50 @@ class Display:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.text import Text
 
-        self.board, self._last = board, Text()
+        super().__init__(board)
+        self._last = Text()
         self._progress = Progress(BarColumn(BAR), TextColumn("{task.description}", markup=False))
         self._task = self._progress.add_task("", total=board.total)
         shown = Group(self._progress, self._last)
         self._live = Live(shown, console=console, refresh_per_second=4, transient=True)
-        self._update()
+        self.show("")
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         self._live.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def started(self, slot: int, spec: RunSpec) -> None:
-        """Show the run among those at work."""
-        self.board.started(slot, spec)
-        self._update()
-
-    def epoch(self, slot: int, epoch: int) -> None:
-        """Move the bar."""
-        self.board.epoch(slot, epoch)
-        self._update()
-
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
-        """Show the run as the last one; print a failure for good."""
-        self.board.ended(slot, spec, outcome)
-        news = ending(spec, outcome)
-        if outcome.cause is None:
-            self._last.plain = f"last: {news}"
-        else:
-            self._live.console.print(news, style="red", highlight=False, markup=False)
-        self._update()
-
     def stopping(self) -> None:
         """Say what happens now, and leave it on the screen."""
         self._live.console.print(STOPPING, highlight=False, markup=False)
 
-    def _update(self) -> None:
+    def show(self, news: str) -> None:
+        """Move the bar."""
         board = self.board
         seeds = sorted({spec.config.seed for spec, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
         begun = sum(board.shares[slot] for slot in board.running)
         self._progress.update(self._task, completed=board.over + begun, description=board.line() + now)
 
+    def say(self, news: str, failed: bool) -> None:
+        """Show the run as the last one; print a failure for good."""
+        if failed:
+            self._live.console.print(news, style="red", highlight=False, markup=False)
+        else:
+            self._last.plain = f"last: {news}"
+        self.show("")
 
-def display(board: Scoreboard) -> Display | Lines:
+
+@contextmanager
+def display(board: Scoreboard) -> Iterator[Progress]:
     """The display that fits where the output goes."""
-    return Display(board) if sys.stdout.isatty() else Lines(board, sys.stdout)
+    if sys.stdout.isatty():
+        with Display(board) as redrawn:
+            yield redrawn
+    else:
+        yield Lines(board, sys.stdout)
 
 
 def ending(spec: RunSpec, outcome: Outcome) -> str:

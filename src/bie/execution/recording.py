@@ -6,7 +6,7 @@ import io
 import math
 import resource
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from bie.data.cells import Cells
 from bie.data.shelf import unshelve
 from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
-from bie.execution.completing import complete
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
-from bie.execution.wanted import wanted
+from bie.execution.stopping import wanted
 from bie.experiment import Result
 from bie.store.claims import Claim, take
 from bie.store.owner import Owner
 from bie.store.provenance import provenance
-from bie.store.record import HISTORY, write_record
+from bie.store.record import HISTORY, RECORD, lacking, read, write_file, write_record
+
+DIFFERS = "differs"
+"""Cause of failure: what came out is not what the record says, so that its files would not be its own."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _NO_MEMORY = "can't allocate memory", "out of memory", "ALLOC_FAILED"
@@ -71,7 +73,7 @@ def attempt(
     try:
         result = work()
         if spec.has_record():
-            return complete(spec, result, checkpoints)
+            return _complete(spec, result, checkpoints)
         record = _record(spec, result, checkpoints, made_by or {})
         if not write_record(spec.folder, record, {HISTORY: _csv(result.history), **result.files}):
             return Outcome("before")  # by a successor, whose scores may differ from ours
@@ -84,6 +86,59 @@ def attempt(
         if cause_of(error) in ("nan", "error"):
             checkpoints.discard()  # it would lead there again; a full disk or memory may have room next time
         return failed(spec, error)
+
+
+def _complete(spec: RunSpec, result: Result, checkpoints: Checkpoints) -> Outcome:
+    """Write the files that are asked for and not there, if all numbers are those of the record.
+
+    Parameters
+    ----------
+    spec
+        A run with a record, which is not touched.
+    result
+        Of the same run, trained anew.
+    checkpoints
+        Of that training; not needed any more.
+    """
+    names = lacking(spec.folder, spec.config)
+    if not names:  # somebody else has finished the run meanwhile
+        return Outcome("before")
+    record = read(spec.folder / RECORD)
+    if record is None:
+        return Outcome(
+            "failed", "unreadable", f"{spec.folder / RECORD} cannot be read: bie retry makes it anew"
+        )
+    checkpoints.discard()
+    numbers, found = _numbers(record["metrics"]), _numbers(result.metrics)
+    other = [name for name in {**numbers, **found} if numbers.get(name) != found.get(name)]
+    if other:
+        first = f"{other[0]} is {found.get(other[0])}, was {numbers.get(other[0])}"
+        said = f"trained anew, {len(other)} of {len(numbers)} numbers are not those of its record ({first})"
+        makers = ", ".join(_other_makers(record["provenance"])) or "nothing known"
+        return Outcome(
+            "failed",
+            DIFFERS,
+            f"{said}; other than then: {makers}. Its record stays, {', '.join(names)} is not kept",
+        )
+    for name in names:
+        write_file(spec.folder / name, result.files[name])
+    return Outcome("done", scores=result.metrics["test"], seconds=checkpoints.seconds())
+
+
+def _numbers(metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
+    return {f"{part}.{name}": value for part, values in metrics.items() for name, value in values.items()}
+
+
+def _other_makers(before: Mapping[str, Any]) -> Iterator[str]:
+    """What of code and machine is not what it was, in words."""
+    words = {"source_sha256": "code", "packages": "packages", "python": "Python", "kernels": "kernels"}
+    now = provenance()
+    yield from (word for name, word in words.items() if before.get(name) != now[name])
+    device = before.get("device") or {}
+    if pack := device.get("pack"):
+        yield f"it was one of a pack of {pack}"
+    if {**device, "pack": None} != {**now["device"], "pack": None}:
+        yield "device"
 
 
 def failed(spec: RunSpec, error: Exception) -> Outcome:

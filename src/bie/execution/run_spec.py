@@ -1,10 +1,10 @@
-"""One run as a launching process hands it out: no torch here, the launcher never needs it."""
+"""One run as a launching process hands it out, and how it ended: no torch here, the launcher needs none."""
 
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from bie.config import RunConfig
 from bie.store.claims import CLAIM, take
@@ -32,7 +32,7 @@ class RunSpec:
     folder
         The run's own folder.
     stop
-        What makes the run superfluous, see `bie.execution.wanted`; None: nothing does.
+        What makes the run superfluous, see `bie.execution.stopping`; None: nothing does.
     """
 
     title: str
@@ -98,6 +98,25 @@ class Outcome:
     def midway(self) -> bool:
         """Whether the run was stopped on demand when it had begun."""
         return self.status == "interrupted" and self.seconds > 0
+
+
+class Observer(Protocol):
+    """Who wants to know how the runs of a pool get on.
+
+    A slot is a number that is one run's while it is at work.
+    """
+
+    def started(self, slot: int, spec: RunSpec) -> None:
+        """A worker took up a run."""
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        """A worker finished an epoch of its run."""
+
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+        """A run is over, in one way or another."""
+
+    def stopping(self) -> None:
+        """The launch was asked to stop; what runs goes on to the end of its epoch."""
 
 
 def leave_failure(spec: RunSpec, cause: str, message: str, traceback: str = "") -> Outcome:

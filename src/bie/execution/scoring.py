@@ -26,8 +26,8 @@ from multiprocessing.process import BaseProcess
 from typing import NoReturn
 
 from bie.errors import RunFailed
+from bie.execution.processes import how_ended, serve_parent
 from bie.execution.recording import cause_of, message_of
-from bie.execution.signals import how_ended, serve_parent
 from bie.experiment import Result, Unscored
 
 NICE = 5

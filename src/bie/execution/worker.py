@@ -11,9 +11,8 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.execution.checkpoints import Checkpoints
-from bie.execution.packs import Pack, Packing, packable
+from bie.execution.packs import Pack, Packing, packable, room
 from bie.execution.recording import attempt, cause_of, cells_on, claimed, failed, message_of
-from bie.execution.room import room
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.scoring import End, Scorers, raising
 from bie.experiment import Experiment, Result, Unscored

@@ -14,7 +14,7 @@ from threading import Thread
 from submitit import JobEnvironment
 from submitit.helpers import Checkpointable, DelayedSubmission
 
-from bie.execution.server import single_threaded, warm_up
+from bie.execution.processes import single_threaded, warm_up
 from bie.launching.incarnation import Incarnation, file_name
 from bie.store.launches import EXIT_REQUEUE, forget_end, note_end
 

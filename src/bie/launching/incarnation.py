@@ -15,12 +15,11 @@ from bie.execution.packs import Pack, Packing
 from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.progress import ending
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.execution.run_time import Deadline, RunTimes
 from bie.launching import slurm
-from bie.launching.circuit_breaker import break_circuit
-from bie.launching.events import FOLDER, note, read_events
+from bie.launching.events import FOLDER, break_circuit, note, read_events
 from bie.launching.launched import canary_runs, expected_seconds, runs_of
 from bie.launching.resources import cpus, time_limit
+from bie.planning.durations import Deadline, RunTimes
 from bie.schema import validated
 from bie.store.claims import STALE, living
 from bie.store.launches import (
@@ -85,7 +84,7 @@ class Incarnation:
     folder, kind, index
         The task; see `bie.launching.array_task.ArrayTask`.
     context
-        From `bie.execution.server.warm_up`.
+        From `bie.execution.processes.warm_up`.
     """
 
     def __init__(self, folder: Path, kind: str, index: int, context: ForkServerContext) -> None:
@@ -142,7 +141,8 @@ class Incarnation:
     def _admit(self, pack: Pack) -> bool:
         if stopped(self.folder) is not None:
             return False
-        known = [seconds for task in pack if (seconds := self.run_times.expected(task)) is not None]
+        each = [self.run_times.expected(task.config_id, task.config) for task in pack]
+        known = [seconds for seconds in each if seconds is not None]
         expected = sum(known) if len(known) == len(pack) else None
         return not self.started_any or self.deadline.admits(expected)
 
@@ -164,7 +164,8 @@ class Incarnation:
         """Note how a run ended, and stop the launch if too many ended so."""
         print(ending(task, outcome), flush=True)
         self.outcomes[task.folder] = outcome
-        self.run_times.learn(task, outcome)
+        if outcome.status == "done":
+            self.run_times.learn(task.config_id, task.config, outcome.seconds)
         self.progressed |= outcome.status in ("done", "failed")
         note(self.folder, self.name, outcome, task)
         if outcome.status != "failed":

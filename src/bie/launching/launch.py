@@ -13,14 +13,13 @@ from typing import Any
 from bie.config import Local, Settings, SubmititLocal
 from bie.errors import BadInput
 from bie.execution.progress import Scoreboard
+from bie.execution.stopping import Rules
 from bie.launching import local_queue
 from bie.launching.bundling import Bundling, bundling_of, in_words
-from bie.launching.follow import follow
+from bie.launching.foreground import conclude, follow, run_locally
 from bie.launching.launched import grid_points
-from bie.launching.local_launch import conclude, run_locally
 from bie.launching.resources import runs_at_a_time
 from bie.launching.slurm import SlurmError
-from bie.launching.stopping import Rules
 from bie.launching.submit import submit
 from bie.planning.datasets import Datasets
 from bie.planning.durations import seconds_per_run
@@ -68,7 +67,7 @@ def order_of(
     Parameters
     ----------
     rules
-        What stops seeds, from `bie.launching.stopping.stop_rules`.
+        What stops seeds, from `bie.execution.stopping.stop_rules`.
     """
     points = grid_points(plan, datasets, tree, seconds_per_run(plan, tree), rules)
     runs = [plan.points[index].config_id for index, _ in plan.todo]

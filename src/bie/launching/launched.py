@@ -10,12 +10,9 @@ from typing import Any
 
 from bie import kinds
 from bie.config import Dataset, RunConfig
-from bie.config.datasets import Source
-from bie.data.load import load
 from bie.data.shelf import shelve
-from bie.errors import BadInput
 from bie.execution.run_spec import RunSpec
-from bie.launching.stopping import Rules
+from bie.execution.stopping import Rules
 from bie.planning.datasets import Datasets
 from bie.planning.plan import Plan, Point
 from bie.schema import validated
@@ -41,7 +38,7 @@ def grid_points(
     seconds
         Expected seconds of a run, by index of the point, where they are known.
     rules
-        From `bie.launching.stopping.stop_rules`; what was decided under other rules is open again.
+        From `bie.execution.stopping.stop_rules`; what was decided under other rules is open again.
     """
     for point in plan.points:
         (tree.config_dir(point.dataset, point.model, point.config_id) / DECIDED).unlink(missing_ok=True)
@@ -109,28 +106,6 @@ def run_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConf
         tree.run_dir(config.dataset.name, config.model.name, config_id, seed),
         point.get("stop"),
     )
-
-
-def saving_model(tree: Tree, folder: Path, config_id: str, seed: int) -> RunSpec:
-    """A run of an earlier launch once more, its model to be saved; its cells are read again if they are gone.
-
-    Raises
-    ------
-    BadInput
-        The launch noted too little, or the data set is not what it was.
-    """
-    point = (read(folder / POINTS) or {}).get(config_id)
-    if point is None:
-        raise BadInput(f"{folder}: this launch noted too little to train its runs again")
-    config = validated(RunConfig, point["config"])
-    if not (tree.shelf / point["shelf"]).is_dir():
-        assert isinstance(config.dataset, Source)  # what trains a model is about cells
-        cells = load(config.dataset)
-        if cells.sha256 != point["plain"]["dataset"]["sha256"]:
-            raise BadInput(f"data set {config.dataset.name} is not what it was when the run was made")
-        shelve(cells, tree.shelf)
-    save = config.save.model_copy(update={"model": True})
-    return run_of(tree, config_id, point, config.model_copy(update={"save": save}), seed)
 
 
 def n_canary_tasks(n_points: int) -> int:

@@ -22,7 +22,7 @@ import submitit
 
 from bie import devices
 from bie.config import Settings, SubmititLocal
-from bie.execution.server import single_threaded
+from bie.execution.processes import single_threaded
 from bie.launching.array_task import ArrayTask
 from bie.launching.launched import n_canary_tasks
 from bie.launching.resources import submitit_folder, tasks_at_a_time, time_limit

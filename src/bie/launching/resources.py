@@ -92,7 +92,7 @@ def parameters(launcher: SubmititSlurm, site: Site) -> dict[str, Any]:
     """Parameters of `submitit.SlurmExecutor` that all arrays of a launch share.
 
     Two options differ from what submitit 1.5.4 would write. ``--signal`` says ``B:``, as the warning has to
-    reach the batch shell where there is no ``srun`` (see `bie.launching.hooks`); ``--requeue`` lets a node
+    reach the batch shell where there is no ``srun`` (see `bie.launching.submit`); ``--requeue`` lets a node
     that dies give its task back where the cluster's default is not to.
     """
     about = ("name", "nodes", "comment", "mail_type", "mail_user", "signal_delay_s")

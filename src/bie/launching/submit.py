@@ -1,7 +1,20 @@
-"""Hand the tasks of a launch to Slurm, wave after wave, through submitit."""
+"""Hand the tasks of a launch to Slurm, wave after wave, by submitit, with shell lines around its command.
+
+Before it (``setup``): modules, variables, the user's own lines; the source as it was at the launch, unpacked
+on the node, so that a task runs what was launched whatever the checkout has become. After it (``teardown``):
+the source is removed, and how the task ended is noted where Python could not, since it was killed: without
+accounting nobody else knows.
+
+submitit 1.5.4 starts Python by ``srun`` unless told otherwise, and bie tells it otherwise: ``srun`` answers
+the SIGTERM of ``scancel`` with SIGKILL for its step, so that no run could leave a checkpoint. Python is a
+child of the batch shell instead, which hands on what it is warned of (``supervised``). With ``use_srun=true``
+Slurm warns Python itself.
+"""
 
 import contextlib
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +24,20 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError, JobPaths
 from submitit.helpers import clean_env, environment_variables
 
-from bie.config import Settings, SubmititSlurm
-from bie.launching import hooks, slurm
+from bie.config import Settings, Site, SubmititSlurm
+from bie.launching import slurm
 from bie.launching.array_task import ArrayTask
 from bie.launching.bundling import Bundling
 from bie.launching.launched import n_canary_tasks
-from bie.launching.resources import parameters, submitit_folder
-from bie.store.launches import add_jobs, stopped
+from bie.launching.resources import parameters, submitit_folder, uses_srun
+from bie.store.launches import ENDED, SOURCE, add_jobs, stopped
 
 NEVER = 10**9
 """Requeues that submitit allows: any number. bie counts those that got nothing done, submitit those after a
 time limit, which it guesses from how long the task has run."""
+
+SUPERVISED = "supervised"
+"""Shell function that runs its arguments: the Python of a task."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +88,8 @@ def _submit_wave(folder: Path, settings: Settings, wave: Wave) -> str:
     tasks = [ArrayTask(folder, wave.kind, wave.first_task + i) for i in range(wave.n_tasks)]
     try:
         with _outside_any_job():
-            python = hooks.python(launcher, settings.site)
-            executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=python)
+            started_by = python(launcher, settings.site)
+            executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=started_by)
             executor.update_parameters(**_parameters(folder, settings, launcher, wave))
             job = executor.submit_array(tasks)[0].job_id.partition("_")[0]
     except (FailedJobError, FailedSubmissionError) as error:
@@ -96,8 +112,8 @@ def _parameters(folder: Path, settings: Settings, launcher: SubmititSlurm, wave:
     return {
         **own,
         "array_parallelism": launcher.array_parallelism or wave.n_tasks,
-        "setup": hooks.setup(launcher, settings.site, folder, wave.kind, wave.first_task),
-        "teardown": hooks.teardown(launcher),
+        "setup": setup(launcher, settings.site, folder, wave.kind, wave.first_task),
+        "teardown": teardown(launcher),
     }
 
 
@@ -111,3 +127,86 @@ def _outside_any_job() -> Iterator[None]:
 
 def _shown(job: str, n_tasks: int) -> str:
     return f"job {job}_[0-{n_tasks - 1}]" if n_tasks > 1 else f"job {job}"
+
+
+def python(launcher: SubmititSlurm, site: Site) -> str:
+    """How submitit's command begins."""
+    interpreter = _interpreter(launcher, site)
+    return interpreter if uses_srun(launcher) else f"{SUPERVISED} {interpreter}"
+
+
+def _interpreter(launcher: SubmititSlurm, site: Site) -> str:
+    """What starts Python on a node, as one word of the shell."""
+    return shlex.quote(launcher.python or site.python or sys.executable)
+
+
+def setup(launcher: SubmititSlurm, site: Site, folder: Path, kind: str, first_task: int) -> list[str]:
+    """Lines before submitit's command.
+
+    Parameters
+    ----------
+    folder
+        Of the launch.
+    kind, first_task
+        ``runs`` or ``canary``, and the number of the array's first task.
+    """
+    values = {
+        "@FOLDER@": shlex.quote(str(folder)),
+        "@NOTE@": f"{ENDED}/" if kind == "runs" else f"{ENDED}/{kind}-",
+        "@FIRST@": str(first_task),
+        "@SOURCE@": SOURCE,
+        "@PYTHON@": _interpreter(launcher, site),
+    }
+    text = _BEFORE
+    for mark, value in values.items():
+        text = text.replace(mark, value)
+    return [*_environment(launcher, site), *text.splitlines()]
+
+
+def teardown(launcher: SubmititSlurm) -> list[str]:
+    """Lines after submitit's command, whose exit code is the job's."""
+    return [*_AFTER.splitlines(), *(launcher.teardown or []), "exit $code"]
+
+
+def _environment(launcher: SubmititSlurm, site: Site) -> list[str]:
+    modules = [f"module load {shlex.quote(name)}" for name in site.modules]
+    variables = [f"export {key}={_expanding(value)}" for key, value in site.environment.items()]
+    return [*modules, *variables, *site.setup, *(launcher.setup or [])]
+
+
+def _expanding(value: str) -> str:
+    """In double quotes: variables in it, such as ``$USER``, have their value on the node."""
+    for character in ("\\", '"', "`"):
+        value = value.replace(character, "\\" + character)
+    return f'"{value}"'
+
+
+_BEFORE = """\
+folder=@FOLDER@
+task=$((@FIRST@ + ${SLURM_ARRAY_TASK_ID:-0}))
+ended=$folder/@NOTE@$task
+mkdir -p "$folder/ended" && rm -f "$ended"
+echo "=== task $task on $(hostname), restart ${SLURM_RESTART_COUNT:-0}, $(date -u +%FT%TZ)"
+note() {  # how the task ended, unless Python has said so; readers never see half of it
+  [ -e "$ended" ] || { printf '{"code": %d}\\n' "$1" >"$ended.$$" && mv "$ended.$$" "$ended"; }
+}
+frozen=$(mktemp -d "${TMPDIR:-/tmp}/bie-XXXXXXXX") || { note 73; exit 73; }
+trap 'rm -rf "$frozen"' EXIT
+@PYTHON@ -I -m zipfile -e "$folder/@SOURCE@" "$frozen" || { note 73; exit 73; }
+export PYTHONPATH=$frozen/src PYTHONSAFEPATH=1 SUBMITIT_PREEMPT_SIGNAL=USR2
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+supervised() {  # a signal reaches this shell alone and ends `wait`: hand it on, and wait again
+  (trap '' USR2; exec "$@") & child=$!  # ignored until Python listens
+  trap 'kill -USR2 "$child"' USR2
+  trap 'kill -TERM "$child"' TERM
+  while kill -0 "$child" 2>/dev/null; do wait "$child"; done
+  wait "$child"
+}
+"""
+
+_AFTER = """\
+code=$?
+rm -rf "$frozen"
+trap - EXIT
+note "$code"
+"""

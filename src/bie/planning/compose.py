@@ -5,7 +5,6 @@ import copy
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,21 +26,13 @@ from yaml import YAMLError
 from bie.config.launch import Settings, launcher_defaults
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
+from bie.planning.keys import Plain, did_you_mean, leaves
 from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
 SETTINGS = tuple(Settings.model_fields)
 """Root keys of the launch; the others are those of a run."""
-Plain = dict[str, Any]
 _OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
-
-OF_2019 = {
-    "n_latent_z": "mine.n_hidden",  # the width of the critic, in the notebook
-    "n_hidden_z": "mine.n_hidden",
-    "n_layers_z": "mine.n_layers",
-    "mineloss_scale": "mine.scale",
-}
-"""Names of the 2019 study, in small letters, by the keys that they have here."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +77,9 @@ class Configurations:
     def loader(self) -> ConfigLoaderImpl:
         """Hydra's loader over these folders."""
         prefer_own_launchers()
-        if hydra.version.getbase() != _this_hydra():  # 1.3 needs to be told, 1.4 warns when it is
-            hydra.version.setbase(_this_hydra())
+        version = ".".join(hydra.__version__.split(".")[:2])
+        if hydra.version.getbase() != version:  # 1.3 needs to be told, 1.4 warns when it is
+            hydra.version.setbase(version)
         setup_globals()
         path = create_config_search_path(f"file://{self.folder.resolve()}")
         if self.own:
@@ -98,11 +90,11 @@ class Configurations:
     @functools.cached_property
     def groups(self) -> dict[str, list[str]]:
         """Names of the choices of each group."""
-        return {group: sorted(set(self._options(group))) for group in GROUPS}
-
-    def _options(self, group: str) -> list[str]:
+        ask = functools.partial(
+            self.loader.get_group_options, config_name=self.name, overrides=list(self.searched)
+        )
         with in_words(self.name):
-            return self.loader.get_group_options(group, config_name=self.name, overrides=list(self.searched))
+            return {group: sorted(set(ask(group))) for group in GROUPS}
 
     def compose(self, choices: Mapping[str, str]) -> Plain:
         """Plain values, not yet resolved, for a choice of groups, with the defaults for the others."""
@@ -113,7 +105,7 @@ class Configurations:
         key = tuple(sorted(choices.items()))
         if key not in self._composed:
             self._composed[key] = self._compose(choices)
-            for leaf in _leaves(self._composed[key].plain):
+            for leaf in leaves(self._composed[key].plain):
                 self._seen.setdefault(leaf, dict(choices))
         return self._composed[key]
 
@@ -132,9 +124,9 @@ class Configurations:
 
     def _fit(self, whole: DictConfig, choices: Mapping[str, str]) -> None:
         """Take out what a preset sets and these choices do not have, such as a setting of other models."""
-        here = set(_leaves(self.compose({**choices, "preset": "none"})))
-        for key in [key for key in _leaves(plain_of(whole)) if key not in here]:
-            if not self.acts(key):
+        here = set(leaves(self.compose({**choices, "preset": "none"})))
+        for key in [key for key in leaves(plain_of(whole)) if key not in here]:
+            if self.acts_under(key) is None:
                 hint = did_you_mean(key, [*self.keys])
                 raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
             section, _, leaf = key.rpartition(".")
@@ -151,13 +143,9 @@ class Configurations:
         if self.own and group in ("site", "hydra/launcher"):
             check_numbers(self.own / group / f"{choice}.yaml")
 
-    def acts(self, key: str) -> bool:
-        """Whether a key acts under some choice of groups; at best under one that has been composed."""
-        return key in self._seen or key in self.keys
-
-    def acts_under(self, key: str) -> dict[str, str]:
-        """Choices of groups under which a key acts."""
-        return self._seen[key] if key in self._seen else self.keys[key]
+    def acts_under(self, key: str) -> dict[str, str] | None:
+        """A choice of groups under which a key acts, at best one that has been composed; None if none is."""
+        return self._seen[key] if key in self._seen else self.keys.get(key)
 
     @functools.cached_property
     def keys(self) -> dict[str, dict[str, str]]:
@@ -165,7 +153,7 @@ class Configurations:
 
         A file that cannot be read, such as one of the user's own that nobody asked for, adds none either.
         """
-        found: dict[str, dict[str, str]] = {key: {} for key in _leaves(self.compose({}))}
+        found: dict[str, dict[str, str]] = {key: {} for key in leaves(self.compose({}))}
         for group in (group for group in GROUPS if group != "preset"):
             for choice in self.groups[group]:
                 with contextlib.suppress(BadInput):
@@ -184,10 +172,10 @@ class Configurations:
         extended = [_sibling(default) for default in (file and file.defaults_list) or ()]
         package = (file and file.header["package"]) or group.replace("/", ".")
         if group == "hydra/launcher" or not file or None in extended or package.startswith("_group_"):
-            return set(_leaves(self.compose({group: choice})))
+            return set(leaves(self.compose({group: choice})))
         prefix = "" if package == "_global_" else f"{package}."
         own = OmegaConf.to_container(file.config, resolve=False)
-        found = set(_leaves(cast("Plain", own), prefix)) if isinstance(own, dict) else set()
+        found = set(leaves(cast("Plain", own), prefix)) if isinstance(own, dict) else set()
         return found.union(*(self._keys_under(group, each) for each in extended if each and each != "_self_"))
 
     def misplaced(self, key: str, choices: Mapping[str, str]) -> BadInput | None:
@@ -195,29 +183,21 @@ class Configurations:
         group = next((name for name in GROUPS if key.startswith(f"{name.replace('/', '.')}.")), None)
         for choice in self.groups[group] if group and key in self.keys else ():
             if group and key in self._keys_under(group, choice):
-                return BadInput(
-                    f"{key} is a setting of {group}={choice}, not of {group}={self.chosen(group, choices)}"
-                )
+                chosen = self.composed(choices).whole.hydra.runtime.choices[group]
+                return BadInput(f"{key} is a setting of {group}={choice}, not of {group}={chosen}")
         return None
-
-    def chosen(self, group: str, choices: Mapping[str, str]) -> str:
-        """The choice of a group, typed or by default."""
-        return str(self.composed(choices).whole.hydra.runtime.choices[group])
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""
         hint = did_you_mean(key, [*self.keys, *GROUPS])
-        here = sorted(_leaves(self.compose(choices)))
+        here = sorted(leaves(self.compose(choices)))
         section = key.rpartition(".")[0]
         siblings = [name.removeprefix(f"{section}.") for name in here if name.startswith(f"{section}.")]
         if section and siblings:
             hint += f" Settings of {section}: {', '.join(siblings)}"
-        names = "" if hint else f" There are: {', '.join(self._outermost)}"
+        outermost = sorted({name for name in self.keys if "." not in name} | set(GROUPS))
+        names = "" if hint else f" There are: {', '.join(outermost)}"
         return BadInput(f"{key} is not a setting.{hint}{names}")
-
-    @functools.cached_property
-    def _outermost(self) -> list[str]:
-        return sorted({name for name in self.keys if "." not in name} | set(GROUPS))
 
 
 def _sibling(default: InputDefault) -> str | None:
@@ -230,17 +210,13 @@ def _sibling(default: InputDefault) -> str | None:
 def finished(composed: Composed, keys: Mapping[str, Any]) -> DictConfig:
     """A composed configuration with values of keys, Hydra's own tree included."""
     whole = copy.deepcopy(composed.whole)
-    _set(whole, keys)
-    return whole
-
-
-def _set(whole: DictConfig, keys: Mapping[str, Any]) -> None:
     OmegaConf.set_readonly(whole, False)
     OmegaConf.set_readonly(whole.hydra, False)
     with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
         for key, value in keys.items():
             OmegaConf.update(whole, key, value, merge=True, force_add=True)
     HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
+    return whole
 
 
 def plain_of(whole: DictConfig) -> Plain:
@@ -297,29 +273,3 @@ def in_words(what: str) -> Iterator[None]:
         cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
         said = " ".join(f"{error}{cause}".split())
         raise BadInput(f"{what}: the configuration cannot be composed: {said}") from None
-
-
-def _this_hydra() -> str:
-    return ".".join(hydra.__version__.split(".")[:2])
-
-
-def did_you_mean(name: str, names: list[str]) -> str:
-    """A sentence, with a space before it, that names the nearest of `names`; empty if none is near.
-
-    >>> did_you_mean("model.scVI", ["model.scvi", "model.scvi_mine"])
-    ' Did you mean model.scvi?'
-    """
-    known = OF_2019.get(name.rpartition(".")[2].lower())
-    if known:
-        return f" Did you mean {known}?"
-    small = {each.lower(): each for each in sorted(names, reverse=True)}
-    near = get_close_matches(name.lower(), sorted(small), n=1, cutoff=0.6)
-    return f" Did you mean {small[near[0]]}?" if near else ""
-
-
-def _leaves(plain: Plain, prefix: str = "") -> Iterator[str]:
-    """Dotted names of all values, sections included."""
-    for key, value in plain.items():
-        yield prefix + key
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")

@@ -1,7 +1,8 @@
-"""How long a plan will take and how much disk, from the records of earlier runs; times as people say them."""
+"""How long runs take: as forecast from the records of earlier runs, and as seen since; times in words."""
 
 import itertools
 import statistics
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from bie.store.paths import Tree
 from bie.store.record import RECORD, read
 
 if TYPE_CHECKING:
+    from bie.config import Dataset, RunConfig
     from bie.planning.plan import Plan, Point
 
 SAMPLE = 20
@@ -140,3 +142,63 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.2g} min" if seconds < 600 else f"{seconds / 60:.0f} min"
     return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
+
+
+class RunTimes:
+    """Durations as forecast at the launch and as seen since.
+
+    Parameters
+    ----------
+    forecast
+        Seconds of a run by config_id, from earlier launches.
+    """
+
+    def __init__(self, forecast: Mapping[str, float]) -> None:
+        self._forecast = dict(forecast)
+        self._seen: dict[str, float] = {}
+        self._per_epoch: dict[tuple[str, Dataset], float] = {}
+
+    def learn(self, config_id: str, config: "RunConfig", seconds: float) -> None:
+        """Note how long a finished run took: the longest of its kind counts."""
+        kind, per_epoch = _kind(config), seconds / config.train.epochs
+        self._seen[config_id] = max(seconds, self._seen.get(config_id, 0.0))
+        self._per_epoch[kind] = max(per_epoch, self._per_epoch.get(kind, 0.0))
+
+    def expected(self, config_id: str, config: "RunConfig") -> float | None:
+        """Seconds of a run: as seen, as forecast, or as of the same model on the same cells; else None."""
+        if config_id in self._seen:
+            return self._seen[config_id]
+        if config_id in self._forecast:
+            return self._forecast[config_id]
+        per_epoch = self._per_epoch.get(_kind(config))
+        return None if per_epoch is None else per_epoch * config.train.epochs
+
+
+def _kind(config: "RunConfig") -> "tuple[str, Dataset]":
+    return config.model.name, config.dataset
+
+
+class Deadline:
+    """The time that a task has.
+
+    Parameters
+    ----------
+    left
+        Seconds from now to the warning.
+    whole
+        Seconds from the start of a fresh task to its warning.
+    """
+
+    def __init__(self, left: float, whole: float) -> None:
+        self._end = time.monotonic() + left
+        self._whole = whole
+
+    def admits(self, expected: float | None) -> bool:
+        """Whether to start a run of so many seconds.
+
+        One of unknown length is started; so is one that no fresh task could finish either: it goes on from
+        its checkpoint in as many tasks as it needs.
+        """
+        if expected is None or expected > self._whole:
+            return True
+        return time.monotonic() + expected <= self._end

@@ -9,16 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations, Plain, finished
+from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations, finished
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.hydra_keys import params, without_params
-from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices
-from bie.planning.values import assign, copied, lookup, references, resolve
+from bie.planning.keys import Plain, assign, copied, lookup, references, resolve, without_params
+from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
 
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setting: many at once, under a name
-_JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
         Anything that cannot be read, is unknown or out of range.
     """
     typed = read_axes(without_params(overrides), configurations.groups)
-    axes = _with_study(typed, overrides, configurations)
+    axes = with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
     assigned = [dict(assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
     for each in assigned:  # all before the first: a key of one is looked for among those of the others
@@ -111,31 +109,6 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
     by_hand = frozenset(key for axis in typed for key in axis.keys)
     return Expansion(settings, launch_keys, given, by_hand, combinations, swept)
-
-
-def _with_study(typed: list[Axis], overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
-    """The axes of the study and of ``hydra.sweeper.params`` first: what was typed has the last word."""
-    study = next((axis for axis in typed if axis.keys == ("study",)), None)
-    if study and study.swept:
-        raise BadInput("study: one study per command; run the command once for each")
-    first = _sweep_of(str(study.values[0][0]), configurations) if study else []
-    configured = OmegaConf.to_container(configurations.composed({}).whole.hydra.sweeper)
-    first += params(configured.get("params"), overrides)  # type: ignore[union-attr]
-    return read_axes([*first, *without_params(overrides)], configurations.groups) if first else typed
-
-
-def _sweep_of(study: str, configurations: Configurations) -> list[str]:
-    """Overrides of a study's file, which may be the user's own."""
-    section = configurations.compose({"study": study}).get("study") or {}
-    sweep = section.get("sweep")
-    if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
-        return list(sweep)
-    wrong = f"sweep={sweep} is no list of overrides" if "sweep" in section else "sweep is missing"
-    has = ", ".join(key for key in section if key not in _JUDGED_BY) or "nothing"
-    raise BadInput(
-        f"study={study}: {wrong} in its file, which has: {has}. "
-        "Write it so: sweep: ['model=scvi,scvi_mine', 'seed=range(5)']"
-    )
 
 
 def _take_seed_axis(axes: list[Axis]) -> tuple[tuple[Any, ...], list[Axis]]:
@@ -194,19 +167,20 @@ class _Expander:
 
     def _cause(self, key: str, value: Any, choices: Mapping[str, str], base: "_Base") -> str:
         """The choice that has no such key: that of the key's own group, or else the model."""
-        if not self.configurations.acts(key):
+        under = self.configurations.acts_under(key)
+        if under is None:
             raise self.configurations.unknown(key, choices)
-        self._check(key, value)
+        self._check(key, value, under)
         section = key.split(".")[0]
         group = section if section in GROUPS else "model"
         return f"{group}={base.composed.whole.hydra.runtime.choices[group]}"
 
-    def _check(self, key: str, value: Any) -> None:
+    def _check(self, key: str, value: Any, choices: Mapping[str, str]) -> None:
         """Check a value under a choice of groups where its key acts."""
         if (key, repr(value)) in self._checked or "${" in str(value):
             return
         self._checked.add((key, repr(value)))
-        base = self._base(self.configurations.acts_under(key))
+        base = self._base(choices)
         plain = copied(base.with_values({key: value})[0])
         resolve(plain, base.composed.whole)
         try:
@@ -275,17 +249,5 @@ def _checked(base: _Base, run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, 
 
 def inactive_keys(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
     """Given keys that have no effect under other settings, such as another mode's, and that setting."""
-    found = {key: _silencer(config, key.split(".")) for key in keys}
+    found = {key: config.silencer(key.split(".")) for key in keys}
     return {key: cause for key, cause in found.items() if cause}
-
-
-def _silencer(config: RunConfig, names: Sequence[str]) -> str | None:
-    """What makes a key or one of the sections around it inactive, the outermost first."""
-    node: Any = config
-    for depth, name in enumerate(names):
-        if not isinstance(node, Section):
-            break
-        if cause := node.inactive().get(name):
-            return ".".join([*names[:depth], cause])
-        node = getattr(node, name, None)
-    return None

@@ -12,7 +12,7 @@ from bie.config import RunConfig
 from bie.planning.expand import Combination
 from bie.schema import Shared
 from bie.store.identity import SHOWN, canonical, config_id, run_id, scientific
-from bie.store.launches import BEFORE, COLUMNS, TASK
+from bie.store.launches import BEFORE, COLUMNS, TASK, planned
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
 from bie.store.record import RECORD, asked_for, done_seeds, lacking, read, set_aside
@@ -200,3 +200,30 @@ def _recorded(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
         if point.config_id[:SHOWN] in names(point.dataset, point.model)
     }
     return {(index, seed) for index, seed in plan.runs if seed in found.get(index, ())}
+
+
+def check_baseline(wanted: str | None, plan: Plan, tree: Tree) -> None:
+    """Look for the baseline among the rows that are asked for now and those of earlier launches.
+
+    Parameters
+    ----------
+    wanted
+        ``study.baseline``; None: whatever `bie.analysis.baseline.baselines` takes by default.
+
+    Raises
+    ------
+    BadInput
+        No row is that.
+    """
+    if wanted is None:
+        return
+    from bie.analysis.baseline import fitting, no_such_row
+    from bie.analysis.grid import flat
+
+    asked = {point.config_id: flat(point.plain) | {"model": point.model} for point in plan.points}
+    if fitting(asked, wanted):
+        return
+    before = planned(tree).drop_duplicates("config_id").to_dict("records")
+    known = {row["config_id"]: flat(json.loads(row["config"])) | {"model": row["model"]} for row in before}
+    if not fitting(known, wanted):
+        raise no_such_row(wanted, (point.title.partition(" ")[2] for point in plan.points))

@@ -1,4 +1,4 @@
-"""Settings of a launch: where it writes, and how it runs. One value each, whatever the runs."""
+"""What is one for a launch, whatever its runs: the study that it is of; where it writes, and how it runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,14 +8,41 @@ from omegaconf import OmegaConf
 from bie import devices
 from bie.config import Local, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, SETTINGS, Configurations, Plain, finished, is_ours
+from bie.planning.compose import GROUPS, SETTINGS, Configurations, finished, is_ours
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.values import assign, copied, resolve
+from bie.planning.keys import Plain, assign, copied, params, resolve, without_params
 from bie.schema import validated
 from bie.store.paths import Tree
 
 _HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products", "environment")
 IN_THIS_PROCESS = {"kind": "local", "workers": 0}
+
+_JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
+
+
+def with_study(typed: list[Axis], overrides: Sequence[str], configurations: Configurations) -> list[Axis]:
+    """The axes of the study and of ``hydra.sweeper.params`` first: what was typed has the last word."""
+    study = next((axis for axis in typed if axis.keys == ("study",)), None)
+    if study and study.swept:
+        raise BadInput("study: one study per command; run the command once for each")
+    first = _sweep_of(str(study.values[0][0]), configurations) if study else []
+    configured = OmegaConf.to_container(configurations.composed({}).whole.hydra.sweeper)
+    first += params(configured.get("params"), overrides)  # type: ignore[union-attr]
+    return read_axes([*first, *without_params(overrides)], configurations.groups) if first else typed
+
+
+def _sweep_of(study: str, configurations: Configurations) -> list[str]:
+    """Overrides of a study's file, which may be the user's own."""
+    section = configurations.compose({"study": study}).get("study") or {}
+    sweep = section.get("sweep")
+    if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
+        return list(sweep)
+    wrong = f"sweep={sweep} is no list of overrides" if "sweep" in section else "sweep is missing"
+    has = ", ".join(key for key in section if key not in _JUDGED_BY) or "nothing"
+    raise BadInput(
+        f"study={study}: {wrong} in its file, which has: {has}. "
+        "Write it so: sweep: ['model=scvi,scvi_mine', 'seed=range(5)']"
+    )
 
 
 def settings_of(

@@ -25,7 +25,7 @@ MODEL, EMBEDDING = "model.pt", "embedding.npz"
 EARLIER = "earlier"
 """In the folder of a run: what it left when it was done by other code; see `set_aside`."""
 DECIDED = "decided.json"
-"""In the folder of a grid point: why it gets no further seeds; see `bie.execution.wanted`."""
+"""In the folder of a grid point: why it gets no further seeds; see `bie.execution.stopping`."""
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -49,13 +49,12 @@ class BieSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> int:
         """Plan what was asked for, say so, and launch what is left to do; the exit code."""
+        from bie.execution.stopping import stop_rules
         from bie.launching.launch import launch, order_of
-        from bie.launching.stopping import stop_rules
         from bie.planning.application import Request
-        from bie.planning.baseline import check_baseline
         from bie.planning.datasets import Datasets
         from bie.planning.outline import said_of
-        from bie.planning.plan import make_plan
+        from bie.planning.plan import check_baseline, make_plan
         from bie.planning.settings import tree_of
 
         assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
@@ -76,7 +75,7 @@ class BieSweeper(Sweeper):
 
     def _workers(self) -> "ForkServerContext | None":
         """Worker processes of this machine, whose libraries load while the cells are read."""
-        from bie.execution.server import warm_up
+        from bie.execution.processes import warm_up
         from bie.planning.settings import needs_workers
 
         expansion = self.request.expansion  # type: ignore[attr-defined]

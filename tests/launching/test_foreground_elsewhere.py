@@ -1,20 +1,25 @@
-"""A launch that runs elsewhere, seen through its events and claims."""
+"""A launch that runs elsewhere, seen through its events and claims; one in this process."""
 
 import os
 import platform
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bie.execution.packs import Pack
+from bie.execution.pool import _next
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.launching import follow as following
-from bie.launching import slurm
+from bie.launching import foreground, slurm
 from bie.launching.events import note
-from bie.launching.follow import News, follow, going
+from bie.launching.foreground import InThisProcess, News, follow, going
 from bie.launching.launched import runs_of
 from bie.store.claims import take
 from bie.store.launches import add_jobs
 from bie.store.owner import Owner
+from bie.store.record import CHECKPOINT
+from tests.execution.runs import Make
 
 from .conftest import Launch
 
@@ -95,7 +100,7 @@ def test_a_launch_is_followed_to_its_end(launch: Launch, monkeypatch: pytest.Mon
         strict=True,
     ):
         note(folder, "0", outcome, spec)
-    monkeypatch.setattr(following, "LOOK", 0.0)
+    monkeypatch.setattr(foreground, "LOOK", 0.0)
     board = follow(folder, 3)
     assert (board.done, board.failed, board.decided, board.before) == (1, {"nan": 1}, 1, 1)
     assert "4/4   3 workers" in capsys.readouterr().out
@@ -103,6 +108,45 @@ def test_a_launch_is_followed_to_its_end(launch: Launch, monkeypatch: pytest.Mon
 
 def test_a_launch_whose_tasks_are_gone_is_not_waited_for(launch: Launch, monkeypatch: pytest.MonkeyPatch):
     folder: Path = launch()
-    monkeypatch.setattr(following, "LOOK", 0.0)
-    monkeypatch.setattr(following, "ASK", -1.0)
+    monkeypatch.setattr(foreground, "LOOK", 0.0)
+    monkeypatch.setattr(foreground, "ASK", -1.0)
     assert follow(folder, 3).left.total() == 4
+
+
+class Watcher:
+    """Notes how runs end; may act on epochs."""
+
+    def __init__(self, on_epoch: Callable[[int], None] = lambda epoch: None) -> None:
+        self.ends, self.said, self._on_epoch = list[tuple[str, str]](), 0, on_epoch
+
+    def started(self, slot: int, spec: RunSpec) -> None: ...
+
+    def epoch(self, slot: int, epoch: int) -> None:
+        self._on_epoch(epoch)
+
+    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+        self.ends.append((spec.title, outcome.status))
+
+    def stopping(self) -> None:
+        self.said += 1
+
+
+def test_what_is_not_admitted_is_left_out(make_run: Make) -> None:
+    specs, watcher = [make_run(name) for name in ("long", "short")], Watcher()
+    InThisProcess().run(specs, watcher, lambda pack: pack[0].title == "short")
+    assert watcher.ends == [("short", "done")]
+    assert not specs[0].folder.exists()
+    queue = deque[Pack]((spec,) for spec in [*specs, *specs])
+    assert _next(queue, lambda pack: pack[0].title == "short") == (specs[1],)
+    assert _next(queue, lambda pack: False) is None
+    assert not queue
+
+
+def test_an_interrupted_launch_starts_nothing_more(make_run: Make) -> None:
+    specs, runner = [make_run("one"), make_run("two")], InThisProcess()
+    watcher = Watcher(lambda epoch: runner.interrupt())
+    runner.run(specs, watcher)
+    assert watcher.ends == [("one", "interrupted")]
+    assert watcher.said == 1
+    assert (specs[0].folder / CHECKPOINT).exists()
+    assert not specs[1].folder.exists()

@@ -1,9 +1,12 @@
-"""Runs that failed or are missing, as orders for new launches."""
+"""What can be done about a study: what failed or is missing is ordered anew, what goes on is cancelled."""
 
 import json
+import os
+import platform
 import shlex
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,12 +14,13 @@ from typing import Any
 from bie.analysis.parse import UNREADABLE
 from bie.config import Local, Settings
 from bie.errors import BadInput
+from bie.launching import slurm
 from bie.launching.launch import Order
 from bie.monitoring.folders import SLURM, Launch
 from bie.monitoring.planned import Run, grid_points
-from bie.monitoring.states import ENDED, EXITS
-from bie.monitoring.study_status import StudyStatus
-from bie.planning.compose import did_you_mean
+from bie.monitoring.states import ENDED, EXITS, queued
+from bie.monitoring.study_status import StudyStatus, read_status
+from bie.planning.keys import did_you_mean
 from bie.store.identity import canonical
 from bie.store.launches import COLUMNS, TASK
 from bie.store.paths import Tree
@@ -160,3 +164,44 @@ def _require_cells(tree: Tree, points: Mapping[str, Mapping[str, Any]]) -> None:
                 f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
                 "Run the study's own command again: it prepares them"
             )
+
+
+def cancel(tree: Tree) -> Iterator[str]:
+    """Stop the processes of this host and cancel the arrays that are in the queue; a line for each.
+
+    Nothing but what the launches of the study noted as theirs is touched, and of the processes only those
+    that are still the noted ones.
+
+    Raises
+    ------
+    SlurmError
+        Slurm does not answer: its jobs are not cancelled.
+    """
+    status = read_status(tree)
+    unfinished = {run.launch.id for run in status.runs if run.state not in ("done", "failed")}
+    for launch in status.launches:
+        yield from _stop_processes(launch, launch.id in unfinished)
+    arrays = [array for launch in status.launches for array in launch.arrays]
+    if arrays:
+        yield from _cancel_arrays(arrays)
+
+
+def _cancel_arrays(arrays: list[str]) -> Iterator[str]:
+    phases = {array: Counter[str]() for array in arrays}
+    for (array, _), state in queued(slurm.queue(arrays)).items():
+        if array in phases:
+            phases[array][state.phase] += 1
+    going = {array: counts for array, counts in phases.items() if counts}
+    if going:
+        slurm.scancel(list(going))
+    for array, counts in going.items():
+        yield f"cancelled job {array}: tasks running {counts['running']:,}, waiting {counts['waiting']:,}"
+
+
+def _stop_processes(launch: Launch, unfinished: bool) -> Iterator[str]:
+    for process in launch.processes:
+        if process.alive():
+            os.kill(process.pid, signal.SIGTERM)
+            yield f"stopped process {process.pid} of launch {launch.id}"
+        elif process.host != platform.node() and unfinished:
+            yield f"launch {launch.id} is on {process.host}; if it still runs, there: kill {process.pid}"

@@ -1,6 +1,7 @@
-"""What is loaded when: the start of a single run waits for nothing that it does not need yet."""
+"""The server of the workers, what is loaded when, and signals to a launch."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from bie.execution.processes import stoppable
 from bie.run import one_run_here
 
 FORKED = """
 import gc, json, sys
-from bie.execution.server import single_threaded, warm_up
+from bie.execution.processes import single_threaded, warm_up
 
 def tell(pipe):
     found = [name for name in ("torch", "bie.methods.trained", "sklearn") if name in sys.modules]
@@ -43,7 +45,7 @@ def test_workers_are_forked_with_their_libraries(tmp_path: Path, n_runs: str, sc
 
 def test_the_server_starts_before_anything_heavy_is_loaded() -> None:
     heavy = ["numpy", "hydra", "pydantic", "torch"]
-    code = f"import bie.run, bie.execution.server, sys; sys.exit(any(m in sys.modules for m in {heavy}))"
+    code = f"import bie.run, bie.execution.processes, sys; sys.exit(any(m in sys.modules for m in {heavy}))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -76,3 +78,13 @@ def test_a_launch_loads_no_pandas(tmp_path: Path) -> None:
 )
 def test_what_looks_like_a_single_run(typed: list[str], here: bool) -> None:
     assert one_run_here(typed) == here
+
+
+def test_the_second_signal_is_the_last() -> None:
+    calls: list[int] = []
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with stoppable(lambda: calls.append(1)), pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        assert calls == [1]
+        signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -1,4 +1,7 @@
-"""What processes do about signals, and about the end of each other."""
+"""The processes that work for a command: the server they are forked from, and what they do about signals.
+
+This module itself loads nothing, so that the server can start while the command is still being read.
+"""
 
 import contextlib
 import multiprocessing
@@ -6,9 +9,38 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
+from typing import Literal
+
+_TRAINING = ["bie.execution.preload", "bie.execution.worker", "bie.methods.trained"]
+_SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 """Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""
+
+
+def single_threaded() -> None:
+    """Give every numeric library one thread; to be called before any of them is loaded."""
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+
+
+def warm_up(n_runs: Literal["one", "many"] = "many") -> ForkServerContext:
+    """Start loading the libraries of the workers, in the background.
+
+    Parameters
+    ----------
+    n_runs
+        The worker of a single run loads what scores it when it gets there, so that the training begins
+        earlier; the workers of many runs share what was loaded before them.
+    """
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_TRAINING + (_SCORING if n_runs == "many" else []))
+    with ignored(*TO_THE_GROUP):  # which the server inherits, and the workers from it
+        forkserver.ensure_running()
+    return context
 
 
 @contextlib.contextmanager

@@ -1,0 +1,190 @@
+"""A launch that the command waits for: carried out here, or watched where it runs; one display for both."""
+
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from bie import devices
+from bie.config import Local, Settings
+from bie.execution.packs import Pack, Packing
+from bie.execution.pool import Admit, Pool, WorkersCannotStart, everything
+from bie.execution.processes import stoppable
+from bie.execution.progress import Scoreboard, display
+from bie.execution.run_spec import Observer, Outcome, RunSpec
+from bie.launching import slurm
+from bie.launching.events import FOLDER, read_events
+from bie.launching.launched import runs_of
+from bie.planning.settings import local_workers
+from bie.store.claims import CLAIM
+from bie.store.launches import JOBS, jobs
+from bie.store.owner import is_ours
+from bie.store.paths import Tree
+
+LOOK, ASK = 2.0, 15.0
+"""Seconds between looks at the events, which are files, and between questions to Slurm."""
+
+
+def run_locally(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
+    """Carry out a launch; the board that comes back says how it went."""
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, Local)
+    tasks = runs_of(folder)
+    cores = 1 if context is None else devices.cores()
+    packing = Packing.of(settings, tasks, local_workers(launcher, len(tasks)), cores)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), packing.n_workers)
+    try:
+        pool = (
+            InThisProcess(folder.name, packing)
+            if context is None
+            else Pool(context, board.n_workers, folder / "logs", folder.name, packing)
+        )
+        with stoppable(pool.interrupt), display(board) as observer:
+            pool.run(tasks, observer)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept")
+    except WorkersCannotStart as error:
+        print(error, file=sys.stderr)
+    return board
+
+
+class InThisProcess:
+    """Carries out runs one after the other in this process: for debuggers and profilers.
+
+    submitit's debug executor is not used for it: that of submitit 1.5.4 leaves its log files open, and
+    answers an error with a debugger's prompt even where nobody can type.
+
+    Parameters
+    ----------
+    launch
+        Id of the launch, for the claims.
+    packing
+        Which runs train together, and where.
+    """
+
+    def __init__(self, launch: str | None = None, packing: Packing | None = None) -> None:
+        self._launch, self._interrupted, self._packing = launch, False, packing or Packing()
+
+    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
+        """Carry out all runs that `admit` says yes to, when their turn comes; see `Pool.run`."""
+        from bie.execution.worker import execute
+
+        for pack in self._packing.packs(specs):
+            if self._interrupted:
+                observer.stopping()
+                return
+            if admit(pack):
+                for slot, spec in enumerate(pack):
+                    observer.started(slot, spec)
+                execute(
+                    pack,
+                    lambda slot, row: observer.epoch(slot, int(row["epoch"])),
+                    partial(_ended, observer, pack),
+                    lambda: self._interrupted,
+                    self._launch,
+                    self._packing,
+                )
+
+    def interrupt(self) -> None:
+        """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
+        self._interrupted = True
+
+
+def _ended(observer: Observer, pack: Pack, slot: int, outcome: Outcome) -> None:
+    observer.ended(slot, pack[slot], outcome)
+
+
+def follow(folder: Path, n_workers: int) -> Scoreboard:
+    """Show how a launch elsewhere gets on until none of its tasks waits or runs; its board at the end."""
+    tasks = runs_of(folder)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
+    news = News(folder, tasks)
+    with display(board) as observer:
+        asked, alive = time.monotonic(), True
+        while alive and board.over < board.total:
+            time.sleep(LOOK)
+            if time.monotonic() - asked > ASK:
+                news.tell_started(observer)
+                asked, alive = time.monotonic(), going(folder)
+            news.tell(observer)  # also once after the last task has gone
+        while going(folder):  # the last tasks tidy up
+            time.sleep(LOOK)
+    return board
+
+
+class News:
+    """Tells an observer of events what a pool would have told it."""
+
+    def __init__(self, folder: Path, tasks: list[RunSpec]) -> None:
+        self._folder = folder
+        self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
+        self._read: dict[Path, int] = {}
+        self._slots: dict[tuple[str, int], int] = {}
+
+    def tell_started(self, observer: Observer) -> None:
+        """Tell which runs somebody has claimed."""
+        for key, task in self._tasks.items():
+            if key not in self._slots and (task.folder / CLAIM).exists():
+                self._start(observer, key, task)
+
+    def _start(self, observer: Observer, key: tuple[str, int], task: RunSpec) -> None:
+        self._slots[key] = len(self._slots)
+        observer.started(self._slots[key], task)
+
+    def tell(self, observer: Observer) -> None:
+        """Tell what happened since the last time. A run that ended counts once."""
+        for path in sorted((self._folder / FOLDER).glob("[0-9]*.jsonl")):
+            found, self._read[path] = read_events(path, self._read.get(path, 0))
+            for each in found:
+                over = each.status in ("done", "failed", "before", "elsewhere", "decided")
+                key = (each.config_id, each.seed)
+                task = self._tasks.pop(key, None) if over else None
+                if task is not None:
+                    if key not in self._slots:
+                        self._start(observer, key, task)
+                    observer.ended(self._slots[key], task, each)
+
+
+def going(folder: Path) -> bool:
+    """Whether any task of a launch waits or runs. No answer from Slurm means nothing: then it may well."""
+    listed = jobs(folder)
+    arrays = [job["job_id"] for job in listed if "job_id" in job]
+    try:
+        if arrays and slurm.queue(arrays):
+            return True
+    except slurm.SlurmError:
+        return True
+    pids = {(job["pid"], job["host"]) for job in listed if "pid" in job}
+    return any(is_ours(pid, host, (folder / JOBS).stat().st_mtime, folder.name) for pid, host in pids)
+
+
+def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
+    """Say what came out and what to do next; the exit code."""
+    failed, left = board.failed.total(), board.left.total()
+    elsewhere = sum(not task.is_done() for task in board.elsewhere)
+    before = n_before + board.before + len(board.elsewhere) - elsewhere
+    causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
+    stopped = f" ({board.midway} stopped midway, to go on from there)" if board.midway else ""
+    parts = [
+        f"done {board.done}",
+        f"failed {failed} ({causes})" if failed else "",
+        f"not run {left}{stopped}" if left else "",
+        f"{elsewhere} are being done by another launch" if elsewhere else "",
+        f"{before} were done before" if before else "",
+        f"{board.decided} not needed: decided" if board.decided else "",
+    ]
+    named = shlex.quote(str(tree.root))
+    code = 1 if failed or left or elsewhere else 0
+    print(f"{', '.join(part for part in parts if part)}.   exit {code}")
+    if failed:
+        print(f"  bie logs --failed {named}      why")
+    if code:
+        print(f"  bie retry {named}      what failed or is missing, again")
+    print(f"  bie aggregate {named}      table")
+    print(f"  bie report {named}      page")
+    print(f"tree: {tree.root}")
+    return code

@@ -1,0 +1,208 @@
+"""Dotted keys: their values in plain sections, the ``${...}`` among these, nearest names; Hydra's own keys.
+
+Of Hydra's tree some keys mean something here; for the others stands what does.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bie.errors import BadInput
+from bie.planning.grammar import key_and_value
+
+Plain = dict[str, Any]
+
+OF_2019 = {
+    "n_latent_z": "mine.n_hidden",  # the width of the critic, in the notebook
+    "n_hidden_z": "mine.n_hidden",
+    "n_layers_z": "mine.n_layers",
+    "mineloss_scale": "mine.scale",
+}
+"""Names of the 2019 study, in small letters, by the keys that they have here."""
+
+OPEN = ("site.environment", "hydra.launcher.additional_parameters")
+"""Sections of any keys: variables, options of sbatch."""
+UNRESOLVED = "study.sweep"
+"""Overrides, which are resolved where they are applied."""
+
+PARAMS = "hydra.sweeper.params."
+_FOLDERS = "results go where outputs=, version= and study.name= say"
+_LOGS = "what a run did is kept with it: bie logs RUN"
+_INSTEAD = {
+    "hydra.run": _FOLDERS,
+    "hydra.sweep": _FOLDERS,
+    "hydra.output_subdir": _FOLDERS,
+    "hydra/output": _FOLDERS,
+    "hydra.runtime": _FOLDERS,
+    "hydra.job.chdir": f"no run changes its folder; {_FOLDERS}",
+    "hydra.job.env_set": "variables of jobs are site.environment={NAME: VALUE}",
+    "hydra.job.env_copy": "variables of jobs are site.environment={NAME: VALUE}",
+    "hydra.job.name": "a study has study.name=, a job hydra.launcher.name=",
+    "hydra.job": _FOLDERS,
+    "hydra.job_logging": _LOGS,
+    "hydra.hydra_logging": _LOGS,
+    "hydra/job_logging": _LOGS,
+    "hydra/hydra_logging": _LOGS,
+    "hydra.verbose": _LOGS,
+    "hydra.sweeper.max_batch_size": "how many at a time is hydra.launcher.array_parallelism=",
+    "hydra.sweeper": "it has hydra.sweeper.params",
+    "hydra/sweeper": "sweeps are planned by hydra/sweeper=bie alone",
+    "hydra.overrides": "they are what is typed",
+    "hydra.callbacks": "a file of your own can name them: --config-name",
+    "hydra.help": "the help is bie run --help",
+    "hydra.hydra_help": "the help is bie run --help",
+}
+"""What has a meaning in place of keys that have none, by their beginnings; the longest counts."""
+_READ = ("hydra.searchpath", "hydra.mode")  # before all else, and for that alone
+
+
+def did_you_mean(name: str, names: list[str]) -> str:
+    """A sentence, with a space before it, that names the nearest of `names`; empty if none is near.
+
+    >>> did_you_mean("model.scVI", ["model.scvi", "model.scvi_mine"])
+    ' Did you mean model.scvi?'
+    """
+    known = OF_2019.get(name.rpartition(".")[2].lower())
+    if known:
+        return f" Did you mean {known}?"
+    small = {each.lower(): each for each in sorted(names, reverse=True)}
+    near = get_close_matches(name.lower(), sorted(small), n=1, cutoff=0.6)
+    return f" Did you mean {small[near[0]]}?" if near else ""
+
+
+def leaves(plain: Plain, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all values, sections included."""
+    for key, value in plain.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+
+
+def copied(plain: Plain) -> Plain:
+    """Copy of nested sections; lists are shared, as nobody changes them."""
+    return {key: copied(value) if isinstance(value, dict) else value for key, value in plain.items()}
+
+
+def assign(plain: Plain, key: str, value: Any) -> bool:
+    """Set an existing dotted key, or an entry of a section that is open to any; False where there is none."""
+    name = next((name for name in OPEN if key == name or key.startswith(f"{name}.")), None)
+    *sections, leaf = (name or key).split(".")
+    node = lookup(plain, ".".join(sections)) if sections else plain
+    if not isinstance(node, dict) or leaf not in node:
+        return False
+    if name and key != name:
+        value = {key.removeprefix(f"{name}."): value}
+    if name and isinstance(value, dict):
+        node[leaf] = {**(node[leaf] or {}), **value}
+        return True
+    if isinstance(node[leaf], dict):
+        if not isinstance(value, dict):
+            raise BadInput(f"{key}={value}: {key} is a section; its settings: {', '.join(node[leaf])}")
+        return all(assign(plain, f"{key}.{inner}", item) for inner, item in value.items())
+    node[leaf] = value
+    return True
+
+
+def lookup(plain: Plain, key: str) -> Any:
+    """Value of a dotted key; None where there is none."""
+    node: Any = plain
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
+
+
+def references(plain: Plain, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys whose values hold ``${...}``, with these values."""
+    for name, value in plain.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from references(value, f"{key}.")
+        elif isinstance(value, str | list) and "${" in str(value) and key != UNRESOLVED:
+            yield key, value
+
+
+def resolve(plain: Plain, whole: DictConfig) -> None:
+    """Put values in the place of ``${...}``, those of this very configuration.
+
+    Parameters
+    ----------
+    plain
+        Finished but for this, in whole or in some of its sections; changed in place.
+    whole
+        The same with Hydra's own tree.
+
+    Raises
+    ------
+    BadInput
+        A reference to what is not there, such as a variable that is not set.
+    """
+    for key, value in list(references(plain)):
+        try:
+            found = OmegaConf.select(whole, key, throw_on_resolution_failure=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise BadInput(f"{key}={value}: {_reason(error)}.{_hint(str(error), plain)}") from None
+        *sections, leaf = key.split(".")
+        node = lookup(plain, ".".join(sections)) if sections else plain
+        node[leaf] = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+
+
+def _reason(error: Exception) -> str:
+    """What OmegaConf says, without the class of the exception."""
+    return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2].strip("\"'")
+
+
+def _hint(said: str, plain: Plain) -> str:
+    """The nearest key to one that OmegaConf has not found."""
+    parts = said.split("'")
+    return (
+        did_you_mean(parts[1], list(leaves(plain))) if "Interpolation key" in said and len(parts) > 1 else ""
+    )
+
+
+def for_bie(overrides: Sequence[str]) -> list[str]:
+    """Overrides without those that only tell where and how to read the others.
+
+    Raises
+    ------
+    BadInput
+        A key of Hydra that has no meaning here; says what has.
+    """
+    for text in overrides:
+        key, value = key_and_value(text)
+        found = [name for name in _INSTEAD if key == name or key.startswith(f"{name}.")]
+        if found and not key.startswith(PARAMS) and (key, value) != ("hydra/sweeper", "bie"):
+            raise BadInput(f"{key} is not a setting here: {_INSTEAD[max(found, key=len)]}")
+    return [text for text in overrides if key_and_value(text)[0] not in (*_READ, "hydra/sweeper")]
+
+
+def searchpath(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The override that names further folders with config groups."""
+    return tuple(text for text in overrides if key_and_value(text)[0] == "hydra.searchpath")
+
+
+def is_multirun(overrides: Sequence[str]) -> bool:
+    """Whether ``hydra.mode=MULTIRUN`` says what ``-m`` does."""
+    return any(key_and_value(text) == ("hydra.mode", "MULTIRUN") for text in overrides)
+
+
+def params(configured: Any, overrides: Sequence[str]) -> list[str]:
+    """Sweeps of ``hydra.sweeper.params``: of the configuration, then those typed."""
+    typed = [key_and_value(text) for text in overrides if key_and_value(text)[0].startswith(PARAMS)]
+    both = [*_flat(configured or {}), *((key.removeprefix(PARAMS), text) for key, text in typed)]
+    return [f"{key}={text}" for key, text in both]
+
+
+def without_params(overrides: Sequence[str]) -> list[str]:
+    """Overrides that are no parameters of the sweeper."""
+    return [text for text in overrides if not key_and_value(text)[0].startswith(PARAMS)]
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", "null" if value is None else str(value)
