@@ -80,7 +80,7 @@ class RunConfig(Penalised):
         return next(self._penalties(), None)
 
     def _penalties(self) -> Iterator[tuple[str, PenaltySection]]:
-        sections = ((name, getattr(self, name)) for name in _penalty_fields())
+        sections = ((name, getattr(self, name)) for name in _penalty_fields(type(self)))
         return ((name, section) for name, section in sections if section is not None)
 
     def inactive(self) -> dict[str, str]:
@@ -134,9 +134,11 @@ class RunConfig(Penalised):
 
 
 @cache
-def _penalty_fields() -> tuple[str, ...]:
-    """Fields of `RunConfig` that hold a penalty's section; looked at once, as 100,000 runs may be checked."""
-    held = {name: get_args(field.annotation) for name, field in RunConfig.model_fields.items()}
+def _penalty_fields(schema: type[RunConfig]) -> tuple[str, ...]:
+    """Fields that hold a penalty's section; looked at once, as 100,000 configurations may be checked."""
+    held = {
+        name: get_args(field.annotation) or (field.annotation,) for name, field in schema.model_fields.items()
+    }
     return tuple(name for name, kinds in held.items() if any(map(_is_penalty, kinds)))
 
 
