@@ -8,7 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from bie.config.launch import Gigabytes, Lines, Margin, Minutes, Seconds, Settings
+from bie.config.launch import Margin, Settings
+from bie.config.launchers import Gigabytes, Lines, Minutes, Seconds
 from bie.schema import Name
 
 _PLAIN: dict[Any, str] = {

@@ -7,18 +7,8 @@ alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its 
 from bie.config.base import About, Data, Method
 from bie.config.controls import AnyModel, Control
 from bie.config.datasets import Dataset, Factors, H5ad, Pbmc, Retina, Source, Tenx, Zinb
-from bie.config.launch import (
-    Hydra,
-    Launcher,
-    Local,
-    Resources,
-    Settings,
-    Site,
-    Study,
-    SubmititLocal,
-    SubmititSlurm,
-    launcher_kind,
-)
+from bie.config.launch import Hydra, Settings, Study
+from bie.config.launchers import Launcher, Local, Resources, Site, SubmititLocal, SubmititSlurm, launcher_kind
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
 from bie.config.pairs import Estimator, Pairs
 from bie.config.penalties import PenaltySection

@@ -6,7 +6,7 @@ from typing import Any
 
 from bie import devices
 from bie.config import Resources, Settings, Site, SubmititLocal, SubmititSlurm
-from bie.config.launch import asks_for_gpu
+from bie.config.launchers import asks_for_gpu
 from bie.errors import BadInput
 
 _ALTERNATIVES = (

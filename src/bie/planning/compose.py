@@ -23,7 +23,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from bie.config.launch import Settings, launcher_defaults
+from bie.config import Settings
+from bie.config.launchers import complete
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.planning.keys import Plain, did_you_mean, leaves
@@ -32,7 +33,6 @@ from bie.store.provenance import configuration_folder
 GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
 SETTINGS = tuple(Settings.model_fields)
 """Root keys of the launch; the others are those of a run."""
-_OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Configurations:
             whole = self.loader.load_configuration(
                 self.name, [*self.searched, *overrides], RunMode.RUN, from_shell=False
             )
-            _complete_launcher(whole)
+            with open_dict(whole.hydra.launcher):
+                complete(whole.hydra.launcher)
             if choices.get("preset", "none") != "none":
                 self._fit(whole, choices)
             return Composed(whole, plain_of(whole))
@@ -224,22 +225,6 @@ def plain_of(whole: DictConfig) -> Plain:
     own = {str(key): node for key, node in whole.items_ex(resolve=False) if key != "hydra"}
     plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
     return {**plain, "hydra": {"launcher": OmegaConf.to_container(whole.hydra.launcher)}}
-
-
-def is_ours(launcher: Mapping[str, Any]) -> bool:
-    """Whether a launcher is one of bie, or of hydra-submitit-launcher, for which bie has its own."""
-    return str(launcher.get("_target_", _OURS[0])).startswith(_OURS)
-
-
-def _complete_launcher(whole: DictConfig) -> None:
-    """Give a launcher file of the user's the keys that it leaves out, so that these can be typed too."""
-    launcher = whole.hydra.launcher
-    if not is_ours(launcher):
-        return
-    with open_dict(launcher):
-        for key, value in launcher_defaults(launcher).items():
-            if key not in launcher:
-                launcher[key] = value
 
 
 def prefer_own_launchers() -> None:

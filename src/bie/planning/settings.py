@@ -7,8 +7,9 @@ from omegaconf import OmegaConf
 
 from bie import devices
 from bie.config import Local, Settings
+from bie.config.launchers import is_ours
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, SETTINGS, Configurations, finished, is_ours
+from bie.planning.compose import GROUPS, SETTINGS, Configurations, finished
 from bie.planning.grammar import Axis, assignments, read_axes
 from bie.planning.keys import Plain, assign, copied, params, resolve, without_params
 from bie.schema import validated
