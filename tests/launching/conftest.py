@@ -1,4 +1,4 @@
-"""A study on disk, a Slurm whose answers are files, a launch and a pool for its task."""
+"""A study on disk, a Slurm whose answers are files, a run, a launch and a pool for its task."""
 
 import time
 from collections.abc import Callable
@@ -19,8 +19,9 @@ from bie.store.launches import open_launch
 from bie.store.paths import Tree
 from bie.store.record import write_record
 from tests.disk import captured, disk, point, slurm
+from tests.execution.conftest import make_run
 
-__all__ = ["captured", "disk", "point", "slurm"]
+__all__ = ["captured", "disk", "make_run", "point", "slurm"]
 
 Launch = Callable[..., Path]
 
