@@ -65,13 +65,13 @@ class Observer:
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
 
-    def started(self, slot: int, spec: Any) -> None:
+    def started(self, spec: Any) -> None:
         self.heard.append(("started", spec))
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: Any, epoch: int) -> None:
         self.heard.append(("epoch", epoch))
 
-    def ended(self, slot: int, spec: Any, outcome: Outcome) -> None:
+    def ended(self, spec: Any, outcome: Outcome) -> None:
         self.heard.append((outcome.status, spec))
 
     def stopping(self) -> None:

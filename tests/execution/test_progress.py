@@ -20,7 +20,7 @@ def task_of(configurations):
             .combinations[0]
             .config
         )
-        return RunSpec(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path())
+        return RunSpec(f"zinb {model}", config, {}, "0" * 64, Path(), {}, Path(model, str(seed)))
 
     return spec
 
@@ -29,25 +29,25 @@ def test_time_left_learns_from_each_model_and_from_shares_of_runs(task_of):
     board = Scoreboard({"scvi": 3, "scvi_mine": 2}, n_workers=2)
     assert board.seconds_left() is None
     first = task_of("scvi", 0)
-    board.started(0, first)
-    board.ended(0, first, Outcome("done", scores=SCORES, seconds=10.0))
+    board.started(first)
+    board.ended(first, Outcome("done", scores=SCORES, seconds=10.0))
     assert board.seconds_left() == pytest.approx((2 * 10 + 2 * 10) / 2), (
         "an unknown model is guessed from the others"
     )
     second = task_of("scvi_mine", 0)
-    board.started(1, second)
-    board.ended(1, second, Outcome("done", scores=SCORES, seconds=30.0))
+    board.started(second)
+    board.ended(second, Outcome("done", scores=SCORES, seconds=30.0))
     assert board.seconds_left() == pytest.approx((2 * 10 + 1 * 30) / 2)
-    board.started(0, task_of("scvi", 1))
-    board.epoch(0, 5)
+    board.started(task_of("scvi", 1))
+    board.epoch(task_of("scvi", 1), 5)
     assert board.seconds_left() == pytest.approx((2 * 10 + 30 - 5) / 2)
 
 
 def test_failures_do_not_teach_how_long_runs_take(task_of):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     spec = task_of("scvi", 0)
-    board.started(0, spec)
-    board.ended(0, spec, Outcome("failed", "nan", "loss is nan"))
+    board.started(spec)
+    board.ended(spec, Outcome("failed", "nan", "loss is nan"))
     assert board.seconds_left() is None
     assert board.line() == "1/2   1 worker   running 0   failed 1"
 
@@ -60,9 +60,9 @@ def test_a_line_per_run_greps_well(task_of):
         [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
     ):
         spec = task_of("scvi", seed)
-        lines.started(0, spec)
-        lines.epoch(0, 5)
-        lines.ended(0, spec, outcome)
+        lines.started(spec)
+        lines.epoch(spec, 5)
+        lines.ended(spec, outcome)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("done zinb scvi seed=0  ari 0.81  be 0.60 of 0.66  72 s")
     assert "left 72 s" in first
@@ -73,8 +73,8 @@ def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
     stream, board = io.StringIO(), Scoreboard({"scvi": 2}, n_workers=1)
     lines = Lines(board, stream)
     for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
-        lines.started(0, task_of("scvi", seed))
-        lines.ended(0, task_of("scvi", seed), outcome)
+        lines.started(task_of("scvi", seed))
+        lines.ended(task_of("scvi", seed), outcome)
     first, second = stream.getvalue().splitlines()
     assert first.endswith("stopped, with a checkpoint: zinb scvi seed=0")
     assert second.endswith("stopped before it began: zinb scvi seed=1")
@@ -89,8 +89,8 @@ def screen():
 def test_the_bar_moves_within_runs(task_of, screen):
     board = Scoreboard({"scvi": 2}, n_workers=1)
     with Display(board, screen) as show:
-        show.started(0, task_of("scvi", 7))
-        show.epoch(0, 5)
+        show.started(task_of("scvi", 7))
+        show.epoch(task_of("scvi", 7), 5)
         show._live.refresh()
     last = next(line for line in reversed(screen.file.getvalue().splitlines()) if "0/2" in line)
     assert last.count("━") + last.count("╸") == 5
@@ -103,8 +103,8 @@ def test_failures_stay_on_the_screen_and_the_last_run_stands_below_the_bar(task_
     board = Scoreboard({"scvi": 2}, n_workers=1)
     with Display(board, screen) as show:
         for seed, outcome in enumerate([Outcome("failed", "nan", "[b]"), Outcome("done", scores=SCORES)]):
-            show.started(0, task_of("scvi", seed))
-            show.ended(0, task_of("scvi", seed), outcome)
+            show.started(task_of("scvi", seed))
+            show.ended(task_of("scvi", seed), outcome)
         show._live.refresh()
     text = screen.file.getvalue()
     assert text.count("failed (nan) zinb scvi seed=0: [b]") == 1

@@ -70,16 +70,16 @@ class Script:
                 continue
             seed = task.config.seed
             self.started.append(seed)
-            observer.started(0, task)
+            observer.started(task)
             for epoch in range(self.epochs):
-                observer.epoch(0, epoch)
+                observer.epoch(task, epoch)
             self.during(seed)
             if self.after:
                 time.sleep(self.after)
             outcome = self.ends.get(seed, Outcome("done", seconds=1.0))
             if outcome.status == "done":
                 write_record(task.folder, {}, {})
-            observer.ended(0, task, outcome)
+            observer.ended(task, outcome)
         self._interrupted = False
 
 

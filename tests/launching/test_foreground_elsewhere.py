@@ -30,14 +30,14 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
-    def started(self, slot: int, spec: RunSpec) -> None:
-        self.told.append(("started", slot, spec.config.seed))
+    def started(self, spec: RunSpec) -> None:
+        self.told.append(("started", spec.config.seed))
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         raise AssertionError("epochs are not noted")
 
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
-        self.told.append(("ended", slot, spec.config.seed, outcome.status))
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        self.told.append(("ended", spec.config.seed, outcome.status))
 
     def stopping(self) -> None:
         raise AssertionError("nobody asked for it")
@@ -60,10 +60,10 @@ def test_what_tasks_note_is_told_once_each(launch: Launch):
     news.tell_started(seen)
     claim.release()
     assert seen.told == [
-        ("started", 0, 2),
-        ("started", 1, 0),
-        ("ended", 1, 0, "done"),
-        ("ended", 0, 2, "failed"),
+        ("started", 2),
+        ("started", 0),
+        ("ended", 0, "done"),
+        ("ended", 2, "failed"),
     ]
 
 
@@ -119,12 +119,12 @@ class Watcher:
     def __init__(self, on_epoch: Callable[[int], None] = lambda epoch: None) -> None:
         self.ends, self.said, self._on_epoch = list[tuple[str, str]](), 0, on_epoch
 
-    def started(self, slot: int, spec: RunSpec) -> None: ...
+    def started(self, spec: RunSpec) -> None: ...
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         self._on_epoch(epoch)
 
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         self.ends.append((spec.title, outcome.status))
 
     def stopping(self) -> None:

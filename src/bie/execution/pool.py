@@ -128,10 +128,6 @@ class Pool:
     def _log(self, slot: int) -> Path | None:
         return None if self._logs is None else self._logs / f"worker-{slot}.log"
 
-    def _slot(self, worker: int, place: int) -> int:
-        """Number of a run for the observer."""
-        return worker + place * len(self._workers)
-
     def _attend(self, slot: int, queue: deque[Pack], observer: Observer, admit: Admit) -> None:
         worker = self._workers[slot]
         try:
@@ -140,16 +136,15 @@ class Pool:
             self._bury(slot, queue, observer)
             return
         if message is not None:
-            self._pass_on(slot, observer, *message)
+            self._pass_on(worker, observer, *message)
             return
         worker.ready = True
         pack = _next(queue, admit)
-        if pack is not None and not self._hand_over(slot, pack, observer):
+        if pack is not None and not self._hand_over(worker, pack, observer):
             queue.appendleft(pack)
 
-    def _hand_over(self, slot: int, pack: Pack, observer: Observer) -> bool:
+    def _hand_over(self, worker: _Worker, pack: Pack, observer: Observer) -> bool:
         """Give a worker a pack; False if it has died since it asked, which it will be buried for."""
-        worker = self._workers[slot]
         places = filterfalse(worker.left.__contains__, count())
         specs = dict(zip(places, pack, strict=False))
         try:
@@ -157,16 +152,16 @@ class Pool:
         except OSError:
             return False
         worker.left |= specs
-        for place, spec in specs.items():
-            observer.started(self._slot(slot, place), spec)
+        for spec in pack:
+            observer.started(spec)
         return True
 
-    def _pass_on(self, slot: int, observer: Observer, place: int, news: int | Outcome) -> None:
+    def _pass_on(self, worker: _Worker, observer: Observer, place: int, news: int | Outcome) -> None:
         """Tell the observer of an epoch, or of how a run ended."""
         if isinstance(news, int):
-            observer.epoch(self._slot(slot, place), news)
+            observer.epoch(worker.left[place], news)
         else:
-            observer.ended(self._slot(slot, place), self._workers[slot].left.pop(place), news)
+            observer.ended(worker.left.pop(place), news)
 
     def _bury(self, slot: int, queue: deque[Pack], observer: Observer) -> None:
         """Record the run that a dead worker was at, and put a new worker in its place.
@@ -182,13 +177,13 @@ class Pool:
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
         begun = {place: spec for place, spec in worker.left.items() if was_at(spec, worker.process.pid)}
         guilty = begun if len(begun) == 1 else {} if begun else worker.left
-        again = {place: spec for place, spec in worker.left.items() if place not in guilty}
-        for place, spec in guilty.items():
-            observer.ended(self._slot(slot, place), spec, leave_killed(spec, message))
-        for place, spec in again.items():
+        again = [spec for place, spec in worker.left.items() if place not in guilty]
+        for spec in guilty.values():
+            observer.ended(spec, leave_killed(spec, message))
+        for spec in again:
             disclaim(spec)
-            observer.ended(self._slot(slot, place), spec, Outcome("interrupted"))
-        queue.extendleft((spec,) for spec in reversed(again.values()))
+            observer.ended(spec, Outcome("interrupted"))
+        queue.extendleft((spec,) for spec in reversed(again))
         self._workers[slot] = self._start(slot)
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
 from bie.execution.run_spec import Outcome, RunSpec, Status
@@ -46,22 +47,22 @@ class Scoreboard:
         self.elsewhere: list[RunSpec] = []
         self.midway = 0
         self.failed: Counter[str] = Counter()
-        self.running: dict[int, tuple[RunSpec, float]] = {}
-        self.shares: dict[int, float] = {}
+        self.running: dict[Path, tuple[RunSpec, float]] = {}
+        self.shares: dict[Path, float] = {}
         self._seconds: dict[str, list[float]] = {}
 
-    def started(self, slot: int, spec: RunSpec) -> None:
+    def started(self, spec: RunSpec) -> None:
         """Note when a run began."""
-        self.running[slot] = (spec, time.monotonic())
-        self.shares[slot] = 0.0
+        self.running[spec.folder] = (spec, time.monotonic())
+        self.shares[spec.folder] = 0.0
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         """Note how far a run has come."""
-        self.shares[slot] = epoch / self.running[slot][0].config.train.epochs
+        self.shares[spec.folder] = epoch / spec.config.train.epochs
 
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """Count a run and learn from its time. One that was interrupted is still left to do."""
-        del self.running[slot]
+        del self.running[spec.folder]
         model = spec.config.model.name
         self.left[model] -= outcome.status != "interrupted"
         self.midway += outcome.midway
@@ -84,9 +85,9 @@ class Scoreboard:
         """Estimate from the runs so far; None while nothing is known."""
         known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
         together = max(1.0, len(self.running) / self.n_workers)  # runs that share a worker's time
-        for slot, (spec, start) in self.running.items():
-            if self.shares[slot] > 0.02 and spec.config.model.name not in known:
-                known[spec.config.model.name] = (time.monotonic() - start) / self.shares[slot] / together
+        for folder, (spec, start) in self.running.items():
+            if self.shares[folder] > 0.02 and spec.config.model.name not in known:
+                known[spec.config.model.name] = (time.monotonic() - start) / self.shares[folder] / together
         if not known:
             return None
         other = sum(known.values()) / len(known)
@@ -115,19 +116,19 @@ class Progress(ABC):
     def __init__(self, board: Scoreboard) -> None:
         self.board = board
 
-    def started(self, slot: int, spec: RunSpec) -> None:
+    def started(self, spec: RunSpec) -> None:
         """Note that a run began."""
-        self.board.started(slot, spec)
+        self.board.started(spec)
         self.show("")
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         """Note how far a run has come."""
-        self.board.epoch(slot, epoch)
-        self.show(f"epoch {epoch} of {self.board.running[slot][0].title}")
+        self.board.epoch(spec, epoch)
+        self.show(f"epoch {epoch} of {spec.title}")
 
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """Say how a run ended."""
-        self.board.ended(slot, spec, outcome)
+        self.board.ended(spec, outcome)
         self.say(ending(spec, outcome), failed=outcome.cause is not None)
 
     @abstractmethod
@@ -204,7 +205,7 @@ class Display(Progress):
         board = self.board
         seeds = sorted({spec.config.seed for spec, _ in board.running.values()})
         now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
-        begun = sum(board.shares[slot] for slot in board.running)
+        begun = sum(board.shares[folder] for folder in board.running)
         self._progress.update(self._task, completed=board.over + begun, description=board.line() + now)
 
     def say(self, news: str, failed: bool) -> None:

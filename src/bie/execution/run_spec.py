@@ -101,18 +101,15 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Who wants to know how the runs of a pool get on.
+    """Who wants to know how the runs of a pool get on."""
 
-    A slot is a number that is one run's while it is at work.
-    """
-
-    def started(self, slot: int, spec: RunSpec) -> None:
+    def started(self, spec: RunSpec) -> None:
         """A worker took up a run."""
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         """A worker finished an epoch of its run."""
 
-    def ended(self, slot: int, spec: RunSpec, outcome: Outcome) -> None:
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """A run is over, in one way or another."""
 
     def stopping(self) -> None:

@@ -5,7 +5,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -71,31 +70,29 @@ class InThisProcess:
 
     def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
         """Carry out all runs that `admit` says yes to, when their turn comes; see `Pool.run`."""
-        from bie.execution.worker import execute
-
         for pack in self._packing.packs(specs):
             if self._interrupted:
                 observer.stopping()
                 return
             if admit(pack):
-                for slot, spec in enumerate(pack):
-                    observer.started(slot, spec)
-                execute(
-                    pack,
-                    lambda slot, row: observer.epoch(slot, int(row["epoch"])),
-                    partial(_ended, observer, pack),
-                    lambda: self._interrupted,
-                    self._launch,
-                    self._packing,
-                )
+                self._run(pack, observer)
+
+    def _run(self, pack: Pack, observer: Observer) -> None:
+        from bie.execution.worker import execute
+
+        def on_epoch(place: int, row: dict[str, float]) -> None:
+            observer.epoch(pack[place], int(row["epoch"]))
+
+        def on_end(place: int, outcome: Outcome) -> None:
+            observer.ended(pack[place], outcome)
+
+        for spec in pack:
+            observer.started(spec)
+        execute(pack, on_epoch, on_end, lambda: self._interrupted, self._launch, self._packing)
 
     def interrupt(self) -> None:
         """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
         self._interrupted = True
-
-
-def _ended(observer: Observer, pack: Pack, slot: int, outcome: Outcome) -> None:
-    observer.ended(slot, pack[slot], outcome)
 
 
 def follow(folder: Path, n_workers: int) -> Scoreboard:
@@ -123,17 +120,17 @@ class News:
         self._folder = folder
         self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
         self._read: dict[Path, int] = {}
-        self._slots: dict[tuple[str, int], int] = {}
+        self._started: set[tuple[str, int]] = set()
 
     def tell_started(self, observer: Observer) -> None:
         """Tell which runs somebody has claimed."""
         for key, task in self._tasks.items():
-            if key not in self._slots and (task.folder / CLAIM).exists():
+            if key not in self._started and (task.folder / CLAIM).exists():
                 self._start(observer, key, task)
 
     def _start(self, observer: Observer, key: tuple[str, int], task: RunSpec) -> None:
-        self._slots[key] = len(self._slots)
-        observer.started(self._slots[key], task)
+        self._started.add(key)
+        observer.started(task)
 
     def tell(self, observer: Observer) -> None:
         """Tell what happened since the last time. A run that ended counts once."""
@@ -144,9 +141,9 @@ class News:
                 key = (each.config_id, each.seed)
                 task = self._tasks.pop(key, None) if over else None
                 if task is not None:
-                    if key not in self._slots:
+                    if key not in self._started:
                         self._start(observer, key, task)
-                    observer.ended(self._slots[key], task, each)
+                    observer.ended(task, each)
 
 
 def going(folder: Path) -> bool:

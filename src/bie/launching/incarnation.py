@@ -148,11 +148,11 @@ class Incarnation:
 
     # ---- what the pool tells
 
-    def started(self, slot: int, task: RunSpec) -> None:
+    def started(self, spec: RunSpec) -> None:
         """From now on a run must fit into what is left; the first was started in any case."""
         self.started_any = True
 
-    def epoch(self, slot: int, epoch: int) -> None:
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
         """An epoch is progress: the checkpoint will hold it."""
         self.progressed = True
 
@@ -160,14 +160,14 @@ class Incarnation:
         """Say why the log ends soon."""
         print("warned: stopping after this epoch, with checkpoints", flush=True)
 
-    def ended(self, slot: int, task: RunSpec, outcome: Outcome) -> None:
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
         """Note how a run ended, and stop the launch if too many ended so."""
-        print(ending(task, outcome), flush=True)
-        self.outcomes[task.folder] = outcome
+        print(ending(spec, outcome), flush=True)
+        self.outcomes[spec.folder] = outcome
         if outcome.status == "done":
-            self.run_times.learn(task.config_id, task.config, outcome.seconds)
+            self.run_times.learn(spec.config_id, spec.config, outcome.seconds)
         self.progressed |= outcome.status in ("done", "failed")
-        note(self.folder, self.name, outcome, task)
+        note(self.folder, self.name, outcome, spec)
         if outcome.status != "failed":
             return
         tripped = self.kind == "runs" and break_circuit(self.folder, self.launcher.max_identical_failures)
