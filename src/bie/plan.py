@@ -12,7 +12,6 @@ from bie.planning.help import help_of
 
 if TYPE_CHECKING:
     from bie.planning.plan import Plan
-    from bie.store.paths import Tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,9 +51,9 @@ def _plan(options: argparse.Namespace) -> int:
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))
     settings, datasets = expansion.settings, Datasets(may_download=False)
-    tree, launcher = tree_of(settings), settings.hydra.launcher
-    plan = make_plan(expansion.combinations, datasets.content, tree, settings.rerun)
-    check_baseline(settings.study.baseline, plan, tree)  # bad input here as there
+    launcher = settings.hydra.launcher
+    plan = make_plan(expansion.combinations, datasets.content, tree_of(settings), settings.rerun)
+    check_baseline(settings.study.baseline, plan)  # bad input here as there
     stop_rules(plan, settings)
     check_environment(settings)
     if isinstance(launcher, Local):
@@ -62,20 +61,20 @@ def _plan(options: argparse.Namespace) -> int:
         jobs, waves, how = min(at_work, len(plan.todo)), min(1, len(plan.todo)), []
     else:
         counts = Counter(plan.points[index].config_id for index, _ in plan.todo)
-        seconds = {plan.points[index].config_id: s for index, s in seconds_per_run(plan, tree).items()}
+        seconds = {plan.points[index].config_id: s for index, s in seconds_per_run(plan).items()}
         bundling, limits = bundling_of(settings, counts, seconds)
         at_work = max(1, min(runs_at_a_time(settings), len(plan.todo)))
         jobs, waves, how = bundling.n_tasks, len(bundling.waves), [in_words(bundling, settings, limits)]
-    seen = _power(plan, tree) if options.power else []
+    seen = _power(plan) if options.power else []
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))
     else:
-        said = said_of(expansion, plan, datasets, tree)
-        print("\n".join([*said, *how, forecast(plan, tree, at_work), *seen]))
+        said = said_of(expansion, plan, datasets)
+        print("\n".join([*said, *how, forecast(plan, at_work), *seen]))
     return 0
 
 
-def _power(plan: "Plan", tree: "Tree") -> list[str]:
+def _power(plan: "Plan") -> list[str]:
     """What each comparison of the plan can see, by what is known in the tree and in those beside it."""
     from bie.analysis.grid import BASELINE
     from bie.analysis.power import Design, power
@@ -93,7 +92,7 @@ def _power(plan: "Plan", tree: "Tree") -> list[str]:
         for index, point in enumerate(plan.points)
         if point.model != BASELINE
     }
-    return power(designs, studies_beside(tree)) or ["power: there is no model beside the baseline"]
+    return power(designs, studies_beside(plan.tree)) or ["power: there is no model beside the baseline"]
 
 
 if __name__ == "__main__":

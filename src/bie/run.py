@@ -59,7 +59,7 @@ def one_run(config: "DictConfig") -> int:
     expansion, datasets = settled(config), Datasets()
     tree = tree_of(expansion.settings)
     plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
-    if launch(order_of(plan, datasets, tree, sys.argv[1:], expansion.settings, {}), None):
+    if launch(order_of(plan, datasets, sys.argv[1:], expansion.settings, {}), None):
         raise RunFailed("failed", f"it failed; bie logs --failed {tree.root}")
     return 0
 

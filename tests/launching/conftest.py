@@ -36,7 +36,7 @@ def launch(configurations: Configurations, tmp_path: Path) -> Launch:
         )
         tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
         plan = make_plan(expansion.combinations, datasets.content, tree)
-        known = grid_points(plan, datasets, tree, {} if seconds is None else {0: seconds}, {})
+        known = grid_points(plan, datasets, {} if seconds is None else {0: seconds}, {})
         return open_launch(tree, [], plan.columns(), known, expansion.settings.model_dump(mode="json"))
 
     return make

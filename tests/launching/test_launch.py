@@ -36,7 +36,7 @@ def order(configurations: Configurations, tmp_path: Path, monkeypatch: pytest.Mo
         for seed in range(done):
             write_record(tree.run_dir(point.dataset, point.model, point.config_id, seed), {}, {})
         plan = make_plan(expansion.combinations, datasets.content, tree)
-        return order_of(plan, datasets, tree, ["typed"], expansion.settings, {})
+        return order_of(plan, datasets, ["typed"], expansion.settings, {})
 
     return make
 

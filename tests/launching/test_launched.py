@@ -28,7 +28,7 @@ def planned(configurations: Configurations, tmp_path: Path):
     write_record(tree.run_dir(first.dataset, first.model, first.config_id, 0), {}, {MODEL: b""})
     plan = make_plan(combinations, datasets.content, tree)
     settings = {"hydra": {"launcher": {"kind": "local"}}}
-    found = grid_points(plan, datasets, tree, {1: 2.5}, {})
+    found = grid_points(plan, datasets, {1: 2.5}, {})
     return plan, open_launch(tree, [], plan.columns(lambda i: i), found, settings)
 
 

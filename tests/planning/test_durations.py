@@ -26,14 +26,14 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
     def plan_of(*overrides: str, sha: str = SHA) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": sha}, tree)
 
-    assert "no forecast" in forecast(plan_of("seed=range(4)"), tree, 2)
+    assert "no forecast" in forecast(plan_of("seed=range(4)"), 2)
     leave(tree, plan_of("train.epochs=10"), 0, 9, 30.0)
     leave(tree, plan_of("train.epochs=10", sha="1" * 64), 0, 9, 9999.0)
-    text = forecast(plan_of("train.epochs=20", "seed=range(4)"), tree, 2)
+    text = forecast(plan_of("train.epochs=20", "seed=range(4)"), 2)
     assert text.startswith("forecast from 1 earlier runs: 60 s each, 2 min on 2 workers")
     leave(tree, plan_of("train.epochs=20"), 0, 9, 10.0)
-    assert "10 s each, 20 s on 2 workers" in forecast(plan_of("train.epochs=20", "seed=range(4)"), tree, 2)
-    assert forecast(plan_of("train.epochs=20", "seed=9"), tree, 2) == "nothing to do"
+    assert "10 s each, 20 s on 2 workers" in forecast(plan_of("train.epochs=20", "seed=range(4)"), 2)
+    assert forecast(plan_of("train.epochs=20", "seed=9"), 2) == "nothing to do"
 
 
 def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
@@ -43,11 +43,11 @@ def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
 
     leave(tree, plan_of("model=pca"), 0, 9, 2.0)
-    assert "no forecast" in forecast(plan_of("model=scvi"), tree, 1)
-    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+    assert "no forecast" in forecast(plan_of("model=scvi"), 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), 1)
     leave(tree, plan_of("model=scvi", "train.epochs=10"), 0, 9, 30.0)
-    assert "30 s each" in forecast(plan_of("model=scvi_mine", "train.epochs=10"), tree, 1)
-    assert "2 s each" in forecast(plan_of("model=noise"), tree, 1)
+    assert "30 s each" in forecast(plan_of("model=scvi_mine", "train.epochs=10"), 1)
+    assert "2 s each" in forecast(plan_of("model=noise"), 1)
 
 
 def test_a_record_that_several_grid_points_learn_from_counts_once(configurations, tmp_path: Path):
@@ -58,7 +58,7 @@ def test_a_record_that_several_grid_points_learn_from_counts_once(configurations
 
     for seed in range(4):
         leave(tree, plan_of("model=scvi"), 0, seed, 30.0)
-    text = forecast(plan_of("model=scvi_mine", "mine.scale=1,2"), tree, 1)
+    text = forecast(plan_of("model=scvi_mine", "mine.scale=1,2"), 1)
     assert text.startswith("forecast from 4 earlier runs")
     assert text.endswith(" kB")
 
@@ -71,8 +71,8 @@ def test_what_is_drawn_anew_for_each_seed_learns_from_data_of_the_same_size(conf
         return make_plan(combinations, lambda config: content(config.dataset), tree)
 
     leave(tree, plan_of("dataset.rho=0.1", "model.epochs=10"), 0, 9, 30.0)
-    assert "60 s each" in forecast(plan_of("dataset.rho=0.2", "model.epochs=20"), tree, 1)
-    assert "no forecast" in forecast(plan_of("dataset.rho=0.2", "dataset.n_pairs=50"), tree, 1)
+    assert "60 s each" in forecast(plan_of("dataset.rho=0.2", "model.epochs=20"), 1)
+    assert "no forecast" in forecast(plan_of("dataset.rho=0.2", "dataset.n_pairs=50"), 1)
 
 
 def test_a_run_starts_only_if_it_ends_before_the_warning():

@@ -56,7 +56,7 @@ def test_files_that_finished_runs_did_not_leave_are_named(
             folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
             write_record(folder, {}, {} if seed else {"embedding.npz": b""})
         return unsaved(
-            make_plan(found, lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}, tree), tree
+            make_plan(found, lambda config: {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}, tree)
         )
 
     assert said() == []

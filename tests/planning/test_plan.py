@@ -74,14 +74,14 @@ def test_runs_by_other_code_are_done_again_where_that_is_asked_for(
     first = plan()
     for run, code in zip(first.runs, ("other", source_sha256(), "other"), strict=True):
         made_by = {"provenance": {"source_sha256": code}}
-        write_record(first.folder(tree, run), made_by, {"history.csv": code.encode()})
+        write_record(first.folder(run), made_by, {"history.csv": code.encode()})
     assert len(plan().done) == 3
     again = plan("stale")
     assert (again.done, again.stale, again.todo) == ({(0, 1)}, {(0, 0), (0, 2)}, [(0, 0), (0, 2)])
     assert len(plan().done) == 3
-    set_stale_aside(again, tree)
+    set_stale_aside(again)
     assert plan().done == {(0, 1)}
-    folder = again.folder(tree, (0, 0))
+    folder = again.folder((0, 0))
     (kept,) = folder.glob("earlier/*")
     assert sorted(path.name for path in kept.iterdir()) == ["history.csv", "record.json"]
     assert [path.name for path in folder.iterdir()] == ["earlier"]
@@ -134,20 +134,20 @@ def plan(plan_of) -> Plan:
 @pytest.mark.parametrize(
     "wanted", [None, "scvi", "scvi_mine mine.scale=50", "mine.scale=150", "model.n_latent=10"]
 )
-def test_a_baseline_that_a_row_is(wanted: str | None, plan: Plan, tmp_path: Path):
-    check_baseline(wanted, plan, Tree(tmp_path))
-    check_baseline(plan.points[1].config_id[:8], plan, Tree(tmp_path))
+def test_a_baseline_that_a_row_is(wanted: str | None, plan: Plan):
+    check_baseline(wanted, plan)
+    check_baseline(plan.points[1].config_id[:8], plan)
 
 
 @pytest.mark.parametrize("wanted", ["pca", "scvi mine.scale=50", "mine.scale=51"])
-def test_one_that_no_row_can_be(wanted: str, plan: Plan, tmp_path: Path):
+def test_one_that_no_row_can_be(wanted: str, plan: Plan):
     with pytest.raises(
         BadInput, match=f"study.baseline={wanted}: no row of this study is that.* Rows: scvi; scvi_mine"
     ):
-        check_baseline(wanted, plan, Tree(tmp_path))
+        check_baseline(wanted, plan)
 
 
 def test_a_row_of_an_earlier_launch_is_one(plan_of, plan: Plan, tmp_path: Path):
     control = plan_of("model=pca")
     open_launch(Tree(tmp_path), [], control.columns(), {}, {"hydra": {"launcher": {"kind": "local"}}})
-    check_baseline("pca", plan, Tree(tmp_path))
+    check_baseline("pca", plan)

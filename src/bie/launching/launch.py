@@ -59,9 +59,7 @@ class Order:
     settings: Settings
 
 
-def order_of(
-    plan: Plan, datasets: Datasets, tree: Tree, argv: Sequence[str], settings: Settings, rules: Rules
-) -> Order:
+def order_of(plan: Plan, datasets: Datasets, argv: Sequence[str], settings: Settings, rules: Rules) -> Order:
     """Order for what a plan has left to do; the cells are prepared, what other code has done is set aside.
 
     Parameters
@@ -69,10 +67,10 @@ def order_of(
     rules
         What stops seeds, from `bie.execution.stopping.stop_rules`.
     """
-    points = grid_points(plan, datasets, tree, seconds_per_run(plan, tree), rules)
+    points = grid_points(plan, datasets, seconds_per_run(plan), rules)
     runs = [plan.points[index].config_id for index, _ in plan.todo]
-    set_stale_aside(plan, tree)
-    return Order(tree, argv, runs, points, plan.columns, len(plan.done), settings)
+    set_stale_aside(plan)
+    return Order(plan.tree, argv, runs, points, plan.columns, len(plan.done), settings)
 
 
 def launch(order: Order, context: ForkServerContext | None) -> int:

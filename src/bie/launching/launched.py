@@ -27,7 +27,7 @@ EPOCHS, MOST = 2, 50
 
 
 def grid_points(
-    plan: Plan, datasets: Datasets, tree: Tree, seconds: Mapping[int, float], rules: Rules
+    plan: Plan, datasets: Datasets, seconds: Mapping[int, float], rules: Rules
 ) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
 
@@ -40,6 +40,7 @@ def grid_points(
     rules
         From `bie.execution.stopping.stop_rules`; what was decided under other rules is open again.
     """
+    tree = plan.tree
     for point in plan.points:
         (tree.config_dir(point.dataset, point.model, point.config_id) / DECIDED).unlink(missing_ok=True)
     return {

@@ -30,9 +30,9 @@ class Cost:
     size: int
 
 
-def seconds_per_run(plan: "Plan", tree: Tree) -> dict[int, float]:
+def seconds_per_run(plan: "Plan") -> dict[int, float]:
     """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
-    expected, earlier = {}, _Earlier(tree)
+    expected, earlier = {}, _Earlier(plan.tree)
     for index in {index for index, _ in plan.todo}:
         point = plan.points[index]
         if costs := earlier.costs(point):
@@ -44,7 +44,7 @@ def _mean(costs: list[Cost]) -> float:
     return statistics.fmean(cost.seconds_per_epoch for cost in costs)
 
 
-def forecast(plan: "Plan", tree: Tree, workers: int) -> str:
+def forecast(plan: "Plan", workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
     A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
@@ -53,7 +53,7 @@ def forecast(plan: "Plan", tree: Tree, workers: int) -> str:
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
         return "nothing to do"
-    earlier = _Earlier(tree)
+    earlier = _Earlier(plan.tree)
     costs = {index: earlier.costs(plan.points[index]) for index in todo}
     if not all(costs.values()):
         return "no forecast: no earlier records on these cells to learn from"

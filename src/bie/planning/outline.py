@@ -7,7 +7,6 @@ from bie.config import Dataset
 from bie.planning.datasets import Datasets
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
-from bie.store.paths import Tree
 from bie.store.record import asked_for, lacking
 
 
@@ -24,9 +23,9 @@ def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
     }
 
 
-def said_of(expansion: Expansion, plan: Plan, datasets: Datasets, tree: Tree) -> list[str]:
+def said_of(expansion: Expansion, plan: Plan, datasets: Datasets) -> list[str]:
     """All that a plan says before anything starts, in lines."""
-    notes = [*unsaved(plan, tree), *without_effect(expansion, plan), *expansion.notes]
+    notes = [*unsaved(plan), *without_effect(expansion, plan), *expansion.notes]
     return [*outline(plan, datasets), *notes]
 
 
@@ -84,7 +83,7 @@ def without_effect(expansion: Expansion, plan: Plan) -> list[str]:
     return [f"{key} has no effect where {', '.join(found)}" for key, found in causes.items()]
 
 
-def unsaved(plan: Plan, tree: Tree) -> list[str]:
+def unsaved(plan: Plan) -> list[str]:
     """Files that are asked for and that finished runs lack, a line for each kind.
 
     What to save is no part of a run's identity: such a run is the same one, whose record stays.
@@ -92,8 +91,7 @@ def unsaved(plan: Plan, tree: Tree) -> list[str]:
     without: Counter[tuple[str, str]] = Counter()
     for index, seed in plan.incomplete:
         point = plan.points[index]
-        folder = tree.run_dir(point.dataset, point.model, point.config_id, seed)
-        keys = asked_for(point.config)
+        keys, folder = asked_for(point.config), plan.folder((index, seed))
         without.update((keys[name], name) for name in lacking(folder, point.config))
     return [
         f"{key}=true: {_runs(n)} of these finished without {name}; trained anew for it, and it is kept where "

@@ -57,6 +57,8 @@ class Plan:
 
     Attributes
     ----------
+    tree
+        The study that they are of.
     points
         Distinct grid points in the order typed.
     runs
@@ -72,6 +74,7 @@ class Plan:
         Those that have a record, but by other code, and are to be run again: no longer among `done`.
     """
 
+    tree: Tree
     points: list[Point] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     done: set[tuple[int, int]] = field(default_factory=set)
@@ -79,10 +82,10 @@ class Plan:
     dropped: Counter[str] = field(default_factory=Counter)
     stale: set[tuple[int, int]] = field(default_factory=set)
 
-    def folder(self, tree: Tree, run: tuple[int, int]) -> Path:
+    def folder(self, run: tuple[int, int]) -> Path:
         """Where a run leaves its record."""
         point = self.points[run[0]]
-        return tree.run_dir(point.dataset, point.model, point.config_id, run[1])
+        return self.tree.run_dir(point.dataset, point.model, point.config_id, run[1])
 
     @property
     def todo(self) -> list[tuple[int, int]]:
@@ -131,7 +134,7 @@ def make_plan(
     rerun
         ``stale``: what was done by other code is to be done again.
     """
-    plan = Plan()
+    plan = Plan(tree)
     seeds_of: dict[int, dict[int, None]] = {}
     index: dict[str, int] = {}
     shared: Shared = {}
@@ -145,11 +148,11 @@ def make_plan(
             seeds_of[index[identity]] = {}
         _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))
-    recorded = _recorded(plan, tree)
+    recorded = _recorded(plan)
     if rerun == "stale":
-        plan.stale.update(run for run in recorded if _is_stale(plan.folder(tree, run)))
+        plan.stale.update(run for run in recorded if _is_stale(plan.folder(run)))
         recorded -= plan.stale
-    plan.incomplete.update(run for run in recorded if _lacks(plan, tree, run))
+    plan.incomplete.update(run for run in recorded if _lacks(plan, run))
     plan.done.update(recorded - plan.incomplete)
     return plan
 
@@ -160,10 +163,10 @@ def _is_stale(folder: Path) -> bool:
     return made_by.get("source_sha256") != source_sha256()
 
 
-def set_stale_aside(plan: Plan, tree: Tree) -> None:
+def set_stale_aside(plan: Plan) -> None:
     """Make room for the runs that are to be done again; to be called when they are about to start."""
     for run in sorted(plan.stale):
-        set_aside(plan.folder(tree, run))
+        set_aside(plan.folder(run))
 
 
 def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counter[str]) -> None:
@@ -186,23 +189,23 @@ def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, i
     return [(point, seed) for seed in order for point, seeds in seeds_of.items() if seed in seeds]
 
 
-def _lacks(plan: Plan, tree: Tree, run: tuple[int, int]) -> bool:
+def _lacks(plan: Plan, run: tuple[int, int]) -> bool:
     """Whether a run has not left all files that are asked for."""
     config = plan.points[run[0]].config
-    return bool(asked_for(config) and lacking(plan.folder(tree, run), config))
+    return bool(asked_for(config) and lacking(plan.folder(run), config))
 
 
-def _recorded(plan: Plan, tree: Tree) -> set[tuple[int, int]]:
-    names = cache(tree.config_names)  # a plan of 100,000 grid points asks for few folders
+def _recorded(plan: Plan) -> set[tuple[int, int]]:
+    names = cache(plan.tree.config_names)  # a plan of 100,000 grid points asks for few folders
     found = {
-        index: done_seeds(tree.config_dir(point.dataset, point.model, point.config_id))
+        index: done_seeds(plan.tree.config_dir(point.dataset, point.model, point.config_id))
         for index, point in enumerate(plan.points)
         if point.config_id[:SHOWN] in names(point.dataset, point.model)
     }
     return {(index, seed) for index, seed in plan.runs if seed in found.get(index, ())}
 
 
-def check_baseline(wanted: str | None, plan: Plan, tree: Tree) -> None:
+def check_baseline(wanted: str | None, plan: Plan) -> None:
     """Look for the baseline among the rows that are asked for now and those of earlier launches.
 
     Parameters
@@ -223,7 +226,7 @@ def check_baseline(wanted: str | None, plan: Plan, tree: Tree) -> None:
     asked = {point.config_id: flat(point.plain) | {"model": point.model} for point in plan.points}
     if fitting(asked, wanted):
         return
-    before = planned(tree).drop_duplicates("config_id").to_dict("records")
+    before = planned(plan.tree).drop_duplicates("config_id").to_dict("records")
     known = {row["config_id"]: flat(json.loads(row["config"])) | {"model": row["model"]} for row in before}
     if not fitting(known, wanted):
         raise no_such_row(wanted, (point.title.partition(" ")[2] for point in plan.points))

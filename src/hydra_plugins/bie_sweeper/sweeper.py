@@ -59,15 +59,15 @@ class BieSweeper(Sweeper):
 
         assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
-        tree = tree_of(expansion.settings)
-        plan = make_plan(expansion.combinations, datasets.content, tree, expansion.settings.rerun)
-        check_baseline(expansion.settings.study.baseline, plan, tree)
-        rules = stop_rules(plan, expansion.settings)
-        print("\n".join(said_of(expansion, plan, datasets, tree)), flush=True)
+        settings = expansion.settings
+        plan = make_plan(expansion.combinations, datasets.content, tree_of(settings), settings.rerun)
+        check_baseline(settings.study.baseline, plan)
+        rules = stop_rules(plan, settings)
+        print("\n".join(said_of(expansion, plan, datasets)), flush=True)
         launcher = self._launcher()
         if launcher is not None and not hasattr(launcher, "carry_out"):
             return self._one_by_one(launcher, plan)
-        order = order_of(plan, datasets, tree, self.request.argv, expansion.settings, rules)
+        order = order_of(plan, datasets, self.request.argv, settings, rules)
         del datasets  # from here on the workers map the copies on disk
         carry_out = launch if launcher is None else launcher.carry_out
         code: int = carry_out(order, context)
