@@ -80,8 +80,8 @@ class RunConfig(Penalised):
         return next(self._penalties(), None)
 
     def _penalties(self) -> Iterator[tuple[str, PenaltySection]]:
-        sections = ((name, getattr(self, name)) for name in _penalty_fields(type(self)))
-        return ((name, section) for name, section in sections if section is not None)
+        held = ((name, getattr(self, name)) for name in _penalty_fields(type(self)))
+        return ((name, section) for name, section in held if section is not None)
 
     def inactive(self) -> dict[str, str]:
         """Not every model reads every section; cells that nothing is done to are those of the data set."""
