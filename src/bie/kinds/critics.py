@@ -11,20 +11,17 @@ from bie.errors import RunFailed
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.estimators import (
+    BOUNDS,
     LogMovingAverage,
     critic_objective,
-    dv_bound,
     infonce_bound,
     log_mean_exp,
-    nwj_bound,
 )
 from bie.mutual_information.known import Sample
 from bie.seeds import Streams
 from bie.training.batches import minibatches
+from bie.training.critic import MOST_HALVINGS
 from bie.training.optimiser import adam
-
-MOST_HALVINGS = 5
-"""How often a critic may diverge, after which it goes on from the epoch before at half the learning rate."""
 
 Row = dict[str, float]
 
@@ -58,7 +55,7 @@ class TrainedCritic:
         Raises
         ------
         RunFailed
-            Cause ``nan``: it diverged once more after `MOST_HALVINGS`.
+            Cause ``nan``: it diverged once more after `MOST_HALVINGS`, each a return to the epoch before.
         """
         order, history = self.streams.numpy("minibatch"), list[Row]()
         both = nn.ModuleList((self.critic, self.average))
@@ -117,8 +114,7 @@ class TrainedCritic:
     def _bound(self, rows: Tensor, noise: Noise) -> Tensor:
         if self.settings.estimator == "infonce":
             return infonce_bound(*self._contrasted(rows))
-        bound = dv_bound if self.settings.estimator == "dv" else nwj_bound
-        return bound(*self._scores(rows, noise))
+        return BOUNDS[self.settings.estimator](*self._scores(rows, noise))
 
     def _scores(self, rows: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Of pairs that belong together and of as many independent ones, in one call of the critic."""

@@ -50,6 +50,9 @@ def _grown_on_a_sample(z_nd: Embedding) -> str | None:
     return f"{len(z_nd):,} cells: forests on {SAMPLE:,}, drawn at random" if len(z_nd) > SAMPLE else None
 
 
+_FORESTS_NEED = (factors_known, two_dimensions, not_collapsed)
+
+
 @metric(
     Card("MIG", "higher", (0.0, 1.0), "", _CHEN, headline=True, optional=True), factors_known, two_dimensions
 )
@@ -72,9 +75,7 @@ def mig(z_nd: Embedding, factor_nf: NDArray[np.float64]) -> float:
 
 @metric(
     Card("DCI disentanglement", "higher", (0.0, 1.0), "", _EASTWOOD, headline=True, optional=True),
-    factors_known,
-    two_dimensions,
-    not_collapsed,
+    *_FORESTS_NEED,
     caveats=(_grown_on_a_sample,),
 )
 def dci_disentanglement(factor_forests: Forests) -> float:
@@ -92,9 +93,7 @@ def dci_disentanglement(factor_forests: Forests) -> float:
 
 @metric(
     Card("DCI completeness", "higher", (0.0, 1.0), "", _EASTWOOD, optional=True),
-    factors_known,
-    two_dimensions,
-    not_collapsed,
+    *_FORESTS_NEED,
     caveats=(_grown_on_a_sample,),
 )
 def dci_completeness(factor_forests: Forests) -> float:
@@ -105,9 +104,7 @@ def dci_completeness(factor_forests: Forests) -> float:
 
 @metric(
     Card("DCI informativeness", "higher", (0.0, 1.0), "", _EASTWOOD, headline=True, optional=True),
-    factors_known,
-    two_dimensions,
-    not_collapsed,
+    *_FORESTS_NEED,
     caveats=(_grown_on_a_sample,),
 )
 def dci_informativeness(factor_forests: Forests) -> float:

@@ -80,6 +80,10 @@ def infonce_bound(joint_n: Tensor, marginal_nm: Tensor) -> Tensor:
     return -log_mean_exp(marginal_nm - joint_n.unsqueeze(-1)).mean(-1)
 
 
+BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
+"""Lower bounds on a mutual information by their names in settings."""
+
+
 def critic_objective(joint_n: Tensor, marginal_n: Tensor, log_average: Tensor) -> Tensor:
     """What a critic minimises: its gradient is that of minus the bound, its value means nothing.
 

@@ -18,12 +18,12 @@ from bie.models.noise import Noise
 from bie.mutual_information import build_critic
 from bie.mutual_information.critics import SeparableCritic
 from bie.mutual_information.estimators import (
+    BOUNDS,
     LogMovingAverage,
     critic_objective,
     dv_bound,
     infonce_bound,
     log_mean_exp,
-    nwj_bound,
 )
 from bie.mutual_information.pairs import batch_inputs, contrasted, shuffled, with_each_batch
 from bie.penalties.base import Penalty
@@ -33,8 +33,6 @@ from bie.seeds import Streams
 
 LEAST_VARIANCE = 1e-5
 """Of a dimension of the latent vector that says anything; what is less is not blown up to noise."""
-
-BOUNDS = {"dv": dv_bound, "nwj": nwj_bound, "infonce": infonce_bound}
 
 
 @section
