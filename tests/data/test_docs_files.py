@@ -31,8 +31,10 @@ Capture = pytest.CaptureFixture[str]
 
 
 def counts(n: int = N, g: int = G) -> np.ndarray:
-    """1 to 5 of each gene in each cell."""
-    return (1 + np.add.outer(7 * np.arange(n), 3 * np.arange(g)) % 5).astype(np.float32)
+    """1 to 5 of each gene in each cell, and some more of the first."""
+    x_ng = 1 + np.add.outer(7 * np.arange(n), 3 * np.arange(g)) % 5
+    x_ng[:, 0] += np.arange(n) % 5
+    return x_ng.astype(np.float32)
 
 
 def cells(x_ng: Any = None, **columns: Any) -> anndata.AnnData:
@@ -170,6 +172,12 @@ def packed(path: Path) -> None:
     inner.unlink()
 
 
+def lost_chunk(path: Path) -> None:
+    """A store that was not copied whole."""
+    cells(sparse()).write_zarr(path)
+    next(chunk for chunk in (path / "X/indices").rglob("*") if chunk.name == "0").unlink()
+
+
 def mudata(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["encoding-type"] = "MuData"
@@ -244,6 +252,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "plain.h5ad.gz": packed,
     "plain.h5ad.zip": packed,
     "plain.zarr": lambda path: cells().write_zarr(path),
+    "part.zarr": lost_chunk,
     "page.h5ad": lambda path: path.write_text("<!DOCTYPE html><html>Sign in to download</html>\n"),
     "pointer.h5ad": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
     "seurat.rds": lambda path: path.write_bytes(gzip.compress(b"X\n\0\0\0\3\0\4\2\2")),

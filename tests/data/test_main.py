@@ -210,6 +210,34 @@ def test_describe_names_the_second_best(adata: anndata.AnnData, tmp_path: Path, 
     assert lines[-4:-2] == ["batches: batch; second best: day", "cell types: cell_type; second best: leiden"]
 
 
+def test_describe_ranks_the_matrices_that_hold_counts(
+    adata: anndata.AnnData, tmp_path: Path, capsys: Capture
+) -> None:
+    counts = adata.X.copy()
+    for name, layer in {"ambiguous": counts * 2, "binary": counts > 0, "umi_counts": counts}.items():
+        adata.layers[name] = layer
+    adata.raw = adata.copy()
+    adata.X = counts.log1p()
+    lines = described(adata, tmp_path / "x.h5ad", capsys)
+    others = 'raw.X, layers["ambiguous"], layers["binary"]'
+    assert lines[-5] == f'counts: layers["umi_counts"]; second best: {others}'
+    assert "dataset.layer=umi_counts " in lines[-1]
+
+
+def test_describe_a_pattern(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    pattern = tmp_path / "*.h5ad"
+    lines = described(adata, tmp_path / "b.h5ad", capsys)
+    assert main(["describe", str(pattern)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        f"{pattern}: 2 files, of which this is the first:",
+        f"{tmp_path}/a.h5ad: 60 cells x 30 genes",
+    ]
+    assert lines[-4] == "batches: file; second best: batch"
+    assert lines[-1].endswith("/*.h5ad'\"'\"'' dataset.batch_key=file dataset.label_key=cell_type")
+
+
 def test_describe_says_what_could_mislead(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
     adata.obs["batch"] = np.where(np.arange(60) < 5, "nan", adata.obs["cell_type"])
     lines = described(adata, tmp_path / "x.h5ad", capsys)

@@ -103,3 +103,11 @@ def test_a_gene_of_one_sex_and_rare_genes_are_no_join(noted: Callable[..., tuple
     x_ng[:, 50:] = 0
     x_ng[np.ix_(np.flatnonzero(HALVES == "a")[:3], np.arange(50, 100))] = 1
     assert noted(HALVES, counts=canonical(x_ng)) == ()
+
+
+def test_whole_numbers_that_are_no_counts(noted: Callable[..., tuple[str, ...]]) -> None:
+    x_ng = 1.0 + np.random.default_rng(0).poisson(1.0, (N, 100))
+    (said,) = noted(HALVES, counts=canonical(np.rint(1e4 * x_ng / x_ng.sum(axis=1, keepdims=True))))
+    assert said.startswith("all cells have nearly the same total, 9,9")
+    (said,) = noted(HALVES, counts=canonical(x_ng > 2))
+    assert said == "no count is above 1: the matrix may say where there are counts, and not how many"

@@ -299,7 +299,8 @@ def test_a_mask_of_another_length(refused: Callable[..., str]) -> None:
 
 def test_a_level_named_twice(refused: Callable[..., str]) -> None:
     """Two batches never share a name."""
-    assert "must be unique" in refused(factor(TWO.astype(np.int8), ["u", "u"]))
+    said = refused(factor(TWO.astype(np.int8), ["u", "u"]))
+    assert said == 'obs["batch"] has the level "u" twice. Name its levels anew where it was made'
 
 
 def unknown(obs: h5py.Group) -> None:

@@ -108,3 +108,15 @@ def test_a_torn_store_is_said_in_a_line(tmp_path: Path, h5ad_settings):
     (store / "zarr.json").write_text("{")
     with pytest.raises(BadInput, match=r"x\.zarr cannot be read, it may be damaged"):
         h5ad.load(h5ad_settings(path=store))
+
+
+@pytest.mark.filterwarnings("ignore")  # zarr's, of what it writes
+@pytest.mark.parametrize("part", ["indices", "indptr"])
+def test_a_chunk_that_was_not_copied_is_said(part: str, adata, h5ad_settings, tmp_path: Path):
+    """Libraries read it as zeros: counts of the right sum, in one gene or one cell."""
+    store = tmp_path / "data.zarr"
+    adata.write_zarr(store)
+    chunk = next(path for path in (store / "X" / part).rglob("*") if path.name == "0")
+    chunk.unlink()
+    with pytest.raises(BadInput, match=rf"X: of 1 chunks of its {part} 1 are not in the store, and would be"):
+        h5ad.load(h5ad_settings(path=store))

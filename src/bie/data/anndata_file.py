@@ -135,7 +135,7 @@ class AnnDataFile:
     def _no_such_matrix(self, layer: str | None) -> str:
         layers = [name for name in self.matrices if name not in (None, RAW)]
         among = f"layers are: {', '.join(map(str, layers))}" if layers else "it has no layers"
-        where = self._where_counts_are(layer) or not_counts.KEEP_THEM
+        where = self._where_counts_are(layer) or not_counts.KEEP_THEM.replace("no", "No", 1)
         if layer == RAW:
             return f"{self.path}: dataset.layer={RAW}, but it has no raw; {among}. {where}"
         if layer is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bie.config import H5ad
 from bie.data import grouping, guess
-from bie.data.anndata_file import AnnDataFile, opened
+from bie.data.anndata_file import RAW, AnnDataFile, matrix_name, opened
 from bie.data.datasets import h5ad
 from bie.data.nodes import Unreadable
 from bie.data.overrides import override
@@ -21,16 +21,25 @@ _SHOWN = 5
 def describe(path: Path) -> Iterator[str]:
     """Lines that say what was found; at the end, whether a run can use it, and how.
 
+    Parameters
+    ----------
+    path
+        Of a file, or a pattern of several, which are a batch each: the first of them is described.
+
     Raises
     ------
     BadInput
         After the lines, if no command line can work with this file as it is; says why.
     """
-    with opened(path) as file:
-        yield f"{path}: {file.size}"
+    path = path.expanduser()
+    paths = h5ad.matched(path)
+    with opened(paths[0]) as file:
+        if len(paths) > 1:
+            yield f"{path}: {len(paths)} files, of which this is the first:"
+        yield f"{file.path}: {file.size}"
         yield from _matrices(file)
         yield from _columns(file.obs)
-        settings, chosen = _guess(file)
+        settings, chosen = _guess(file, path)
     cells = h5ad.load(settings)
     yield from (f"note: {note}" for note in cells.notes)
     yield from chosen
@@ -58,7 +67,7 @@ def _matrices(file: AnnDataFile) -> Iterator[str]:
         try:
             found = matrix.survey()
         except Unreadable as error:
-            yield f"  {matrix.name:<20} {'':<16} {str(error).removeprefix(matrix.name).lstrip()}"
+            yield f"  {matrix.name:<20} {'':<16} {str(error).removeprefix(matrix.name).lstrip(': ')}"
             continue
         says = "raw counts" if found.is_counts else "nothing but zeros"
         if found.bad is not None:
@@ -89,29 +98,48 @@ def _columns(obs: Table) -> Iterator[str]:
         yield f"cannot be read: {why}" if key in why else f"cannot be read: {key}: {why}"
 
 
-def _guess(file: AnnDataFile) -> tuple[H5ad, list[str]]:
+def _guess(file: AnnDataFile, path: Path) -> tuple[H5ad, list[str]]:
     """Settings that suit the file best, by names of columns and where counts are; and which were close."""
     label = guess.labels(file.obs)
     batch = guess.batches(file.obs, label.best)
+    if path != file.path:
+        batch = guess.Guess(h5ad.FILE, batch.best)
     if batch.best is None:
         unread = "; ".join(file.obs.unreadable.values())
         why = f" ({unread})" if unread else ""
         raise BadInput(f"{file.path}: no column of obs can tell batches{why}. Add one of two or more values")
+    layer, others = _layers(file)
     settings = H5ad(
         source="h5ad",
         name="h5ad",
-        path=file.path,
-        layer=_layer(file),
+        path=path,
+        layer=layer,
         batch_key=batch.best,
         label_key=label.best,
     )
-    return settings, [_chosen("batches", batch), _chosen("cell types", label)]
+    counts = guess.Guess(matrix_name(layer), ", ".join(map(matrix_name, others)))
+    of_counts = [_chosen("counts", counts)] if others else []
+    return settings, [*of_counts, _chosen("batches", batch), _chosen("cell types", label)]
 
 
-def _layer(file: AnnDataFile) -> str | None:
-    """Where the counts are; if nowhere, where they should be by its name: so it is said what is wrong."""
-    named = (name for name in file.matrices if name and re.search(r"count|umi|raw", name, re.I))
-    return next((name for name in file.matrices if file.holds_counts(name)), next(named, None))
+def _layers(file: AnnDataFile) -> tuple[str | None, list[str | None]]:
+    """Where the counts are, and where they could be as well.
+
+    If nowhere, where they should be by its name: so it is said what is wrong.
+    """
+
+    def place(name: str | None) -> int:
+        if file.matrices[name].survey().largest == 1:
+            return 4  # where there are counts, not how many
+        if name in (None, RAW):
+            return 0 if name is None else 2
+        return 1 if is_named(name) else 3
+
+    def is_named(name: str | None) -> bool:
+        return bool(name and re.search(r"count|umi|raw", name, re.I))
+
+    found = sorted((name for name in file.matrices if file.holds_counts(name)), key=place)
+    return (found[0], found[1:]) if found else (next(filter(is_named, file.matrices), None), [])
 
 
 def _chosen(what: str, found: guess.Guess) -> str:

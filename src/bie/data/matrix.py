@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bie.data.cells import canonical
 from bie.data.checks import fault_of_indices, fault_of_pointers, first_non_count
-from bie.data.nodes import Unreadable, attribute, encoding, is_group
+from bie.data.nodes import Unreadable, absent_chunks, attribute, encoding, is_group
 from bie.data.table import Table
 
 _ROWS, _ENTRIES = 1000, 2**20  # of a dense and of a sparse matrix, read at a time
@@ -27,20 +27,20 @@ class Survey(NamedTuple):
     ----------
     bad
         First value that is no count, or the type of values that are no numbers; None if all are counts.
-    any_count
-        Whether any value looked at is above 0.
+    largest
+        Of the values looked at, 0 if there are none.
     is_number
         Whether the values are numbers.
     """
 
     bad: str | None
-    any_count: bool
+    largest: float
     is_number: bool = True
 
     @property
     def is_counts(self) -> bool:
         """Whether the matrix holds counts and nothing else."""
-        return self.bad is None and self.any_count
+        return self.bad is None and self.largest > 0
 
 
 class Matrix:
@@ -59,6 +59,7 @@ class Matrix:
     def __init__(self, node: Any, name: str, cells: Table, genes: Table) -> None:
         self.name, self.cells, self.genes = name, cells, genes
         self._node = node
+        self._surveys: dict[bool, Survey] = {}
 
     @cached_property
     def form(self) -> str:
@@ -114,16 +115,21 @@ class Matrix:
         whole
             Whether fractions are no counts.
         """
-        self.check()
+        if whole not in self._surveys:
+            self.check()
+            self._surveys[whole] = self._survey(whole)
+        return self._surveys[whole]
+
+    def _survey(self, whole: bool) -> Survey:
         if self._stored.dtype.kind not in "biuf":
-            return Survey(f"values of type {self._stored.dtype}", False, is_number=False)
-        any_count = False
+            return Survey(f"values of type {self._stored.dtype}", 0.0, is_number=False)
+        largest = 0.0
         for block in self._blocks():
             bad = first_non_count(block, whole)
             if bad is not None:
-                return Survey(shown(bad), any_count)
-            any_count = any_count or bool(block.any())
-        return Survey(None, any_count)
+                return Survey(shown(bad), largest)
+            largest = max(largest, float(block.max(initial=0)))
+        return Survey(None, largest)
 
     def numbers_of(
         self, condition: Callable[[NDArray[Any]], NDArray[np.bool_]]
@@ -196,6 +202,14 @@ class Matrix:
         for name in _TYPES:
             if name not in self._node or is_group(self._node[name]):
                 raise Unreadable(f"{self.name} is sparse, but its {name} are gone")
+            absent = absent_chunks(self._node[name])
+            if absent:
+                whole = (
+                    f"of {self._node[name].nchunks:,} chunks of its {name} {absent:,} are not in the store"
+                )
+                raise Unreadable(
+                    f"{self.name}: {whole}, and would be read as zeros. Copy the store again, whole"
+                )
         n_major = self._shape[0 if self.form == "csr" else 1]
         n_data, n_indices = (int(np.prod(self._node[name].shape)) for name in ("data", "indices"))
         if n_data != n_indices:

@@ -60,6 +60,12 @@ def leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(node, f"{prefix}{name}/")
 
 
+def absent_chunks(node: Any) -> int:
+    """Chunks of an array that a zarr store does not hold, and gives as zeros; 0 in HDF5."""
+    present = getattr(node, "nchunks_initialized", None)
+    return 0 if present is None or not node.size else int(node.nchunks - present)
+
+
 def vector(node: Any, name: str) -> NDArray[Any]:
     """Read an array of one dimension: numbers and truth values as they are, text as str in an object array.
 

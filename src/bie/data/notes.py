@@ -14,10 +14,13 @@ from bie.data.fractions import ROUNDED
 from bie.data.join import Part
 
 _ALSO_MISSING = {"", "nan", "na", "n/a", "<na>", "none", "null", "nat", "missing", "unknown", "unassigned"}
+_ALSO_MISSING |= {"na_character_", "na_integer_", "<na_character_>"}  # R's, as text
 _BOUND = 0.5
 """Cramér's V from which a type mostly tells its batch."""
 _SURE = 20
 """Counts that a gene would have in a batch, by its rate in the others, so that none at all is no chance."""
+_ONE_TOTAL = 0.01
+"""Relative range of the cells' totals within which they are taken for one."""
 _SEVERAL, _MANY = 3, 0.02
 """Number and share of genes without a count in a whole batch that are no biology of single genes any more."""
 
@@ -35,6 +38,7 @@ def notes(cells: Cells, batch_key: str, label_key: str | None) -> tuple[str, ...
         *(_odd_names(f"dataset.label_key={label_key}", cells.labels, cells.label) if cells.n_labels else ()),
         *confounding(cells),
         *_unmeasured(cells),
+        *_odd_counts(cells),
     )
 
 
@@ -113,6 +117,18 @@ def cramers_v(n_bk: NDArray[np.float64]) -> float:
     expected_bk = np.outer(n_bk.sum(axis=1), n_bk.sum(axis=0)) / n
     chi2 = float(((n_bk - expected_bk) ** 2 / expected_bk).sum())
     return float(np.sqrt(chi2 / (n * (min(n_bk.shape) - 1))))
+
+
+def _odd_counts(cells: Cells) -> Iterator[str]:
+    """Whole numbers that somebody made of other ones."""
+    if cells.counts.nnz and cells.counts.data.max() == 1:
+        yield "no count is above 1: the matrix may say where there are counts, and not how many"
+    total_n = np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel()
+    if np.ptp(total_n) < _ONE_TOTAL * total_n.max():
+        yield (
+            f"all cells have nearly the same total, {total_n.min():,.0f} to {total_n.max():,.0f}, as "
+            "where counts are drawn down to a number. If they were normalised and rounded, they are no counts"
+        )
 
 
 def _unmeasured(cells: Cells) -> Iterator[str]:

@@ -175,7 +175,13 @@ def _categorical(codes: NDArray[Any], levels: Any, name: str) -> Any:
         raise Unreadable(
             f"{name} has the code {wrong[0]}, but {len(levels):,} levels (0 to {len(levels) - 1})"
         )
-    return pd.Categorical.from_codes(known, pd.Index(levels))  # type: ignore[arg-type]
+    index = pd.Index(levels)
+    if index.hasnans or not index.is_unique:
+        which = (
+            "a level without a name" if index.hasnans else f'the level "{index[index.duplicated()][0]}" twice'
+        )
+        raise Unreadable(f"{name} has {which}. Name its levels anew where it was made")
+    return pd.Categorical.from_codes(known, index)  # type: ignore[arg-type]
 
 
 def _is_missing_for_r(column: "pd.Series[Any]") -> "pd.Series[bool]":

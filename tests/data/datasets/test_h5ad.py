@@ -471,23 +471,3 @@ def test_repeated_cell_names_become_those_of_anndata(
     adata.obs_names_make_unique()
     assert load().cell_names.tolist() == adata.obs_names.tolist()
     assert load().sha256 == cells.sha256
-
-
-# real files, where the checkout has them
-
-SHARED = Path(__file__).parents[4] / "shared" / "data"
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="no ../shared here")
-@pytest.mark.parametrize(
-    ("name", "shape", "types"),
-    [
-        ("pbmc3k4k", (4638, 3965), 9),
-        ("pbmc4k8k_subset", (2456, 404), 9),
-        ("kang18_ifnb", (1975, 6547), 7),
-    ],
-)
-def test_real_files(h5ad_settings: Settings, name: str, shape: tuple[int, int], types: int) -> None:
-    cells = h5ad.load(h5ad_settings(path=SHARED / f"{name}.h5ad"))
-    assert cells.counts.shape == shape
-    assert (cells.n_batches, cells.n_labels) == (2, types)

@@ -41,7 +41,7 @@ def load(settings: H5ad) -> Cells:
     BadInput
         If a file, a key, the counts or the names cannot be used; one line for each finding.
     """
-    paths = _matched(settings.path.expanduser())
+    paths = matched(settings.path.expanduser())
     cells = _one(paths[0], settings) if paths == [settings.path.expanduser()] else _several(paths, settings)
     cells = filtered(cells, settings.min_counts, settings.min_cells)
     _refuse(settings.path, checks.find_problems(cells, matrix_name(settings.layer)))
@@ -49,13 +49,16 @@ def load(settings: H5ad) -> Cells:
     return replace(cells, notes=(*cells.notes, *said))
 
 
-def _matched(path: Path) -> list[Path]:
+def matched(path: Path) -> list[Path]:
     """Files of a pattern, in the order of their names; a path without one, or of a file, is itself."""
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
     found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if len(found) < 2:
-        raise BadInput(f"{path} matches {len(found)} files (seen from {Path.cwd()}), 2 or more are needed")
+        bracket = ". A [ in a name is written [[]" if "[" in str(path) else ""
+        raise BadInput(
+            f"{path} matches {len(found)} files (seen from {Path.cwd()}), 2 or more are needed{bracket}"
+        )
     return found
 
 
