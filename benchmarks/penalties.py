@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.page import put
 from bie.analysis.numbers import mean_sd
 from bie.analysis.paired import corrected_difference
+from bie.config.penalties import sections
 from bie.store.paths import Tree
 from bie.store.record import RECORD, read_all
 
@@ -61,7 +62,7 @@ def read(tree: Path) -> Runs:
 
 def scale(records: Seeds) -> str:
     config = next(iter(records.values()))["config"]
-    section = next((config[name] for name in ("mine", "mmd", "adversarial") if name in config), None)
+    section = next((config[name] for name in sections() if name in config), None)
     return f"{section['scale']:g}" if section else "–"
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.referee import chosen, score, table
+
 ROOT = Path(__file__).parents[1]
 RESTORED = """
 import os
@@ -31,3 +33,11 @@ def test_a_pack_as_large_as_fits_needs_a_gpu() -> None:
 def test_the_environment_is_left_as_it_was() -> None:
     done = python("-c", RESTORED)
     assert done.stdout == "None\n", done.stderr
+
+
+def test_the_rule_of_the_referee_takes_the_lowest_of_equal_scales() -> None:
+    good = {"be_ratio": 1.2, "ari": 0.6}
+    assert score(good) == score({"be_ratio": 1.0, "ari": 0.6}) == 0.8
+    scores = {100.0: [score(good)] * 2, 10.0: [0.7, 0.9], 1000.0: [0.9, 0.5]}
+    assert chosen(scores) == 10.0
+    assert table({"scvi_hsic": scores})[-1] == "| scvi_hsic | **0.800** | 0.800 | 0.700 |"

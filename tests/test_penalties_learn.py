@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bie.config import Model, RunConfig
+from bie.config.penalties import sections
 from bie.data.cells import Cells
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
@@ -155,14 +156,14 @@ def test_three_batches_and_twice_the_same(
     assert one == same
 
 
-@pytest.mark.parametrize("name", ["mine", "mmd", "adversarial"])
+@pytest.mark.parametrize("name", sections())
 def test_a_models_file_brings_its_penalty(configurations: Configurations, name: str) -> None:
     model = name if name == "adversarial" else f"scvi_{name}"
     settings = config(configurations, f"model={model}")
     assert settings.penalty is not None
     assert settings.penalty[0] == name
     assert settings.penalty[1] is getattr(settings, name)
-    others = {"mine", "mmd", "adversarial"} - {name}
+    others = sections().keys() - {name}
     assert not others & settings.scientific().keys()
 
 

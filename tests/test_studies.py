@@ -9,6 +9,9 @@ from bie.aggregate import main as aggregate
 from bie.analysis.figures.gallery import Material, gallery
 from bie.analysis.results import results_of
 from bie.analysis.study import Study, read_study
+from bie.config.penalties import sections
+from bie.planning.compose import Configurations
+from bie.planning.expand import expand
 from bie.run import main as run
 from bie.store.paths import Tree
 
@@ -61,6 +64,32 @@ def test_probe_training_is_paired_against_plain_training(
     paired = pd.read_csv(in_tmp / "outputs/v1/probe_training/report/paired.csv")
     shown = paired[(paired["metric"] == "type_f1") & (paired["split"] == "test")]
     assert shown["n_pairs"].tolist() == [2, 2]
+
+
+NEW = {"scvi_hsic": "hsic", "scvi_club": "club", "scvi_orthogonal": "orthogonal", "scvi_rce": "rce"}
+
+
+def test_referee_has_all_penalties_between_floors_and_ceilings(
+    in_tmp: Path, configurations: Configurations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("dataset.n_cells=100", "train.epochs=1", "train.kl.warmup_epochs=1", "metrics.kmeans.n_init=1")
+    assert run(["-m", "study=referee", *small, "seed=0", *HERE]) == 0
+    study = read_study(Tree(in_tmp / "outputs/v1/referee"))
+    by_model = {config["model.name"]: config for config in study.configs.values()}
+    assert by_model.keys() - {"scvi", "noise", "batch_only", "labels_only", "pca"} == {
+        "adversarial",
+        "scvi_mine",
+        "scvi_mmd",
+        *NEW,
+    }
+    assert len(sections()) == 3 + len(NEW)
+    for model, name in NEW.items():  # a model's file has the scale that the rule chose
+        default = expand([f"model={model}"], configurations).combinations[0].config.penalty
+        assert default
+        assert by_model[model][f"{name}.scale"] == default[1].scale
+    capsys.readouterr()
+    assert aggregate([]) == 0
+    assert "against scvi train.kl.weight=1 on the same splits" in capsys.readouterr().out
 
 
 def test_set_capacity_has_a_row_for_each_transform_and_its_chance(

@@ -53,6 +53,8 @@ def sizes(specs: list[RunSpec], size: int = 100) -> list[int]:
         ("model=scvi_mine", "mine.scale=1,10", "mine.lr=1e-3,1e-2", "mine.ema=0.1,0.2"),
         ("model=scvi_mmd", "mmd.scale=1,10", "seed=0,1"),
         ("model=adversarial", "adversarial.scale=1,10", "adversarial.lr=1e-3,1e-2"),
+        ("model=scvi_club", "club.scale=1,10", "club.lr=1e-3,1e-2"),
+        ("model=scvi_hsic", "hsic.scale=1,10", "seed=0,1"),
         ("metrics.be.neighbours=10,20", "save.model=true"),
         ("split_seed=0,1", "init_seed=0,1", "order_seed=0,1", "noise_seed=0,1", "cluster_seed=0,1"),
     ],

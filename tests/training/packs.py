@@ -30,7 +30,7 @@ TINY = (
 )
 """120 training cells: minibatches of 50, 50 and 20."""
 
-CRITICS = ("mine", "adversarial")
+CRITICS = ("mine", "adversarial", "club", "rce")
 
 
 def configs(configurations: Configurations, *typed: str) -> list[RunConfig]:

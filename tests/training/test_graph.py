@@ -38,6 +38,8 @@ CASES = {
         "seed=0,1",
     ),
     "wrong class": ("model=adversarial", "adversarial.objective=wrong_class", "seed=0,1"),
+    "hsic": ("model=scvi_hsic", "hsic.scale=1,100"),
+    "club": ("model=scvi_club", "club.scale=1,100"),
 }
 
 

@@ -32,6 +32,10 @@ PENALTIES = {
     "uniform": ("model=adversarial", "adversarial.objective=uniform", "adversarial.dropout=0.1", "seed=0,1"),
     "wrong class": ("model=adversarial", "adversarial.objective=wrong_class", "seed=0,1"),
     "a ramp": ("model=adversarial", "adversarial.ramp=ganin", "seed=0,1"),
+    "hsic": ("model=scvi_hsic", "dataset.n_batches=3", "hsic.scale=1,100"),
+    "club": ("model=scvi_club", "club.scale=1,100", "club.lr=1e-3,1e-2"),
+    "orthogonal": ("model=scvi_orthogonal", "dataset.n_batches=3", "orthogonal.scale=1,100"),
+    "reverse cross-entropy": ("model=scvi_rce", "rce.scale=1,100", "rce.lr=1e-3,1e-2"),
 }
 MODELS = {
     "seeds": ("seed=0,1,2",),
