@@ -2,12 +2,15 @@
 
 import pytest
 from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError
 
 from bie.errors import BadInput
 from bie.planning.keys import (
     assign,
     copied,
+    did_you_mean,
     for_bie,
+    in_words,
     is_multirun,
     lookup,
     params,
@@ -75,3 +78,33 @@ def test_parameters_of_the_configuration_come_before_those_typed():
 def test_the_nearest_remedy_is_named(key: str):
     with pytest.raises(BadInput, match="is not a setting here: "):
         for_bie([f"{key}=1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("mine.scal", "mine.scale"),
+        ("Mine.SCALE", "mine.scale"),
+        ("n_latent_z", "mine.n_hidden"),
+        ("model.MineLoss_Scale", "mine.scale"),
+    ],
+)
+def test_the_nearest_name_whatever_its_letters(name: str, nearest: str):
+    assert did_you_mean(name, ["mine.scale", "model.n_latent"]) == f" Did you mean {nearest}?"
+    assert did_you_mean("zzz", ["mine.scale"]) == ""
+
+
+@pytest.mark.parametrize(
+    "raised", [ConfigKeyError("no\nsuch key"), ValueError("no such key"), TypeError("no such key")]
+)
+def test_what_hydra_and_omegaconf_raise_is_one_line(raised: Exception):
+    with (
+        pytest.raises(BadInput, match=r"^train=x: the configuration cannot be composed: no such key$"),
+        in_words("train=x"),
+    ):
+        raise raised
+
+
+def test_bad_input_is_left_as_it_is():
+    with pytest.raises(BadInput, match=r"^mine$"), in_words("train=x"):
+        raise BadInput("mine")

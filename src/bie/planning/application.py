@@ -19,9 +19,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from bie.errors import BadInput
-from bie.planning.compose import Configurations, finished, in_words
+from bie.planning.compose import Configurations, finished
 from bie.planning.expand import Combination, Expansion, expand
-from bie.planning.keys import for_bie, is_multirun, searchpath
+from bie.planning.keys import for_bie, in_words, is_multirun, searchpath
 from bie.planning.settings import check_device, check_environment
 from bie.store.provenance import configuration_folder
 

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,17 +17,14 @@ from hydra.core.default_element import ConfigDefault, InputDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from bie.config import Settings
 from bie.config.launchers import complete
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
-from bie.planning.keys import Plain, did_you_mean, leaves
+from bie.planning.keys import Plain, did_you_mean, in_words, leaves
 from bie.store.provenance import configuration_folder
 
 GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
@@ -239,22 +236,3 @@ def prefer_own_launchers() -> None:
     launchers = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for path in (configuration_folder() / "hydra/launcher").glob("*.yaml"):
         launchers.pop(path.name, None)
-
-
-_REFUSALS = (
-    *(HydraException, OmegaConfBaseException, YAMLError),
-    *(ValueError, TypeError, ImportError, RuntimeError),  # what Hydra raises unwrapped, of plugins above all
-)
-
-
-@contextlib.contextmanager
-def in_words(what: str) -> Iterator[None]:
-    """Make bad input of what Hydra, OmegaConf and YAML raise over a configuration, in one line."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except _REFUSALS as error:
-        cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
-        said = " ".join(f"{error}{cause}".split())
-        raise BadInput(f"{what}: the configuration cannot be composed: {said}") from None

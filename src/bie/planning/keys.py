@@ -1,14 +1,17 @@
-"""Dotted keys: their values in plain sections, the ``${...}`` among these, nearest names; Hydra's own keys.
+"""Dotted keys: their values in plain sections, the ``${...}`` among these, what is wrong with them in words.
 
-Of Hydra's tree some keys mean something here; for the others stands what does.
+Of Hydra's own tree some keys mean something here; for the others stands what does.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from bie.errors import BadInput
 from bie.planning.grammar import key_and_value
@@ -57,6 +60,23 @@ _INSTEAD = {
 }
 """What has a meaning in place of keys that have none, by their beginnings; the longest counts."""
 _READ = ("hydra.searchpath", "hydra.mode")  # before all else, and for that alone
+_REFUSALS = (
+    *(HydraException, OmegaConfBaseException, YAMLError),
+    *(ValueError, TypeError, ImportError, RuntimeError),  # what Hydra raises unwrapped, of plugins above all
+)
+
+
+@contextlib.contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Make bad input of what Hydra, OmegaConf and YAML raise over a configuration, in one line."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except _REFUSALS as error:
+        cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
+        said = " ".join(f"{error}{cause}".split())
+        raise BadInput(f"{what}: the configuration cannot be composed: {said}") from None
 
 
 def did_you_mean(name: str, names: list[str]) -> str:

@@ -83,7 +83,7 @@ class BieSweeper(Sweeper):
 
     def _launcher(self) -> Launcher | None:
         """The launcher that the configuration names; None for those that `launch` itself is."""
-        from bie.planning.compose import in_words
+        from bie.planning.keys import in_words
 
         assert self.config is not None
         if str(self.config.hydra.launcher.get("_target_", SUBMITIT)).startswith(SUBMITIT):
