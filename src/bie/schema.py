@@ -77,7 +77,8 @@ class Section(BaseModel):
         for key, required in _scientific_fields(type(self)):
             value = getattr(self, key)
             if key not in silent and (required or value is not None):
-                plain[key] = _plain(value, known)
+                nested = hasattr(type(value), "scientific")  # pydantic's isinstance takes longer
+                plain[key] = _plain(value, known) if nested else value
         return plain
 
 
@@ -85,12 +86,10 @@ Shared = dict[int, tuple[Section, dict[str, Any]]]
 """Sections by `id`, which is nobody else's as long as they are here, and their plain values."""
 
 
-def _plain(value: Any, known: Shared) -> Any:
-    if not hasattr(type(value), "scientific"):  # pydantic's isinstance takes longer
-        return value
-    if id(value) not in known:
-        known[id(value)] = value, value.scientific()
-    return known[id(value)][1]
+def _plain(section: Section, known: Shared) -> dict[str, Any]:
+    if id(section) not in known:
+        known[id(section)] = section, section.scientific()
+    return known[id(section)][1]
 
 
 @cache
