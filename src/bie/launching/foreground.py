@@ -21,7 +21,7 @@ from bie.launching.launched import runs_of
 from bie.planning.settings import local_workers
 from bie.store.claims import CLAIM
 from bie.store.launches import JOBS, jobs
-from bie.store.owner import is_ours
+from bie.store.owner import Process
 from bie.store.paths import Tree
 
 LOOK, ASK = 2.0, 15.0
@@ -156,7 +156,7 @@ def going(folder: Path) -> bool:
     except slurm.SlurmError:
         return True
     pids = {(job["pid"], job["host"]) for job in listed if "pid" in job}
-    return any(is_ours(pid, host, (folder / JOBS).stat().st_mtime, folder.name) for pid, host in pids)
+    return any(Process(pid, host, (folder / JOBS).stat().st_mtime, folder.name).alive() for pid, host in pids)
 
 
 def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:

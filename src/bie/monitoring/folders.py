@@ -8,26 +8,12 @@ from typing import Any
 
 from bie.monitoring.states import Key
 from bie.store.launches import EXIT_REQUEUE, JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
-from bie.store.owner import is_ours
+from bie.store.owner import Process
 from bie.store.paths import Tree
 from bie.store.record import read
 
 SLURM = "submitit_slurm"
 END = 4096  # bytes of a log that tell how its task ended
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process noted by a launch."""
-
-    pid: int
-    host: str
-    noted: float
-    launch: str
-
-    def alive(self) -> bool:
-        """Whether it still runs, on this host."""
-        return is_ours(self.pid, self.host, self.noted, self.launch)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bie.analysis.parse import UNREADABLE, Parser
-from bie.monitoring.folders import Launch, Process, read_launches
+from bie.monitoring.folders import Launch, read_launches
 from bie.monitoring.planned import Run, planned_runs
 from bie.monitoring.states import State, ask, cause_of_exit
 from bie.store.claims import CLAIM, living
 from bie.store.identity import SHOWN
 from bie.store.launches import BEFORE
+from bie.store.owner import Process
 from bie.store.paths import Tree, seed_name
 from bie.store.record import FAILED, RECORD, decided, read
 

@@ -60,16 +60,33 @@ def runs(pid: int) -> bool:
     return status is None or _fields(status)[0] not in "ZX"
 
 
-def is_ours(pid: int, host: str, noted: float, launch: str) -> bool:
-    """Whether a process that was noted by its number is still the same one, here and of bie.
+@dataclass(frozen=True)
+class Process:
+    """A process that a launch noted by its number.
 
-    Numbers are used again: the process must have started before it was noted (`noted`, seconds since the
-    epoch), and name ``bie`` or its launch on its command line. Where there is no ``/proc`` nothing is ours.
+    Attributes
+    ----------
+    noted
+        When, by the clock of the file server (seconds since the epoch).
+    launch
+        Id of the launch.
     """
-    if host != platform.node() or not runs(pid):
-        return False
-    started = _started(pid)
-    return started is not None and started <= noted + SLACK and _named(pid, launch)
+
+    pid: int
+    host: str
+    noted: float
+    launch: str
+
+    def alive(self) -> bool:
+        """Whether it is still the same one, here and of bie.
+
+        Numbers are used again: the process must have started before it was noted, and name ``bie`` or its
+        launch on its command line. Where there is no ``/proc`` nothing is ours.
+        """
+        if self.host != platform.node() or not runs(self.pid):
+            return False
+        started = _started(self.pid)
+        return started is not None and started <= self.noted + SLACK and _named(self.pid, self.launch)
 
 
 def _named(pid: int, launch: str) -> bool:
