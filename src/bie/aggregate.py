@@ -167,11 +167,11 @@ def _anew(
         return 1
     points(study, view)  # a condition that no row meets is bad input, before anything is written
     results = results_of(study, question.baseline, question.margins)
-    text = _shown(results, view, options.format)
+    text = _shown(results, view, options.format) if _is_own(options) else None
     csv = options.csv and not (tree.report / "runs.csv").is_file()
     if outcome is None or csv:
-        outcome = _write(tree, results, files, question, options.csv, text if _is_own(options) else None)
-    _say(text if _is_own(options) else outcome.text)
+        outcome = _write(tree, results, files, question, options.csv, text)
+    _say(outcome.text if text is None else text)
     return outcome.exit_code
 
 

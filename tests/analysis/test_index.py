@@ -1,6 +1,7 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,22 @@ def test_a_study_from_the_index_is_that_from_the_records(study: Any, read: list[
     assert len(read) == 6
     for one, other in zip(indexed, anew, strict=True):
         assert one.equals(other)
+
+
+def test_several_processes_read_what_one_reads(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (study.root / "report" / INDEX).unlink()
+    monkeypatch.setattr(index, "AT_ONCE", 4)
+    one = read_index(look(Tree(study.root)))
+    (study.root / "report" / INDEX).unlink()
+    started: list[int] = []
+    monkeypatch.setattr(index, "MANY", 2)
+    monkeypatch.setattr(
+        index,
+        "ProcessPoolExecutor",
+        lambda *a, **k: started.append(1) or ProcessPoolExecutor(*a, **k),  # type: ignore[func-returns-value]
+    )
+    assert read_index(look(Tree(study.root))).equals(one)
+    assert started
 
 
 def test_only_what_is_new_or_changed_is_read(study: Any, point: Make, read: list[str]) -> None:

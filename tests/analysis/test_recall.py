@@ -8,7 +8,7 @@ import pytest
 
 from bie.aggregate import main
 from bie.analysis import files, parse, recall, report
-from bie.analysis.tidy import long_table
+from bie.analysis.tidy import long_columns
 from bie.store import record
 
 Make = Callable[..., Any]
@@ -200,13 +200,13 @@ def test_what_changes_while_the_records_are_read_belongs_to_the_next_report(
         add_record(study, point())
         calls.append(found)
         settle(study.root)
-        return long_table(found, runs)
+        return long_columns(found, runs)
 
-    monkeypatch.setattr("bie.analysis.report.long_table", meanwhile)
+    monkeypatch.setattr("bie.analysis.report.long_columns", meanwhile)
     assert main([str(study.root)]) == 1
-    monkeypatch.setattr("bie.analysis.report.long_table", long_table)
+    monkeypatch.setattr("bie.analysis.report.long_columns", long_columns)
     assert main([str(study.root)]) == 0
-    assert len(calls) == 2  # for runs.parquet and runs.csv
+    assert len(calls) == 1  # for runs.parquet
 
 
 @pytest.mark.parametrize("name", ["record.json", "failed.json"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bie.analysis.study import read_study
-from bie.analysis.tidy import long_table, summarise
+from bie.analysis.tidy import long_columns, long_table, records, summarise
 from bie.store.paths import Tree
 
 Make = Callable[..., Any]
@@ -89,6 +89,21 @@ def test_long_table_row_by_row(disk: Any, point: Make) -> None:
     assert (row["metric"], row["reason"], row["mine.scale"]) == ("ari", 'nö, "1"', 10.0)
     assert math.isnan(row["value"])
     assert long["reason"].notna().sum() == long["value"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("runs", [slice(None), slice(1, 3), slice(0, 0)])
+def test_columns_for_parquet_are_those_of_the_long_table(runs: slice, disk: Any, point: Make) -> None:
+    missing = {"test.ari": "one label"}
+    disk.record(point("scvi_mine", mine__scale=1.0), 1, {"ari": None, "be": 0.5}, missing=missing)
+    disk.record(point("scvi_mine", mine__scale=2.0, mine__critic="joint"), 2, {"ari": 0.3})
+    disk.record(point(), 1, {"ari": 0.4, "be": 0.6}, git_commit=None)
+    study = read_study(Tree(disk.root))
+    assert {"mine.scale", "mine.critic"} <= set(study.grid)
+    rows = long_table(study, runs).to_dict("records")
+    plain = [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]
+    assert long_columns(study, runs).to_pylist() == plain
+    summary = summarise(study).drop(columns=list(study.grid))
+    assert str(records(summary)) == str(summary.to_dict("records"))
 
 
 def test_models_at_one_seed_share_the_split_id(disk: Any, point: Make) -> None:

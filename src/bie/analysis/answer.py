@@ -8,6 +8,7 @@ from bie.analysis.controls import is_control
 from bie.analysis.headings import label
 from bie.analysis.numbers import interval, short, with_interval
 from bie.analysis.study import Study
+from bie.analysis.tidy import records
 from bie.analysis.verdicts import BETTER, EQUAL, OPEN, SHOWN, WORSE
 from bie.metrics.cards import CARDS
 
@@ -39,7 +40,7 @@ def answer(
     found = comparison[comparison["metric"].isin(metrics) & (comparison["n_pairs"] > 0)]
     names = row_names(study)
     by_point: dict[str, dict[str, Row]] = {}
-    for row in found.to_dict("records"):
+    for row in records(found):
         by_point.setdefault(row["config_id"], {})[row["metric"]] = row
     arms = {config: rows for config, rows in by_point.items() if not is_control(study, config)}
     sentences = [s for config, rows in list(arms.items())[:MOST_ROWS] for s in _sentence(names[config], rows)]

@@ -1,7 +1,8 @@
 """Transport between batches within each cell type, over the seeds: which types differ most?"""
 
-import json
 from typing import TYPE_CHECKING
+
+import orjson
 
 from bie.analysis.study import Study
 
@@ -27,8 +28,8 @@ def by_type(study: Study) -> "pd.DataFrame":
     told = study.runs.loc[study.runs["by_type"].notna(), ["config_id", "dataset", "by_type"]]
     rows = [
         (config, dataset, split, name, ratio)
-        for config, dataset, text in told.itertuples(index=False)
-        for split, ratios in json.loads(text).items()
+        for config, dataset, text in zip(*(told[name] for name in told), strict=True)
+        for split, ratios in orjson.loads(text).items()
         for name, ratio in ratios.items()
     ]
     names = ["config_id", "dataset", "split", "type", "ratio"]

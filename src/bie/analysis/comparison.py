@@ -170,17 +170,20 @@ def differences(
     """Sum up the paired differences of every grid point from its baseline."""
     base, margin_of = baselines(study, baseline), margins(study, given)
     rows, pairs, columns = _rows(study, base), pair_runs(study, base), study.values.columns
-    above, below = (study.values.loc[pairs[name]].to_numpy(dtype=float) for name in ("row", "baseline_row"))
+    values = study.values.to_numpy(dtype=float)
+    of_pair, base_value = values[pairs["row"]], values[pairs["baseline_row"]]
+    of_pair -= base_value  # in place: of 100,000 runs these are 50 MB
+    base_value[np.isnan(of_pair)] = np.nan
     metrics = columns.get_level_values("metric")
     sign = np.array([SIGNS[CARDS[name].direction] if name in CARDS else 0.0 for name in metrics])
-    config, difference, base_value = _one_per_split(pairs, above - below, below + 0 * above)
+    config, difference, base_value = _one_per_split(pairs, of_pair, base_value)
     n, mean, sd, low, high = _by_row(config, difference, rows, "count", "mean", "std", "min", "max")
     (base_mean,) = _by_row(config, base_value, rows, "mean")
     won = np.where(sign == 0, np.nan, (np.sign(difference * sign) + 1) / 2)
     tied = (n >= 2) & (sd <= TIED * np.fmax(np.abs(mean), np.abs(base_mean)))
     margin = [absolute(margin_of.get(name), base_mean[:, i]) for i, name in enumerate(metrics)]
     (win_rate,) = _by_row(config, won, rows, "mean")
-    (n_pairs,) = _by_row(pairs["config_id"], above - below, rows, "count")
+    (n_pairs,) = _by_row(pairs["config_id"], of_pair, rows, "count")
     return Differences(
         rows=rows,
         columns=columns,

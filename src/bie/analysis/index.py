@@ -5,13 +5,15 @@ one that was read, and is replaced as a whole. A tree that cannot be written to 
 """
 
 import contextlib
-import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.files import Files, makers
+from bie.analysis.files import Files, Stamp, makers
 from bie.analysis.parse import NUMBERS, Parser, Row
 from bie.store.record import RECORD, write_file
 
@@ -34,11 +36,11 @@ SHARED = (
 )
 TEXTS = ("path", "run_id", "split_id", "message", "by_type")
 STAMP = ("inode", "size", "modified", "changed")
-AT_ONCE = 500  # records a thread reads before it hands them on
-THREADS = 2  # to read from a file server is mostly to wait; to parse holds the lock of the interpreter
+AT_ONCE = 500  # records that become one table
+MANY = 5_000  # records for which a second process is worth its start
+PROCESSES = 2
 _MADE_BY = b"made_by"
 _NO_STAMP = (-1, -1, -1, -1)
-_NOTHING: dict[str, float] = {}
 
 
 def read_index(files: Files) -> "pa.Table":
@@ -52,19 +54,27 @@ def read_index(files: Files) -> "pa.Table":
         record) and ``timing.name`` for each time. Of a failure and of an unreadable file only ``path``,
         ``dataset``, ``model``, ``config_id`` (the short one), ``seed``, ``cause`` and ``message`` are known.
     """
-    import pyarrow as pa
-
     before = _load(files.tree.report / INDEX)
     known = _still_true(before, files) if before is not None else {}
     new = [path for path in files.ends if path not in known]
-    parts = list(_read(new, files))
-    if before is not None:
-        parts.append(before.take(pa.array(list(known.values()), pa.int64())))
-    table = _joined(parts or [_columns([])])
+    table = _joined(_parts(new, files, before, known))
     if new or before is None or len(known) != len(before):
-        table = table.take(_in_order(table, files))
+        table = table.take(_in_order(table, files)) if known else table
         _save(table, files)
     return table
+
+
+def _parts(
+    new: Sequence[str], files: Files, before: "pa.Table | None", known: Mapping[str, int]
+) -> list["pa.Table"]:
+    """What is read now, then what the index has; one part at least."""
+    import pyarrow as pa
+
+    parts = list(_read(new, files))
+    if before is not None:
+        rows = list(known.values())
+        parts.append(before if len(rows) == len(before) else before.take(pa.array(rows, pa.int64())))
+    return parts or [_columns([])]
 
 
 def _load(path: Path) -> "pa.Table | None":
@@ -90,18 +100,27 @@ def _still_true(table: "pa.Table", files: Files) -> dict[str, int]:
 
 
 def _read(paths: Sequence[str], files: Files) -> "Iterable[pa.Table]":
+    """Rows of the files, in order; of many files in several processes, as parsing holds a process's lock."""
+    ends = [(path, files.ends[path]) for path in paths]
+    parts = [ends[start : start + AT_ONCE] for start in range(0, len(ends), AT_ONCE)]
+    read_part = partial(_part, str(files.tree.root), files.settled)
+    if len(paths) < MANY or threading.active_count() > 1:  # a server's threads do not take to a fork
+        yield from map(read_part, parts)
+        return
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(read_part, parts)
+
+
+def _part(root: str, settled: int, ends: Sequence[tuple[str, Stamp]]) -> "pa.Table":
     parser = Parser()
-    parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(lambda part: _columns([_row(path, parser, files) for path in part]), parts)
+    return _columns([_row(path, stamp, parser, root, settled) for path, stamp in ends])
 
 
-def _row(path: str, parser: Parser, files: Files) -> Row:
+def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Row:
     row = parser.record(path) if path.endswith(RECORD) else parser.failure(path)
-    stamp = files.ends[path]
-    if stamp[2] >= files.settled or row["state"] == "unreadable":  # may be another the next time
+    if stamp[2] >= settled or row["state"] == "unreadable":  # may be another the next time
         stamp = _NO_STAMP
-    row["path"] = path[len(str(files.tree.root)) + 1 :]
+    row["path"] = path[len(root) + 1 :]
     row["stamp"] = stamp
     return row
 
@@ -116,11 +135,30 @@ def _columns(rows: Sequence[Row]) -> "pa.Table":
     for place, name in enumerate(STAMP):
         columns[name] = pa.array([row["stamp"][place] for row in rows], pa.int64())
     for part in NUMBERS:
-        found = [row.get(part, _NOTHING) for row in rows]
-        for name in dict.fromkeys(name for numbers in found for name in numbers):
-            values = [numbers.get(name, math.nan) for numbers in found]
-            columns[f"{part}.{name}"] = pa.array(values, pa.float64())
+        columns |= {f"{part}.{name}": values for name, values in _numbers([row.get(part) for row in rows])}
     return pa.table(columns)
+
+
+def _numbers(found: "Sequence[Mapping[str, float | None] | None]") -> "Iterator[tuple[str, pa.Array]]":
+    """A column of each number: null where it is None, NaN where a row has no such number.
+
+    Rows with the same names, which is nearly all of them, become arrays together.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for row, numbers in enumerate(found):
+        if numbers:
+            alike.setdefault(tuple(numbers), []).append(row)
+    place = {name: i for i, name in enumerate(dict.fromkeys(name for names in alike for name in names))}
+    values, null = np.full((len(place), len(found)), np.nan), np.zeros((len(place), len(found)), bool)
+    for names, rows in alike.items():
+        given = np.array([tuple((found[row] or {}).values()) for row in rows], dtype=float).T
+        at = np.ix_([place[name] for name in names], rows)
+        values[at], null[at] = given, np.isnan(given)  # JSON has no NaN: it was None
+    for name, i in place.items():
+        yield name, pa.array(values[i], mask=null[i])
 
 
 def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":
@@ -128,12 +166,14 @@ def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":
     import numpy as np
     import pyarrow as pa
 
-    names = list(dict.fromkeys(name for part in parts for name in part.column_names))
-    whole = []
-    for part in parts:
-        absent = pa.array(np.full(len(part), np.nan))
-        whole.append([part[name] if name in part.column_names else absent for name in names])
-    tables = [pa.table(dict(zip(names, columns, strict=True))) for columns in whole]
+    held = [part.column_names for part in parts]  # which Arrow lists anew each time
+    names = list(dict.fromkeys(name for own in held for name in own))
+    tables = []
+    for part, own in zip(parts, map(set, held), strict=True):
+        for name in names if len(own) < len(names) else ():
+            if name not in own:
+                part = part.append_column(name, pa.array(np.full(len(part), np.nan)))
+        tables.append(part.select(names))
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
@@ -155,5 +195,5 @@ def _save(table: "pa.Table", files: Files) -> None:
     with contextlib.suppress(OSError):  # a tree of somebody else's, or a full disk
         files.tree.report.mkdir(parents=True, exist_ok=True)
         buffer = pa.BufferOutputStream()
-        pq.write_table(noted, buffer)
+        pq.write_table(noted, buffer, use_dictionary=list(SHARED))  # the others have few alike
         write_file(files.tree.report / INDEX, buffer.getvalue())

@@ -9,6 +9,7 @@ from bie.analysis.headings import heading, label, unit
 from bie.analysis.marks import mark
 from bie.analysis.numbers import NOTHING, interval, short, with_interval
 from bie.analysis.results import Results
+from bie.analysis.tidy import records
 from bie.analysis.view import HEADLINE, SPLITS
 from bie.analysis.wide import Table
 from bie.metrics.cards import CARDS
@@ -36,7 +37,7 @@ def paired_tables(results: Results) -> Iterator[Table]:
         for (dataset, baseline), part in found[found["split"] == split].groupby(
             ["dataset", "baseline_id"], sort=False
         ):
-            rows = tuple(_row(names, row) for row in part.to_dict("records"))
+            rows = tuple(_row(names, row) for row in records(part))
             against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
             title = f"{dataset}, {split} cells, against {against}"

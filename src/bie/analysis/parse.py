@@ -78,9 +78,10 @@ class Parser:
 
     def _versions(self, origin: Mapping[str, Any]) -> str:
         """Versions of Python and the packages, sorted by name, as JSON."""
-        versions = {"python": origin.get("python"), **origin.get("packages", {})}
-        key = orjson.dumps(versions)
+        python, packages = origin.get("python"), origin.get("packages", {})
+        key = orjson.dumps([python, packages])
         if key not in self._packages:
+            versions = {"python": python, **packages}
             self._packages[key] = orjson.dumps(versions, option=orjson.OPT_SORT_KEYS).decode()
         return self._packages[key]
 
@@ -90,7 +91,7 @@ def _content(path: str) -> bytes:
     try:
         size = os.fstat(handle).st_size
         content = os.read(handle, size + 1)
-        while part := os.read(handle, size + 1):  # a signal, or a file that grew
+        while len(content) != size and (part := os.read(handle, size + 1)):  # a signal, or a file that grew
             content += part
     finally:
         os.close(handle)

@@ -80,20 +80,22 @@ def _latex_float(table: Table, part: slice) -> str:
     )
 
 
-_LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "†": r"$^\dagger$",
-    "–": "--",
-    "▲": r"$\bigtriangleup$",
-    "▼": r"$\bigtriangledown$",
-    "·": r"$\cdot$",
-}
+_LATEX = str.maketrans(
+    {
+        **{char: f"\\{char}" for char in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "†": r"$^\dagger$",
+        "–": "--",
+        "▲": r"$\bigtriangleup$",
+        "▼": r"$\bigtriangledown$",
+        "·": r"$\cdot$",
+    }
+)
 
 
 def latex(text: str) -> str:
@@ -102,5 +104,5 @@ def latex(text: str) -> str:
     >>> latex("scvi_mine ±.05")
     'scvi\\_mine $\\pm$.05'
     """
-    escaped = "".join(_LATEX.get(char, char) for char in text).replace("$$", "")  # two symbols in a row
+    escaped = text.translate(_LATEX).replace("$$", "")  # two symbols in a row
     return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
@@ -11,7 +11,7 @@ from bie.analysis.recall import Stamp, stamp
 from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
 from bie.analysis.study import Study
-from bie.analysis.tidy import long_table
+from bie.analysis.tidy import long_columns, long_table
 from bie.analysis.view import SPLITS, View
 from bie.analysis.wide import wide_tables
 
@@ -87,42 +87,30 @@ def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:
     return written
 
 
-def _slices(study: Study) -> "Iterator[pd.DataFrame]":
-    """Every number of the study, some thousand runs at a time; at least one frame."""
+def _slices(study: Study) -> Iterator[slice]:
+    """The finished runs, some thousand at a time; at least one slice."""
     n = int((study.runs["state"] == "done").sum())
     for start in range(0, max(n, 1), AT_ONCE):
-        yield long_table(study, slice(start, start + AT_ONCE))
+        yield slice(start, start + AT_ONCE)
 
 
 def _write_csv(study: Study, path: Path) -> None:
-    for i, frame in enumerate(_slices(study)):
+    for i, runs in enumerate(_slices(study)):
+        frame = long_table(study, runs)
         frame.to_csv(path, mode="a" if i else "w", header=not i, index=False, lineterminator="\n")
 
 
 def _write_parquet(study: Study, path: Path) -> None:
     """Plain column types, without notes of how pandas held them."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     writer = None
     try:
-        for frame in _slices(study):
-            texts = frame.select_dtypes("category").columns
-            arrays = {name: _shared(frame[name].cat) for name in texts}
-            rest = pa.Table.from_pandas(frame.drop(columns=texts), preserve_index=False)
-            arrays |= {name: rest[name] for name in rest.column_names}
-            table = pa.table({str(name): arrays[str(name)] for name in frame})  # one schema in every slice
-            writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False)
+        for runs in _slices(study):
+            table = long_columns(study, runs)
+            texts = [name for name in table.column_names if name != "value"]  # no two values are alike
+            writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False, use_dictionary=texts)
             writer.write_table(table)
     finally:
         if writer:
             writer.close()
-
-
-def _shared(texts: Any) -> Any:
-    """Texts of a categorical, each held once; of the same type also where there are none."""
-    import pyarrow as pa
-
-    codes = texts.codes.to_numpy()
-    places = pa.array(codes, pa.int32(), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(places, pa.array(list(texts.categories), pa.string()))

@@ -1,7 +1,7 @@
 """Everything that is known of a study: the runs that were asked for, and what became of each."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +212,8 @@ def _numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd
     record = runs.index.to_numpy()[row]  # the rows of the index come first in its labels
     values = np.full((len(runs), len(columns)), np.nan)
     reasons = np.full(values.shape, None, dtype=object)
-    told, which = np.unique(_shared(index["missing"])[record].astype(str), return_inverse=True)
+    missing = index["missing"].to_pandas().cat
+    told, which = [*missing.categories, "{}"], missing.codes.to_numpy()[record]  # code -1: nothing is
     for place, key in enumerate(columns):
         number, absent = _column(index, ".".join(key), record)
         values[row, place] = number
@@ -236,7 +237,7 @@ def _column(index: "pa.Table", name: str, rows: Any) -> "tuple[NDArray[np.float6
 
 
 def _reasons(
-    key: Key, number: "NDArray[np.float64]", absent: "NDArray[np.bool_]", told: Any, which: Any
+    key: Key, number: "NDArray[np.float64]", absent: "NDArray[np.bool_]", told: Sequence[str], which: Any
 ) -> "Iterator[tuple[str, NDArray[np.bool_]]]":
     """Why numbers are missing, and whose; a record names the metric alone where both splits lack it.
 
@@ -251,7 +252,7 @@ def _reasons(
         yield NOT_RECORDED, absent
     nothing = np.isnan(number) & ~absent
     for place in np.unique(which[nothing]):
-        missing = {} if told[place] == "None" else json.loads(told[place])
+        missing = json.loads(told[place])
         reason = missing.get(".".join(key)) or missing.get(key[1], "no reason given")
         yield str(reason), nothing & (which == place)
 

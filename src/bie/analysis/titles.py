@@ -39,6 +39,22 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     return {key: key.rpartition(".")[2] if ends[key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
+def shared_columns(cells: "pd.DataFrame", keys: Sequence[str]) -> dict[str, list[str]]:
+    """Settings by the column of a table that shows them.
+
+    Settings of one last name of which a model has but one, as the scales of penalties, share a column.
+    """
+    by_end: dict[str, list[str]] = {}
+    for key in keys:
+        by_end.setdefault(key.rpartition(".")[2], []).append(key)
+    acting = cells[list(keys)].notna().groupby(cells["model"].to_numpy()).any()
+    found: dict[str, list[str]] = {}
+    for end, alike in by_end.items():
+        shared = len(alike) > 1 and (acting[alike].sum(axis=1) <= 1).all()
+        found |= {end: alike} if shared else {key: [key] for key in alike}
+    return found
+
+
 def setting(value: Any) -> str:
     """Value of a setting as one would type it; empty where it does not act."""
     import pandas as pd

@@ -134,6 +134,8 @@ def _designs(study: Study) -> Iterator["pd.DataFrame"]:
     """Finished runs of the same settings but for seeds, where one of these has been set by itself."""
     done = study.runs[study.runs["state"] == "done"]
     known = {config: study.configs.get(config, {}) for config in done["config_id"].unique()}
+    if not any(key in settings for settings in known.values() for key in SEEDS):
+        return
     alike = {
         config: json.dumps({k: v for k, v in settings.items() if k not in SEEDS}, sort_keys=True)
         for config, settings in known.items()

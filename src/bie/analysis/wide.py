@@ -13,6 +13,7 @@ from bie.analysis.notes import notes
 from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
 from bie.analysis.results import Results
 from bie.analysis.study import Study
+from bie.analysis.titles import shared_columns
 from bie.analysis.view import HEADLINE, View, points
 
 if TYPE_CHECKING:
@@ -91,23 +92,12 @@ def _table(found: "_Figures") -> Table:
 
 
 def _row_columns(study: Study, view: View, cells: "pd.DataFrame") -> dict[str, list[str]]:
-    """Columns that name a row: settings asked for first, then all others that tell the grid points apart.
-
-    Settings of one last name of which a model has but one, as the scales of penalties, share a column.
-    """
+    """Columns that name a row: settings asked for first, then all others that tell the grid points apart."""
     others = [str(key) for key in cells if key not in (*view.rows, *view.columns, *view.facets)]
     telling = [key for key in others if key in study.grid or cells[key].nunique(dropna=False) > 1]
     used = [key for key in telling if cells[key].notna().any()]
     rest = [key for key in dict.fromkeys(["model", *used]) if key in others]
-    by_end: dict[str, list[str]] = {}
-    for key in rest:
-        by_end.setdefault(key.rpartition(".")[2], []).append(key)
-    acting = cells[rest].notna().groupby(cells["model"].to_numpy()).any()
-    found = {key: [key] for key in view.rows}
-    for end, keys in by_end.items():
-        shared = len(keys) > 1 and (acting[keys].sum(axis=1) <= 1).all()
-        found |= {end: keys} if shared else {key: [key] for key in keys}
-    return found
+    return {key: [key] for key in view.rows} | shared_columns(cells, rest)
 
 
 def _first(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> str:
@@ -128,12 +118,12 @@ class _Figures:
         self.view, self.points, self.split = view, cells, split
         summary, comparison = results.summary, results.comparison
         part = summary[summary["config_id"].isin(cells.index) & (summary["split"] == split)]
-        self.rows = {(row["config_id"], row["metric"]): row for row in part.to_dict("records")}
         with_value = set(part.loc[part["n"] > 0, "metric"])
         self.metrics = [metric for metric in view.metrics if metric in with_value]
+        behind = {BRACKETS[metric][0] for metric in self.metrics if metric in BRACKETS}
+        self.rows = _rows(part[part["metric"].isin([*self.metrics, *behind])])
         if view.metrics == HEADLINE:
-            shown_behind = {name for metric, (name, _) in BRACKETS.items() if metric in self.metrics}
-            self.metrics = [metric for metric in self.metrics if metric not in shown_behind]
+            self.metrics = [metric for metric in self.metrics if metric not in behind]
         here = comparison["config_id"].isin(cells.index) & (comparison["split"] == split)
         self.comparison = comparison[here]
         self.marks = marks.marks(self.comparison)
@@ -192,6 +182,14 @@ class _Figures:
         names = row_names(self.study)
         base = [names[config] for config in self.comparison["baseline_id"].unique()]
         return numbers, f"against {' or '.join(dict.fromkeys(base))} on the same splits: {marks.LEGEND}"
+
+
+def _rows(summary: "pd.DataFrame") -> dict[tuple[str, str], dict[str, Any]]:
+    """Numbers by grid point and metric."""
+    names = ["mean", "sd", "n", "complete"]
+    keys = zip(summary["config_id"], summary["metric"], strict=True)
+    rows = zip(*(summary[name].tolist() for name in names), strict=True)
+    return {key: dict(zip(names, row, strict=True)) for key, row in zip(keys, rows, strict=True)}
 
 
 def _heading(metric: str, view: View) -> str:

@@ -102,4 +102,5 @@ def _saved(figure: "Figure", form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=form, **options)
+        figure.set_layout_engine("none")  # everything is in its place: the other forms need not ask again
     return buffer.getvalue()

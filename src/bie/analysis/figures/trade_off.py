@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
+
 
 def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
     """Draw each run as a dot, and for each model the front that half of the seeds attain.
@@ -35,7 +37,8 @@ def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
         figure, (axis,) = panels(1, width=COLUMN, height=3.4)
         for model, part in found.groupby("model", sort=False):
             colour = palette[str(model)]
-            axis.plot(part[x], part[y], ".", color=colour, alpha=0.35, markersize=4)
+            dots = axis.plot(part[x], part[y], ".", color=colour, alpha=0.35, markersize=4)
+            dots[0].set_rasterized(len(found) > MOST_DOTS)
             means = part.groupby("config_id", sort=False)[[x, y]].mean()
             axis.plot(means[x], means[y], "o", color=colour, markersize=5, label=model)
             if len(means) > 1:

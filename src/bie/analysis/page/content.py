@@ -9,7 +9,8 @@ from bie.analysis.marks import mark
 from bie.analysis.numbers import mean_sd
 from bie.analysis.parse import SPLITS
 from bie.analysis.results import Results
-from bie.analysis.titles import setting, short_keys, titles
+from bie.analysis.tidy import records
+from bie.analysis.titles import setting, shared_columns, short_keys, titles
 from bie.metrics.cards import CARDS
 from bie.store.identity import SHOWN
 
@@ -72,7 +73,7 @@ def tables(results: Results) -> list[Table]:
     counts = study.runs["state"].eq("done").groupby(study.runs["config_id"]).agg(["sum", "size"])
     runs = {str(config): f"{row['sum']}/{row['size']}" for config, row in counts.to_dict("index").items()}
     for dataset, cells in study.cells.groupby("dataset", sort=False):
-        keys = [str(key) for key in study.grid if cells[key].notna().any()]
+        keys = shared_columns(cells, [str(key) for key in study.grid if cells[key].notna().any()])
         names = titles(cells)
         for split in reversed(SPLITS):
             part = summary[(summary["dataset"] == dataset) & (summary["split"] == split) & (summary["n"] > 0)]
@@ -81,7 +82,7 @@ def tables(results: Results) -> list[Table]:
                 Row(
                     str(config),
                     names[str(config)],
-                    (str(row["model"]), *(setting(row[key]) or "–" for key in keys)),
+                    (str(row["model"]), *(_first(row, alike) for alike in keys.values())),
                     runs[str(config)],
                     tuple(
                         _cell(numbers[split, config, metric], verdicts.get((split, config, metric)))
@@ -90,14 +91,18 @@ def tables(results: Results) -> list[Table]:
                 )
                 for config, row in zip(cells.index, cells.to_dict("records"), strict=True)
             ]
-            columns = ("model", *short_keys(keys).values(), "runs")
+            columns = ("model", *short_keys(list(keys)).values(), "runs")
             found.append(Table(str(dataset), split, columns, shown, tuple(rows)))
     return found
 
 
+def _first(row: Mapping[Any, Any], keys: Sequence[str]) -> str:
+    """Value of the one setting that acts."""
+    return next(filter(None, (setting(row[key]) for key in keys)), "–")
+
+
 def _by_key(frame: "pd.DataFrame", first: str) -> dict[tuple[str, str, str], Mapping[Any, Any]]:
-    rows = frame.to_dict("records")
-    return {(row[first], row["config_id"], row["metric"]): row for row in rows}
+    return {(row[first], row["config_id"], row["metric"]): row for row in records(frame)}
 
 
 def _cell(number: Mapping[Any, Any], compared: Mapping[Any, Any] | None) -> Cell:

@@ -8,6 +8,7 @@ from bie.analysis.answer import answer
 from bie.analysis.headings import label, unit
 from bie.analysis.notes import notes
 from bie.analysis.results import Results
+from bie.analysis.tidy import records
 
 FEW = 5  # pairs; below, an interval says little
 KINDS = ("better", "worse", "equal", "open")
@@ -54,10 +55,10 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
     compared = results.comparison
     chosen = (compared["dataset"] == dataset) & (compared["split"] == "test")
     rows = compared[chosen & compared["metric"].isin(metrics)]
-    sentences = [
-        _sentence(str(config), part.to_dict("records"), titles)
-        for config, part in rows.groupby("config_id", sort=False)
-    ]
+    by_point: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in records(rows):
+        by_point.setdefault(row["config_id"], []).append(row)
+    sentences = [_sentence(config, found, titles) for config, found in by_point.items()]
     told = [sentence for sentence in sentences if any(sentence.findings.values())]
     caveats = [*notes(results.study, dataset, "test"), *_caveats(told, bool(len(rows)))]
     short = answer(results.study, rows, results.bounds, metrics) if told else []
