@@ -61,7 +61,7 @@ def long_columns(study: Study, runs: slice = slice(None)) -> "pa.Table":
 
     columns = {name: shared(done[name]) for name in ["run_id", "config_id", "split_id", "dataset", "model"]}
     columns["seed"] = pa.array(np.repeat(done["seed"].to_numpy(), n_columns))
-    row = np.repeat(study.cells.index.get_indexer(done["config_id"].to_numpy()), n_columns)
+    row = np.repeat(study.cells.index.get_indexer(pd.Index(done["config_id"])), n_columns)
     columns |= {key: pa.array(study.cells[key].array).take(pa.array(row)) for key in study.grid}
     for level in ("split", "metric"):
         columns[level] = shared(study.values.columns.get_level_values(level), tiled)
