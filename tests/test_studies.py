@@ -72,7 +72,13 @@ NEW = {"scvi_hsic": "hsic", "scvi_club": "club", "scvi_orthogonal": "orthogonal"
 def test_referee_has_all_penalties_between_floors_and_ceilings(
     in_tmp: Path, configurations: Configurations, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = ("dataset.n_cells=100", "train.epochs=1", "train.kl.warmup_epochs=1", "metrics.kmeans.n_init=1")
+    small = (
+        "dataset.n_cells=100",
+        "dataset.n_genes=50",
+        "train.epochs=1",
+        "train.kl.warmup_epochs=1",
+        "metrics.kmeans.n_init=1",
+    )
     assert run(["-m", "study=referee", *small, "seed=0", *HERE]) == 0
     study = read_study(Tree(in_tmp / "outputs/v1/referee"))
     by_model = {config["model.name"]: config for config in study.configs.values()}
