@@ -31,7 +31,8 @@ what is printed; the files in report/ hold everything:
 old results:
   outputs/v1/old --import DIR
                            reads the *_ClusterMetric.csv of 2019 below DIR as records of this study, which
-                           is made if need be: data sets pbmc_2019, retina_2019 beside the others
+                           is made if need be: data sets pbmc_2019, retina_2019 beside the others;
+                           bie status and logs speak of what was launched, and so not of these
 
 Exit code: 0 every run asked for is done, 1 some or all failed or are missing, or with --check the tables are
 older than the records, 2 bad input, no runs at all, or report/ cannot be written (the tables are printed all

@@ -59,8 +59,15 @@ def _look(tree: "Tree", before: "StudyStatus | None" = None) -> "StudyStatus":
 
     status = read_status(tree, before)
     if not status.runs:
-        raise BadInput(f"{tree.root}: no launch of this study noted a plan. Make one: python -m bie.run ...")
+        raise BadInput(f"{tree.root}: no launch of this study noted a plan. {_instead(tree)}")
     return status
+
+
+def _instead(tree: "Tree") -> str:
+    """What to do where nothing was launched, which is so of records that were imported."""
+    if next(tree.runs.glob("*/*/*/seed=*/record.json"), None) is None:
+        return "Make one: python -m bie.run ..."
+    return f"Its records came otherwise, as by --import; they are shown by: bie aggregate {tree.root}"
 
 
 def _watch(status: "StudyStatus", named: str) -> "StudyStatus":

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from bie.aggregate import main
+from bie.status import main as status
 
 SETTINGS = [(10, 3, 1000), (10, 3, 5000)]
 COLUMNS = ["asw", "nmi", "ari", "uca", "be"]
@@ -130,3 +131,15 @@ def test_other_files_are_refused_before_anything_is_written(
 def test_the_study_that_takes_the_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--import", str(tmp_path)]) == 2
     assert "name the study that takes the records" in capsys.readouterr().err
+
+
+def test_status_says_where_imported_records_are_shown(
+    old: tuple[Path, pd.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, tree = old[0], tmp_path / "outputs" / "v1" / "old"
+    main([str(tree), "--import", str(folder)])
+    assert status([str(tree)]) == 2
+    assert capsys.readouterr().err.strip().endswith(f"bie aggregate {tree}")
+    (tree / "empty" / "runs").mkdir(parents=True)
+    assert status([str(tree / "empty")]) == 2
+    assert "python -m bie.run" in capsys.readouterr().err

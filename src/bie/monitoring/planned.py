@@ -129,7 +129,10 @@ def find_run(text: str, outputs: Path) -> tuple[Tree, Run]:
             return tree, found[0]
         if found:
             raise BadInput(f"{text} means {len(found):,} runs of {tree.root}:\n{_listed(found)}")
-    raise BadInput(f"{text}: no run of a study in {outputs}/ has an id that begins so. bie status lists them")
+    raise BadInput(
+        f"{text}: no run of a study in {outputs}/ has an id that begins so. bie status lists them; what was "
+        "imported (bie aggregate --import) has no log"
+    )
 
 
 def _trees(text: str, outputs: Path) -> Iterator[Tree]:
