@@ -157,7 +157,10 @@ def _mudata(path: Path, root: Any) -> str:
     modalities = list(child(root, "mod") or ())
     rna = next((name for name in ("rna", "gex", "RNA", "GEX") if name in modalities), None)
     chosen = rna or next(iter(modalities), "rna")
-    read = f'anndata.io.read_elem(h5py.File({{name}})["mod/{chosen}"])'
+    nullable = (
+        "anndata.settings.allow_write_nullable_strings = True"  # as anndata 0.13 has them, 0.12 reads them
+    )
+    read = f'{nullable}; anndata.io.read_elem(h5py.File({{name}})["mod/{chosen}"])'
     said = f"it is a MuData of {', '.join(modalities) or 'nothing'}. {_python(read, path, 'h5py', chosen)}"
     columns = [key for key in child(root, "obs") or () if key not in ("_index", "index")]
     return (
