@@ -176,7 +176,6 @@ def opened(path: Path) -> tuple[float, float] | None:
     found = []
     with steered["browser"]() as tab:
         for _ in range(OPENED):
-            tab.open("about:blank")
             before, start = used(), time.perf_counter()
             tab.open(path.as_uri())
             tab.wait(f"document.querySelector('#run-count').textContent.startsWith('{PAGE_RUNS}')")
