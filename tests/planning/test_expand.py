@@ -262,3 +262,11 @@ def test_what_combinations_share_is_as_if_each_were_alone(configurations: Config
     ]
     together = expand(typed, configurations).combinations
     assert [each.config for each in together] == [one.combinations[0].config for one in alone]
+
+
+def test_combinations_that_differ_in_inactive_keys_alone_are_made_once(configurations: Configurations):
+    scales = [f"{name}.scale=1,2" for name in ("mine", "mmd", "adversarial")]
+    found = expand(["model=scvi,scvi_mine", *scales, "seed=0..4"], configurations).combinations
+    assert len(found) == 2 * 2**3
+    assert sorted({id(each): each.grid.get("mine.scale", 0) for each in found}.values()) == [0, 1, 2]
+    assert [len(each.reasons) for each in found] == [3] * 8 + [2] * 8

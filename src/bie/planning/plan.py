@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -120,7 +120,7 @@ class Plan:
 
 
 def make_plan(
-    combinations: Iterable[Combination],
+    combinations: Sequence[Combination],
     content: Callable[[RunConfig], Mapping[str, str]],
     tree: Tree,
     rerun: str | None = None,
@@ -138,15 +138,18 @@ def make_plan(
     seeds_of: dict[int, dict[int, None]] = {}
     index: dict[str, int] = {}
     shared: Shared = {}
+    place: dict[int, int] = {}  # of an object that stands for several combinations
     for combination in combinations:
-        plain = scientific(combination.config, content(combination.config), shared)
-        del plain["seed"]
-        identity = config_id(plain)
-        if identity not in index:
-            index[identity] = len(plan.points)
-            plan.points.append(Point(**vars(combination), plain=plain, config_id=identity))
-            seeds_of[index[identity]] = {}
-        _add_seeds(seeds_of[index[identity]], combination, plan.dropped)
+        if id(combination) not in place:
+            plain = scientific(combination.config, content(combination.config), shared)
+            del plain["seed"]
+            identity = config_id(plain)
+            if identity not in index:
+                index[identity] = len(plan.points)
+                plan.points.append(Point(**vars(combination), plain=plain, config_id=identity))
+                seeds_of[index[identity]] = {}
+            place[id(combination)] = index[identity]
+        _add_seeds(seeds_of[place[id(combination)]], combination, plan.dropped)
     plan.runs.extend(_seed_major(seeds_of))
     recorded = _recorded(plan)
     if rerun == "stale":
