@@ -28,6 +28,15 @@ def test_several_data_sets_are_signs_never_a_mean(disk: Any, point: Make) -> Non
     assert "in the order a, b, c" in tables[0].legend[0]
 
 
+def test_a_data_set_that_lacks_a_row_keeps_its_place(disk: Any, point: Make) -> None:
+    write(disk, point, {"a": 0.3, "b": -0.3, "c": 0.4})
+    for dataset, value in {"a": 0.9, "c": 0.1}.items():
+        for seed in range(6):
+            disk.record(point("scvi_mmd", dataset=dataset), seed, {"ari": value - seed / 1000})
+    rows = dict(across_tables(results_of(load(disk.root)))[0].rows)
+    assert rows == {"scvi_mine": "▲ ▼ ▲ (2:1)", "scvi_mmd": "▲ – ▼ (1:1)"}
+
+
 def test_one_data_set_is_not_several(disk: Any, point: Make) -> None:
     results = write(disk, point, {"a": 0.3})
     assert across_tables(results) == []

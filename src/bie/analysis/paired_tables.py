@@ -1,6 +1,6 @@
 """The comparison with the baseline for people: both readings of every difference, side by side."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.answer import answer, more_seeds
@@ -88,13 +88,16 @@ def across_tables(results: Results) -> list[Table]:
         part = found[found["split"] == split]
         names = {config: _over_data(name) for config, name in row_names(results.study).items()}
         header = ("row", *map(label, part["metric"].unique()))
+        datasets = list(part["dataset"].unique())
         rows = [
-            (name, *(_signs(rows[rows["metric"] == metric]) for metric in part["metric"].unique()))
+            (name, *(_signs(rows[rows["metric"] == metric], datasets) for metric in part["metric"].unique()))
             for name, rows in part.groupby(part["config_id"].map(names), sort=False)
             if rows["dataset"].nunique() > 1
         ]
-        order = ", ".join(part["dataset"].unique())
-        legend = f"mark of each data set in the order {order}, then how many are better : worse in the mean"
+        legend = (
+            f"mark of each data set in the order {', '.join(datasets)} ({NOTHING}: not compared there), "
+            "then how many are better : worse in the mean"
+        )
         tables.append(
             Table(
                 f"over {found['dataset'].nunique()} data sets, {split} cells",
@@ -112,12 +115,15 @@ def _over_data(name: str) -> str:
     return " ".join(word for word in name.split(" ") if not word.startswith("dataset."))
 
 
-def _signs(rows: "pd.DataFrame") -> str:
+def _signs(rows: "pd.DataFrame", datasets: Sequence[str]) -> str:
     if not len(rows):
         return NOTHING
     found = rows.to_dict("records")
     sign = 1 if CARDS[found[0]["metric"]].direction == "higher" else -1
-    marks = " ".join(mark(row["verdict"], row["new_cells"]) for row in found)
+    of = {name: [row for row in found if row["dataset"] == name] for name in datasets}
+    marks = " ".join(
+        "".join(mark(row["verdict"], row["new_cells"]) for row in own) or NOTHING for own in of.values()
+    )
     up = sum(sign * row["mean"] > 0 for row in found)
     down = sum(sign * row["mean"] < 0 for row in found)
     return f"{marks} ({up}:{down})"
