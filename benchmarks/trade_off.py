@@ -18,13 +18,24 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from benchmarks.figure import panels, save
-from benchmarks.penalties import BASELINE, METRICS, Runs, Seeds, numbers, read, scale
+from bie.config.penalties import sections
+from bie.store.paths import Tree
+from bie.store.record import RECORD, read_all
 
+BASELINE = "scvi"
+LABELS = {
+    "be_ratio": "BE of ceiling ↑",
+    "probe_f1": "probe F1 ↓",
+    "ari": "ARI ↑",
+    "reconstruction": "reconstruction ↓",
+}
 ACROSS = "probe_f1"
 PANELS = ("be_ratio", "ari", "reconstruction")
 PAIRED = ("reconstruction",)
 COLOURS = {"scvi_mine": "#0072b2", "scvi_mmd": "#d55e00", "adversarial": "#009e73", BASELINE: "black"}
 
+Seeds = dict[int, dict[str, Any]]  # records
+Runs = dict[tuple[str, str, str], Seeds]  # of dataset, model, config_id
 Points = list[tuple[str, list[tuple[float, float]]]]  # label, and x and y of each seed
 
 
@@ -48,6 +59,21 @@ def main() -> None:
     save(figure, arguments.figure)
 
 
+def read(tree: Path) -> Runs:
+    runs: Runs = defaultdict(dict)
+    for path, record in read_all(Tree(tree), RECORD):
+        assert record is not None, path
+        config = record["config"]
+        runs[config["dataset"]["name"], config["model"]["name"], record["config_id"]][record["seed"]] = record
+    return runs
+
+
+def scale(records: Seeds) -> str:
+    config = next(iter(records.values()))["config"]
+    section = next((config[name] for name in sections() if name in config), None)
+    return f"{section['scale']:g}" if section else "–"
+
+
 def draw(axis: Axes, runs: Runs, metric: str) -> None:
     for model, points in curves(runs, metric).items():
         colour = COLOURS[model]
@@ -56,8 +82,8 @@ def draw(axis: Axes, runs: Runs, metric: str) -> None:
         for (label, seeds), at in zip(points, means, strict=True):
             axis.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.35, markersize=4)
             axis.annotate(label, at, xytext=(4, 4), textcoords="offset points", fontsize=7, color=colour)
-    above = f"{METRICS[metric]}, above scVI's" if metric in PAIRED else METRICS[metric]
-    axis.set(xlabel=METRICS[ACROSS], ylabel=above)
+    above = f"{LABELS[metric]}, above scVI's" if metric in PAIRED else LABELS[metric]
+    axis.set(xlabel=LABELS[ACROSS], ylabel=above)
 
 
 def curves(runs: Runs, metric: str) -> dict[str, Points]:
@@ -80,6 +106,11 @@ def curves(runs: Runs, metric: str) -> dict[str, Points]:
 def places(records: Seeds, metric: str, zero: Mapping[int, float]) -> list[tuple[Any, ...]]:
     across, up = numbers(records, ACROSS), numbers(records, metric)
     return [(across[seed], up[seed] - zero[seed]) for seed in sorted(across.keys() & up.keys())]
+
+
+def numbers(records: Seeds, name: str) -> dict[int, float]:
+    found = {seed: record["metrics"]["test"].get(name) for seed, record in records.items()}
+    return {seed: value for seed, value in found.items() if value is not None}
 
 
 if __name__ == "__main__":
