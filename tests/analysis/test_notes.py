@@ -103,10 +103,15 @@ def test_what_records_note_is_said_once_for_the_split_and_the_metrics_of_the_tab
 ) -> None:
     for seed in range(3):
         unjudged = f"{seed + 1} of 60 cells are not judged"
-        told = {"cells": "types in one batch alone: mast", "test.probe_f1": unjudged, "pcr": "a sample"}
+        told = {
+            "cells": "types in one batch alone: mast",
+            "test.probe_f1": unjudged,
+            "test.probe_auc": unjudged,
+            "pcr": "a sample",
+        }
         disk.record(point(), seed, {"probe_f1": 0.5}, notes=told)
     cells = "cells: types in one batch alone: mast"
-    assert notes_of(disk) == [cells, "probe F1: 1 of 60 cells are not judged"]
+    assert notes_of(disk) == [cells, "probe F1: 1 of 60 cells are not judged (3 runs like this)"]
     assert notes_of(disk, split="train") == [cells]
 
 

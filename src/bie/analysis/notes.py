@@ -13,6 +13,8 @@ from bie.metrics.cards import CARDS
 if TYPE_CHECKING:
     import pandas as pd
 
+_NUMBER = re.compile(r"-?[0-9][0-9.,e-]*")
+
 
 def notes(study: Study, dataset: str, split: str) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first."""
@@ -97,17 +99,19 @@ def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[s
 
 
 def _caveats(runs: "pd.DataFrame", split: str) -> Iterator[str]:
-    """What records note about their cells and the headline metrics, alike sentences once."""
-    said: dict[str, tuple[str, list[str]]] = {}
-    for text, _ in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
+    """Notes of records on their cells and the headline metrics; sentences alike but for numbers once."""
+    said: dict[str, tuple[Counter[str], list[str]]] = {}
+    for text, n in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
         for name, sentence in json.loads(text).items():
             part, _, metric = name.rpartition(".")
             shown = metric in ("cells", "perturb") or (metric in CARDS and CARDS[metric].headline)
             if shown and part in ("", split):
-                _, labels = said.setdefault(re.sub(r"[0-9][0-9.,e-]*", "#", sentence), (sentence, []))
+                alike, labels = said.setdefault(_NUMBER.sub("#", sentence), (Counter(), []))
                 labels += [label(metric)] if label(metric) not in labels else []
-    for sentence, labels in said.values():
-        yield f"{', '.join(labels)}: {sentence}"
+                alike[sentence] += n if label(metric) == labels[0] else 0
+    for alike, labels in said.values():
+        extent = f" ({_runs(alike.total())} like this)" if len(alike) > 1 else ""
+        yield f"{', '.join(labels)}: {next(iter(alike))}{extent}"
 
 
 def _differences(runs: "pd.DataFrame") -> Iterator[str]:
