@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
 
 def totals(x_ng: "sp.csr_matrix") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Total count of each cell."""
-    return np.asarray(x_ng.sum(axis=1, dtype=np.float64)).ravel()
+    """Total count of each cell, without the copy that scipy's own sum in another type makes."""
+    start_n, filled = x_ng.indptr[:-1], np.diff(x_ng.indptr) > 0
+    total_n = np.zeros(x_ng.shape[0])
+    total_n[filled] = np.add.reduceat(x_ng.data, start_n[filled], dtype=np.float64)
+    return total_n
 
 
 def log_normalised(x_ng: "sp.csr_matrix", target: float | None = None) -> "sp.csr_matrix":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bie.data.cells import Cells
 from bie.data.checks import examples, some
+from bie.data.components import totals
 from bie.data.fractions import ROUNDED
 from bie.data.join import Part
 
@@ -123,7 +124,7 @@ def _odd_counts(cells: Cells) -> Iterator[str]:
     """Whole numbers that somebody made of other ones."""
     if cells.counts.nnz and cells.counts.data.max() == 1:
         yield "no count is above 1: the matrix may say where there are counts, and not how many"
-    total_n = np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel()
+    total_n = totals(cells.counts)
     if np.ptp(total_n) < _ONE_TOTAL * total_n.max():
         yield (
             f"all cells have nearly the same total, {total_n.min():,.0f} to {total_n.max():,.0f}, as "
