@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from bie.data import components
 from bie.data.components import totals
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "BLOCK", 2)
 
 
 @pytest.mark.parametrize("empty", [[], [0, 4], [2, 3], [0, 1, 2, 3, 4]])

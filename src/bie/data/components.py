@@ -7,12 +7,18 @@ import numpy as np
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+BLOCK = 500  # cells
+
 
 def totals(x_ng: "sp.csr_matrix") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Total count of each cell, without the copy that scipy's own sum in another type makes."""
-    start_n, filled = x_ng.indptr[:-1], np.diff(x_ng.indptr) > 0
+    """Total count of each cell. By blocks: a sum in another type copies what it sums."""
     total_n = np.zeros(x_ng.shape[0])
-    total_n[filled] = np.add.reduceat(x_ng.data, start_n[filled], dtype=np.float64)
+    filled = np.flatnonzero(np.diff(x_ng.indptr))
+    for start in range(0, len(filled), BLOCK):
+        rows = filled[start : start + BLOCK]
+        first, last = x_ng.indptr[rows[0]], x_ng.indptr[rows[-1] + 1]
+        values, starts = x_ng.data[first:last], x_ng.indptr[rows] - first
+        total_n[rows] = np.add.reduceat(values, starts, dtype=np.float64)
     return total_n
 
 
