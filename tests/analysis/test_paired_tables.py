@@ -33,8 +33,8 @@ def test_a_data_set_that_lacks_a_row_keeps_its_place(disk: Any, point: Make) -> 
     for dataset, value in {"a": 0.9, "c": 0.1}.items():
         for seed in range(6):
             disk.record(point("scvi_mmd", dataset=dataset), seed, {"ari": value - seed / 1000})
-    rows = dict(across_tables(results_of(load(disk.root)))[0].rows)
-    assert rows == {"scvi_mine": "▲ ▼ ▲ (2:1)", "scvi_mmd": "▲ – ▼ (1:1)"}
+    rows = across_tables(results_of(load(disk.root)))[0].rows
+    assert rows == (("scvi_mine", "▲ ▼ ▲ (2:1)"), ("scvi_mmd", "▲ – ▼ (1:1)"))
 
 
 def test_one_data_set_is_not_several(disk: Any, point: Make) -> None:
