@@ -76,6 +76,16 @@ def test_cells_with_fewer_numbers_than_expected_runs_are_marked(disk: Any, point
     )
 
 
+def test_a_number_that_a_model_does_not_have_is_not_missing(disk: Any, point: Make) -> None:
+    with_critic, without = point("scvi_mine"), point()
+    disk.record(with_critic, 0, {"ari": 0.4, "critic_bound": 0.1})
+    disk.record(without, 0, {"ari": 0.4})
+    (table,) = tables_of(disk)
+    assert [row[0] for row in table.rows] == ["scvi", "scvi_mine"]
+    assert table.rows[0][-1] == "–"
+    assert "fewer" not in "".join(table.legend)
+
+
 def test_batch_entropy_comes_with_its_share_of_the_ceiling(disk: Any, point: Make) -> None:
     disk.record(point(), 0, {"be": 0.5, "be_ratio": 0.75})
     disk.record(point(), 1, {"be": 0.52, "be_ratio": 0.77})

@@ -132,6 +132,7 @@ class _Figures:
         runs = results.study.runs[results.study.runs["config_id"].isin(cells.index)]
         done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])
         self.counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
+        self.finished = set(done.index[done["sum"] == done["size"]])
 
     def cells(self, config: str | None) -> list[str]:
         """Count of runs and values of a grid point; dashes where there is none."""
@@ -141,7 +142,8 @@ class _Figures:
 
     def _cell(self, config: str, metric: str) -> str:
         row = self.rows[config, metric]
-        text = self._number(config, metric) + ("" if row["complete"] else INCOMPLETE)
+        lacking = not row["n"] and config in self.finished  # a model without critic has no bound of one
+        text = self._number(config, metric) + ("" if row["complete"] or lacking else INCOMPLETE)
         text = " ".join(filter(None, [text, self.marks.get((config, self.split, metric))]))
         beside = self.rows.get((config, BRACKETS.get(metric, ("", ""))[0]))
         with_bracket = beside and beside["n"] and not self.view.rescale
