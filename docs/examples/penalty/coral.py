@@ -20,15 +20,9 @@ class Coral(PenaltySection):
 class CoralPenalty(Penalty):
     """``scale * mean of |C_a - C_b|² / 4d²`` over the pairs of batches, C the covariances of their cells."""
 
-    critic_steps, critic_lr = 0, 0.0
-
     def __init__(self, settings: Coral, n_batches: int) -> None:
         super().__init__()
         self.scale, self.n_batches = settings.scale, n_batches
-
-    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """0: a covariance has nothing to learn."""
-        return z_nd.new_zeros(())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty, dimensionless; the history gets it without its scale as ``coral``."""

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from bie.schema import NonNegative, Section
+from bie.schema import Count, NonNegative, Positive, Section
 
 FOLDER = Path(__file__).parents[1] / "penalties"
 LIGHT = ("typing", "pydantic", "bie.schema", "bie.config.penalties", "bie.errors")
@@ -18,14 +18,10 @@ LIGHT = ("typing", "pydantic", "bie.schema", "bie.config.penalties", "bie.errors
 
 
 class PenaltySection(Section):
-    """Base of the penalties' sections.
+    """Base of the penalties' sections."""
 
-    With a penalty whose section declares nothing more a run trains alone; what it takes to train in a pack
-    is in docs/extending.md.
-    """
-
-    free: ClassVar[tuple[str, ...]] = ()
-    """Keys in which runs of a pack may differ."""
+    free: ClassVar[tuple[str, ...] | None] = None
+    """Keys in which runs of a pack may differ (docs/extending.md says what that takes); None: they train alone."""
 
     critic_term: ClassVar[str | None] = None
     """Column of the history that tells what its critic sees; see `bie.metrics.critic_audit`."""
@@ -35,10 +31,21 @@ class PenaltySection(Section):
     @property
     def packs(self) -> bool:
         """Whether runs with it can train together."""
-        return False
+        return self.free is not None
 
     def check(self, epochs: int) -> None:
         """Raise `BadInput` if it would never act in a training of so many epochs."""
+
+
+class ClassifierSection(PenaltySection):
+    """Base of the sections whose critic is a classifier of the batch."""
+
+    free = ("scale", "lr")
+
+    n_hidden: Count
+    n_layers: Count
+    lr: Positive
+    steps: Count
 
 
 Schema = TypeVar("Schema", bound=PenaltySection)

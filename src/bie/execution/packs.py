@@ -51,7 +51,7 @@ def packable(config: RunConfig) -> bool:
 def kind(spec: RunSpec) -> str:
     """Equal for runs that can share a pack."""
     plain, penalty = spec.config.model_dump(mode="json"), spec.config.penalty
-    free = FREE | ({penalty[0]: penalty[1].free} if penalty else {})
+    free = FREE | ({penalty[0]: penalty[1].free or ()} if penalty else {})
     common: dict[str, Any] = {
         section: _without(free.get(section, ()), values)
         for section, values in plain.items()

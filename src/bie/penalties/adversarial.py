@@ -12,34 +12,24 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import ClassifierSection, section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes
 from bie.penalties.base import Penalty
-from bie.schema import Count, Float, Positive
+from bie.schema import Float
 from bie.seeds import Streams
 
 
 @section
-class Adversarial(PenaltySection):
+class Adversarial(ClassifierSection):
     """Section ``adversarial``."""
 
-    free = ("scale", "lr")
     critic_term = "cross_entropy"
 
     objective: Literal["reversal", "uniform", "wrong_class"]
     ramp: Literal["ganin", "constant"]
-    n_hidden: Count
-    n_layers: Count
     dropout: Annotated[Float, Field(ge=0, lt=1)]
-    lr: Positive
-    steps: Count
-
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
 
 
 class Classifier(nn.Module):

@@ -10,7 +10,7 @@ from bie.models.noise import Noise
 class Penalty(nn.Module, ABC):
     """A measure of dependence between latent vector and batch that is added to the model's loss.
 
-    Its parameters are those of its critic, which get an Adam optimiser of their own.
+    Its parameters are those of its critic, which get an Adam optimiser of their own; there may be none.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Penalty(nn.Module, ABC):
     strengths
         In a pack, `strength` of each run now, ``(r,)``, in memory that stays where it is; else None.
     critic_steps
-        Steps of the critic before each step of the model.
+        Steps of the critic before each step of the model; 0 where there is none.
     critic_lr
         Learning rate of the critic.
     epoch, progress
@@ -32,8 +32,8 @@ class Penalty(nn.Module, ABC):
     name: str = "penalty"
     scale: float
     strengths: Tensor | None = None
-    critic_steps: int
-    critic_lr: float
+    critic_steps: int = 0
+    critic_lr: float = 0.0
     epoch: int = 0
     progress: float = 0.0
 
@@ -55,9 +55,8 @@ class Penalty(nn.Module, ABC):
         """
         return z_nd
 
-    @abstractmethod
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """Loss that the critic minimises.
+        """Loss that the critic minimises; 0 where there is none.
 
         Parameters
         ----------
@@ -68,6 +67,7 @@ class Penalty(nn.Module, ABC):
         noise
             Stream of the penalty's own draws.
         """
+        return z_nd.new_zeros(())
 
     @abstractmethod
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:

@@ -12,31 +12,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import ClassifierSection, section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.penalties.adversarial import true_cross_entropy
 from bie.penalties.base import Penalty
-from bie.schema import Count, Positive
 from bie.seeds import Streams
 
 
 @section
-class Club(PenaltySection):
+class Club(ClassifierSection):
     """Section ``club``."""
 
-    free = ("scale", "lr")
     critic_term = "cross_entropy"
 
-    n_hidden: Count
-    n_layers: Count
-    lr: Positive
-    steps: Count
-
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
 
 
 class ClubPenalty(Penalty):

@@ -31,11 +31,6 @@ class Hsic(PenaltySection):
 
     bandwidth: Literal["unit", "median", "multi"]
 
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
-
 
 class HsicPenalty(Penalty):
     """``scale * HSIC`` of the minibatch, its batches compared by whether they are the same.
@@ -48,15 +43,9 @@ class HsicPenalty(Penalty):
         Batches.
     """
 
-    critic_steps, critic_lr = 0, 0.0
-
     def __init__(self, settings: Hsic, n_batches: int) -> None:
         super().__init__()
         self.scale, self.bandwidth, self.n_batches = settings.scale, settings.bandwidth, n_batches
-
-    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """0: a kernel has nothing to learn."""
-        return z_nd.new_zeros(())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times HSIC, dimensionless; the history gets HSIC itself as ``hsic``."""

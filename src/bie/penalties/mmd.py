@@ -61,16 +61,10 @@ class MmdPenalty(Penalty):
         Batches.
     """
 
-    critic_steps, critic_lr = 0, 0.0
-
     def __init__(self, settings: Mmd, n_batches: int) -> None:
         super().__init__()
         self.scale, self.bandwidth, self.n_batches = settings.scale, settings.bandwidth, n_batches
         self.fast, self.pairs = settings.estimator == "fast", settings.pairs
-
-    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """0: a kernel has nothing to learn."""
-        return z_nd.new_zeros(())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the sum of MMD², which is dimensionless.

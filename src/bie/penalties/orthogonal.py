@@ -21,11 +21,6 @@ class Orthogonal(PenaltySection):
 
     free = ("scale",)
 
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
-
 
 class OrthogonalPenalty(Penalty):
     """``scale * |Cov(z, one-hot batch)|²``, the sum over latent dimensions and batches.
@@ -38,15 +33,9 @@ class OrthogonalPenalty(Penalty):
         Batches.
     """
 
-    critic_steps, critic_lr = 0, 0.0
-
     def __init__(self, settings: Orthogonal, n_batches: int) -> None:
         super().__init__()
         self.scale, self.n_batches = settings.scale, n_batches
-
-    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """0: a covariance has nothing to learn."""
-        return z_nd.new_zeros(())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """The penalty, in squared units of z; the history gets it without its scale as ``covariance``."""

@@ -12,29 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import ClassifierSection, section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.penalties.base import Penalty
-from bie.schema import Count, Positive
 from bie.seeds import Streams
 
 
 @section
-class Rce(PenaltySection):
+class Rce(ClassifierSection):
     """Section ``rce``."""
-
-    free = ("scale", "lr")
-
-    n_hidden: Count
-    n_layers: Count
-    lr: Positive
-    steps: Count
-
-    @property
-    def packs(self) -> bool:
-        """Always."""
-        return True
 
 
 class RcePenalty(Penalty):

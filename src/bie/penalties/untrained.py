@@ -35,17 +35,12 @@ class UntrainedPenalty(Penalty):
         Latent dimensions, batches.
     """
 
-    critic_steps, critic_lr = 0, 0.0
     input_bc: Tensor
 
     def __init__(self, settings: "Mine", n_latent: int, n_batches: int) -> None:
         super().__init__()
         self.settings, self.n_latent = settings, n_latent
         self.register_buffer("input_bc", batch_inputs(n_batches, settings.sees), persistent=False)
-
-    def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
-        """0: nothing learns."""
-        return z_nd.new_zeros(())
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the estimate; the history gets the estimate itself as ``mine``, nats."""

@@ -107,7 +107,8 @@ def _by_key(frame: "pd.DataFrame", first: str) -> dict[tuple[str, str, str], Map
 
 def _cell(number: Mapping[Any, Any], compared: Mapping[Any, Any] | None) -> Cell:
     mean = float(number["mean"])
-    text = mean_sd(mean, number["sd"]) + ("" if number["n"] in (0, number["n_expected"]) else f" (n {number['n']})")
+    partial = number["n"] not in (0, number["n_expected"])
+    text = mean_sd(mean, number["sd"]) + (f" (n {number['n']})" if partial else "")
     value = mean if mean == mean else None
     if not compared or not compared["verdict"] or compared["n_pairs"] < 2:
         return Cell(text, value)
