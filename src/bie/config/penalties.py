@@ -21,7 +21,7 @@ class PenaltySection(Section):
     """Base of the penalties' sections."""
 
     free: ClassVar[tuple[str, ...] | None] = None
-    """Keys in which runs of a pack may differ (docs/extending.md says what that takes); None: they train alone."""
+    """Keys in which runs of a pack may differ (docs/extending.md); None: they train alone."""
 
     critic_term: ClassVar[str | None] = None
     """Column of the history that tells what its critic sees; see `bie.metrics.critic_audit`."""

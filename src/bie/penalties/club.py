@@ -27,7 +27,6 @@ class Club(ClassifierSection):
     critic_term = "cross_entropy"
 
 
-
 class ClubPenalty(Penalty):
     """``scale * CLUB``, with q trained by its likelihood.
 
