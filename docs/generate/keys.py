@@ -31,7 +31,7 @@ _ABOUT_GROUPS = {
     "metrics": "How they are scored.",
     "hydra/launcher": "How runs are carried out.",
 }
-_ELSEWHERE = ("preset", "train", "study", "site")
+_ELSEWHERE = ("preset", "train", "study", "site", "hydra/callbacks")
 """Groups whose files set keys of other sections, or whose choices all have the same keys."""
 
 _CONF = configuration_folder()

@@ -15,6 +15,7 @@ from typing import Any
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
@@ -129,8 +130,15 @@ def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
     check_device(expansion.settings)  # before the cells are read
     if warning := check_environment(expansion.settings):
         print(warning)
-    request = Request(argv, expansion, one_run)
-    code: int = application.multirun(configurations.name, request, options.overrides)
+    return _launch(application, Request(argv, expansion, one_run), options.overrides)
+
+
+def _launch(application: Application, request: Request, overrides: list[str]) -> int:
+    try:
+        code: int = application.multirun(application.configurations.name, request, overrides)
+    except InstantiationException as error:  # of a callback, of which Hydra makes one before all else
+        with in_words("hydra/callbacks"):
+            raise error
     return code
 
 

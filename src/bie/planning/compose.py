@@ -27,7 +27,12 @@ from bie.errors import BadInput
 from bie.planning.keys import Plain, did_you_mean, in_words, leaves
 from bie.store.provenance import configuration_folder
 
-GROUPS = ("dataset", "perturb", "model", "metrics", "preset", "train", "study", "site", "hydra/launcher")
+GROUPS = (
+    *("dataset", "perturb", "model", "metrics", "preset", "train"),
+    *("study", "site", "hydra/launcher", "hydra/callbacks"),
+)
+WITHOUT_KEYS = ("preset", "hydra/callbacks")
+"""Groups that bring no keys of their own: published settings of others, and what Hydra calls itself."""
 SETTINGS = tuple(Settings.model_fields)
 """Root keys of the launch; the others are those of a run."""
 
@@ -147,12 +152,12 @@ class Configurations:
 
     @functools.cached_property
     def keys(self) -> dict[str, dict[str, str]]:
-        """Every key that acts under some choice of groups, with that choice; a preset adds none.
+        """Every key that acts under some choice of groups, with that choice; `WITHOUT_KEYS` add none.
 
         A file that cannot be read, such as one of the user's own that nobody asked for, adds none either.
         """
         found: dict[str, dict[str, str]] = {key: {} for key in leaves(self.compose({}))}
-        for group in (group for group in GROUPS if group != "preset"):
+        for group in (group for group in GROUPS if group not in WITHOUT_KEYS):
             for choice in self.groups[group]:
                 with contextlib.suppress(BadInput):
                     for key in self._keys_under(group, choice):

@@ -54,7 +54,7 @@ _INSTEAD = {
     "hydra.sweeper": "it has hydra.sweeper.params",
     "hydra/sweeper": "sweeps are planned by hydra/sweeper=bie alone",
     "hydra.overrides": "they are what is typed",
-    "hydra.callbacks": "a file of your own can name them: --config-name",
+    "hydra.callbacks": "a group of yours can hold them, --config-dir DIR hydra/callbacks=NAME",
     "hydra.help": "the help is bie run --help",
     "hydra.hydra_help": "the help is bie run --help",
 }

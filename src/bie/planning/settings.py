@@ -52,7 +52,9 @@ def settings_of(
     """Settings of the launch: one value each, the same for all runs; and what of them was given."""
     for axis in axes:
         for key in axis.keys:
-            if axis.swept and (key in ("hydra/launcher", "study") or key.split(".")[0] in SETTINGS):
+            if axis.swept and (
+                key in ("hydra/launcher", "hydra/callbacks", "study") or key.split(".")[0] in SETTINGS
+            ):
                 raise BadInput(_one_for_all(key, [value[axis.keys.index(key)] for value in axis.values]))
     fixed = dict(assignments(axes, [axis.values[0] for axis in axes]))
     choices, keys = split_choices(fixed)
