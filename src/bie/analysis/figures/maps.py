@@ -51,7 +51,9 @@ def _tsne(z: Map, components: Map, seed: int) -> tuple[Map, str]:
         return components, "PC"
     start = components / max(components[:, 0].std(), 1e-12) * 1e-4
     perplexity = min(30, (len(z) - 1) / 3)
-    found = TSNE(perplexity=perplexity, initialization=start, random_state=seed, n_jobs=1).fit(z)
+    # exact: for an approximate search a process compiles half a minute, and longer than so few cells take
+    settings = {"neighbors": "exact", "initialization": start, "random_state": seed, "n_jobs": 1}
+    found = TSNE(perplexity=perplexity, **settings).fit(z)
     return np.asarray(found, dtype=float), "t-SNE"
 
 
