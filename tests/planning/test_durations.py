@@ -14,9 +14,9 @@ from bie.store.record import write_record
 SHA = "0" * 64
 
 
-def leave(tree: Tree, plan: Plan, index: int, seed: int, seconds: float) -> None:
+def leave(tree: Tree, plan: Plan, index: int, seed: int, seconds: float, **stages: float) -> None:
     point = plan.points[index]
-    record = {"timing": {"total_s": seconds}, "config": point.plain}
+    record = {"timing": {"total_s": seconds, **stages}, "config": point.plain}
     write_record(tree.run_dir(point.dataset, point.model, point.config_id, seed), record, {})
 
 
@@ -34,6 +34,16 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
     leave(tree, plan_of("train.epochs=20"), 0, 9, 10.0)
     assert "10 s each, 20 s on 2 workers" in forecast(plan_of("train.epochs=20", "seed=range(4)"), 2)
     assert forecast(plan_of("train.epochs=20", "seed=9"), 2) == "nothing to do"
+
+
+def test_scores_take_as_long_after_few_epochs(configurations, tmp_path: Path):
+    tree = Tree(tmp_path)
+
+    def plan_of(*overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
+
+    leave(tree, plan_of("train.epochs=2"), 0, 9, 8.0, fit_s=1.0)
+    assert "57 s each" in forecast(plan_of("train.epochs=100"), 1)
 
 
 def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):

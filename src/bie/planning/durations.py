@@ -26,8 +26,13 @@ class Cost:
     """What one earlier run took; several grid points may learn from the same one."""
 
     path: Path
-    seconds_per_epoch: float
+    per_epoch: float
+    once: float
     size: int
+
+    def seconds(self, epochs: int) -> float:
+        """What a run of so many epochs would take: scores take as long after few."""
+        return self.once + epochs * self.per_epoch
 
 
 def seconds_per_run(plan: "Plan") -> dict[int, float]:
@@ -36,19 +41,20 @@ def seconds_per_run(plan: "Plan") -> dict[int, float]:
     for index in {index for index, _ in plan.todo}:
         point = plan.points[index]
         if costs := earlier.costs(point):
-            expected[index] = _epochs(point.plain) * _mean(costs)
+            expected[index] = _mean(costs, point)
     return expected
 
 
-def _mean(costs: list[Cost]) -> float:
-    return statistics.fmean(cost.seconds_per_epoch for cost in costs)
+def _mean(costs: list[Cost], point: "Point") -> float:
+    return statistics.fmean(cost.seconds(_epochs(point.plain)) for cost in costs)
 
 
 def forecast(plan: "Plan", workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
     A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
-    then of any model on the same cells, in proportion to the epochs. What trains is judged by what trained.
+    then of any model on the same cells, their training in proportion to the epochs. What trains is judged by
+    what trained.
     """
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
@@ -59,7 +65,7 @@ def forecast(plan: "Plan", workers: int) -> str:
         return "no forecast: no earlier records on these cells to learn from"
     seconds, size = 0.0, 0.0
     for index, n in todo.items():
-        seconds += n * _epochs(plan.points[index].plain) * _mean(costs[index])
+        seconds += n * _mean(costs[index], plan.points[index])
         size += n * statistics.fmean(cost.size for cost in costs[index])
     known = len({cost.path for found in costs.values() for cost in found})
     each = duration(seconds / todo.total())
@@ -120,15 +126,13 @@ def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
 def _sample(paths: Iterable[Path], plain: Mapping[str, Any]) -> list[Cost]:
     """Costs of the first few of these records that are of runs that were alike."""
     records = ((path, read(path)) for path in itertools.islice(paths, SAMPLE))
-    return [
-        Cost(
-            path,
-            record["timing"]["total_s"] / _epochs(record["config"]),
-            sum(file.stat().st_size for file in path.parent.iterdir()),
-        )
-        for path, record in records
-        if record and _alike(record["config"], plain)
-    ]
+    return [_cost(path, record) for path, record in records if record and _alike(record["config"], plain)]
+
+
+def _cost(path: Path, record: Mapping[str, Any]) -> Cost:
+    timing, size = record["timing"], sum(file.stat().st_size for file in path.parent.iterdir())
+    fit_s = timing.get("fit_s", timing["total_s"])  # of an imported run the whole is known
+    return Cost(path, fit_s / _epochs(record["config"]), max(timing["total_s"] - fit_s, 0.0), size)
 
 
 def duration(seconds: float) -> str:
