@@ -1,6 +1,7 @@
 """``bie report``: a study as one page, with figures for papers beside it."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from bie.analysis.files import Files
     from bie.analysis.page.build import Source
+    from bie.analysis.study import Study
     from bie.store.paths import Tree
 
 PAGE = "index.html"
@@ -45,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--crate", action="store_true", help="ro-crate-metadata.json too: the study as RO-Crate"
     )
+    parser.add_argument("--mlflow", action="store_true", help="the runs in a store of MLflow too")
+    parser.add_argument("--wandb", action="store_true", help="the runs for Weights & Biases too, offline")
     parser.add_argument("--serve", action="store_true", help="show it on 127.0.0.1, up to date, until Ctrl-C")
     parser.add_argument("--port", type=int, default=0, help="of --serve; default: any that is free")
     return parser
@@ -58,6 +64,7 @@ def _report(options: argparse.Namespace) -> int:
 
     tree = find_tree(options.tree, options.outputs)
     maps = _maps(options.map)
+    trackers = _trackers(options)
     source = read_source(tree, look(tree), not options.no_runs, not options.no_figures, maps=maps)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
@@ -65,6 +72,8 @@ def _report(options: argparse.Namespace) -> int:
     print(f"Written: {tree.report / PAGE}{figures}")
     if options.sheet:
         _sheet(tree, options.sheet.split(","))
+    for tracker in trackers:
+        _track(tracker, tree, source.results.study)
     if options.crate:  # last: it names the files of the report too
         from bie.analysis.crate import METADATA, crate
 
@@ -80,6 +89,23 @@ def _maps(typed: str) -> tuple[str, ...]:
         if name not in METHODS:
             raise BadInput(f"--map {name}: there is none. There are: {', '.join(METHODS)}")
     return tuple(dict.fromkeys(typed.split(",")))
+
+
+def _trackers(options: argparse.Namespace) -> "list[ModuleType]":
+    """Those that are asked for, `bie.analysis.tracking`; all are installed."""
+    from bie.analysis.tracking import to_mlflow, to_wandb
+
+    asked = [each for each in (to_mlflow, to_wandb) if getattr(options, each.FOLDER)]
+    for each in asked:
+        each.check()
+    return asked
+
+
+def _track(tracker: "ModuleType", tree: "Tree", study: "Study") -> None:
+    from bie.analysis.tracking.runs import tracked_runs
+
+    place, added, there = tracker.export(tracked_runs(tree, study), study.name, tree.report)
+    print(f"Written: {place}: {added:,} runs, {there:,} were there. {tracker.then(place)}")
 
 
 def _sheet(tree: "Tree", patterns: Sequence[str]) -> None:
@@ -114,8 +140,6 @@ def read_source(
     BadInput
         No run was ever asked for.
     """
-    import shlex
-
     from bie.analysis.figures.gallery import Material, gallery
     from bie.analysis.figures.style import as_svg, save
     from bie.analysis.page.build import Source
