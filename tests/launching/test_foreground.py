@@ -119,11 +119,11 @@ def test_the_same_run_twice_is_the_same_record(bie: Command):
 
 
 def test_a_sweep_in_packs_is_the_sweep(bie: Command):
-    swept = ("model=scvi,scvi_mine,noise", "mine.scale=1,10", "mine.steps=1", "seed=range(3)")
+    swept = ("model=scvi,scvi_mine,noise", "mine.scale=1,10", "mine.steps=1", "seed=range(2)")
     for version, how in (("alone", ()), ("packed", ("device=cpu", *PACKS))):
         code, output = finish(bie(*swept, f"version={version}", *how))
         assert code == 0, output
-        assert "done 12.   exit 0" in output
+        assert "done 8.   exit 0" in output
     alone, packed = records("outputs/alone/adhoc"), records("outputs/packed/adhoc")
     assert alone.keys() == packed.keys()
     together = []
@@ -138,7 +138,7 @@ def test_a_sweep_in_packs_is_the_sweep(bie: Command):
             )
             assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
         together.append(record["provenance"]["device"].get("pack", 0))
-    assert sorted(together) == [0] * 3 + [2] * 2 + [3] * 3 + [4] * 4  # noise alone, six of mine in two, scvi
+    assert sorted(together) == [0] * 2 + [2] * 2 + [4] * 4  # noise alone, scvi, mine at both scales
 
 
 @pytest.mark.skipif(devices.has_cuda(), reason="there is a GPU")
@@ -200,8 +200,6 @@ def test_a_worker_that_dies_with_a_pack_costs_no_run(bie: Command, in_tmp: Path)
     [
         (signal.SIGKILL, ()),
         (signal.SIGINT, ()),
-        (signal.SIGTERM, ()),
-        (signal.SIGKILL, PACKS),
         (signal.SIGINT, PACKS),
     ],
 )
@@ -297,8 +295,7 @@ def test_two_launches_at_once_do_no_run_twice(bie: Command, in_tmp: Path):
 
 
 def test_bad_input_starts_nothing(bie: Command):
-    bad_values = ("train.lr=0", "split.train_fraction=0.001", "pack=0")
-    for bad in ("mine.scal=3", "dataset=h5ad", "seed=range(3", *bad_values):
+    for bad in ("mine.scal=3", "split.train_fraction=0.001", "pack=0"):
         code, output = finish(bie(bad))
         assert code == 2, output
         assert "Traceback" not in output
