@@ -120,3 +120,42 @@ def test_a_chunk_that_was_not_copied_is_said(part: str, adata, h5ad_settings, tm
     chunk.unlink()
     with pytest.raises(BadInput, match=rf"X: of 1 chunks of its {part} 1 are not in the store, and would be"):
         h5ad.load(h5ad_settings(path=store))
+
+
+@pytest.mark.filterwarnings("ignore")  # zarr's, of what it writes
+def test_shards_that_the_matrix_does_not_fill(adata, h5ad_settings, tmp_path: Path):
+    """Of the last one, most chunks lie beyond the end; all the same a shard that is not there is said."""
+    import anndata
+    import zarr
+
+    store = tmp_path / "data.zarr"
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    group = zarr.open_group(store, mode="w", zarr_format=3)
+    anndata.io.write_elem(group, "/", adata)
+    for part in ("data", "indices"):
+        del group["X"][part]
+        values = getattr(adata.X, part)
+        group["X"].create_array(part, shape=values.shape, dtype=values.dtype, chunks=(100,), shards=(400,))
+        group["X"][part][:] = values
+    from_store = h5ad.load(h5ad_settings(path=store))
+    assert from_store.sha256 == h5ad.load(h5ad_settings()).sha256
+    shards = sorted(path for path in (store / "X/data/c").iterdir())
+    assert len(shards) == -(-adata.X.nnz // 400)
+    assert adata.X.nnz % 400 <= 300
+    shards[0].unlink()
+    with pytest.raises(BadInput, match=r"X: of 16 chunks of its data 4 are not in the store"):
+        h5ad.load(h5ad_settings(path=store))
+
+
+@pytest.mark.filterwarnings("ignore")  # zarr's, of what it writes
+@pytest.mark.parametrize("table", ["obs", "var"])
+def test_names_that_were_not_copied_are_said(table: str, adata, h5ad_settings, tmp_path: Path):
+    """Libraries read them as blanks."""
+    store = tmp_path / "data.zarr"
+    adata.write_zarr(store)
+    index = store / table / "_index"
+    next(
+        path for path in [index / "0", *index.rglob("values/0"), *index.rglob("c/0")] if path.exists()
+    ).unlink()
+    with pytest.raises(BadInput, match=f"{table}/_index is not whole in this store. Copy the store again"):
+        h5ad.load(h5ad_settings(path=store))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,10 @@ CELLS_PER_FRACTION = 10
 """Fewest cells for each value of a column of fractions that names groups, such as days or doses."""
 
 
-def codes(column: "pd.Series[Any]") -> tuple[NDArray[np.int64], tuple[str, ...]]:
+Codes = tuple[NDArray[np.int64], tuple[str, ...]]
+
+
+def codes(column: "pd.Series[Any]") -> Codes:
     """Number the values of a column of obs: those of a categorical in its order, others sorted.
 
     Categories that no cell has are left out. No value may be missing.
@@ -28,20 +32,48 @@ def codes(column: "pd.Series[Any]") -> tuple[NDArray[np.int64], tuple[str, ...]]
     code_n, names
         Codes 0 to len(names) - 1, and the values as text; 1.0 is called ``1`` where all are whole.
     """
+    return of_several([column])[0]
+
+
+def of_several(columns: "Sequence[pd.Series[Any]]") -> list[Codes]:
+    """`codes` of one column in several files, where the same value has the same name in all of them."""
+    grouped = [column.astype("category").cat.remove_unused_categories() for column in columns]
+    values = [column.cat.categories for column in grouped]
+    names = map(_float_names if any(map(_has_fractions, values)) else _names, values)
+    return [
+        (np.array(column.cat.codes, dtype=np.int64), tuple(named))
+        for column, named in zip(grouped, names, strict=True)
+    ]
+
+
+def _has_fractions(values: "pd.Index[Any]") -> bool:
     import pandas as pd
 
-    grouped = column.astype("category").cat.remove_unused_categories()
-    values = grouped.cat.categories
-    names = _float_names(values) if pd.api.types.is_float_dtype(values) else [str(value) for value in values]
-    return np.array(grouped.cat.codes, dtype=np.int64), tuple(names)
+    if not pd.api.types.is_float_dtype(values):
+        return False
+    numbers = _floats(values)
+    return bool((numbers != np.floor(numbers)).any() or not np.isfinite(numbers).all())
+
+
+def _floats(values: "pd.Index[Any]") -> NDArray[Any]:
+    return np.asarray(values, dtype=values.dtype.name.lower())  # Float64 of pandas is float64 of NumPy
+
+
+def _names(values: "pd.Index[Any]") -> list[str]:
+    """Whole numbers as such."""
+    import pandas as pd
+
+    whole = map(int, _floats(values)) if pd.api.types.is_float_dtype(values) else values
+    return [str(value) for value in whole]
 
 
 def _float_names(values: "pd.Index[Any]") -> list[str]:
-    """Whole numbers only where all are: 7.5 and 8.0 stay so."""
-    numbers = np.asarray(values, dtype=values.dtype.name.lower())  # Float64 of pandas is float64 of NumPy
-    if (numbers == np.floor(numbers)).all() and np.isfinite(numbers).all():
-        return [str(int(number)) for number in numbers]
-    return [str(number) for number in numbers]
+    """Where not all numbers are whole: 7.5 and 8.0 stay so, and 8 is 8.0."""
+    import pandas as pd
+
+    if pd.api.types.is_integer_dtype(values):
+        return [str(float(value)) for value in values]
+    return [str(value) for value in (_floats(values) if pd.api.types.is_float_dtype(values) else values)]
 
 
 def groupings(obs: "Table | pd.DataFrame") -> dict[str, int]:

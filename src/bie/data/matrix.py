@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bie.data.cells import canonical
 from bie.data.checks import fault_of_indices, fault_of_pointers, first_non_count
-from bie.data.nodes import Unreadable, absent_chunks, attribute, encoding, is_group
+from bie.data.nodes import Unreadable, absent_chunks, attribute, encoding, is_group, n_chunks
 from bie.data.table import Table
 
 _ROWS, _ENTRIES = 1000, 2**20  # of a dense and of a sparse matrix, read at a time
@@ -201,11 +201,11 @@ class Matrix:
     def _check_parts(self) -> None:
         for name in _TYPES:
             if name not in self._node or is_group(self._node[name]):
-                raise Unreadable(f"{self.name} is sparse, but its {name} are gone")
+                raise Unreadable(f"{self.name} is sparse, but its {name} are gone. {_ANEW}")
             absent = absent_chunks(self._node[name])
             if absent:
                 whole = (
-                    f"of {self._node[name].nchunks:,} chunks of its {name} {absent:,} are not in the store"
+                    f"of {n_chunks(self._node[name]):,} chunks of its {name} {absent:,} are not in the store"
                 )
                 raise Unreadable(
                     f"{self.name}: {whole}, and would be read as zeros. Copy the store again, whole"

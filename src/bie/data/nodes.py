@@ -1,5 +1,6 @@
 """Nodes of an HDF5 file and of a zarr store, read alike: groups, arrays, their attributes."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +64,15 @@ def leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def absent_chunks(node: Any) -> int:
     """Chunks of an array that a zarr store does not hold, and gives as zeros; 0 in HDF5."""
     present = getattr(node, "nchunks_initialized", None)
-    return 0 if present is None or not node.size else int(node.nchunks - present)
+    return 0 if present is None or not node.size else n_chunks(node) - int(present)
+
+
+def n_chunks(node: Any) -> int:
+    """Chunks that a zarr store needs for an array; those of the last shard are all there."""
+    shards = node.shards or node.chunks
+    n_shards = [-(-length // shard) for length, shard in zip(node.shape, shards, strict=True)]
+    in_each = [shard // chunk for shard, chunk in zip(shards, node.chunks, strict=True)]
+    return math.prod(n_shards) * math.prod(in_each)
 
 
 def vector(node: Any, name: str) -> NDArray[Any]:
@@ -86,7 +95,14 @@ def vector(node: Any, name: str) -> NDArray[Any]:
     if members:
         named = {code: label for label, code in members.items()}
         return np.array([named.get(code) for code in values.tolist()], dtype=object)
-    return decoded(values) if values.dtype.kind in "SUOT" else values
+    return decoded(values) if values.dtype.kind in "SUOT" else values.astype(_known(values.dtype), copy=False)
+
+
+def _known(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type by which pandas can group such numbers: of this machine's byte order, no float16."""
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return dtype.newbyteorder("=")
 
 
 def _objects(values: NDArray[Any]) -> list[Any]:

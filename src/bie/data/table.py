@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.data.nodes import Unreadable, attribute, child, encoding, is_group, leaves, names_in, vector
+from bie.data.nodes import (
+    Unreadable,
+    absent_chunks,
+    attribute,
+    child,
+    encoding,
+    is_group,
+    leaves,
+    names_in,
+    vector,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +74,11 @@ class Table:
                 f"{self.name} has no index: {self.name}/{self._index}, which names its rows, is not there. "
                 "Write the file anew from where it was made"
             )
-        return np.array(_values(node, f"{self.name}/{self._index}"), dtype=np.str_)
+        name = f"{self.name}/{self._index}"
+        text = node["values"] if is_group(node) and "values" in node else node
+        if absent_chunks(text):  # a store leaves out chunks of blanks, which are no names
+            raise Unreadable(f"{name} is not whole in this store. Copy the store again, whole")
+        return np.array(_values(node, name), dtype=np.str_)
 
     @cached_property
     def group_sizes(self) -> dict[str, int]:

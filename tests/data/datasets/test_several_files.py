@@ -50,6 +50,34 @@ def test_files_of_one_name_are_told_apart_by_their_folders(folder: Path, adata, 
     assert len(set(cells.cell_names)) == 120
 
 
+def test_a_file_and_a_store_of_one_name_are_two_batches(folder: Path, adata, h5ad_settings):
+    adata.write_h5ad(folder / "a.copy")
+    cells = h5ad.load(h5ad_settings(path=folder / "[ab].[ch]*", batch_key="file"))
+    assert cells.batches == ("a.copy", "a.h5ad", "b.h5ad")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ([7.0, 8.0], [7.0, 8.5], ("7.0", "8.0", "8.5")),
+        ([7, 8], [7.0, 8.5], ("7.0", "8.0", "8.5")),
+        (pd.Categorical([7, 8]), [7.0, 8.5], ("7.0", "8.0", "8.5")),
+        ([7, 8], [7.0, 9.0], ("7", "8", "9")),
+        (["7", "8"], [7, 9], ("7", "8", "9")),
+        (np.array([0.1, 7.0], np.float32), [0.1, 7.0], ("0.1", "7.0")),
+    ],
+)
+def test_a_number_is_one_batch_in_all_files(one, other, names, adata, h5ad_settings, tmp_path: Path):
+    """Whether it has a fraction is a matter of the whole column, not of the file."""
+    for name, (first, second) in {"a": one, "b": other}.items():
+        part = adata[:40].copy()
+        part.obs["day"] = pd.Series([first, second] * 20, index=part.obs_names)
+        part.write_h5ad(tmp_path / f"{name}.h5ad")
+    cells = h5ad.load(h5ad_settings(path=tmp_path / "*.h5ad", batch_key="day"))
+    assert cells.batches == names
+    np.testing.assert_array_equal(cells.batch[:40], [0, 1] * 20)
+
+
 def test_genes_are_those_that_all_files_have(folder: Path, adata, h5ad_settings):
     adata[:20, [*range(20, 30), *range(15)]].copy().write_h5ad(folder / "c.h5ad")
     cells = h5ad.load(h5ad_settings(path=folder / "*.h5ad", batch_key="file"))

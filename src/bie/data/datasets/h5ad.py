@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bie.config import H5ad
 from bie.data import checks, grouping, notes
@@ -16,8 +16,12 @@ from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.checks import Problem
 from bie.data.filters import filtered
+from bie.data.grouping import Codes
 from bie.data.join import Part, joined
 from bie.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CARD = Card(
     name="h5ad",
@@ -29,8 +33,6 @@ CARD = Card(
 
 FILE = "file"
 """As ``dataset.batch_key`` of a path that matches several files: each file is a batch."""
-
-Codes = tuple[NDArray[np.int64], tuple[str, ...]]
 
 
 def load(settings: H5ad) -> Cells:
@@ -67,23 +69,27 @@ def _one(path: Path, settings: H5ad) -> Cells:
         _refuse(path, _table_problems(file, settings, fewest=2))
         part = _part(file, settings)
         batch, batches = grouping.codes(file.obs[settings.batch_key])
-        label, labels = _labels(file, settings) or (None, ())
+        key = settings.label_key
+        label, labels = (None, ()) if key is None else grouping.codes(file.obs[key])
         said = (*part.notes, *notes.of_gene_names(file.matrix(settings.layer).genes.names))
     return Cells(part.counts, batch, batches, label, labels, part.cell_names, part.gene_names, notes=said)
 
 
 def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
     """Read the files one below the other, with the genes that all of them have."""
+    import pandas as pd
+
     parts: list[Part] = []
     batches, labels = [], []
     for path, name in zip(paths, _names(paths), strict=True):
         with opened(path) as file:
             _refuse(path, _table_problems(file, settings, fewest=1))
             parts.append(_part(file, settings))
-            whole = (np.zeros(len(file.obs), np.int64), (name,))
-            of_key = settings.batch_key != FILE
-            batches.append(grouping.codes(file.obs[settings.batch_key]) if of_key else whole)
-            labels.append(_labels(file, settings))
+            of_file = pd.Series(name, index=range(len(file.obs)))
+            batch_n = of_file if settings.batch_key == FILE else file.obs[settings.batch_key]
+            batches.append(batch_n.astype("category"))  # which keeps each text once
+            if settings.label_key is not None:
+                labels.append(file.obs[settings.label_key].astype("category"))
     counts, genes = joined(parts)
     batch, names = _united(batches)
     if len(names) < 2:
@@ -91,26 +97,27 @@ def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
             f"{settings.path}: dataset.batch_key={settings.batch_key} has one value in all files "
             f"({names[0]}). For a batch each: dataset.batch_key={FILE}"
         )
-    known = [each for each in labels if each is not None]
-    label, types = _united(known) if known else (None, ())
+    label, types = _united(labels) if labels else (None, ())
     cell_names = unique_names(np.concatenate([part.cell_names for part in parts]))
     return Cells(counts, batch, names, label, types, cell_names, genes, notes=notes.of_join(parts, genes))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Names of the files without ending; with the folders in which they differ where two have the same."""
-    stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    common = os.path.commonpath(paths)
-    return [path.relative_to(common).with_suffix("").as_posix() for path in paths]
+    """Names of the files without ending; with their folders, or then the ending, where two have the same."""
+    common = os.path.commonpath([path.parent for path in paths])
+    whole = [path.relative_to(common) for path in paths]
+    for names in ([path.stem for path in whole], [path.with_suffix("").as_posix() for path in whole]):
+        if len(set(names)) == len(names):
+            return names
+    return [path.as_posix() for path in whole]
 
 
-def _united(columns: Sequence[Codes]) -> Codes:
+def _united(columns: "Sequence[pd.Series[Any]]") -> Codes:
     """Columns of several files as one: the same value in two files is one group; values are sorted."""
-    names = sorted({name for _, values in columns for name in values})
+    coded = grouping.of_several(columns)
+    names = sorted({name for _, values in coded for name in values})
     code = {name: i for i, name in enumerate(names)}
-    codes = [np.array([code[name] for name in values], np.int64)[of_n] for of_n, values in columns]
+    codes = [np.array([code[name] for name in values], np.int64)[of_n] for of_n, values in coded]
     return np.concatenate(codes), tuple(names)
 
 
@@ -119,10 +126,6 @@ def _part(file: AnnDataFile, settings: H5ad) -> Part:
     counts = file.counts(settings.layer, key, settings.fractional)
     genes = file.matrix(settings.layer).genes.names
     return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), tuple(file.notes))
-
-
-def _labels(file: AnnDataFile, settings: H5ad) -> Codes | None:
-    return None if settings.label_key is None else grouping.codes(file.obs[settings.label_key])
 
 
 def _table_problems(file: AnnDataFile, settings: H5ad, fewest: int) -> list[Problem]:
