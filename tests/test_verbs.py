@@ -1,6 +1,7 @@
 """Every verb as a user types it."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -108,3 +109,14 @@ def test_one_run_in_this_process(in_tmp: Path, tiny: tuple[str, ...], capsys: py
     assert "1 were done before" in capsys.readouterr().out
     assert main(["aggregate"]) == 0
     assert "outputs/v1/adhoc/report" in capsys.readouterr().out
+
+
+def test_the_module_of_all_verbs_is_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["bie", "frobnicate"])
+    monkeypatch.delitem(sys.modules, "bie.cli")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("bie.cli", run_name="__main__")
+    assert ended.value.code == 2
+    assert "no verb 'frobnicate'" in capsys.readouterr().err

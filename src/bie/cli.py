@@ -61,3 +61,7 @@ def _complete(arguments: list[str]) -> int:
 def _usage() -> str:
     verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
     return f"usage: bie VERB ...    (bie VERB --help says more)\n\n{ABOUT}\n\n{verbs}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

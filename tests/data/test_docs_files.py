@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import zarr
 
 from bie import plan
 from bie.data.__main__ import main as data
@@ -178,6 +179,17 @@ def lost_chunk(path: Path) -> None:
     next(chunk for chunk in (path / "X/indices").rglob("*") if chunk.name == "0").unlink()
 
 
+def sharded(path: Path) -> None:
+    """The last shard is not full."""
+
+    def write(func: Any, store: Any, key: str, elem: Any, *, dataset_kwargs: Any, iospec: Any) -> None:
+        parts = {"chunks": (500,), "shards": (5000,)} if isinstance(elem, sp.csr_matrix) else {}
+        func(store, key, elem, dataset_kwargs=dict(dataset_kwargs) | parts)
+
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    anndata.experimental.write_dispatched(group, "/", cells(sparse()), callback=write)
+
+
 def mudata(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["encoding-type"] = "MuData"
@@ -209,6 +221,8 @@ EM[::7, 3] += np.float32(1 / 3)
 SOUP = counts() * np.float32(0.9)
 ALMOST = counts()
 ALMOST[5, 7] = np.float32(2.9999998)
+RARE = np.array(["A", "B", "C"], object)[np.arange(N) // 2 % 3]
+RARE[0], RARE[[1, 3]] = "D", "E"
 SCORE = np.linspace(0, 1, N)
 SHORT = np.arange(200) % 2
 
@@ -246,12 +260,18 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "gone.h5ad": lambda path: changed(path, lambda file: file.pop("obs/score"), cells(score=SCORE)),
     "index_gone.h5ad": lambda path: changed(path, lambda file: file.pop("obs/_index")),
     "odd.h5ad": lambda path: cells(**{"batch": None, "donor's ${id}": np.arange(N) % 2}).write_h5ad(path),
+    "rare.h5ad": lambda path: cells(cell_type=RARE).write_h5ad(path),
+    "confounded.h5ad": lambda path: cells(cell_type=np.array(["A", "B"])[np.arange(N) % 2]).write_h5ad(path),
+    "two_protocols.h5ad": lambda path: cells(
+        sparse(counts() * np.where(np.arange(N) % 2, 1, 350)[:, None])
+    ).write_h5ad(path),
     "labels.h5ad": lambda path: cells(
         cell_type=pd.Series(["A", "B"] * (N // 2)).mask(np.arange(N) < 7).to_numpy()
     ).write_h5ad(path),
     "plain.h5ad.gz": packed,
     "plain.h5ad.zip": packed,
     "plain.zarr": lambda path: cells().write_zarr(path),
+    "sharded.zarr": sharded,
     "part.zarr": lost_chunk,
     "page.h5ad": lambda path: path.write_text("<!DOCTYPE html><html>Sign in to download</html>\n"),
     "pointer.h5ad": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
@@ -307,7 +327,7 @@ def test_every_file_has_a_row() -> None:
     assert {row.file for row in rows()} == set(FILES)
 
 
-@pytest.mark.filterwarnings("ignore::anndata._warnings.OldFormatWarning", "ignore:Writing zarr v2")
+@pytest.mark.filterwarnings("ignore::anndata._warnings.OldFormatWarning", "ignore:.*zarr v[23]")
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.typed)
 def test_the_answer(row: Row, in_tmp: Path, capsys: Capture) -> None:
     path = in_tmp / row.file

@@ -53,6 +53,7 @@ TABULA_SAPIENS = obs(
 PARSE = obs(sample=4, species=2, gene_count="whole", tscp_count="whole", bc1_well=48)
 KANG = obs(nCount_RNA="whole", stim=2, seurat_annotations=13, replicate=8)
 SCANPY = obs(n_genes="whole", percent_mito="share", n_counts="whole", louvain=8)
+CELLTYPIST = obs(**{"hash.ID": 3, "doublet_labels": 2, "over_clustering": 9, "majority_voting": 5})
 SIMPLE = obs(day=3, batch=2, batch_label=4, cell_type_color=3, CellType=3)
 
 
@@ -69,6 +70,13 @@ SIMPLE = obs(day=3, batch=2, batch_label=4, cell_type_color=3, CellType=3)
         (KANG, ("replicate", "stim"), ("seurat_annotations", None)),
         (SCANPY, (None, None), ("louvain", None)),
         (SIMPLE, ("batch", "batch_label"), ("CellType", "cell_type_color")),
+        (CELLTYPIST, ("hash.ID", None), ("majority_voting", "over_clustering")),
+        (obs(doublet_class=2, scType=5, run=2), ("run", None), ("scType", None)),
+        (
+            obs(broad_type=5, library_type=2, major_class=9),
+            ("library_type", None),
+            ("broad_type", "major_class"),
+        ),
         (obs(score="share"), (None, None), (None, None)),
     ],
 )

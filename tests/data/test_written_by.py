@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_shards_that_the_matrix_does_not_fill(adata, h5ad_settings, tmp_path: Pa
 
     store = tmp_path / "data.zarr"
     adata.write_h5ad(tmp_path / "data.h5ad")
-    group = zarr.open_group(store, mode="w", zarr_format=3)
+    group: Any = zarr.open_group(store, mode="w", zarr_format=3)
     anndata.io.write_elem(group, "/", adata)
     for part in ("data", "indices"):
         del group["X"][part]

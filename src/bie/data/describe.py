@@ -144,6 +144,7 @@ def _layers(file: AnnDataFile) -> tuple[str | None, list[str | None]]:
 
 def _chosen(what: str, found: guess.Guess) -> str:
     if found.best is None:
-        return f"{what}: no column is called so; metrics that need them will be null"
+        most = grouping.MOST_GROUPS
+        return f"{what}: no column of 2 to {most} values is called so; metrics that need them will be null"
     second = f"; second best: {found.second}" if found.second else ""
     return f"{what}: {found.best}{second}"

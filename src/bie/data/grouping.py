@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.data.checks import Problem
+from bie.data.nodes import Unreadable
 from bie.data.table import R_MISSING, Table
 
 if TYPE_CHECKING:
@@ -127,7 +128,10 @@ def find_problems(obs: "Table", option: str, key: str, fewest: int) -> list[Prob
         near = next((name for name in obs.keys if _alike(name) == _alike(key)), None)
         hint = f"Did you mean {near}? " if near else ""
         return [Problem(f"{said} is not in obs", f"{hint}{_offer(obs)}")]
-    column = obs[key]
+    try:
+        column = obs[key]
+    except Unreadable as error:
+        return [Problem(str(error), _offer(obs))]
     absent = int(column.isna().sum())
     if absent == len(obs):
         return [Problem(f"{said} has no value in any cell", _offer(obs))]

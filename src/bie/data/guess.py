@@ -17,7 +17,11 @@ _LABELS = (
     re.compile(
         r"annot|^ann[._]|cell[ ._-]?(label|ident|class|name|ontology_class)|^labels?$|^ident$|subclass", re.I
     ),
-    re.compile(r"label|^class|^types?$|subtype|lineage", re.I),
+    re.compile(
+        r"label|^class|^types?$|subtype|lineage|majority_voting"
+        r"|^(broad|coarse|fine|main|major|minor|sc)[ ._-]?(class|type)(es|s)?$",
+        re.I,
+    ),
     re.compile(r"cluster|leiden|louvain|_res[._]\d", re.I),
 )
 """Names of cell types, the surest first; clusters are a computation's and come last."""
@@ -37,7 +41,8 @@ _QUALITY = re.compile(
     r"^n_?(gene|count|umi|feature)|count|pct|percent|mito|ribo|score|doublet|phase|total|is_primary|outlier",
     re.I,
 )
-
+_OTHER = re.compile(r"batch|doublet|hash|demux", re.I)
+"""What is no cell type, though it be called label or class."""
 
 _LAST, _NEVER = 30.0, 40.0
 
@@ -52,7 +57,7 @@ class Guess(NamedTuple):
 def labels(obs: "Table | pd.DataFrame") -> Guess:
     """Columns that could hold cell types: only those that are called so."""
     ranked = {key: _rank(key, _LABELS) for key in grouping.groupings(obs) if not _is_yes_or_no(obs, key)}
-    found = [key for key, rank in ranked.items() if rank < len(_LABELS) and "batch" not in key.lower()]
+    found = [key for key, rank in ranked.items() if rank < len(_LABELS) and not _OTHER.search(key)]
     ontology = [key for key in found if _ONTOLOGY.search(key)]
     place = {key: 3.5 if key in ontology else ranked[key] for key in found}  # surer than clusters
     return _likeliest(obs, place)

@@ -8,7 +8,10 @@ import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import scipy.sparse as sp
+
+from bie.data.nodes import decoded
 
 MATRIX = ("matrix.mtx.gz", "matrix.mtx")
 _GENES = ("features.tsv.gz", "features.tsv", "genes.tsv.gz", "genes.tsv")
@@ -69,4 +72,4 @@ def _lines(path: Path) -> list[str]:
     text = path.read_bytes()
     if path.suffix == ".gz":
         text = gzip.decompress(text)
-    return text.decode().splitlines()
+    return [str(line) for line in decoded(np.array(text.splitlines(), dtype=object))]

@@ -69,10 +69,10 @@ def absent_chunks(node: Any) -> int:
 
 def n_chunks(node: Any) -> int:
     """Chunks that a zarr store needs for an array; those of the last shard are all there."""
-    shards = node.shards or node.chunks
+    shards: tuple[int, ...] = node.shards or node.chunks
     n_shards = [-(-length // shard) for length, shard in zip(node.shape, shards, strict=True)]
     in_each = [shard // chunk for shard, chunk in zip(shards, node.chunks, strict=True)]
-    return math.prod(n_shards) * math.prod(in_each)
+    return int(math.prod(n_shards) * math.prod(in_each))
 
 
 def vector(node: Any, name: str) -> NDArray[Any]:

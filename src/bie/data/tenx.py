@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from bie.data.cells import canonical
 from bie.data.checks import examples, first_non_count
 from bie.data.fractions import rounded
+from bie.data.matrix import shown
 from bie.data.mtx import MATRIX, Run, read_files
 from bie.errors import BadInput
 
@@ -80,6 +81,8 @@ def read_matrix(path: Path) -> Run:
     place, prefix = _locate(path)
     try:
         run = _read_h5(place) if place.is_file() else read_files(place, prefix)
+    except BadInput:
+        raise
     except Exception as error:  # whatever keeps it from being read is bad input
         why = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{path} cannot be read as 10x: {why}. {_remedy(why)}") from None
@@ -90,9 +93,28 @@ def read_matrix(path: Path) -> Run:
     return run
 
 
+def located(path: Path) -> Path:
+    """Where `read_matrix` finds the sample of this path: of two paths to one sample, the same.
+
+    Raises
+    ------
+    BadInput
+        If nothing of the kind is there.
+    """
+    place, prefix = _locate(path)
+    return (place / prefix).resolve()
+
+
 def _read_h5(path: Path) -> Run:
+    import h5py
     import scanpy
 
+    with h5py.File(path) as file:
+        if {"obs", "var"} <= set(file):
+            raise BadInput(
+                f"{path} is an AnnData, no file of 10x. Such samples are read by dataset=h5ad "
+                "dataset.path='FOLDER/*.h5ad' dataset.batch_key=file"
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # repeated gene symbols: the ids are used
         data = scanpy.read_10x_h5(path, gex_only=True)
@@ -117,8 +139,10 @@ def as_counts(path: Path, matrix: sp.csr_matrix, fractional: str) -> tuple[sp.cs
     x_ng = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
     bad = first_non_count(x_ng.data, whole=fractional == "refuse")
     if bad is not None:
-        way = "" if bad < 0 else ". To go on with what is not whole: dataset.fractional=round"
-        raise BadInput(f"{path} holds {bad:.4g}, which is not a count{way}")
+        n = int((x_ng.data != np.rint(x_ng.data)).sum())
+        share = f": {n:,} of its {x_ng.nnz:,} values ({100 * n / x_ng.nnz:.3g} %) are not whole"
+        way = f"{share}. To go on with them: dataset.fractional=round"
+        raise BadInput(f"{path} holds {shown(bad)}, which is not a count{way if n and bad > 0 else ''}")
     if fractional != "round":
         return canonical(x_ng), ()
     whole, said = rounded(str(path), x_ng)

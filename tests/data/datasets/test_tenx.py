@@ -142,7 +142,9 @@ def test_genes_in_another_order_are_put_in_one(sheet: Path):
 
 def test_fractions_are_refused_or_rounded_or_kept(sheet: Path):
     write_mtx(sheet.parent / "a", counts(1) + 0.25)
-    with pytest.raises(BadInput, match=r"a holds \d\.25, which is not a count.*dataset\.fractional=round"):
+    with pytest.raises(
+        BadInput, match=r"a holds \d\.25, which is not a count: \d+ of its \d+ .*dataset\.fractional=round"
+    ):
         tenx.load(settings(sheet))
     rounded, kept = (tenx.load(settings(sheet, fractional=x)) for x in ("round", "keep"))
     np.testing.assert_array_equal(rounded.counts.toarray()[:N], counts(1))
@@ -183,6 +185,12 @@ def test_cells_and_genes_are_left_out_on_demand(sheet: Path):
         ("sample,path\none,a\none,b.h5\n", r"the sample one is on more than one line"),
         ("sample,path\none,a\ntwo,a\n", r"the path .*a is on more than one line"),
         ("sample,batch,path\none,x,a\ntwo,x,b.h5\n", r"one batch only \(x\), 2 or more"),
+        (
+            "sample,path\none,tree\ntwo,tree/outs/filtered_feature_bc_matrix\n",
+            r"the path .*_matrix is on more",
+        ),
+        ("sample,path\none,a\ntwo,adata.h5ad\n", r"h5ad is an AnnData, no file of 10x.*batch_key=file$"),
+        ("sample,path\ncafé,a\ntwo,b\n", r"is no text in UTF-8\. Save it as CSV in UTF-8$"),
         ("sample,path\none,a\ntwo,gone\n", r"gone does not exist \(seen from"),
         ("sample,path\none,a\ntwo,empty\n", r"empty holds none of matrix\.mtx\.gz"),
         ("sample,path\none,a\ntwo,torn\n", r"torn cannot be read as 10x"),
@@ -197,16 +205,28 @@ def test_a_sheet_that_cannot_be_used_is_said_in_a_line(text: str, said: str, she
     folder = sheet.parent
     (folder / "empty").mkdir()
     write_mtx(folder / "torn", counts(1))
+    write_mtx(folder / "tree/outs/filtered_feature_bc_matrix", counts(1))
+    with h5py.File(folder / "adata.h5ad", "w") as file:
+        file["obs"], file["var"] = 0, 0
     (folder / "torn/matrix.mtx.gz").write_bytes((folder / "torn/matrix.mtx.gz").read_bytes()[:40])
     for name, prefix in (("geo", "x_"), ("geo", "y_"), ("drops/raw_feature_bc_matrix", ""), ("few", "")):
         write_mtx(folder / name, counts(1), prefix)
     (folder / "few/barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(CODES[1:]).encode()))
     (folder / "text.h5").write_text("no HDF5")
     write_h5(folder / "mouse.h5", counts(2), [f"ENSMUS{g}" for g in range(G)])
-    sheet.write_text(text)
+    sheet.write_text(text, encoding="latin-1")
     with pytest.raises(BadInput, match=said) as raised:
         tenx.load(settings(sheet))
     assert "\n" not in str(raised.value)
+
+
+def test_names_of_genes_that_are_not_in_utf_8(sheet: Path):
+    for name in ("a", "b"):
+        write_mtx(sheet.parent / name, counts(1), packed=False, features=False)
+        genes = sheet.parent / name / "genes.tsv"
+        genes.write_bytes(genes.read_bytes().replace(b"MATR3", b"\xc4R3"))
+    sheet.write_text("sample,path\none,a\ntwo,b\n")
+    assert tenx.load(settings(sheet)).gene_names.tolist() == GENES
 
 
 def test_no_sheet(tmp_path: Path):

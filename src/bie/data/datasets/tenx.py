@@ -65,6 +65,7 @@ def load(settings: Tenx) -> Cells:
     return cells
 
 
+_SHEET = "Needed: sample (or batch) and path, a line for each sample"
 _REMEDY = "dataset.min_counts=500 drops cells with fewer counts; else see to the files of the sheet"
 
 
@@ -78,9 +79,11 @@ def read_sheet(path: Path) -> list[Sample]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark at the beginning
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise BadInput(f"dataset.samples={path} cannot be read: {why} (seen from {Path.cwd()})") from None
+    except OSError as error:
+        why = f"{error.strerror} (seen from {Path.cwd()})"
+        raise BadInput(f"dataset.samples={path} cannot be read: {why}. {_SHEET}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"dataset.samples={path} is no text in UTF-8. Save it as CSV in UTF-8") from None
     header, _, _ = text.partition("\n")
     delimiter = next((mark for mark in ("\t", ",") if mark in header), ";")
     rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
@@ -88,7 +91,7 @@ def read_sheet(path: Path) -> list[Sample]:
     if not rows or "path" not in columns or not {"sample", "batch"} & set(columns):
         raise BadInput(
             f"dataset.samples={path} has the columns {', '.join(columns)} and {len(rows)} lines below them. "
-            "Needed: sample (or batch) and path, a line for each sample"
+            f"{_SHEET}"
         )
     samples = [_sample(path, line, row) for line, row in enumerate(rows, start=2)]
     _check(path, samples)
@@ -108,7 +111,8 @@ def _sample(sheet: Path, line: int, row: dict[str, str | None]) -> Sample:
 
 
 def _check(sheet: Path, samples: Sequence[Sample]) -> None:
-    for kind, found in (("sample", [s.name for s in samples]), ("path", [str(s.path) for s in samples])):
+    names, paths = [s.name for s in samples], [str(tenx.located(s.path)) for s in samples]
+    for kind, found in (("sample", names), ("path", paths)):
         twice = sorted({value for value in found if found.count(value) > 1})
         if twice:
             raise BadInput(f"{sheet}: the {kind} {twice[0]} is on more than one line")
