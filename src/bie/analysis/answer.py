@@ -24,7 +24,11 @@ Row = Mapping[Any, Any]
 
 
 def answer(
-    study: Study, comparison: "pd.DataFrame", bounds: "pd.DataFrame", metrics: Sequence[str]
+    study: Study,
+    comparison: "pd.DataFrame",
+    bounds: "pd.DataFrame",
+    metrics: Sequence[str],
+    names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Sentences below a table.
 
@@ -36,9 +40,11 @@ def answer(
         As `bie.analysis.comparison.bounds` returns it.
     metrics
         Those that it shows.
+    names
+        Of the grid points by ``config_id``; None: as one would type them.
     """
     found = comparison[comparison["metric"].isin(metrics) & (comparison["n_pairs"] > 0)]
-    names = row_names(study)
+    names = row_names(study) if names is None else names
     by_point: dict[str, dict[str, Row]] = {}
     for row in records(found):
         by_point.setdefault(row["config_id"], {})[row["metric"]] = row

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.baseline import same
+from bie.analysis.controls import is_control
 from bie.analysis.study import Study
 from bie.errors import BadInput
 from bie.metrics.cards import CARDS
@@ -62,14 +63,14 @@ def read_view(
     where
         ``KEY=VALUE[,VALUE]``, each of which has to hold.
     metrics
-        Names with commas between, or ``all``, or ``headline``.
+        Names with commas between; ``headline`` and ``all`` stand for several.
     split
         ``test``, ``train`` or both.
 
     Raises
     ------
     BadInput
-        A metric or a part that does not exist, a condition without a value.
+        A metric or a part that does not exist, a condition without a value, a setting named twice.
     """
     parts = [_listed(part) for part in (by or "").split("/")]
     if len(parts) > 3:
@@ -77,11 +78,17 @@ def read_view(
             f"--by {by}: at most three parts, ROWS/COLUMNS/FACETS, such as model/mine.scale/dataset"
         )
     rows, columns, facets, *_ = [*parts, (), ()]
-    shown = {"all": tuple(CARDS), "headline": HEADLINE}.get(metrics or "headline") or _listed(metrics or "")
+    _check_once(f"--by {by}", [key for part in parts for key in part], "it has one place in a table")
+    several = {"all": tuple(CARDS), "headline": HEADLINE}
+    asked = _listed(metrics or "") or ("headline",)
+    shown = tuple(dict.fromkeys(name for word in asked for name in several.get(word, (word,))))
     splits = _listed(split or "test")
     _check("--metrics", shown, tuple(CARDS))
     _check("--split", splits, SPLITS)
     conditions = tuple(map(_condition, where))
+    _check_once(
+        "--where", [key for key, _ in conditions], "several values have commas between: KEY=VALUE,VALUE"
+    )
     return View(rows or ("model",), columns, facets or ("dataset",), conditions, shown, splits, rescale)
 
 
@@ -96,12 +103,29 @@ def _condition(text: str) -> tuple[str, tuple[str, ...]]:
     return key.strip(), _listed(values)
 
 
-def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
+def _check(option: str, given: Sequence[str], known: Sequence[str], more: Sequence[str] = ()) -> None:
+    """Refuse names that are neither known nor among those that there are besides, too many to be listed."""
     for name in given:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+        if name not in known and name not in more:
+            near = get_close_matches(name, [*known, *more], n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise BadInput(f"{option} {name}: there is none.{hint} There are: {', '.join(known)}")
+            besides = f"; and {len(more)} further settings of the runs" if more else ""
+            raise BadInput(f"{option} {name}: there is none.{hint} There are: {', '.join(known)}{besides}")
+
+
+def _check_once(option: str, keys: Sequence[str], why: str) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise BadInput(f"{option}: {key} is named twice; {why}")
+
+
+def _check_scale(study: Study, configs: "pd.Index[str]") -> None:
+    controls = [config for config in configs if is_control(study, config)]
+    if not (study.cells.loc[controls, "dataset"].value_counts() > 1).any():
+        raise BadInput(
+            "--rescale: there are no two controls among these rows, between which values could be measured. "
+            "Run some too, such as model=noise,labels_only,pca"
+        )
 
 
 def points(study: Study, view: View) -> "pd.DataFrame":
@@ -116,12 +140,13 @@ def points(study: Study, view: View) -> "pd.DataFrame":
     Raises
     ------
     BadInput
-        A setting that no run of the study has, or conditions that no grid point meets.
+        A setting that no run has, conditions that no grid point meets, no controls to rescale by.
     """
     named = [*view.facets, *view.rows, *view.columns]
     keys = dict.fromkeys([*named, "dataset", "model", *study.grid, *(key for key, _ in view.where)])
-    known = {key for config in study.configs.values() for key in config}
-    _check("--by or --where:", list(keys), sorted({"dataset", "model", "config_id", *study.grid, *known}))
+    rows = ("dataset", "model", "config_id", *study.grid)
+    further = {key for config in study.configs.values() for key in config} - {*rows}
+    _check("--by or --where:", list(keys), rows, sorted(further))
     table = study.cells.assign(**{key: _column(study, key) for key in keys}, config_id=study.cells.index)
     keep = [
         all(any(same(row[key], value) for value in values) for key, values in view.where)
@@ -131,7 +156,10 @@ def points(study: Study, view: View) -> "pd.DataFrame":
         typed = " ".join(f"{key}={','.join(values)}" for key, values in view.where)
         there = "; ".join(f"{key}: {_values(table[key])}" for key, _ in view.where)
         raise BadInput(f"--where {typed}: no row of the study is that. There are {there}")
-    return table.loc[keep, list(keys)]
+    found = table.loc[keep, list(keys)]
+    if view.rescale:
+        _check_scale(study, found.index)
+    return found
 
 
 def _column(study: Study, key: str) -> list[Any]:

@@ -18,7 +18,7 @@ from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
-from bie.analysis.figures.style import MOST_ROWS, as_svg, save
+from bie.analysis.figures.style import MODELS, MOST_ROWS, as_svg, save, shades
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import types
 from bie.errors import BadInput
@@ -136,7 +136,8 @@ def test_the_trade_off_shows_every_run_the_means_and_a_front_of_models_with_two_
 def test_learning_curves_have_a_panel_for_each_term_with_the_mean_over_seeds() -> None:
     mine = {"scvi": np.nan, "other": 2.0}
     rows = [
-        {"title": t, "seed": s, "epoch": e, "train_loss": 1.0 * e, "test_loss": e + s, "test_mine": mine[t]}
+        {"title": t, "model": t, "seed": s, "epoch": e}
+        | {"train_loss": 1.0 * e, "test_loss": e + s, "test_mine": mine[t]}
         for t in ("scvi", "other") for s in range(3) for e in (1, 2)
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
@@ -215,13 +216,33 @@ def test_chosen_pictures_stand_two_in_a_row(tmp_path: Path) -> None:
         chosen(tmp_path, ["mean"])
 
 
+def test_grid_points_of_a_model_are_shades_of_its_colour() -> None:
+    found = shades({"scvi": "scvi", "mine 1": "scvi_mine", "mine 2": "scvi_mine", "mine 3": "scvi_mine"})
+    assert found["scvi"] == MODELS["scvi"]
+    assert found["mine 3"] == MODELS["scvi_mine"]
+    red = [int(found[f"mine {i}"][1:3], 16) for i in (1, 2, 3)]
+    assert red[0] > red[1] > red[2] == 0
+    assert len(set(found.values())) == 4
+
+
+def test_means_in_a_plane_have_the_strengths_of_their_penalties() -> None:
+    rows = [
+        {"model": m, "config_id": c, "seed": s, "be_ratio": s + b, "ari": 0.5}
+        for m, c, b in (("scvi", "a", 0), ("scvi_mine", "b", 1), ("scvi_mine", "c", 2)) for s in range(2)
+    ]  # fmt: skip
+    (axis,) = shown(trade_off(pd.DataFrame(rows), "be_ratio", "ari", {"a": "", "b": "10", "c": "50"}))
+    assert {text.get_text(): text.xy[0] for text in axis.texts if text.get_text()} == {"10": 1.5, "50": 2.5}
+
+
 def test_cost_by_model_and_by_device_where_there_are_two() -> None:
     frame = pd.DataFrame(
         {"model": ["scvi", "scvi", "pca"], "device": ["cpu", "cuda", "cpu"], "total_s": [1.0, 2.0, 3.0]}
-    )
+    ).assign(dataset="zinb")
     (axis,) = shown(cost(frame))
     assert ticks(axis) == ["scvi on cpu", "scvi on cuda", "pca on cpu"]
     assert axis.get_xlabel() == "time of a run (s)"
+    (axis,) = shown(cost(frame.assign(dataset=["pbmc", "zinb", "zinb"], device="cpu")))
+    assert ticks(axis) == ["pbmc scvi", "zinb scvi", "zinb pca"]
 
 
 def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Path) -> None:
@@ -235,7 +256,9 @@ def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Pat
 
 def test_types_have_a_row_each_and_a_mark_for_each_grid_point_that_has_it() -> None:
     rows = [("a", "T", 3.0, 0.2), ("a", "B", 1.1, 0.1), ("c", "T", 1.2, 0.1)]
-    (axis,) = shown(types(pd.DataFrame(rows, columns=["config_id", "type", "mean", "sd"]), TITLES))
+    frame = pd.DataFrame(rows, columns=["config_id", "type", "mean", "sd"])
+    frame["model"] = [TITLES[config].split()[0] for config in frame["config_id"]]
+    (axis,) = shown(types(frame, TITLES))
     assert ticks(axis) == ["T", "B"]
     assert [text.get_text() for text in axis.figure.legends[0].get_texts()] == [TITLES["a"], TITLES["c"]]
     first, second = (np.ma.filled(of.lines[0].get_xdata(), np.nan) for of in axis.containers)

@@ -41,4 +41,5 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
             axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
             axes[0].set_ylim(len(rows) - 0.4, -0.6)
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+            figure.suptitle("mean and sd over seeds", fontsize=8)
     return figure

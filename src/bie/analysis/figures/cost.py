@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import colours, panels, style
+from bie.analysis.figures.style import MOST_ROWS, colours, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,16 @@ def cost(timing: "pd.DataFrame") -> "Figure":
     Parameters
     ----------
     timing
-        A row per finished run: ``model``, ``device`` and times as `bie.analysis.study.Study.timing` has them.
+        A row per finished run: ``dataset``, ``model``, ``device`` and times as
+        `bie.analysis.study.Study.timing` has them. Where there are several data sets or devices, runs on
+        each have boxes of their own.
     """
-    several = timing["device"].nunique() > 1
-    on = " on " + timing["device"].astype(str) if several else ""
-    groups = dict(list(timing.groupby(timing["model"].astype(str) + on, sort=False)))
+    row = timing["model"].astype(str)
+    if timing["dataset"].nunique() > 1:
+        row = timing["dataset"].astype(str) + " " + row
+    if timing["device"].nunique() > 1:
+        row = row + " on " + timing["device"].astype(str)
+    groups = dict(list(timing.groupby(row, sort=False))[:MOST_ROWS])
     shown = [name for name in PANELS if name in timing and timing[name].notna().any()]
     palette = colours([str(name) for name in timing["model"].unique()])
     with style():
@@ -33,7 +38,11 @@ def cost(timing: "pd.DataFrame") -> "Figure":
         for axis, name in zip(axes, shown, strict=True):
             values = [part[name].dropna().to_numpy() for part in groups.values()]
             drawn = axis.boxplot(
-                values, orientation="horizontal", patch_artist=True, flierprops={"markersize": 2}
+                values,
+                orientation="horizontal",
+                patch_artist=True,
+                flierprops={"markersize": 2},
+                medianprops={"color": "black"},
             )
             for box, part in zip(drawn["boxes"], groups.values(), strict=True):
                 box.set(facecolor=palette[str(part["model"].iloc[0])], alpha=0.4)

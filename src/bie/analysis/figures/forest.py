@@ -40,6 +40,7 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
             axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
             axes[0].set_ylim(len(rows) - 0.5, -0.5)
             figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+            figure.suptitle("mean paired difference from the baseline", fontsize=8)
     return figure
 
 

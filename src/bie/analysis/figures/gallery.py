@@ -21,7 +21,7 @@ from bie.analysis.figures.types import MOST_POINTS, MOST_TYPES, types
 from bie.analysis.parse import SPLITS
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
 from bie.analysis.study import Study
-from bie.analysis.titles import titles
+from bie.analysis.titles import setting, shared_columns, short_keys, titles
 from bie.store.paths import Tree
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PAIRS = (("be_ratio", "ari"), ("probe_f1", "ari"), ("probe_f1", "reconstruction"))
 """Mixing of batches against what must not be lost with it."""
 MOST_MODELS = 5  # side by side
+MOST_NAMED = 16  # grid points with a number each in a plane
 MOST_SEEDS = 20  # histories of a grid point
 PER_FIGURE = 4  # metrics in a row
 
@@ -126,13 +127,30 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
     runs = material.study.runs
     rows = (runs["dataset"] == dataset) & (runs["state"] == "done")
     wide = runs.loc[rows, ["model", "config_id", "seed"]].join(material.study.numbers("test"))
+    key, names = _strengths(material, dataset)
+    told = f" Numbers: {key}." if key else ""
     for x, y in PAIRS:
         if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
             caption = (
                 "Test cells. Small dots: runs; large: means of grid points; line: the front that half of the "
-                "seeds attain with a model's grid points, band: 25 to 75 % of the seeds."
+                f"seeds attain with a model's grid points, band: 25 to 75 % of the seeds.{told}"
             )
-            yield Picture(f"trade_off_{x}_{y}", caption, trade_off(wide, x, y))
+            yield Picture(f"trade_off_{x}_{y}", caption, trade_off(wide, x, y, names))
+
+
+def _strengths(material: Material, dataset: str) -> tuple[str, dict[str, str]]:
+    """The one setting in which a few grid points differ, and its value in each; else nothing."""
+    cells = material.study.cells
+    part = cells[cells["dataset"] == dataset]
+    columns = shared_columns(part, [str(key) for key in material.study.grid if part[key].notna().any()])
+    if len(columns) != 1 or len(part) > MOST_NAMED:
+        return "", {}
+    (alike,) = columns.values()
+    values = {
+        str(config): next(filter(None, map(setting, row)), "")
+        for config, row in zip(part.index, part[alike].to_numpy(object), strict=True)
+    }
+    return next(iter(short_keys(list(columns)).values())), values
 
 
 def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
@@ -168,7 +186,11 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     chosen = runs[runs["config_id"].isin(set(names)) & (runs["state"] == "done")]
     chosen = chosen.groupby("config_id", sort=False).head(MOST_SEEDS)
     parts = [
-        found.assign(title=names[str(chosen.at[label, "config_id"])], seed=chosen.at[label, "seed"])
+        found.assign(
+            title=names[str(chosen.at[label, "config_id"])],
+            model=chosen.at[label, "model"],
+            seed=chosen.at[label, "seed"],
+        )
         for label, found in read_histories(material.tree, chosen)
     ]
     if parts:
@@ -228,7 +250,7 @@ def _rows(embedding: Embedding, cells: list[str]) -> list[int]:
 def _cost(material: Material) -> Iterator[Picture]:
     runs = material.study.runs
     done = runs["state"] == "done"
-    timing = material.study.timing[done].assign(model=runs["model"], device=runs["device"])
+    timing = material.study.timing[done].join(runs[["dataset", "model", "device"]])
     if "total_s" in timing and timing["total_s"].notna().any():
         hours = timing["total_s"].sum() / 3600
         caption = f"What the {int(done.sum()):,} finished runs took, {hours:,.2g} hours in all."

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import colours, panels, style
+from bie.analysis.figures.style import panels, shades, style
+from bie.analysis.headings import label, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,11 +25,14 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
     Parameters
     ----------
     history
-        Rows of ``history.csv`` of many runs, with two columns more: ``title`` of the grid point, of more than
-        `MOST_LINES` the first, and ``seed``.
+        Rows of ``history.csv`` of many runs, with three columns more: ``title`` and ``model`` of the grid
+        point, of more than `MOST_LINES` the first, and ``seed``.
     """
-    shown = list(dict.fromkeys(history["title"]))[:MOST_LINES]
-    palette = colours(shown)
+    from matplotlib.ticker import MaxNLocator
+
+    models = dict(zip(history["title"], history["model"], strict=True))
+    shown = list(models)[:MOST_LINES]
+    palette = shades({title: models[title] for title in shown})
     found = terms(history)
     with style():
         figure, axes = panels(len(found), height=1.7, columns=3, below=0.8, sharex=True)
@@ -39,16 +43,19 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
                     continue
                 by_epoch = history[history["title"] == title].dropna(subset=[name]).groupby("epoch")[name]
                 mean, sd = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
-                label = title if split == "test" else None
-                axis.plot(mean.index, mean, DASHES[split], color=palette[title], linewidth=1, label=label)
+                named = title if split == "test" else None
+                axis.plot(mean.index, mean, DASHES[split], color=palette[title], linewidth=1, label=named)
                 axis.fill_between(
                     mean.index, mean - sd, mean + sd, color=palette[title], alpha=0.15, linewidth=0
                 )
-            axis.set_title(term)
+            axis.set_title(label(term).replace("_", " "))
+            axis.set_ylabel(unit("elbo" if term == "loss" else term), fontsize=7)
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for axis in axes[-3:]:
             axis.set_xlabel("epoch")
+            axis.tick_params(labelbottom=True)  # also where the row below is not full
         if axes:
             handles = {h.get_label(): h for axis in axes for h in axis.lines if h.get_label() in shown}
-            figure.legend(handles=handles.values(), loc="outside lower center", ncols=2)
+            figure.legend(handles=handles.values(), loc="outside lower center", ncols=3)
             figure.suptitle("test cells —, train cells - -; mean and sd over seeds", fontsize=8)
     return figure

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ DPI = 200
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 """Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
+PALEST = 0.6
+"""White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
 
 _RC: dict[str, Any] = {
@@ -76,6 +78,32 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     rest = [colour for colour in COLOURS if colour not in {MODELS.get(name) for name in names}] or [*COLOURS]
     others = [name for name in names if name not in MODELS]
     return MODELS | {name: rest[i % len(rest)] for i, name in enumerate(others)}
+
+
+def shades(models: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each grid point: its model's own, the darker the later among those of that model.
+
+    Parameters
+    ----------
+    models
+        Model of each grid point, in their order.
+    """
+    own, found = colours(list(dict.fromkeys(models.values()))), dict[str, str]()
+    for model in dict.fromkeys(models.values()):
+        points = [point for point in models if models[point] == model]
+        for i, point in enumerate(reversed(points)):
+            found[point] = _paler(own[model], PALEST * i / max(len(points) - 1, 1))
+    return {point: found[point] for point in models}
+
+
+def _paler(colour: str, white: float) -> str:
+    """Colour with a share of white.
+
+    >>> _paler("#0072b2", 0.5)
+    '#80b8d8'
+    """
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + white * (255 - part)):02x}" for part in parts)
 
 
 def head(axis: "Axes", metric: str) -> None:

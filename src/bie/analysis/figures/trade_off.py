@@ -1,5 +1,6 @@
 """What a penalty buys and what it costs: fronts of two metrics with bands over the seeds."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
 
-def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
+def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] | None = None) -> "Figure":
     """Draw each run as a dot, and for each model the front that half of the seeds attain.
 
     The front is `bie.analysis.fronts.attained` at 50 %, its band between 25 and 75 %: what the best grid
@@ -30,6 +31,8 @@ def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
         A row per run: ``model``, ``config_id``, ``seed``, and a column for each of the two metrics.
     x, y
         Metrics with a direction.
+    names
+        What to write at the means, by ``config_id``, such as the strength of the penalty.
     """
     found = values.dropna(subset=[x, y])
     palette = colours([str(name) for name in found["model"].unique()])
@@ -43,9 +46,21 @@ def trade_off(values: "pd.DataFrame", x: str, y: str) -> "Figure":
             axis.plot(means[x], means[y], "o", color=colour, markersize=5, label=model)
             if len(means) > 1:
                 _front(axis, part, x, y, colour)
+            _name(axis, means, names or {}, colour)
         axis.set(xlabel=with_unit(x), ylabel=with_unit(y))
-        axis.legend(loc="best", fontsize=7)
+        figure.legend(loc="outside upper center", fontsize=7, ncols=3, columnspacing=1, handletextpad=0.2)
     return figure
+
+
+def _name(axis: "Axes", means: "pd.DataFrame", names: Mapping[str, str], colour: str) -> None:
+    import matplotlib.patheffects as effects
+
+    halo = [effects.withStroke(linewidth=1.5, foreground="white")]
+    for config, at in means.iterrows():
+        axis.annotate(
+            names.get(str(config), ""), tuple(at), (3, 3), textcoords="offset points",
+            fontsize=6, color=colour, path_effects=halo,
+        )  # fmt: skip
 
 
 def _front(axis: "Axes", part: "pd.DataFrame", x: str, y: str, colour: str) -> None:

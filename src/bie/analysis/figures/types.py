@@ -1,9 +1,9 @@
 """Transport between batches within each cell type: a row for each type, a mark for each grid point."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import COLOURS, COLUMN, panels, style
+from bie.analysis.figures.style import COLOURS, COLUMN, panels, shades, style
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = len(COLOURS)
 MOST_TYPES = 40
+SHORT = 22  # characters of a title, two of which fit beside each other
 
 
 def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
@@ -26,19 +27,23 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
     """
     shown = [config for config in titles if config in set(found["config_id"])][:MOST_POINTS]
     rows = list(dict.fromkeys(found["type"]))[:MOST_TYPES]
+    models = dict(zip(found["config_id"], found["model"], strict=True))
+    palette = shades({config: models[config] for config in shown})
     step = 0.7 / max(len(shown), 1)
     with style():
-        below = 0.2 * len(shown)
-        figure, (axis,) = panels(1, COLUMN, 0.7 + 0.25 * len(rows), below=below)
+        across = 2 if max(map(len, (titles[config] for config in shown)), default=0) <= SHORT else 1
+        below = 0.18 * -(-len(shown) // across)
+        figure, (axis,) = panels(1, COLUMN, 0.7 + 0.05 * len(rows) * (len(shown) + 1), below=below)
         for i, config in enumerate(shown):
             of = found[found["config_id"] == config].set_index("type").reindex(rows)
             y = [row + (i - (len(shown) - 1) / 2) * step for row in range(len(rows))]
-            axis.errorbar(
-                of["mean"], y, xerr=of["sd"], fmt="o", markersize=3, color=COLOURS[i], label=titles[config]
-            )
+            look: dict[str, Any] = {"color": palette[config], "fmt": "o", "markersize": 3}
+            axis.errorbar(of["mean"], y, xerr=of["sd"], label=titles[config], **look)
         axis.axvline(1, color="black", linewidth=0.6)
         axis.set_yticks(range(len(rows)), rows)
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlabel(f"{CARDS['ot_ratio'].label} (1: mixed)")
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center")
+        figure.legend(
+            *axis.get_legend_handles_labels(), loc="outside lower center", ncols=across, columnspacing=1
+        )
     return figure

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,8 +23,10 @@ from bie.analysis.titles import shortened, titles
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
+PIXELS = 4 / 3  # of a point, as browsers have them
 MOST_RUNS = 5_000  # of more, the page has no pages of single runs
-MOST_SENTENCES = 12
+MOST_SENTENCES, FEW_SENTENCES = 12, 2
+"""Grid points whose every metric is put into words, and up to how many are open at first."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def build(source: Source, live: str = "") -> str:
         nothing="Nothing is done yet: no verdict, no table, no figure. What failed is below.",
         marks=SYMBOLS,
         most_sentences=MOST_SENTENCES,
+        few_sentences=FEW_SENTENCES,
         tables=shown,
         headline=set(source.metrics),
         heading=heading,
@@ -90,7 +94,7 @@ def build(source: Source, live: str = "") -> str:
         failures=found,
         unreadable=list(zip(unreadable["where"], unreadable["cause"], strict=True)),
         tree=source.named,
-        run_rows=_json(_run_rows(source, names)) if with_runs else "",
+        run_rows=_json(_run_rows(source)) if with_runs else "",
         run_details=_json(_details(source, again)) if with_runs else "",
         no_runs=f"{len(runs):,} runs: their pages are left out here. One of them: bie logs RUN",
         commands=[(names[config], again[config] + "SEED") for config in names if config in again],
@@ -125,8 +129,10 @@ def _sections(with_tables: bool, with_figures: bool, with_failures: bool) -> lis
     return [*names, ("runs", "Runs"), ("reproduce", "Numbers again")]
 
 
-def _run_rows(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
+def _run_rows(source: Source) -> dict[str, Any]:
     """The table of runs: texts and numbers, and which grid point and seed each row is."""
+    by_dataset = source.results.study.cells.groupby("dataset", sort=False)
+    names = {config: title for _, cells in by_dataset for config, title in titles(cells).items()}
     runs, values = source.results.study.runs, source.results.study.numbers("test")
     shown = [metric for metric in source.metrics if metric in values and values[metric].notna().any()]
     columns: dict[str, list[Any]] = {
@@ -202,5 +208,9 @@ def _policy(script: str, css: str, live: bool) -> str:
 
 
 def _picture(name: str, caption: str, svg: bytes) -> dict[str, str]:
+    """What the page needs of a figure; with its size the page does not move when it is shown."""
     data = base64.b64encode(svg).decode()
-    return {"name": name, "caption": caption, "source": f"data:image/svg+xml;base64,{data}"}
+    size = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    width, height = (str(round(float(side) * PIXELS)) for side in size.groups()) if size else ("600", "400")
+    source = f"data:image/svg+xml;base64,{data}"
+    return {"name": name, "caption": caption, "source": source, "width": width, "height": height}

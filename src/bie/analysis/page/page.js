@@ -102,7 +102,7 @@
       body.replaceChildren(...found.slice(0, shown).map((i) => {
         const line = make("tr");
         runs.rows[i].forEach((value, j) => {
-          const cell = make("td", j ? (typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : value) : null);
+          const cell = make("td", j ? (typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : value) : null, typeof value === "number" ? { class: "number" } : {});
           if (!j) cell.append(make("a", value, { href: `#run=${i}` }));
           line.append(cell);
         });

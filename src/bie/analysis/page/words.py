@@ -61,7 +61,7 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
     sentences = [_sentence(config, found, titles) for config, found in by_point.items()]
     told = [sentence for sentence in sentences if any(sentence.findings.values())]
     caveats = [*notes(results.study, dataset, "test"), *_caveats(told, bool(len(rows)))]
-    short = answer(results.study, rows, results.bounds, metrics) if told else []
+    short = answer(results.study, rows, results.bounds, metrics, titles) if told else []
     return Verdict(dataset, tuple(caveats), tuple(short), tuple(told))
 
 
