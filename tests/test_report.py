@@ -82,6 +82,21 @@ def test_a_study_becomes_one_page_and_figures_for_papers(
     assert "8 runs of 2 grid points: 6 done, 1 failed, 1 not done yet" in text
 
 
+def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(study: Any) -> None:
+    page(study)
+    report, outside = study.root / "report", study.root / "mine.png"
+    note = report / ".figures.json"
+    names = json.loads(note.read_text())["figures"]
+    for path in (report / "means_1.png", report / "my_own.png", outside):
+        path.touch()
+    note.write_text(json.dumps({"figures": [*names, "means_1", "../mine"]}))
+    page(study)
+    assert not (report / "means_1.png").exists()
+    assert (report / "my_own.png").exists()
+    assert outside.exists()
+    assert json.loads(note.read_text())["figures"] == names
+
+
 def test_a_sheet_of_chosen_figures(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
     page(study, "--sheet", "mean*,differences")
     folder = study.root / "report"

@@ -141,7 +141,7 @@ def read_source(
         No run was ever asked for.
     """
     from bie.analysis.figures.gallery import Material, gallery
-    from bie.analysis.figures.style import as_svg, save
+    from bie.analysis.figures.style import as_svg, forget, save
     from bie.analysis.page.build import Source
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
@@ -159,6 +159,8 @@ def read_source(
         if write:
             tree.report.mkdir(parents=True, exist_ok=True)
             save(picture.figure, tree.report, picture.name)
+    if figures and write and tree.report.is_dir():
+        forget(tree.report, [name for name, _, _ in pictures])
     return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), normalised, with_runs)
 
 

@@ -1,9 +1,11 @@
 """Fronts against closed forms, and verdicts on hypervolumes where the truth is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bie.analysis import load, trade_off
@@ -120,6 +122,17 @@ def test_it_is_said_in_lines(sweep: Any) -> None:
     assert "scvi_mine above scvi_mmd: ." in text
     assert "knee at scvi_mine mine.scale=70 (100% of the splits)" in text
     assert "scvi_mmd mmd.scale=700 by scvi_mine mine.scale=70" in text
+
+
+def test_of_many_fronts_those_are_named_that_are_told_apart(sweep: Any) -> None:
+    (found,) = trade_off(load(sweep.root), removal="probe_f1")
+    many = pd.concat([found.differences, *[found.differences.assign(p_holm=1.0)] * 11], ignore_index=True)
+    parts = [found.points.assign(config_id=str(i), dominated_by="a row") for i in range(9)]
+    points = pd.concat(parts, ignore_index=True)
+    lines = list(as_lines(replace(found, differences=many, points=points)))
+    assert sum("scvi_mine above scvi_mmd" in line for line in lines) == 1
+    assert "  hypervolumes not told apart, of 12 pairs of fronts: 11" in lines
+    assert any(line.endswith("; and 1 more") for line in lines)
 
 
 def test_two_fronts_that_are_one_are_not_told_apart(disk: Any, point: Make) -> None:

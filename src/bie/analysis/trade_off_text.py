@@ -11,6 +11,9 @@ from bie.analysis.trade_offs import TradeOff
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_PAIRS, MOST_DOMINATED = 10, 8
+"""Named each; of more, the rest is counted."""
+
 
 def as_lines(found: TradeOff) -> Iterator[str]:
     """A title, a line per front, one per pair of fronts, then what is dominated and what a run costs."""
@@ -25,8 +28,7 @@ def as_lines(found: TradeOff) -> Iterator[str]:
         yield f"  {front}: {points['scale'].notna().sum()} scales; {share}; {_knee(points)}"
     if found.points.groupby("front")["scale"].nunique().nunique() > 1:
         yield "  fronts of unequal numbers of scales: the one with more of them has more chances of a volume"
-    for row in found.differences.to_dict("records"):
-        yield f"  {_difference(row)}"
+    yield from _differences(found.differences)
     yield from _dominated(found.points)
     yield from _costs(found.points)
 
@@ -36,6 +38,15 @@ def _knee(points: "pd.DataFrame") -> str:
     if not best["knee"]:
         return "no knee"
     return f"knee at {best['row']} ({best['knee']:.0%} of the splits)"
+
+
+def _differences(pairs: "pd.DataFrame") -> Iterator[str]:
+    """A line per pair of fronts; of many pairs those that are told apart, and how many are not."""
+    shown = pairs if len(pairs) <= MOST_PAIRS else pairs[pairs["p_holm"] < ALPHA]
+    for row in shown.to_dict("records"):
+        yield f"  {_difference(row)}"
+    if len(shown) < len(pairs):
+        yield f"  hypervolumes not told apart, of {len(pairs)} pairs of fronts: {len(pairs) - len(shown)}"
 
 
 def _difference(row: Mapping[Any, Any]) -> str:
@@ -56,9 +67,10 @@ def _dominated(points: "pd.DataFrame") -> Iterator[str]:
     if len(found):
         each = [
             f"{row['row']} by {row['dominated_by']} ({row['in_splits']:.0%} of the splits)"
-            for row in found.to_dict("records")
+            for row in found.head(MOST_DOMINATED).to_dict("records")
         ]
-        yield f"  dominated in the mean: {'; '.join(each)}"
+        more = f"; and {len(found) - len(each)} more" if len(found) > len(each) else ""
+        yield f"  dominated in the mean: {'; '.join(each)}{more}"
 
 
 def _costs(points: "pd.DataFrame") -> Iterator[str]:

@@ -18,7 +18,7 @@ from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
-from bie.analysis.figures.style import MODELS, MOST_ROWS, as_svg, save, shades
+from bie.analysis.figures.style import MODELS, MOST_ROWS, as_svg, legend_columns, save, shades
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import types
 from bie.errors import BadInput
@@ -112,8 +112,25 @@ def test_heat_maps_hold_the_means_at_their_settings() -> None:
     assert ticks(first) == ["1", "3"]
     np.testing.assert_allclose(second.images[0].get_array(), [[2110, 2130, 2190], [2310, 2330, 2390]])
     written = {text.get_text() for text in first.texts}
-    assert written == {f"1.{number}e+03" for number in (11, 13, 19, 31, 33, 39)}
+    assert written == {"1110", "1130", "1190", "1310", "1330", "1390"}
     assert first.images[0].get_clim() == second.images[0].get_clim() == (1110, 2390)
+
+
+def test_a_wide_grid_is_drawn_in_fewer_maps_a_row_with_slanted_settings() -> None:
+    rows = [
+        {"metric": "ari", "s": s, "l": d, "h": h, "mean": 0.7 + s / 1e5}
+        for s in (200.0, 500.0, 800.0, 1000.0, 2000.0, 5000.0, 10000.0) for d in (1, 3) for h in (32, 64, 128)
+    ]  # fmt: skip
+    maps = shown(heat_map(pd.DataFrame(rows), ["s", "l", "h"], "ari"))[:3]
+    assert len({round(axis.get_position().y0, 3) for axis in maps}) == 2
+    assert {text.get_rotation() for text in maps[0].get_xticklabels()} == {45.0}
+    assert {".7020", ".8000"} < {text.get_text() for text in maps[0].texts}
+
+
+def test_a_legend_has_as_many_columns_as_its_names_leave_room_for() -> None:
+    assert legend_columns(["scvi", "pca"], 7.2) == 2
+    assert legend_columns(["scvi_mine n_hidden=32 n_layers=1 scale=10000"] * 8, 7.2) == 2
+    assert legend_columns(["x" * 60], 3.5) == 1
 
 
 def test_the_trade_off_shows_every_run_the_means_and_a_front_of_models_with_two_points() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bie.analysis.by_type import by_type
+from bie.analysis.controls import is_control
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
 from bie.analysis.figures.embeddings import MOST_CELLS, embeddings
@@ -33,7 +34,7 @@ PAIRS = (("be_ratio", "ari"), ("probe_f1", "ari"), ("probe_f1", "reconstruction"
 MOST_MODELS = 5  # side by side
 MOST_NAMED = 16  # grid points with a number each in a plane
 MOST_SEEDS = 20  # histories of a grid point
-PER_FIGURE = 4  # metrics in a row
+FEW_ROWS, PER_FIGURE = 20, 4  # of more grid points so many metrics, which fit on a page
 
 
 @dataclass(frozen=True)
@@ -91,23 +92,30 @@ def _forests(material: Material, dataset: str) -> Iterator[Picture]:
     compared, names = _of(material.compared, dataset, "test"), _titles(material, dataset)
     paired = compared[compared["mean"].notna()]
     shown = [metric for metric in material.metrics if metric in set(paired["metric"])]
-    if shown:
+    for number, metrics in _pages(shown, len(names)):
         yield Picture(
-            "differences",
+            f"differences{number}",
             "Test cells: mean paired difference from the baseline on the same splits. Thick: 95 % interval "
             "for these cells; thin: for new cells; grey: the margin within which a difference means nothing."
             f"{_extent(names)}",
-            forest(compared, names, shown),
+            forest(compared, names, metrics),
         )
+
+
+def _pages(metrics: list[str], n_rows: int) -> Iterator[tuple[str, list[str]]]:
+    """Metrics of one figure after the other, with what tells their names apart; all in one for few rows."""
+    size = PER_FIGURE if n_rows > FEW_ROWS else max(len(metrics), 1)
+    for start in range(0, len(metrics), size):
+        yield f"_{start // size + 1}" if len(metrics) > size else "", metrics[start : start + size]
 
 
 def _bars(material: Material, dataset: str) -> Iterator[Picture]:
     summary, names = _of(material.summary, dataset), _titles(material, dataset)
     known = set(summary.loc[summary["n"] > 0, "metric"])
     shown = [metric for metric in material.metrics if metric in known]
-    if shown:
+    for number, metrics in _pages(shown, len(names)):
         caption = f"Mean over the seeds, ±sd, of training and of test cells.{_extent(names)}"
-        yield Picture("means", caption, bars(summary, names, shown))
+        yield Picture(f"means{number}", caption, bars(summary, names, metrics))
 
 
 def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
@@ -181,7 +189,8 @@ def _types(material: Material, dataset: str) -> Iterator[Picture]:
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     import pandas as pd
 
-    names = _spread(material, _titles(material, dataset))
+    whole = {c: t for c, t in _titles(material, dataset).items() if not is_control(material.study, c)}
+    names = _spread(material, whole)
     runs = material.study.runs
     chosen = runs[runs["config_id"].isin(set(names)) & (runs["state"] == "done")]
     chosen = chosen.groupby("config_id", sort=False).head(MOST_SEEDS)
@@ -194,8 +203,7 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
         for label, found in read_histories(material.tree, chosen)
     ]
     if parts:
-        n = len(_titles(material, dataset))
-        more = f" {MOST_LINES} of {n} grid points." if n > MOST_LINES else ""
+        more = f" {MOST_LINES} of {len(whole)} grid points." if len(whole) > MOST_LINES else ""
         caption = f"Every loss term by epoch: mean over the seeds, ±sd.{more}"
         yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True)))
 

@@ -1,10 +1,12 @@
 """Means over a grid of settings: two settings span each map, the others tell the maps apart."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.figures.style import panels, style
 from bie.analysis.headings import with_unit
+from bie.analysis.numbers import short
 from bie.analysis.titles import setting, short_keys
 
 if TYPE_CHECKING:
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_MAPS = 12
-ANNOTATED = 60  # squares of a map with their value written in
+WIDEST = 16  # squares beside each other, over all maps of a row, in which a value can be read
+SLANTED = 26  # characters below a map, above which they are written aslant
 
 
 def grid_keys(cells: "pd.DataFrame") -> list[str]:
@@ -38,7 +41,8 @@ def heat_map(summary: "pd.DataFrame", keys: Sequence[str], metric: str) -> "Figu
     groups = _maps(rows, keys[2:])
     low, high = rows["mean"].min(), rows["mean"].max()
     with style():
-        figure, axes = panels(len(groups), height=2.2, columns=3)
+        columns = max(1, min(3, WIDEST // max(rows[keys[0]].nunique(), 1)))
+        figure, axes = panels(len(groups), height=2.2, columns=columns)
         image = None
         for axis, (where, part) in zip(axes, groups, strict=True):
             image = _map(axis, part, keys[0], keys[1], low, high)
@@ -63,11 +67,14 @@ def _map(axis: "Axes", part: "pd.DataFrame", x: str, y: str, low: float, high: f
     table = part.pivot_table(index=y, columns=x, values="mean", sort=True)
     values = table.to_numpy(dtype=float)
     image = axis.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto", origin="lower")
-    axis.set_xticks(range(values.shape[1]), [setting(value) for value in table.columns])
+    names = [setting(value) for value in table.columns]
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if len(" ".join(names)) > SLANTED else {}
+    axis.set_xticks(range(len(names)), names, **turned)
     axis.set_yticks(range(values.shape[0]), [setting(value) for value in table.index])
+    decimals = max(0, 2 - math.floor(math.log10(high - low))) if high > low else 3
     for i, j in ((i, j) for i in range(values.shape[0]) for j in range(values.shape[1])):
-        if values.size <= ANNOTATED and values[i, j] == values[i, j]:
+        if values.shape[1] <= WIDEST and values[i, j] == values[i, j]:
             dark = (values[i, j] - low) < 0.55 * (high - low)
-            text = f"{values[i, j]:.3g}"
-            axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=7)
+            text = short(f"{values[i, j]:.{decimals}f}")
+            axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=6)
     return image

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import panels, shades, style
+from bie.analysis.figures.style import PAGE, legend_columns, panels, shades, style
 from bie.analysis.headings import label, unit
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
             axis.tick_params(labelbottom=True)  # also where the row below is not full
         if axes:
             handles = {h.get_label(): h for axis in axes for h in axis.lines if h.get_label() in shown}
-            figure.legend(handles=handles.values(), loc="outside lower center", ncols=3)
+            across = legend_columns(shown, PAGE)
+            figure.legend(handles=handles.values(), loc="outside lower center", ncols=across)
             figure.suptitle("test cells —, train cells - -; mean and sd over seeds", fontsize=8)
     return figure

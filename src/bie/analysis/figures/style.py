@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
 from bie.analysis.headings import heading, unit
-from bie.store.record import write_file
+from bie.store.record import as_json, read, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.5, 7.2  # inches: a column and the text of a journal's page
 DPI = 200
+MADE = ".figures.json"
+"""In ``report/``: which figures the last report made."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 """Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
+HANDLE, CHARACTER = 0.55, 0.068
+"""Inches of a legend: the mark before a name, and a letter of it."""
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
@@ -106,6 +110,18 @@ def _paler(colour: str, white: float) -> str:
     return "#" + "".join(f"{round(part + white * (255 - part)):02x}" for part in parts)
 
 
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """How many names stand beside each other in a legend.
+
+    Parameters
+    ----------
+    width
+        Inches.
+    """
+    longest = max(map(len, names), default=0)
+    return max(1, min(len(names), int(width / (HANDLE + CHARACTER * longest))))
+
+
 def head(axis: "Axes", metric: str) -> None:
     """Put the metric above an axis of its values and the unit below."""
     axis.set_title(heading(metric))
@@ -116,6 +132,22 @@ def head(axis: "Axes", metric: str) -> None:
 def as_svg(figure: "Figure") -> bytes:
     """The figure as an SVG without dates."""
     return _saved(figure, "svg", metadata={"Date": None})
+
+
+def forget(folder: Path, made: Sequence[str]) -> None:
+    """Remove the figures that an earlier report made and this one did not: they are of other records.
+
+    Parameters
+    ----------
+    made
+        Stems of the figures of this report, which are noted in `MADE`.
+    """
+    noted = (read(folder / MADE) or {}).get("figures")
+    for name in {str(each) for each in noted} - {*made} if isinstance(noted, list) else ():
+        if Path(name).name == name:  # whatever stands in that file, nothing outside is touched
+            for ending in (".png", ".pdf"):
+                (folder / f"{name}{ending}").unlink(missing_ok=True)
+    write_file(folder / MADE, as_json({"figures": list(made)}))
 
 
 def save(figure: "Figure", folder: Path, name: str, dpi: int = DPI) -> list[Path]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FEW_POINTS = 16  # grid points that do not hide each other
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
 
@@ -36,6 +37,7 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
     """
     found = values.dropna(subset=[x, y])
     palette = colours([str(name) for name in found["model"].unique()])
+    size = 5 if found["config_id"].nunique() <= FEW_POINTS else 3
     with style():
         figure, (axis,) = panels(1, width=COLUMN, height=3.4)
         for model, part in found.groupby("model", sort=False):
@@ -43,7 +45,7 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
             dots = axis.plot(part[x], part[y], ".", color=colour, alpha=0.35, markersize=4)
             dots[0].set_rasterized(len(found) > MOST_DOTS)
             means = part.groupby("config_id", sort=False)[[x, y]].mean()
-            axis.plot(means[x], means[y], "o", color=colour, markersize=5, label=model)
+            axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=model)
             if len(means) > 1:
                 _front(axis, part, x, y, colour)
             _name(axis, means, names or {}, colour)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import COLOURS, COLUMN, panels, shades, style
+from bie.analysis.figures.style import COLOURS, COLUMN, legend_columns, panels, shades, style
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS = len(COLOURS)
 MOST_TYPES = 40
-SHORT = 22  # characters of a title, two of which fit beside each other
 
 
 def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
@@ -31,7 +30,7 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
     palette = shades({config: models[config] for config in shown})
     step = 0.7 / max(len(shown), 1)
     with style():
-        across = 2 if max(map(len, (titles[config] for config in shown)), default=0) <= SHORT else 1
+        across = legend_columns([titles[config] for config in shown], COLUMN)
         below = 0.18 * -(-len(shown) // across)
         figure, (axis,) = panels(1, COLUMN, 0.7 + 0.05 * len(rows) * (len(shown) + 1), below=below)
         for i, config in enumerate(shown):
