@@ -71,7 +71,7 @@ def build(source: Source, live: str = "") -> str:
     names = titles(source.results.study.cells)
     metrics = list(dict.fromkeys(metric for table in shown for metric in table.metrics))
     unreadable = runs[runs["state"] == "unreadable"]
-    found = failures(runs, source.normalised, source.named)
+    found = failures(runs, names, source.normalised, source.named)
     pictures = [_picture(*picture) for picture in source.pictures]
     html: str = page.render(
         policy=_policy(script, css, bool(live)),

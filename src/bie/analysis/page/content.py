@@ -12,7 +12,6 @@ from bie.analysis.results import Results
 from bie.analysis.tidy import records
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
 from bie.metrics.cards import CARDS
-from bie.store.identity import SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,11 +132,15 @@ def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
-def failures(runs: "pd.DataFrame", normalised: Callable[[str], str], tree: str) -> list[Failures]:
+def failures(
+    runs: "pd.DataFrame", names: Mapping[str, str], normalised: Callable[[str], str], tree: str
+) -> list[Failures]:
     """Failed runs, those of one reason together, the most frequent first.
 
     Parameters
     ----------
+    names
+        Titles of the grid points by ``config_id``.
     normalised
         Takes from a message what differs from run to run.
     tree
@@ -148,7 +151,7 @@ def failures(runs: "pd.DataFrame", normalised: Callable[[str], str], tree: str) 
     for row in failed.to_dict("records"):
         groups.setdefault((row["cause"], normalised(row["message"])), []).append(row)
     return [
-        Failures(cause, _first_line(rows[0]["message"]), len(rows), _where(rows), _logs(rows[0], tree))
+        Failures(cause, _first_line(rows[0]["message"]), len(rows), _where(rows, names), _logs(rows[0], tree))
         for (cause, _), rows in sorted(groups.items(), key=lambda item: -len(item[1]))
     ]
 
@@ -157,12 +160,10 @@ def _first_line(message: str) -> str:
     return next((line.strip()[:300] for line in message.splitlines() if line.strip()), "no message")
 
 
-def _where(rows: Sequence[Mapping[Any, Any]]) -> str:
+def _where(rows: Sequence[Mapping[Any, Any]], names: Mapping[str, str]) -> str:
     seeds: dict[str, list[int]] = {}
     for row in rows:
-        seeds.setdefault(f"{row['dataset']} {row['model']} {row['config_id'][:SHOWN]}", []).append(
-            row["seed"]
-        )
+        seeds.setdefault(names[row["config_id"]], []).append(row["seed"])
     parts = [
         f"{point}: seeds {', '.join(map(str, sorted(found)[:SEEDS]))}{' …' if len(found) > SEEDS else ''}"
         for point, found in list(seeds.items())[:SEEDS]

@@ -87,6 +87,10 @@
     });
   }
 
+  addEventListener("beforeprint", () => { // paper cannot be unfolded
+    for (const folded of document.querySelectorAll("#verdict details")) folded.open = true;
+  });
+
   // runs
   const runs = json("run-rows");
   if (runs) {
@@ -175,7 +179,7 @@
       const row = runs.rows[i], found = details.pages[runs.labels[i]], content = [];
       const add = (title, element) => content.push(make("h3", title), element);
       const command = details.commands[runs.points[i]];
-      content.push(pairs(Object.fromEntries(runs.columns.map((name, j) => [name, row[j]]))));
+      content.push(pairs(Object.fromEntries(runs.columns.map((name, j) => [name, row[j] ?? "–"]))));
       if (command) add("This run again", make("pre", command + runs.seeds[i]));
       if (found && found.failure) {
         if (found.failure.traceback) add("Traceback", make("pre", found.failure.traceback));
