@@ -12,10 +12,11 @@ import pytest
 from bie.config import RunConfig
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
-from bie.experiment import Experiment, Result, experiment, experiments
+from bie.experiment import Experiment, experiment, experiments
 from bie.kernels import native
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.run import main
 
 UNSEEN = [5, 17]

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from bie.config import Model, RunConfig
 from bie.data.load import load
-from bie.experiment import Result, experiment
+from bie.experiment import experiment
 from bie.metrics.dependence import mi_ross
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.seeds import Streams
 
 OVERRIDES = (

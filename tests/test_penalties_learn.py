@@ -14,13 +14,14 @@ from bie.data.cells import Cells
 from bie.data.load import load
 from bie.data.split import monte_carlo_split
 from bie.errors import BadInput
-from bie.experiment import Result, experiment
+from bie.experiment import experiment
 from bie.models.noise import Noise
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
 from bie.penalties.base import Penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.schema import validated
 from bie.seeds import Streams
 from bie.training.fit import fit

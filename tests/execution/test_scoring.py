@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bie import experiment
+from bie import experiment, result
 from bie.errors import RunFailed
 from bie.execution.packs import Packing
 from bie.execution.scoring import NICE
 from bie.execution.worker import Worker, execute
-from bie.experiment import Result
+from bie.result import Result
 from bie.store.claims import CLAIM
 from bie.store.record import CHECKPOINT, FAILED, HISTORY
 from tests.execution.packs import Make, Watch, record, run
@@ -35,7 +35,7 @@ def together(n_processes: int, n_runs: int = 4) -> Packing:
 @pytest.fixture
 def before_scoring(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Any]], None]:
     """Have a function called with a run's seed where the run is scored."""
-    scored = experiment.scored
+    scored = result.scored
 
     def patch(act: Callable[[int], Any]) -> None:
         def acting(config: Any, *rest: Any) -> Result:

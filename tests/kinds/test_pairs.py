@@ -8,10 +8,11 @@ import pytest
 from bie.aggregate import main as aggregate
 from bie.config import RunConfig
 from bie.errors import BadInput
-from bie.experiment import Experiment, Result
+from bie.experiment import Experiment
 from bie.kinds import begun, critics
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.run import main as run
 
 FEW = ("dataset=pairs", "dataset.n_pairs=1000", "split.train_fraction=0.5")

@@ -7,9 +7,10 @@ import pytest
 from bie.config import RunConfig
 from bie.data.cells import Cells
 from bie.data.load import load
-from bie.experiment import Result, experiment
+from bie.experiment import experiment
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 
 Configure = Callable[..., RunConfig]
 Run = Callable[..., Result]

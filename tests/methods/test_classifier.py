@@ -13,10 +13,10 @@ from bie.config import RunConfig
 from bie.config.controls import Classifier
 from bie.data.cells import Cells
 from bie.errors import BadInput
-from bie.experiment import Result
 from bie.methods import build_embedder, check
 from bie.methods import classifier as module
 from bie.methods.classifier import few, inconsistency, mix, ramp
+from bie.result import Result
 from bie.seeds import Streams
 
 Configure = Callable[..., RunConfig]

@@ -12,13 +12,13 @@ import pytest
 from bie.config import Control, RunConfig
 from bie.data.cells import Cells
 from bie.errors import BadInput
-from bie.experiment import Result
 from bie.methods import build_embedder, check
 from bie.metrics import critic_audit
 from bie.metrics.cards import LOSS_TERMS, METRICS
 from bie.plan import main as plan
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.seeds import Streams
 
 Configure = Callable[..., RunConfig]

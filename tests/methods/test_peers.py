@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from bie.config import Model, RunConfig
 from bie.data.cells import Cells
 from bie.errors import BadInput
-from bie.experiment import Result
 from bie.methods import build_embedder
 from bie.metrics.cards import LOSS_TERMS, METRICS
+from bie.result import Result
 from bie.seeds import Streams
 
 Configure = Callable[..., RunConfig]

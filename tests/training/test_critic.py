@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from bie.data.load import load
 from bie.errors import BadInput, RunFailed
-from bie.experiment import Result, experiment
+from bie.experiment import experiment
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.result import Result
 from bie.training.critic import MOST_HALVINGS, Critics, Scored
 from bie.training.learner import Solo, Start
 from bie.training.optimiser import Rule

@@ -19,7 +19,7 @@ from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
 from bie.execution.stopping import wanted
-from bie.experiment import Result
+from bie.result import Result
 from bie.store.claims import Claim, take
 from bie.store.owner import Owner
 from bie.store.provenance import provenance

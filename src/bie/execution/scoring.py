@@ -28,7 +28,8 @@ from typing import NoReturn
 from bie.errors import RunFailed
 from bie.execution.processes import how_ended, serve_parent
 from bie.execution.recording import cause_of, message_of
-from bie.experiment import Result, Unscored
+from bie.experiment import Unscored
+from bie.result import Result
 
 NICE = 5
 """Scoring gives way to training, which keeps a GPU busy."""

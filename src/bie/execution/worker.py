@@ -15,8 +15,9 @@ from bie.execution.packs import Pack, Packing, packable, room
 from bie.execution.recording import attempt, cause_of, cells_on, claimed, failed, message_of
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.scoring import End, Scorers, raising
-from bie.experiment import Experiment, Result, Unscored
+from bie.experiment import Experiment, Unscored
 from bie.kinds import begun
+from bie.result import Result
 from bie.store.claims import Claim
 from bie.store.provenance import provenance
 from bie.training.graph import status

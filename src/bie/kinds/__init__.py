@@ -27,7 +27,8 @@ from bie.data.cells import Cells
 from bie.store.identity import SHOWN, sha256
 
 if TYPE_CHECKING:
-    from bie.experiment import Experiment, Result
+    from bie.experiment import Experiment
+    from bie.result import Result
 
 OnEpoch = Callable[[dict[str, float]], None]
 

@@ -17,8 +17,8 @@ from bie.data.split import monte_carlo_split
 from bie.seeds import Streams
 
 if TYPE_CHECKING:
-    from bie.experiment import Result
     from bie.mutual_information.known import Sample
+    from bie.result import Result
 
 Row = dict[str, float]
 
@@ -37,8 +37,8 @@ def check(config: RunConfig) -> None:
 
 def experiment(config: RunConfig, on_epoch: Callable[[Row], None]) -> "Result":
     """Estimate the mutual information of the training and of the test pairs."""
-    from bie.experiment import Clock, Result  # torch
     from bie.mutual_information.known import draw, truth
+    from bie.result import Clock, Result  # torch
 
     assert isinstance(config.dataset, Pairs)
     assert isinstance(config.model, Estimator)

@@ -11,9 +11,9 @@ import numpy as np
 from bie.config import Data, RunConfig
 from bie.config.sets import DeepSets, Sets
 from bie.errors import RunFailed
-from bie.experiment import Clock, Result
 from bie.kinds.point_sets import HELD_OUT, N_CLASSES, Floats, PointSets, draw
 from bie.metrics.retrieval import retrieval
+from bie.result import Clock, Result
 from bie.seeds import Streams
 
 TRAIN = tuple(i for i in range(N_CLASSES) if i not in HELD_OUT)
