@@ -16,6 +16,15 @@ def test_a_label_of_a_million_characters_is_cut() -> None:
     assert len(titles(cells)["a"]) == LONGEST
 
 
+def test_long_titles_are_told_apart() -> None:
+    settings = {"kind": ["gaussian_lognormal"] * 2, "width_of_its_critic": [128] * 2, "critic": ["a", "b"]}
+    cells = pd.DataFrame({"dataset": ["d"] * 2, "model": ["critic"] * 2, **settings}, index=["p", "q"])
+    assert list(titles(cells).values()) == [f"critic gaussian_lognormal 128 {name}" for name in "ab"]
+    longer = cells.assign(kind="x" * 80)
+    assert titles(longer)["q"].endswith("… q")
+    assert len(set(titles(longer).values())) == 2
+
+
 def test_only_settings_that_act_are_named_and_a_data_set_where_there_are_two(disk: Any, point: Make) -> None:
     one = [point(), *(point("scvi_mine", mine__scale=s, mine__n_layers=2) for s in (10.0, 0.5))]
     for p in one:

@@ -39,6 +39,7 @@ def shown(disk: Any, *options: Any, **further: Any) -> list[Table]:
         (12.345, math.nan, "12.3"),
         (12345.6, math.nan, "12346"),
         (0.5, 0.0, ".500±0"),
+        (1.9585, 4e-8, "1.96±0"),  # nothing that six decimals show
         (math.nan, math.nan, "–"),
     ],
 )

@@ -5,6 +5,7 @@ from typing import Any
 from bie.store.identity import SHOWN
 
 NOTHING = "–"
+MOST_DECIMALS = 6
 
 
 def mean_sd(mean: float, sd: float) -> str:
@@ -15,9 +16,9 @@ def mean_sd(mean: float, sd: float) -> str:
     """
     if mean != mean:  # no run yet
         return NOTHING
-    if not sd > 0:  # one run, or all alike
+    if not sd > 0.5 * 10**-MOST_DECIMALS:  # one run, or all alike
         decimals = max(0, 3 - len(str(int(abs(mean))).lstrip("0")))
-        return short(f"{mean:.{decimals}f}") + ("±0" if sd == 0 else "")
+        return short(f"{mean:.{decimals}f}") + ("±0" if sd == sd else "")
     decimals = _decimals(sd)
     return f"{short(f'{mean:.{decimals}f}')}±{short(f'{sd:.{decimals}f}')}"
 
@@ -46,7 +47,7 @@ def interval(low: float, high: float) -> str:
 
 
 def _decimals(spread: float) -> int:
-    return min(max(0, 1 - int(f"{spread:.1e}".partition("e")[2])), 6)
+    return min(max(0, 1 - int(f"{spread:.1e}".partition("e")[2])), MOST_DECIMALS)
 
 
 def short(number: str) -> str:

@@ -13,6 +13,9 @@ LONGEST = 60
 def titles(cells: "pd.DataFrame") -> dict[str, str]:
     """Model and settings of each grid point, in the order of the tables; the data set if there are several.
 
+    No two are the same: where they would be too long, the settings stand without their names, and where that
+    does not help, the beginning of the ``config_id`` stands behind.
+
     Parameters
     ----------
     cells
@@ -20,13 +23,17 @@ def titles(cells: "pd.DataFrame") -> dict[str, str]:
     """
     keys = [str(key) for key in cells.columns[2:]]
     several = cells["dataset"].nunique() > 1
-    found = {}
+    named, plain = {}, {}
     for config, row in zip(cells.index, cells.to_dict("records"), strict=True):
-        acting = [key for key in keys if setting(row[key])]
-        settings = [f"{name}={setting(row[key])}" for key, name in short_keys(acting).items()]
-        first = [row["dataset"]] if several else []
-        found[str(config)] = shortened(" ".join([*first, row["model"], *settings]))
-    return found
+        values = {key: setting(row[key]) for key in keys if setting(row[key])}
+        first = [*([row["dataset"]] if several else []), row["model"]]
+        settings = [f"{name}={values[key]}" for key, name in short_keys(list(values)).items()]
+        named[str(config)] = shortened(" ".join([*first, *settings]))
+        plain[str(config)] = shortened(" ".join([*first, *values.values()]))
+    for found in (named, plain):
+        if len(set(found.values())) == len(found):
+            return found
+    return {config: f"{shortened(text, LONGEST - 7)} {config[:6]}" for config, text in plain.items()}
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:

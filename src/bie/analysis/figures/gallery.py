@@ -23,6 +23,7 @@ from bie.analysis.parse import SPLITS
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
 from bie.analysis.study import Study
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
+from bie.metrics.cards import CARDS
 from bie.store.paths import Tree
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def _of(frame: "pd.DataFrame", dataset: str, split: str | None = None) -> "pd.Da
 def _forests(material: Material, dataset: str) -> Iterator[Picture]:
     compared, names = _of(material.compared, dataset, "test"), _titles(material, dataset)
     paired = compared[compared["mean"].notna()]
-    shown = [metric for metric in material.metrics if metric in set(paired["metric"])]
+    judged = [metric for metric in material.metrics if CARDS[metric].direction != "none"]
+    shown = [metric for metric in judged if metric in set(paired["metric"])]
     for number, metrics in _pages(shown, len(names)):
         yield Picture(
             f"differences{number}",
