@@ -187,7 +187,7 @@ PACKS = ("pack=4", "hydra.launcher.workers=1")  # which has all cores for its sc
 def test_a_worker_that_dies_with_a_pack_costs_no_run(bie: Command, in_tmp: Path):
     """Nobody knows which of them ended it: each is tried again, alone."""
     process = bie("train.epochs=150", "seed=range(4)", *PACKS)
-    wait_for(begun)
+    wait_for(lambda: len(list(Path("outputs").rglob("claim.json"))) == 4)
     os.kill(busy_workers(in_tmp)[0], signal.SIGKILL)
     code, output = finish(process)
     assert code == 0, output

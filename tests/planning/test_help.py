@@ -12,7 +12,8 @@ def test_help_says_what_bie_does_and_names_every_choice(verb: str, configuration
     text = help_of(verb)
     assert text.startswith(f"usage: bie {verb} ")
     assert text.index(ABOUT) < text.index("config groups")
-    listed = {line.split()[0]: line for line in text.splitlines() if line.startswith("  ") and "|" in line}
+    groups = text[text.index("config groups") :].split("\n\n")[0].splitlines()[1:]
+    listed = {line.split()[0]: line for line in groups}
     for group, choices in configurations.groups.items():
         own = [choice for choice in choices if choice != "basic"]
         assert all(choice in listed[group].split() for choice in own)
