@@ -68,7 +68,11 @@ def follow(said: str) -> None:
         (b"PAR1\0\0", "it is a table of Parquet. "),
         (b"%PDF-1.7", "it is a PDF document. "),
         (b"\x1f\x8b\x08\0broken", "it is compressed by gzip, and damaged or incomplete. Download it again"),
-        (gzip.compress(b"RDX3\nX\n"), "it is an object of R. In R: anndataR::write_h5ad(readRDS("),
+        (gzip.compress(b"RDX3\nX\n"), "it is an image of R. In R: anndataR::write_h5ad(get(load("),
+        (
+            b"/annex/objects/SHA256E-s1--a.h5ad\n",
+            "it is a pointer of git-annex, not the file. In its reposit",
+        ),
         (gzip.compress(b"X\n\0\0\0\3"), "it is an object of R. In R: anndataR::write_h5ad(readRDS("),
         (b"\0" * 257 + b"ustar\0", "it is a tar archive. Unpack it: tar -xf "),
         (gzip.compress(b"\0" * 257 + b"ustar\0"), "it is a tar archive. Unpack it: tar -xzf "),
@@ -252,3 +256,33 @@ def test_folders(tmp_path: Path, inside: list[str], said: str) -> None:
         (tmp_path / name).touch()
     assert refusal(tmp_path).startswith(said)
     assert refusal(tmp_path).endswith(f"dataset.path='{tmp_path}/*'") == (len(inside) > 1)
+
+
+@pytest.mark.parametrize("packed", [b"BZh91AY", b"\xfd7zXZ\0\0"])
+def test_objects_of_r_that_it_packed_itself(tmp_path: Path, packed: bytes) -> None:
+    """`readRDS` unpacks them; unxz does not even take the name."""
+    for name, read in (("x.rds", "(readRDS("), ("x.RData", "(get(load(")):
+        (tmp_path / name).write_bytes(packed)
+        assert read in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(("group", "keys"), [("mod", ["prot", "rna"]), ("tables", ["table"])])
+def test_a_store_that_holds_an_anndata_deeper(tmp_path: Path, group: str, keys: list[str]) -> None:
+    """Of MuData, of SpatialData: the path that is given is read."""
+    import zarr
+
+    root = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    for key in keys:
+        at = root.require_group(f"{group}/{key}")
+        at.require_group("obs")
+        at.require_group("var")
+    with (
+        pytest.raises(BadInput, match="holds no AnnData: obs or var is not there") as caught,
+        opened(tmp_path / "x.zarr"),
+    ):
+        pass
+    said, _, path = str(caught.value).partition(": dataset.path=")
+    assert said.endswith(f"It holds {', '.join(f'{group}/{key}' for key in keys)}")
+    assert Path(path) == tmp_path / "x.zarr" / group / keys[-1]
+    with opened(Path(path)):
+        pass

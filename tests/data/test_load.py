@@ -2,9 +2,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anndata
+import pytest
 
 from bie.config import H5ad, Zinb
 from bie.data.load import load
+from bie.errors import BadInput
 
 
 def test_source_chooses_the_module(
@@ -16,3 +18,9 @@ def test_source_chooses_the_module(
     adata.write_h5ad(tmp_path / "data.h5ad")
     assert load(zinb_settings(size="smoke")).counts.shape == (400, 100)
     assert load(h5ad_settings()).counts.shape == (60, 30)
+
+
+def test_more_genes_than_there_are_cannot_be_chosen(zinb_settings: Callable[..., Zinb]) -> None:
+    assert load(zinb_settings(size="smoke", n_top_genes=100)).n_genes == 100
+    with pytest.raises(BadInput, match=r"dataset\.n_top_genes=101: there are 100 genes\. Leave it out"):
+        load(zinb_settings(size="smoke", n_top_genes=101))

@@ -104,7 +104,7 @@ def test_a_torn_store_is_said_in_a_line(tmp_path: Path, h5ad_settings):
     with zipfile.ZipFile(FOLDER / "anndata_0.13.4.zarr.zip") as packed:
         packed.extractall(store)
     shutil.rmtree(store / "obs")
-    with pytest.raises(BadInput, match=r"x\.zarr: this zarr store holds no AnnData: obs or var is not there"):
+    with pytest.raises(BadInput, match=r"x\.zarr: this zarr store holds no AnnData: obs or var .* Copy it"):
         h5ad.load(h5ad_settings(path=store))
     (store / "zarr.json").write_text("{")
     with pytest.raises(BadInput, match=r"x\.zarr cannot be read, it may be damaged"):

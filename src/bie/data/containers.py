@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bie.data.foreign import other_file, other_folder, other_hdf5
+from bie.data.foreign import other_file, other_folder, other_hdf5, other_zarr
 from bie.data.nodes import Unreadable
 from bie.errors import BadInput
 
@@ -41,6 +41,7 @@ def opened_store(path: Path) -> Iterator[Any]:
             yield root
 
 
+_AGAIN = "Copy or download it again, or write it anew where it was made"
 _WHAT = "Give the path of an .h5ad file or .zarr store"
 _ZARR = (".zgroup", "zarr.json")
 """What marks a folder as the root of a zarr store, of version 2 and 3."""
@@ -50,8 +51,9 @@ def _zarr(path: Path) -> Any:
     import zarr
 
     root = zarr.open_group(path, mode="r", use_consolidated=False)  # a summary may be older than the store
-    if "obs" not in root or "var" not in root:
-        raise Unreadable("this zarr store holds no AnnData: obs or var is not there")
+    other = other_zarr(path, root)
+    if other:
+        raise Unreadable(other)
     return root
 
 
@@ -98,4 +100,4 @@ def _one_line(error: Exception) -> str:
             f"it is compressed by a filter that HDF5 lacks here ({text}). Where it can be read, write it "
             'anew: adata.write_h5ad("X.h5ad", compression="gzip")'
         )
-    return text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"
+    return f"{text if isinstance(error, OSError) else f'{type(error).__name__}: {text}'}. {_AGAIN}"

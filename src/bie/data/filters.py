@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.data.cells import Cells
+from bie.data.checks import examples, some
+from bie.data.components import totals
+from bie.errors import BadInput
 
 
 def filtered(cells: Cells, min_counts: int | None, min_cells: int | None) -> Cells:
@@ -23,14 +26,50 @@ def filtered(cells: Cells, min_counts: int | None, min_cells: int | None) -> Cel
     Returns
     -------
     Cells
-        Names of cell types that no cell has any more are gone; those of batches stay.
+        Names of cell types that no cell has any more are gone.
+
+    Raises
+    ------
+    BadInput
+        If they leave no cell of a batch, no gene, or a cell without a count; says which of the two does.
     """
     if min_counts is not None:
-        cells = _rows(cells, np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel() >= min_counts)
+        cells = _with_counts(cells, min_counts)
     if min_cells is not None:
-        kept = cells.seen_g() >= min_cells
-        cells = replace(cells, counts=cells.counts[:, kept], gene_names=cells.gene_names[kept])
+        cells = _with_cells(cells, min_cells)
     return cells
+
+
+def _with_counts(cells: Cells, least: int) -> Cells:
+    total_n = totals(cells.counts)
+    kept = total_n >= least
+    left_b = np.bincount(cells.batch[kept], minlength=cells.n_batches)
+    gone = [name for name, n in zip(cells.batches, left_b, strict=True) if not n]
+    if gone:
+        most = total_n[~np.isin(cells.batch, np.flatnonzero(left_b))].max(initial=0)
+        raise BadInput(
+            f"dataset.min_counts={least} leaves no cell of {some(gone, 'batch', 'batches')} "
+            f"({examples(gone)}), whose cells have {most:,.0f} counts at most. Lower it"
+        )
+    return _rows(cells, kept)
+
+
+def _with_cells(cells: Cells, least: int) -> Cells:
+    seen_g = cells.seen_g()
+    kept = seen_g >= least
+    if not kept.any():
+        raise BadInput(
+            f"dataset.min_cells={least} leaves none of {kept.size:,} genes; the most frequent has counts in "
+            f"{seen_g.max(initial=0):,} cells. Lower it"
+        )
+    counts = cells.counts[:, kept]
+    emptied = int(((counts.getnnz(axis=1) == 0) & (cells.counts.getnnz(axis=1) > 0)).sum())
+    if emptied:
+        raise BadInput(
+            f"dataset.min_cells={least} leaves {emptied:,} of {cells.n_cells:,} cells without a count. "
+            "Lower it, or raise dataset.min_counts"
+        )
+    return replace(cells, counts=counts, gene_names=cells.gene_names[kept])
 
 
 def _rows(cells: Cells, kept: NDArray[np.bool_]) -> Cells:

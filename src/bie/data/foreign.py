@@ -11,27 +11,35 @@ from typing import Any
 
 from bie.data.mtx import MATRIX
 from bie.data.nodes import child, encoding, is_group
+from bie.data.overrides import override
 from bie.data.tenx import INSIDE
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _WRITE = 'Write one: adata.write_h5ad("X.h5ad")'
+_WHOLE = 'Copy it again, whole, or write one: adata.write_zarr("X.zarr")'
 _R = 'it is an object of R. In R: anndataR::write_h5ad(readRDS("{name}"), "{stem}.h5ad")'
+_R_IMAGE = 'it is an image of R. In R: anndataR::write_h5ad(get(load("{name}")), "{stem}.h5ad")'
 _AGAIN = "Download it again, with a link to the file itself"
 _TENX = "Several are a data set: dataset=tenx dataset.samples=SHEET.csv (columns sample, path)"
 _OF_TENX = {name for name in INSIDE if "matri" in name or name == "Solo.out"}
 _MATRIX_MARKET = b"%%MatrixMarket"
+_PACKED = _BZIP2, _XZ = b"BZh", b"\xfd7zXZ"
 _BEGINNINGS = {
     b"version https://git-lfs": "it is a pointer of git-lfs, not the file. In its repository: git lfs pull",
     _MATRIX_MARKET: f"it is the matrix of a 10x sample, without obs. {_TENX}",
-    b"BZh": "it is compressed by bzip2. bunzip2 -k {path}",
-    b"\xfd7zXZ": "it is compressed by xz. unxz -k {path}",
+    _BZIP2: "it is compressed by bzip2. bunzip2 -k {path}",
+    _XZ: "it is compressed by xz. unxz -k {path}",
     b"\x28\xb5\x2f\xfd": "it is compressed by zstd. unzstd {path}",
     b"7z\xbc\xaf": "it is a 7z archive. 7z x {path}",
     b"PAR1": f"it is a table of Parquet. {_WRITE}",
     b"%PDF": f"it is a PDF document. {_AGAIN}",
-    b"RDX": _R,
+    b"/annex/": "it is a pointer of git-annex, not the file. In its repository: git annex get {path}",
+    b"RDX": _R_IMAGE,
+    b"RDA": _R_IMAGE,
     b"X\n\x00\x00": _R,
 }
+_OF_R = {".rds": _R, ".rdata": _R_IMAGE, ".rda": _R_IMAGE}
+"""By ending, where R has compressed it in another way than by gzip."""
 
 
 def other_folder(path: Path) -> str:
@@ -56,8 +64,14 @@ def other_file(path: Path) -> str:
         return _zipped(path)
     if head[257:262] == b"ustar":
         return f"it is a tar archive. Unpack it: tar -xf {_quoted(path)}"
-    said = next((said for beginning, said in _BEGINNINGS.items() if head.startswith(beginning)), None)
+    said = _by_beginning(head)
+    if said and head.startswith(_PACKED):
+        said = _OF_R.get(path.suffix.lower(), said)
     return _filled(said, path) if said else _unknown(path, head)
+
+
+def _by_beginning(head: bytes) -> str | None:
+    return next((said for beginning, said in _BEGINNINGS.items() if head.startswith(beginning)), None)
 
 
 def _unknown(path: Path, head: bytes) -> str:
@@ -94,12 +108,11 @@ def _gzipped(path: Path) -> str:
             inside = file.read(512)
     except (OSError, EOFError, zlib.error):
         return "it is compressed by gzip, and damaged or incomplete. Download it again"
-    if inside.startswith((b"RDX", b"X\n\x00\x00", b"RDA", b"A\n")):
-        return _filled(_R, path)
     if inside[257:262] == b"ustar":
         return f"it is a tar archive. Unpack it: tar -xzf {_quoted(path)}"
-    if inside.startswith(_MATRIX_MARKET):
-        return _BEGINNINGS[_MATRIX_MARKET]
+    said = _R if inside.startswith(b"A\n") else _by_beginning(inside)
+    if said in (_R, _R_IMAGE, _BEGINNINGS[_MATRIX_MARKET]):
+        return _filled(str(said), path)
     if path.suffix == ".gz":
         return f"it is compressed by gzip. gunzip -k {_quoted(path)}"
     unpacked = path.with_name(f"unpacked_{path.name}")
@@ -122,6 +135,17 @@ def _zipped(path: Path) -> str:
 
 def _unzip(path: Path, into: Path) -> str:
     return f"python -m zipfile -e {_quoted(path)} {_quoted(into)}"
+
+
+def other_zarr(path: Path, root: Any) -> str | None:
+    """What a zarr store is that has no tables obs and var, and what to do; None for an AnnData."""
+    if child(root, "obs") is not None and child(root, "var") is not None:
+        return None
+    groups = {name: child(root, name) for name in ("mod", "tables")}  # of MuData, of SpatialData
+    within = [f"{name}/{key}" for name, group in groups.items() if group is not None for key in group]
+    chosen = next((key for key in within if key.endswith(("/rna", "/gex"))), next(iter(within), ""))
+    where = f"It holds {', '.join(within)}: {override('dataset.path', str(path / chosen))}"
+    return f"this zarr store holds no AnnData: obs or var is not there. {where if within else _WHOLE}"
 
 
 def other_hdf5(path: Path, root: Any) -> str | None:

@@ -4,6 +4,7 @@ import importlib
 
 from bie.config import Dataset
 from bie.data.cells import Cells
+from bie.errors import BadInput
 
 
 def load(dataset: Dataset) -> Cells:
@@ -21,4 +22,9 @@ def load(dataset: Dataset) -> Cells:
     """
     module = importlib.import_module(f"bie.data.datasets.{dataset.source}")
     cells: Cells = module.load(dataset)
+    chosen = getattr(dataset, "n_top_genes", None)
+    if chosen is not None and chosen > cells.n_genes:
+        raise BadInput(
+            f"dataset.n_top_genes={chosen}: there are {cells.n_genes:,} genes. Leave it out, which keeps all"
+        )
     return cells

@@ -22,6 +22,7 @@ from bie.execution.processes import how_ended, serve_parent
 from bie.execution.run_spec import Observer, Outcome, RunSpec, disclaim, leave_killed, was_at
 
 Admit = Callable[[Pack], bool]
+_FAREWELL_S = 5.0
 
 
 def everything(pack: Pack) -> bool:
@@ -109,8 +110,15 @@ class Pool:
         self._open.close()
 
     def stop(self) -> None:
-        """End all workers at once; what they had not finished leaves its last checkpoint at most."""
+        """End all workers at once; what they had not finished leaves its last checkpoint at most.
+
+        Those that have nothing left end by themselves: a library's semaphores would be left behind, and said.
+        """
         for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            if worker.ready and not worker.left:
+                worker.process.join(_FAREWELL_S)
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()

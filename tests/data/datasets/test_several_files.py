@@ -174,3 +174,33 @@ def test_cells_and_genes_are_left_out_as_by_scanpy(adata, h5ad_settings, tmp_pat
     assert cells.cell_names.tolist() == adata.obs_names.tolist()
     named = np.asarray(cells.labels)[cells.label]
     np.testing.assert_array_equal(named, adata.obs["cell_type"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (
+            {"min_counts": 900},
+            r"min_counts=900 leaves no cell of 1 batch \(mid\), whose cells have 44 counts at",
+        ),
+        (
+            {"min_cells": 61},
+            r"min_cells=61 leaves none of 30 genes; the most frequent has counts in 59 cells\. Low",
+        ),
+        (
+            {"min_cells": 5},
+            r"min_cells=5 leaves 1 of 60 cells without a count\. Lower it, or raise .*min_counts",
+        ),
+    ],
+)
+def test_filters_that_leave_too_little_say_which(filters, said, adata, h5ad_settings, tmp_path: Path):
+    """And not that the file was joined badly, or how to drop what no filter can."""
+    counts = 1 + np.arange(1800).reshape(60, 30) % 2.0
+    counts[:, 0] = 0
+    counts[0] = np.eye(30)[0]
+    counts[adata.obs["batch"] != "mid"] *= 900
+    counts[40, 0] = counts[50, 1] = 1
+    adata.X = sp.csr_matrix(counts.astype(np.float32))
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    with pytest.raises(BadInput, match=said):
+        h5ad.load(h5ad_settings(**filters))
