@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.baseline import same
+from bie.analysis.baseline import groups, same
 from bie.analysis.controls import is_control
 from bie.analysis.study import Study
 from bie.errors import BadInput
@@ -119,13 +119,25 @@ def _check_once(option: str, keys: Sequence[str], why: str) -> None:
             raise BadInput(f"{option}: {key} is named twice; {why}")
 
 
-def _check_scale(study: Study, configs: "pd.Index[str]") -> None:
-    controls = [config for config in configs if is_control(study, config)]
-    if not (study.cells.loc[controls, "dataset"].value_counts() > 1).any():
-        raise BadInput(
-            "--rescale: there are no two controls among these rows, between which values could be measured. "
-            "Run some too, such as model=noise,labels_only,pca"
-        )
+def _check_scale(study: Study, found: "pd.DataFrame", facets: Sequence[str]) -> None:
+    """Refuse to rescale where no table has two controls on the cells of all its rows."""
+    cells = groups(study)
+    for _, rows in found.groupby(list(facets), sort=False, dropna=False):
+        controls = [config for config in rows.index if is_control(study, config)]
+        if len(controls) > 1 and cells.loc[rows.index].nunique() == 1:
+            return
+    raise BadInput(
+        "--rescale: no table of these rows has two controls on the same cells, between which values could be "
+        "measured. Run some too, such as model=noise,labels_only,pca"
+    )
+
+
+def _check_values(study: Study, view: View) -> None:
+    """Refuse a choice of metrics of which no run has any; the usual ones make a table all the same."""
+    wanted = [(split, metric) for split in view.splits for metric in view.metrics]
+    there = study.values.columns[study.values.notna().any()]
+    if view.metrics != HEADLINE and not any(key in there for key in wanted):
+        raise BadInput(f"--metrics {','.join(view.metrics)}: no run of the study has a value of these")
 
 
 def points(study: Study, view: View) -> "pd.DataFrame":
@@ -140,7 +152,8 @@ def points(study: Study, view: View) -> "pd.DataFrame":
     Raises
     ------
     BadInput
-        A setting that no run has, conditions that no grid point meets, no controls to rescale by.
+        A setting that no run has, conditions that no grid point meets, no controls to rescale by,
+        no value of the metrics.
     """
     named = [*view.facets, *view.rows, *view.columns]
     keys = dict.fromkeys([*named, "dataset", "model", *study.grid, *(key for key, _ in view.where)])
@@ -157,8 +170,9 @@ def points(study: Study, view: View) -> "pd.DataFrame":
         there = "; ".join(f"{key}: {_values(table[key])}" for key, _ in view.where)
         raise BadInput(f"--where {typed}: no row of the study is that. There are {there}")
     found = table.loc[keep, list(keys)]
+    _check_values(study, view)
     if view.rescale:
-        _check_scale(study, found.index)
+        _check_scale(study, found, view.facets)
     return found
 
 
