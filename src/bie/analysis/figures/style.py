@@ -162,5 +162,5 @@ def _saved(figure: "Figure", form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=form, **options)
-        figure.set_layout_engine("none")  # everything is in its place: the other forms need not ask again
+        figure.set_layout_engine(None)  # all is in its place: the other forms need not draw to find it
     return buffer.getvalue()
