@@ -132,6 +132,17 @@ def test_parameters_of_the_sweeper_are_sweeps_that_may_be_typed(configurations: 
     assert expand(["hydra.sweeper.params.seed=1", "seed=7"], configurations).combinations[0].seeds == (7,)
 
 
+def test_a_callback_of_ones_own_is_made_as_hydra_makes_it(
+    in_tmp: Path, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    (in_tmp / "own/hydra/callbacks").mkdir(parents=True)
+    section = "mine: {_target_: hydra.experimental.callback.Callback}\n"
+    (in_tmp / "own/hydra/callbacks/mine.yaml").write_text(section)
+    monkeypatch.setattr("bie.launching.launch.launch", lambda order, context: 7)
+    typed = ("--config-dir", "own", "hydra/callbacks=mine", "hydra.launcher.workers=0", *tiny)
+    assert main(typed, nothing_runs) == 7  # Hydra 1.4 would warn of one that is not allowed
+
+
 def test_the_mode_may_be_a_key(shown):
     assert "2 combinations" in shown("hydra.mode=MULTIRUN", "-c", "job", "model=scvi,pca")
 

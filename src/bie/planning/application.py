@@ -6,12 +6,14 @@ show or to launch, the finished configuration of a grid point.
 """
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra.utils
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -134,12 +136,22 @@ def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
 
 
 def _launch(application: Application, request: Request, overrides: list[str]) -> int:
+    callbacks = application.configurations.composed(application.shown.choices).whole.hydra.callbacks
     try:
-        code: int = application.multirun(application.configurations.name, request, overrides)
+        with _allowed(callbacks or {}):
+            code: int = application.multirun(application.configurations.name, request, overrides)
     except InstantiationException as error:  # of a callback, of which Hydra makes one before all else
         with in_words("hydra/callbacks"):
             raise error
     return code
+
+
+def _allowed(callbacks: Mapping[str, Any]) -> contextlib.AbstractContextManager[object]:
+    """Let Hydra 1.4 make the callbacks that the user has chosen; 1.3 asks for no such leave."""
+    allow = getattr(hydra.utils, "execution_whitelist", None)
+    sections = [each for each in callbacks.values() if isinstance(each, Mapping)]
+    named = [str(each["_target_"]) for each in sections if "_target_" in each]
+    return allow(named) if allow and named else contextlib.nullcontext()
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
