@@ -10,6 +10,7 @@ ROUNDED = "dataset.fractional=round changed"
 _ENTRIES = 2**20  # values at a time
 SAMPLE = 200  # cells that are looked at
 _FEWEST = 10  # values above 0 of such a cell
+_FEW_CELLS = 10  # that hold fractions: enough to judge by them alone
 _LARGEST = 100  # multiples above are not told from whole numbers in float32
 _LARGEST_LOG = 30.0
 _LOGS = {"log1p": np.e, "log2(1 + x)": 2.0, "log10(1 + x)": 10.0}
@@ -33,7 +34,8 @@ def rounded(origin: str, x_ng: sp.csr_matrix) -> tuple[sp.csr_matrix, tuple[str,
     BadInput
         The values look like normalised counts, of which rounding makes no counts.
     """
-    kind, n_changed, n_gone = normalised(x_ng[:SAMPLE]), 0, 0
+    spread = np.unique(np.linspace(0, x_ng.shape[0] - 1, SAMPLE, dtype=np.int64))
+    kind, n_changed, n_gone = normalised(x_ng[spread]), 0, 0
     for start in range(0, x_ng.nnz, _ENTRIES):
         block = x_ng.data[start : start + _ENTRIES]
         whole = np.rint(block)
@@ -77,6 +79,9 @@ def normalised(x_ng: sp.csr_matrix) -> str | None:
     bounds = zip(x_ng.indptr, x_ng.indptr[1:], strict=False)
     rows = [x_ng.data[start:stop].astype(np.float64) for start, stop in bounds]
     rows = [above for row in rows if (above := row[row > 0]).size >= _FEWEST]
+    fractional = [row for row in rows if (row != np.rint(row)).any()]
+    if len(fractional) >= _FEW_CELLS:
+        rows = fractional  # others may be counts, of an input that was joined with these
     for name, base in _LOGS.items():
         if _are_logs(rows, base):
             return f"{name} of counts, normalised or not"

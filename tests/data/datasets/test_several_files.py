@@ -151,6 +151,19 @@ def test_normalised_counts_are_not_rounded(form, logged, h5ad_settings, tmp_path
             h5ad.load(h5ad_settings(label_key=None))
 
 
+@pytest.mark.parametrize("order", [np.arange(500), np.arange(500) * 7 % 500])
+@pytest.mark.parametrize("logged", [False, True])
+def test_counts_joined_with_normalised_ones_are_not_rounded(logged, order, h5ad_settings, tmp_path: Path):
+    counts = np.random.default_rng(0).poisson(2, (500, 40)).astype(np.float64)
+    scaled = counts[300:] / counts[300:].sum(axis=1, keepdims=True) * 1e4
+    counts[300:] = np.log1p(scaled) if logged else scaled
+    obs = pd.DataFrame({"batch": np.repeat(["a", "b"], [300, 200])}, index=[f"c{i}" for i in range(500)])
+    joined = anndata.AnnData(sp.csr_matrix(counts.astype(np.float32)), obs=obs)
+    joined[order].copy().write_h5ad(tmp_path / "data.h5ad")
+    with pytest.raises(BadInput, match=r"X looks like .*: rounding would not give"):
+        h5ad.load(h5ad_settings(fractional="round", label_key=None))
+
+
 @pytest.mark.parametrize("policy", ["refuse", "round", "keep"])
 def test_what_is_below_zero_is_no_count_whatever_the_choice(policy, adata, h5ad_settings, tmp_path: Path):
     adata.X.data[3] = -0.3
