@@ -18,7 +18,7 @@ from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
-from bie.analysis.figures.style import MODELS, MOST_ROWS, as_svg, legend_columns, save, shades
+from bie.analysis.figures.style import MODELS, MOST_ROWS, across, as_svg, legend_columns, save, shades
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import types
 from bie.errors import BadInput
@@ -166,6 +166,21 @@ def test_learning_curves_have_a_panel_for_each_term_with_the_mean_over_seeds() -
     band = loss.collections[1].get_paths()[0].get_extents()
     assert (band.ymin, band.ymax) == (1.0, 4.0)  # sd of 0, 1, 2 is 1
     assert [line.get_label() for line in added.lines] == ["other"]
+
+
+def test_the_first_epochs_do_not_flatten_the_others() -> None:
+    rows = [
+        {"title": "scvi", "model": "scvi", "seed": s, "epoch": e, "test_loss": 5e3 if e < 4 else 100 - e + s}
+        for s in range(2) for e in range(1, 41)
+    ]  # fmt: skip
+    (axis,) = shown(learning_curves(pd.DataFrame(rows)))
+    low, high = axis.get_ylim()
+    assert low < 60.5 - 0.7 < 96.5 + 0.7 < high < 110
+
+
+def test_five_metrics_stand_in_a_row_where_that_saves_one() -> None:
+    assert [across(n, ["scvi", "scvi_mine"]) for n in (4, 5, 8, 9, 10, 12)] == [4, 5, 4, 5, 5, 4]
+    assert across(9, ["scvi_mine n_hidden=128"]) == 4
 
 
 def test_models_stand_side_by_side_in_scanpys_colours() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import COLOURS, MOST_ROWS, head, panels, style
+from bie.analysis.figures.style import COLOURS, MOST_ROWS, across, head, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,9 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
     """
     rows = list(titles)[:MOST_ROWS]
     with style():
-        figure, axes = panels(len(metrics), height=0.85 + 0.2 * len(rows), below=0.3, sharey=True)
+        columns = across(len(metrics), [titles[row] for row in rows])
+        height = 0.85 + 0.2 * len(rows)
+        figure, axes = panels(len(metrics), height=height, columns=columns, below=0.3, sharey=True)
         for axis, metric in zip(axes, metrics, strict=True):
             of = summary[summary["metric"] == metric].set_index(["split", "config_id"])
             for place, (split, colour) in enumerate(SPLITS.items()):

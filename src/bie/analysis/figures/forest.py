@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import MOST_ROWS, head, panels, style
+from bie.analysis.figures.style import MOST_ROWS, across, head, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,9 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
     """
     rows = [config for config in titles if config in set(compared["config_id"])][:MOST_ROWS]
     with style():
-        figure, axes = panels(len(metrics), height=0.85 + 0.2 * len(rows), below=0.5, sharey=True)
+        columns = across(len(metrics), [titles[row] for row in rows])
+        height = 0.85 + 0.2 * len(rows)
+        figure, axes = panels(len(metrics), height=height, columns=columns, below=0.5, sharey=True)
         for axis, metric in zip(axes, metrics, strict=True):
             _panel(axis, compared[compared["metric"] == metric].set_index("config_id").reindex(rows))
             head(axis, metric)

@@ -23,6 +23,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
+SHORT = 16  # characters of a row's name
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
@@ -75,6 +76,18 @@ def panels(
     for axis in axes[n:]:
         axis.set_visible(False)
     return figure, list(axes[:n])
+
+
+def across(n: int, names: Sequence[str]) -> int:
+    """How many of `n` panels stand beside each other: five where that saves a row and leaves room to read.
+
+    Parameters
+    ----------
+    names
+        Of the rows, which stand at the left.
+    """
+    narrow = max(map(len, names), default=0) <= SHORT
+    return 5 if narrow and -(-n // 5) < -(-n // 4) else 4
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
