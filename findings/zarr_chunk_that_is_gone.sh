@@ -7,7 +7,8 @@
 # of the cells are what they were. An .h5ad cut short cannot be opened.
 # Seen: 1 file of the store deleted: total 1994 before and after, 100 of 100 cells with the same total as before,
 # genes with counts: 20 before, 1 after.
-# What helps: array.nchunks_initialized == array.nchunks for data, indices and indptr, which hold no empty chunks.
+# What helps: array.nchunks_initialized == array.nchunks for data, indices and indptr, which hold no empty chunks;
+# not where they are sharded (zarr_chunks_of_shards.sh).
 source "$(dirname "$0")/environment.bash"
 packages anndata==0.12.19 zarr==3.1.6 pandas==2.3.3 numpy==2.4.6 scipy==1.17.1
 "$python" -W ignore - <<'END'

@@ -160,3 +160,20 @@ def test_names_that_were_not_copied_are_said(table: str, adata, h5ad_settings, t
     ).unlink()
     with pytest.raises(BadInput, match=f"{table}/_index is not whole in this store. Copy the store again"):
         h5ad.load(h5ad_settings(path=store))
+
+
+@pytest.mark.filterwarnings("ignore")  # zarr's, of what it writes
+def test_a_chunk_of_a_dense_matrix_that_is_not_there_is_noted(adata, h5ad_settings, tmp_path: Path):
+    """It may have held zeros alone, which a store leaves out."""
+    import zarr
+
+    store = tmp_path / "data.zarr"
+    adata.write_zarr(store)
+    group: Any = zarr.open_group(store, mode="r+")
+    del group["X"]
+    group.create_array("X", shape=adata.shape, dtype="f4", chunks=(20, 10))[:] = adata.X.toarray()
+    assert not any("chunks" in note for note in h5ad.load(h5ad_settings(path=store)).notes)
+    chunks = [store / "X/0.0", store / "X/c/0/0"]  # of zarr 2, of zarr 3
+    next(path for path in chunks if path.exists()).unlink()
+    notes = h5ad.load(h5ad_settings(path=store)).notes
+    assert any("X: 1 of its 9 chunks are not in the store: read as zeros. If they" in note for note in notes)

@@ -116,10 +116,15 @@ class AnnDataFile:
         found = matrix.survey(whole=fractional == "refuse")
         if found.is_counts:
             x_ng = matrix.read()
+            if matrix.absent:
+                said = (
+                    f"{matrix.absent}: read as zeros. If they held other values, copy the store again, whole"
+                )
+                self.notes.append(f"{self.path}: {matrix.name}: {said}")
             if fractional != "round":
                 return x_ng
-            x_ng, said = rounded(f"{self.path}: {matrix.name}", x_ng)
-            self.notes += said
+            x_ng, changes = rounded(f"{self.path}: {matrix.name}", x_ng)
+            self.notes += changes
             return canonical(x_ng)
         held, remedy = not_counts.held(matrix, found, batch_key)
         where = self._where_counts_are(layer) or remedy

@@ -87,6 +87,12 @@ class Matrix:
         """Form and type of number, for people."""
         return f"{self.form} {self._stored.dtype}"
 
+    @property
+    def absent(self) -> str:
+        """Chunks of a dense matrix that its zarr store lacks, as it may where all are zeros; or ""."""
+        n = absent_chunks(self._node) if self.form == "dense" else 0
+        return f"{n:,} of its {n_chunks(self._node):,} chunks are not in the store" if n else ""
+
     def check(self) -> None:
         """Hold the matrix against the names of its cells and genes, as far as that needs no values.
 
