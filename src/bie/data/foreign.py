@@ -142,7 +142,7 @@ def other_zarr(path: Path, root: Any) -> str | None:
     if child(root, "obs") is not None and child(root, "var") is not None:
         return None
     groups = {name: child(root, name) for name in ("mod", "tables")}  # of MuData, of SpatialData
-    within = [f"{name}/{key}" for name, group in groups.items() if group is not None for key in group]
+    within = [f"{name}/{key}" for name, group in groups.items() if group is not None for key in sorted(group)]
     chosen = next((key for key in within if key.endswith(("/rna", "/gex"))), next(iter(within), ""))
     where = f"It holds {', '.join(within)}: {override('dataset.path', str(path / chosen))}"
     return f"this zarr store holds no AnnData: obs or var is not there. {where if within else _WHOLE}"

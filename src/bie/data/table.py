@@ -94,7 +94,7 @@ class Table:
         found = [
             key for key, _ in leaves(self._group) if not key.startswith(f"{_LEVELS}/") and key not in listed
         ]
-        return [key for key in [*listed, *found] if key != self._index]
+        return [key for key in [*listed, *sorted(found)] if key != self._index]  # a store has no order
 
     @cached_property
     def unreadable(self) -> dict[str, str]:
