@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,8 +15,9 @@ MISSING = "not installed: scripts/peers makes an environment with it"
 
 
 @pytest.fixture
-def study(disk: Disk, point: Callable[..., Point], monkeypatch: pytest.MonkeyPatch) -> Disk:
+def study(tmp_path: Path, point: Callable[..., Point], monkeypatch: pytest.MonkeyPatch) -> Disk:
     """One finished run with a history, one that failed; no connection to anywhere but this machine."""
+    disk = Disk(tmp_path / "a 50%20 #1?" / "outputs" / "v1" / "adhoc")
     disk.plan([point()], range(2))
     path = disk.record(point(), 0, {"ari": 0.5})
     (path.parent / "history.csv").write_text("epoch,train_loss\n1,9\n2,7.5\n")
@@ -39,7 +41,7 @@ def test_mlflow_has_each_run_once(study: Disk, point: Callable[..., Point]):
     pytest.importorskip("sqlalchemy", reason=MISSING)
     for _ in range(2):
         export(study, "mlflow")
-    client = mlflow.MlflowClient(f"sqlite:///{study.root}/report/mlflow/mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{quote(str(study.root))}/report/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("adhoc").experiment_id
     runs = {run.info.status: run for run in client.search_runs([experiment])}
     assert sorted(runs) == ["FAILED", "FINISHED"]

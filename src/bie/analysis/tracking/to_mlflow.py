@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from bie.analysis.tracking.runs import Number, TrackedRun
 from bie.errors import BadInput
@@ -48,7 +49,12 @@ def check() -> None:
 
 def then(store: Path) -> str:
     """What to do with what `export` wrote."""
-    return f"To look at them: mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{store}')}"
+    return f"To look at them: mlflow ui --backend-store-uri {shlex.quote(_address(store))}"
+
+
+def _address(store: Path) -> str:
+    """A path as MLflow and SQLAlchemy take it, whatever characters are in it."""
+    return f"sqlite:///{quote(str(store))}"
 
 
 def export(runs: Iterable[TrackedRun], study: str, report: Path) -> tuple[Path, int, int]:
@@ -72,13 +78,14 @@ def export(runs: Iterable[TrackedRun], study: str, report: Path) -> tuple[Path, 
         The store cannot be read or written.
     """
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     folder = (report / FOLDER).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _quiet():
             return folder / STORE, *_add(runs, study, folder)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         said = " ".join(str(error).split())[:300]
         raise BadInput(f"{folder / STORE}: MLflow says: {said}. To make it anew, remove {folder}") from None
 
@@ -94,7 +101,7 @@ def _quiet() -> Iterator[None]:
 def _add(runs: Iterable[TrackedRun], study: str, folder: Path) -> tuple[int, int]:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / STORE}")
+    client = MlflowClient(tracking_uri=_address(folder / STORE))
     experiment = _experiment(client, study, folder)
     known, added, there = _known(client, experiment), 0, 0
     for run in runs:
