@@ -11,7 +11,7 @@ from bie.data import grouping, guess
 from bie.data.anndata_file import RAW, AnnDataFile, matrix_name, opened
 from bie.data.datasets import h5ad
 from bie.data.nodes import Unreadable
-from bie.data.overrides import override
+from bie.data.overrides import override, typed
 from bie.data.table import Table
 from bie.errors import BadInput
 
@@ -31,7 +31,7 @@ def describe(path: Path) -> Iterator[str]:
     BadInput
         After the lines, if no command line can work with this file as it is; says why.
     """
-    path = path.expanduser()
+    path = typed(path)
     paths = h5ad.matched(path)
     with opened(paths[0]) as file:
         if len(paths) > 1:

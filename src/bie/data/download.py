@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
+from bie.data.overrides import typed
 from bie.errors import BadInput
 
 _BLOCK = 2**20
@@ -40,7 +41,7 @@ def cache_folder(dataset: str, chosen: Path | None) -> Path:
     """Folder of the downloads: the chosen one, or that of the data set in the user's cache folder."""
     import pooch
 
-    return chosen.expanduser() if chosen else Path(pooch.os_cache("bie")) / dataset
+    return typed(chosen) if chosen else Path(pooch.os_cache("bie")) / dataset
 
 
 def missing(files: Iterable[Remote], folder: Path) -> list[Remote]:

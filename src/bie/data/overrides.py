@@ -1,7 +1,20 @@
-"""What to type to set a key, quoted for Hydra and for the shell."""
+"""What to type to set a key, quoted for Hydra and for the shell; and what a path means that was typed."""
 
 import re
 import shlex
+from pathlib import Path
+
+
+def typed(path: Path) -> Path:
+    """A path with ``~`` and ``~user`` as folders of users, where there is one; any other is a name as well.
+
+    >>> typed(Path("~nobody of this name/a.h5ad"))
+    PosixPath('~nobody of this name/a.h5ad')
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def override(key: str, value: str) -> str:

@@ -167,6 +167,8 @@ def test_no_such_file(h5ad_settings: Settings, tmp_path: Path) -> None:
         h5ad.load(h5ad_settings())
     with pytest.raises(BadInput, match="it is a folder, but no zarr store"):
         h5ad.load(h5ad_settings(path=tmp_path))
+    with pytest.raises(BadInput, match=r"~nobody of this name/a\.h5ad does not exist"):
+        h5ad.load(h5ad_settings(path=Path("~nobody of this name/a.h5ad")))
 
 
 @pytest.mark.parametrize("share", [0.2, 0.9, 0.999])

@@ -18,6 +18,7 @@ from bie.data.checks import Problem
 from bie.data.filters import filtered
 from bie.data.grouping import Codes
 from bie.data.join import Part, joined
+from bie.data.overrides import typed
 from bie.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def load(settings: H5ad) -> Cells:
     BadInput
         If a file, a key, the counts or the names cannot be used; one line for each finding.
     """
-    paths = matched(settings.path.expanduser())
-    cells = _one(paths[0], settings) if paths == [settings.path.expanduser()] else _several(paths, settings)
+    path = typed(settings.path)
+    paths = matched(path)
+    cells = _one(path, settings) if paths == [path] else _several(paths, settings)
     cells = filtered(cells, settings.min_counts, settings.min_cells)
     _refuse(settings.path, checks.find_problems(cells, matrix_name(settings.layer)))
     said = notes.notes(cells, settings.batch_key, settings.label_key)

@@ -17,6 +17,7 @@ from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.filters import filtered
 from bie.data.join import Part, joined
+from bie.data.overrides import typed
 from bie.errors import BadInput
 
 CARD = Card(
@@ -44,7 +45,7 @@ def load(settings: Tenx) -> Cells:
     BadInput
         If the sheet or a sample cannot be used; says which line, and why.
     """
-    samples = read_sheet(settings.samples.expanduser())
+    samples = read_sheet(typed(settings.samples))
     parts = [_part(sample, settings.fractional) for sample in samples]
     counts, genes = joined(parts)
     batches = tuple(dict.fromkeys(sample.batch for sample in samples))
@@ -107,7 +108,7 @@ def _sample(sheet: Path, line: int, row: dict[str, str | None]) -> Sample:
     name = values.get("sample") or values.get("batch", "")
     if not name or not values.get("path"):
         raise BadInput(f"{sheet}, line {line}: a sample needs a name and a path")
-    return Sample(name, values.get("batch") or name, sheet.parent / Path(values["path"]).expanduser())
+    return Sample(name, values.get("batch") or name, sheet.parent / typed(Path(values["path"])))
 
 
 def _check(sheet: Path, samples: Sequence[Sample]) -> None:
