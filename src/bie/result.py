@@ -15,7 +15,7 @@ from bie.errors import RunFailed
 from bie.exports import exports
 from bie.methods.base import Embedder
 from bie.metrics import critic_audit
-from bie.metrics.cards import LOSS_TERMS
+from bie.metrics.cards import LOSS_TERMS, NO_CRITIC, NO_LIKELIHOOD
 from bie.metrics.score import Scores, score
 from bie.seeds import Streams
 
@@ -168,7 +168,7 @@ def evaluate(
         is_finite = value is not None and math.isfinite(value)
         scores.values[name] = value if is_finite else None
         if not is_finite:
-            scores.missing[name] = "no likelihood" if value is None else f"its value is {value}"
+            scores.missing[name] = NO_LIKELIHOOD if value is None else f"its value is {value}"
     return scores
 
 
@@ -180,7 +180,7 @@ def _audit(
     value = critic_audit.bound(history[-1], part, term, n_batches) if term and history else None
     scores.values["critic_bound"] = value
     if value is None:
-        scores.missing["critic_bound"] = "no critic"
+        scores.missing["critic_bound"] = NO_CRITIC
     if doubt := critic_audit.doubt(value, scores.values):
         scores.notes["critic_bound"] = doubt
 

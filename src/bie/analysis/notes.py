@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bie.analysis.headings import label
 from bie.analysis.study import Study
-from bie.metrics.cards import CARDS
+from bie.metrics.cards import CARDS, NO_CRITIC, NO_LIKELIHOOD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,8 @@ def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[s
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
         for reason, n in _counts(study.reasons[split, metric].loc[done].dropna()):
-            shared.setdefault((reason, n), []).append(label(metric))
+            if reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
+                shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
         yield f"{', '.join(labels)}: no value in {extent} ({reason})"

@@ -38,6 +38,9 @@ _SCVI = "Lopez et al. 2018, doi:10.1038/s41592-018-0229-2"
 _ANY = (-math.inf, math.inf)
 _POSITIVE = (0.0, math.inf)
 
+NO_LIKELIHOOD, NO_CRITIC = "no likelihood", "no critic"
+"""Why a model lacks a number that others have, by what it is."""
+
 LOSS_TERMS = {
     "elbo": Card("neg. ELBO", "lower", _ANY, "nats per cell", _SCVI, headline=True),
     "reconstruction": Card("reconstruction", "lower", _ANY, "nats per cell", _SCVI),
