@@ -80,7 +80,7 @@ def test_cells_with_fewer_numbers_than_expected_runs_are_marked(disk: Any, point
 def test_a_number_that_a_model_does_not_have_is_not_missing(disk: Any, point: Make) -> None:
     with_critic, without = point("scvi_mine"), point()
     disk.record(with_critic, 0, {"ari": 0.4, "critic_bound": 0.1})
-    disk.record(without, 0, {"ari": 0.4}, missing={"critic_bound": "no critic"})
+    disk.record(without, 0, {"ari": 0.4, "critic_bound": None}, missing={"critic_bound": "no critic"})
     (table,) = tables_of(disk)
     assert not any("no value" in note for note in table.notes)
     assert [row[0] for row in table.rows] == ["scvi", "scvi_mine"]
