@@ -94,8 +94,9 @@ def drawn(generators: Generators, draws: Sequence[Draw], n_steps: int) -> Tables
     return {k: torch.zeros(n_steps, len(generators), n, device=DEVICE) for k, n in sizes.items()}
 
 
-@pytest.mark.parametrize("from_memory", [False, True])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "from_memory"), [*((case, True) for case in CASES), ("zinb", False), ("mine", False)]
+)
 def test_an_epoch_stays_on_its_device_and_never_waits(
     case: str, from_memory: bool, configurations: Configurations, request: pytest.FixtureRequest
 ) -> None:
