@@ -40,19 +40,7 @@ def then(folder: Path) -> str:
 
 
 def export(runs: Iterable[TrackedRun], study: str, report: Path) -> tuple[Path, int, int]:
-    """Add the runs that are not there; one that was done again takes the place of the earlier.
-
-    Parameters
-    ----------
-    study
-        Name of the project.
-    report
-        Folder in which `FOLDER` is made.
-
-    Returns
-    -------
-    tuple
-        The folder, how many runs were added, how many were there already.
+    """Add the runs of a project, as `bie.analysis.tracking.to_mlflow.export` does: folder, added, there already.
 
     Raises
     ------
