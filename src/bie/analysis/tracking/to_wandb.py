@@ -40,7 +40,7 @@ def then(folder: Path) -> str:
 
 
 def export(runs: Iterable[TrackedRun], study: str, report: Path) -> tuple[Path, int, int]:
-    """Add the runs of a project, as `bie.analysis.tracking.to_mlflow.export` does: folder, added, there already.
+    """Add the runs of a project: folder, added, there already; see `bie.analysis.tracking.to_mlflow.export`.
 
     Raises
     ------
