@@ -7,21 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define ROWS 8
-#elif defined(__AVX__)
-#define LANES 8
-#define ROWS 4
-#else
-#define LANES 4
-#define ROWS 4
-#endif
-#define LINE 64 /* bytes of a line of a cache */
-#define LINE_OF_FLOATS 16
-#define WIDE 3 /* vectors: ROWS * WIDE sums, WIDE inputs and a factor fit into the registers */
+#include "vector.h"
 
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define ROWS (LANES == 16 ? 8 : 4)
+#define WIDE 3 /* vectors: ROWS * WIDE sums, WIDE inputs and a factor are as many as there are registers */
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -70,11 +59,17 @@ INLINED void tile(int vectors, int64_t k, const float *restrict left, int64_t by
         const Vector *row = (const Vector *)right;
         if (prefetch)
             __builtin_prefetch(soon + smaller(p, last) * LINE_OF_FLOATS, 0, 2);
+        Vector inputs[WIDE];
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; v++) {
+            inputs[v] = row[v];
+            IN_REGISTER(inputs[v]);
+        }
 #pragma GCC unroll 8 /* else the sums would live in memory */
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 3
             for (int v = 0; v < vectors; v++)
-                sum[i][v] += left[i * by_row] * row[v];
+                sum[i][v] += left[i * by_row] * inputs[v];
     }
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)

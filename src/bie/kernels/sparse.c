@@ -4,43 +4,37 @@
 
 #include "adam.h"
 #include "elementary.h"
+#include "vector.h"
 
-#define SUM_LANES 16
-#if defined(__AVX512F__)
 #define SUM_VECTORS 8 /* vectors of sums that registers hold */
-#else
-#define SUM_VECTORS 4
-#endif
 #define NEAR 131072 /* bytes */
 #define SOON 4 /* rows */
-
-typedef float SumVector __attribute__((vector_size(4 * SUM_LANES), aligned(4), may_alias));
 
 /* out[j] = sum over k of values[k] rows[at[k] * h + j], on top of what is there if asked, for so many vectors of columns. */
 INLINE void sum_tile(int vectors, int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
-    SumVector sum[SUM_VECTORS];
+    Vector sum[SUM_VECTORS];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++)
-        sum[v] = add ? ((const SumVector *)out)[v] : (SumVector){0};
+        sum[v] = add ? ((const Vector *)out)[v] : (Vector){0};
     for (int64_t k = 0; k < n; k++) {
-        const SumVector *row = (const SumVector *)(rows + at[k] * h);
+        const Vector *row = (const Vector *)(rows + at[k] * h);
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
             sum[v] += values[k] * row[v];
     }
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++)
-        ((SumVector *)out)[v] = sum[v];
+        ((Vector *)out)[v] = sum[v];
 }
 
 /* out = sum over k of values[k] rows[at[k]], rows and out with h columns; on top of what is there if asked. */
 INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const float *rows, int64_t h, int add, float *out)
 {
     int64_t j = 0;
-    for (; j + SUM_VECTORS * SUM_LANES <= h; j += SUM_VECTORS * SUM_LANES)
+    for (; j + SUM_VECTORS * LANES <= h; j += SUM_VECTORS * LANES)
         sum_tile(SUM_VECTORS, n, at, values, rows + j, h, add, out + j);
-    for (; j + 2 * SUM_LANES <= h; j += 2 * SUM_LANES)
+    for (; j + 2 * LANES <= h; j += 2 * LANES)
         sum_tile(2, n, at, values, rows + j, h, add, out + j);
     if (!add)
         memset(out + j, 0, (size_t)(h - j) * sizeof(float));
@@ -58,7 +52,7 @@ INLINE void sum_rows(int64_t n, const int32_t *at, const float *values, const fl
 int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_t *indptr, const int32_t *indices,
              const float *values)
 {
-    const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1, part = (step * h / SUM_LANES + n - 1) / n * SUM_LANES;
+    const int64_t step = NEAR / (h * (int64_t)sizeof(float)) + 1, part = (step * h / LINE_OF_FLOATS + n - 1) / n * LINE_OF_FLOATS;
     int32_t *next = malloc((size_t)(n + 1) * sizeof *next);
     if (next == NULL)
         return 1;
@@ -68,7 +62,7 @@ int multiply(int64_t n, int64_t h, const float *weight, float *out, const int32_
         for (int64_t i = 0; i < n; i++) {
             const int32_t begin = next[i], end = indptr[i + 1];
             int32_t k = begin;
-            for (int64_t j = i * part; j < (i + 1) * part; j += SUM_LANES)
+            for (int64_t j = i * part; j < (i + 1) * part; j += LINE_OF_FLOATS)
                 __builtin_prefetch(weight + last * h + j, 0, 2);
             while (k < end && indices[k] < last)
                 k++;
@@ -127,7 +121,7 @@ int multiply_transposed(int64_t g, int64_t h, const float *other, float *out, fl
         sum_rows(start[j + 1] - start[j], row + start[j], values + start[j], other, h, 0, out + (adam ? 0 : j * h));
         if (!adam)
             continue;
-        for (int64_t i = 0; i < h; i += SUM_LANES) {
+        for (int64_t i = 0; i < h; i += LINE_OF_FLOATS) {
             const int64_t soon = (j + SOON) * h + i;
             __builtin_prefetch(weight + soon), __builtin_prefetch(mean + soon), __builtin_prefetch(square + soon);
         }
