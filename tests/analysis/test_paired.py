@@ -84,10 +84,18 @@ def test_equivalence_is_that_of_statsmodels(margin: float) -> None:
     assert found == [bool(DescrStatsW(row).ttost_mean(-margin, margin)[0] < 0.05) for row in rows]
 
 
+@pytest.mark.parametrize("margin", [0.0125, 0.02])
+def test_equivalence_of_two_pairs_has_one_degree_of_freedom(margin: float) -> None:
+    row = [0.010, 0.011]
+    expected = bool(DescrStatsW(row).ttost_mean(-margin, margin)[0] < 0.05)
+    assert bool(equivalent(moments_of(row), np.array(margin))) == expected == (margin == 0.02)
+
+
 def test_equal_differences_are_equivalent_from_five_seeds_on() -> None:
     found = [bool(equivalent(moments_of([0.01] * n), np.array(0.02))) for n in (1, 2, 4, 5, 9)]
     assert found == [False, False, False, True, True]
     assert not equivalent(moments_of([0.03] * 9), np.array(0.02))
+    assert not equivalent(moments_of([0.02] * 9), np.array(0.02))  # on it is not within it
     assert not equivalent(moments_of([0.0] * 9), np.array(math.nan))
 
 

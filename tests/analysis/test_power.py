@@ -36,7 +36,7 @@ def test_more_seeds_have_a_floor_on_new_cells_and_none_on_these() -> None:
     assert detectable(1.0, 100_000) < 0.01
 
 
-@pytest.mark.parametrize("ratio", [0.05, 0.3, 1.0, 3.0, 30.0])
+@pytest.mark.parametrize("ratio", [0.05, 0.3, 1.0, 3.0, 3.3, 7.0, 9.5, 30.0])
 def test_seeds_for_a_difference_are_the_fewest_that_see_it(ratio: float) -> None:
     n = seeds_for(ratio, 1.0)
     assert detectable(1.0, n) <= ratio * (1 + 1e-6)
@@ -47,8 +47,9 @@ def study(disk: Disk, point: Any, n: int, sd: float, model: str = "scvi_mine") -
     draw = np.random.default_rng(0).standard_normal(n)
     draw = (draw - draw.mean()) / draw.std(ddof=1)
     for seed in range(n):
-        disk.record(point("scvi"), seed, {"ari": 0.5, "kl_z": 1.0})
-        disk.record(point(model), seed, {"ari": 0.5 + sd * float(draw[seed]), "kl_z": 2.0})
+        same = {"nmi": 0.5}  # at all seeds: no spread to learn from
+        disk.record(point("scvi"), seed, {"ari": 0.5, "kl_z": 1.0} | same)
+        disk.record(point(model), seed, {"ari": 0.5 + sd * float(draw[seed]), "kl_z": 2.0} | same)
     return Tree(disk.root)
 
 
@@ -72,6 +73,7 @@ def test_without_a_pilot_it_says_how_to_make_one(disk: Disk, point: Any) -> None
     tree = study(disk, point, 2, 0.03)
     (line,) = power([of_the_cells(point())], [tree])
     assert "study.name=pilot" in line
+    assert len(power([of_the_cells(point())], [study(disk, point, 3, 0.03)])) > 1
     more = study(disk, point, 5, 0.03)
     (line,) = power([of_the_cells(point(dataset="other"))], [more])
     assert "study.name=pilot" in line
@@ -80,3 +82,8 @@ def test_without_a_pilot_it_says_how_to_make_one(disk: Disk, point: Any) -> None
 def test_one_seed_shows_nothing(disk: Disk, point: Any) -> None:
     (line,) = power([of_the_cells(point(), n_seeds=1)], [study(disk, point, 5, 0.03)])
     assert "one seed has no spread" in line
+
+
+def test_the_spread_of_a_pilot_narrows_with_its_pairs(disk: Disk, point: Any) -> None:
+    *_, source, _ = power([of_the_cells(point())], [study(disk, point, 20, 0.03)])
+    assert "20 pairs (the true one is 0.8 to 1.5 times it)" in source  # chi-square with 19 degrees of freedom

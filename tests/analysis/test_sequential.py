@@ -61,7 +61,7 @@ def test_verdicts_follow_sign_margin_and_interval() -> None:
     lower = Rule("elbo", -1.0, 1, verdict=True, half_width=None)
     assert decide(draws, lower, math.nan).verdict == WORSE  # type: ignore[union-attr]
     assert decide(draws, RULE, 0.3).verdict == EQUAL  # type: ignore[union-attr]
-    assert decide(draws, RULE, 0.1) is not None
+    assert decide(draws, RULE, 0.15).verdict == BETTER  # type: ignore[union-attr] # beyond half the margin
     assert (
         decide([x - 0.095 for x in draws], RULE, 0.02) is None
     )  # neither beyond half the margin nor within it
@@ -82,3 +82,8 @@ def test_few_pairs_and_ties_decide_nothing() -> None:
 
 def test_more_rows_need_more() -> None:
     assert half_width(10, 1.0, 0.05 / 10) > half_width(10, 1.0, 0.05)
+    draws = np.random.default_rng(1).normal(0.1, 0.02, 12).tolist()
+    found = decide(draws, Rule("ari", 1.0, 10, verdict=True, half_width=None), math.nan)
+    assert found is not None
+    assert found.high - found.mean == pytest.approx(half_width(12, float(np.std(draws, ddof=1)), 0.05 / 10))
+    assert half_width(3, 1.0, 0.1) == math.inf

@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from statsmodels.stats.power import TTestPower
 
-from bie.analysis.paired import Moments, new_cells
+from bie.analysis.paired import Inference, Moments, new_cells
 from bie.analysis.verdicts import BETTER, EQUAL, OPEN, WORSE, judge, seeds_needed, shown
 
 
@@ -64,12 +65,34 @@ def test_all_seeds_alike_are_judged_by_their_signs() -> None:
     assert verdicts(moments(0.3, 0.0, 5)) == [OPEN]
     assert judge(moments(0.3, 0.0, 4), np.array([1.0]), np.array([[0.02]])).more_seeds[0, 0] == 2
     assert verdicts(moments(0.3, 0.0, 6)) == [BETTER]
+    two = judge(moments(0.001, 0.0, 2), np.array([1.0]), np.array([[0.02]]))  # will be equal at 5
+    assert two.more_seeds[0, 0] == 3
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.5, 1.0), (0.1, 0.09), (1.0, 0.6), (0.02, 0.3)])
 def test_seeds_for_a_difference_are_those_of_statsmodels(mean: float, sd: float) -> None:
     known = TTestPower().solve_power(effect_size=mean / sd, alpha=0.05, power=0.8)
     assert seeds_needed(moments(mean, sd), np.array([[math.nan]]))[0, 0] == pytest.approx(known, abs=1.5)
+
+
+def test_seeds_for_a_difference_are_guenthers() -> None:
+    """Guenther 1981, to the seed: here the correction decides."""
+    effect, z = 0.88376, norm.ppf(0.975)
+    needed = ((z + norm.ppf(0.8)) / effect) ** 2 + z**2 / 2
+    assert seeds_needed(moments(effect, 1.0), np.array([[math.nan]]))[0, 0] == math.ceil(needed) == 12
+    assert seeds_needed(moments(1.0, 1.0), np.array([[math.nan]]))[0, 0] == 10
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.03])
+def test_a_mean_on_the_margin_or_beyond_it_can_only_become_a_difference(mean: float) -> None:
+    none, set_to = (seeds_needed(moments(mean, 0.05), np.array([[m]]))[0, 0] for m in (math.nan, 0.02))
+    assert none == set_to
+
+
+def test_intervals_on_either_side_of_0_are_shown() -> None:
+    low, high = np.array([-0.9, -2.0, -0.5, 0.1]), np.array([-0.5, 0.5, 0.5, 0.2])
+    found = shown(Inference(low, high, np.full(4, math.nan)))
+    assert list(found) == ["shown", "not shown", "not shown", "shown"]
 
 
 def test_seeds_for_equality_give_it_as_often_as_promised() -> None:

@@ -123,9 +123,10 @@ def seeds_for(difference: float, sd: float) -> int:
     from statsmodels.stats.power import TTestPower
 
     ratio = difference / sd
-    if ratio > 10:  # fewer than 3, where the search has no start
-        return 2
-    return max(2, math.ceil(float(TTestPower().solve_power(effect_size=ratio, alpha=ALPHA, power=POWER))))
+    for n in (2, 3):  # the search for a number between 2 and 3 may not end
+        if detectable(1.0, n) <= ratio:
+            return n
+    return math.ceil(float(TTestPower().solve_power(effect_size=ratio, alpha=ALPHA, power=POWER)))
 
 
 def _differences(study: Study) -> "pd.DataFrame":

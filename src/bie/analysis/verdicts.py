@@ -107,4 +107,4 @@ def _sample_size(distance: Numbers, sd: Numbers, level: Numbers, power: float) -
     from scipy.special import ndtri
 
     effect = np.where(distance > 0, distance, np.nan) / sd
-    return np.fmax(((ndtri(level) + ndtri(power)) / effect) ** 2 + ndtri(level) ** 2 / 2, 2)
+    return np.asarray(((ndtri(level) + ndtri(power)) / effect) ** 2 + ndtri(level) ** 2 / 2)
