@@ -276,6 +276,16 @@ def test_global_random_states_do_not_matter() -> None:
     assert run(epochs=1)[1] == one
 
 
+def test_trains_on_one_thread_whatever_was_set_before() -> None:
+    seen: list[int] = []
+    torch.set_num_threads(2)  # as numba does
+    try:
+        history_of(build(), settings(epochs=1), on_epoch=lambda row: seen.append(torch.get_num_threads()))
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1]
+
+
 def test_learns_to_tell_the_types_apart() -> None:
     def ari(z_nd: NDArray[np.float32]) -> float:
         clusters = KMeans(4, n_init=10, random_state=0).fit_predict(z_nd)

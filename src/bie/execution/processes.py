@@ -14,7 +14,7 @@ from typing import Literal
 
 _TRAINING = ["bie.execution.preload", "bie.execution.worker", "bie.methods.trained"]
 _SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 """Signals that terminals and Slurm send to all processes at once; the parent decides what follows."""

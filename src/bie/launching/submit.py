@@ -194,7 +194,7 @@ frozen=$(mktemp -d "${TMPDIR:-/tmp}/bie-XXXXXXXX") || { note 73; exit 73; }
 trap 'rm -rf "$frozen"' EXIT
 @PYTHON@ -I -m zipfile -e "$folder/@SOURCE@" "$frozen" || { note 73; exit 73; }
 export PYTHONPATH=$frozen/src PYTHONSAFEPATH=1 SUBMITIT_PREEMPT_SIGNAL=USR2
-export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 supervised() {  # a signal reaches this shell alone and ends `wait`: hand it on, and wait again
   (trap '' USR2; exec "$@") & child=$!  # ignored until Python listens
   trap 'kill -USR2 "$child"' USR2

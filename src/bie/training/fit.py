@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bie.data.cells import Cells
@@ -28,7 +29,7 @@ from bie.training.run import HALVINGS, Fitted, Progress, TrainingRun
 def fit(
     runs: Sequence[TrainingRun], cells: Cells, device: str = "cpu", build: Build | None = None
 ) -> list[Fitted]:
-    """Train the models, in place, and leave them in evaluation mode.
+    """Train the models, in place and on one thread, and leave them in evaluation mode.
 
     Each minibatch minimises ``mean(reconstruction + KL of library) + KL term + penalty``, after the
     penalty's critic has taken its own steps on the same, detached latent vectors. Runs that go on from a
@@ -59,6 +60,7 @@ def fit(
         names the first one and the epoch. Terms of test cells are looked on: they may be what they want. Or
         if its critic diverged again and again.
     """
+    torch.set_num_threads(1)  # again: numba, by which genes are chosen, gives torch as many as it has itself
     under_way, build = [Progress(run, device) for run in runs], build or engines(cells, device)
     for epoch in sorted({run.began for run in under_way}):
         _Pack([run for run in under_way if run.began == epoch], build).train()
