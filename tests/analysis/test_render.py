@@ -69,12 +69,18 @@ def test_latex_rows_have_as_many_cells_as_the_tabular_has_columns() -> None:
         ("-.05±.01", r"$-$.05$\pm$.01"),
         ("2025-01", "2025-01"),
         (".5 ▲▲ ·", r".5 $\bigtriangleup\bigtriangleup$ $\cdot$"),
+        ("<.001 a|b", "$<$.001 a$|$b"),
+        ("5$±", r"5\$$\pm$"),
+        ("Müller ı ą", r"M\"{u}ller [U+0131] [U+0105]"),
+        ("λ=0.1 µ Ω", r"$\lambda$=0.1 $\mu$ [U+03A9]"),
+        ("[0.1, 1]", "{}[0.1, 1]"),
     ],
 )
 def test_latex_escapes(text: str, escaped: str) -> None:
     assert latex(text) == escaped
 
 
+ODD = replace(TABLE, title="<b> ß ø β 细胞 😀", rows=tuple((f"[{row[0]}]", *row[1:]) for row in TABLE.rows))
 LONG = replace(TABLE, header=("a", "b" * 120), rows=tuple((f"row_{i}", "c") for i in range(1000)))
 
 
@@ -89,7 +95,7 @@ def test_a_long_table_is_several_of_a_page_each() -> None:
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
 @pytest.mark.parametrize("packages", ["booktabs", "booktabs,graphicx"])
 def test_latex_compiles(packages: str, tmp_path: Path) -> None:
-    (tmp_path / "summary.tex").write_text(as_latex([TABLE, LONG, TABLE]), encoding="utf-8")
+    (tmp_path / "summary.tex").write_text(as_latex([TABLE, LONG, ODD]), encoding="utf-8")
     head = rf"\documentclass{{article}}\usepackage{{{packages}}}"
     frame = head + r"\begin{document}\input{summary}\end{document}"
     (tmp_path / "main.tex").write_text(frame)

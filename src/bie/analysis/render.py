@@ -1,6 +1,7 @@
 """Tables as text for a terminal, as Markdown and as LaTeX."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from bie.analysis.wide import Table
@@ -85,6 +86,7 @@ _LATEX = str.maketrans(
         **{char: f"\\{char}" for char in "&%$#_{}"},
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
+        **{char: f"${char}$" for char in "<>|"},  # other signs in the default font
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "↑": r"$\uparrow$",
@@ -94,15 +96,41 @@ _LATEX = str.maketrans(
         "▲": r"$\bigtriangleup$",
         "▼": r"$\bigtriangledown$",
         "·": r"$\cdot$",
+        "−": "$-$",
+        "…": r"\dots{}",
     }
 )
 
 
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi "
+    "chi psi omega"
+)
+_ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030c\u030a\u0327", "`'^~\"vrc", strict=True))
+_LETTERS = {"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L"}
+
+
 def latex(text: str) -> str:
-    r"""Text with LaTeX's special characters escaped.
+    r"""Text as LaTeX, whichever engine and fonts: what these may not have is named by its code point.
 
     >>> latex("scvi_mine ±.05")
     'scvi\\_mine $\\pm$.05'
+    >>> latex("β, ü, 细")
+    '$\\beta$, \\"{u}, [U+7EC6]'
     """
-    escaped = text.translate(_LATEX).replace("$$", "")  # two symbols in a row
-    return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
+    plain = "".join(char if char.isascii() or ord(char) in _LATEX else f"\0{char}" for char in text)
+    escaped = re.sub(r"(?<!\\)\$\$", "", plain.translate(_LATEX))  # two symbols in a row
+    escaped = re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
+    escaped = re.sub("\0(.)", lambda found: _beyond_ascii(found[1]), escaped, flags=re.DOTALL)
+    return re.sub(r"^(?=[\[*])", "{}", escaped)  # after the end of a row these are an argument
+
+
+def _beyond_ascii(char: str) -> str:
+    base, *marks = unicodedata.normalize("NFD", char)
+    if base.isascii() and len(marks) == 1 and marks[0] in _ACCENTS:
+        return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
+    if char in _LETTERS:
+        return rf"\{_LETTERS[char]}{{}}"
+    greek = re.fullmatch(r"(?:GREEK SMALL LETTER|MICRO) (\w+)", unicodedata.name(char, ""))
+    name = {"SIGN": "mu", "LAMDA": "lambda"}.get(greek[1], greek[1].lower()) if greek else ""
+    return rf"$\{name}$" if name in _GREEK.split() else f"[U+{ord(char):04X}]"
