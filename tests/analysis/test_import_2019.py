@@ -107,6 +107,11 @@ def test_a_record_says_which_file_it_is_from_and_stays(
         ("Pbmc_Sample0_ClusterMetric.csv", "", "is empty"),
         (
             "Pbmc_Sample0_ClusterMetric.csv",
+            "Label,asw,nmi,ari,uca,be\nsample0_VaeMine_testset_Hidden30_layers3_MineLossScale1e.3,1,1,1,1,1\n",
+            "is no label of sample 0",
+        ),
+        (
+            "Pbmc_Sample0_ClusterMetric.csv",
             "Label,asw,nmi,ari,uca,be\nsample1_Vae_testset,1,1,1,1,1\n",
             "line 2: sample1_Vae_testset is no label of sample 0",
         ),

@@ -51,6 +51,24 @@ def test_missing_numbers_are_grouped_by_reason_and_belong_to_their_split(disk: A
     assert notes_of(disk, split="train") == ["NMI, BE: no value in any run (not in the record)"]
 
 
+def test_reasons_alike_but_for_numbers_are_one(disk: Any, point: Make) -> None:
+    for seed in range(30):
+        disk.record(point(), seed, {"ari": None}, {"ari": 0.1}, missing={"test.ari": f"{seed} cells are few"})
+    assert notes_of(disk) == ["ARI: no value in any run (0 cells are few; others like this)"]
+
+
+def test_of_many_records_that_cannot_be_read_some_are_named_with_what_they_are(
+    disk: Any, point: Make
+) -> None:
+    for seed in range(12):
+        path = disk.record(point(), seed, {"ari": 0.5})
+        path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
+    *named, more = notes_of(disk)
+    assert len(named) == 10
+    assert all("schema 2, not 1" in note for note in named)
+    assert more == "cannot be read, left out: 2 more records"
+
+
 def test_records_of_different_code_in_one_table_are_pointed_out(disk: Any, point: Make) -> None:
     for seed in range(3):
         disk.record(point(), seed, {"ari": 0.5}, source_sha256=("c" if seed else "d") * 64)

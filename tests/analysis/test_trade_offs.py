@@ -1,5 +1,6 @@
 """Fronts against closed forms, and verdicts on hypervolumes where the truth is known."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -120,6 +121,9 @@ def test_it_is_said_in_lines(sweep: Any) -> None:
     text = "\n".join(as_lines(found))
     assert text.startswith("trade-off, zinb, test cells: probe F1 ↓ against ARI ↑, 6 common splits")
     assert "scvi_mine above scvi_mmd: ." in text
+    (volume,) = re.findall(r"scvi_mmd: . scales; hypervolume (\S+) of the box", text)
+    mean, sd = volume.split("±")
+    assert len(mean) == len(sd)  # to the same decimal
     assert "knee at scvi_mine mine.scale=70 (100% of the splits)" in text
     assert "scvi_mmd mmd.scale=700 by scvi_mine mine.scale=70" in text
 

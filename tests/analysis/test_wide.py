@@ -163,6 +163,18 @@ def test_of_a_sweep_that_has_hardly_begun_no_bounds_are_told(disk: Any, point: M
     assert any(note.endswith("so that their verdicts may change: 1") for note in table.notes)
 
 
+def test_a_table_without_verdicts_says_why(disk: Any, point: Make) -> None:
+    cells = {"model.likelihood": "zinb"}
+    for dataset, baseline in (("a", point(dataset="a", other=cells)), ("b", None)):
+        for seed, row in enumerate([point("m", dataset=dataset, other=cells, m__scale=s) for s in (1, 2)]):
+            disk.record(row, seed, {"ari": 0.5})
+        if baseline:
+            disk.record(baseline, 5, {"ari": 0.5})
+    first, second = (table.notes[0] for table in tables_of(disk))
+    assert first == "nothing is compared: no row has a split in common with its baseline"
+    assert second.startswith("nothing is compared: no row here is the baseline")
+
+
 def test_marks_are_the_verdicts_never_the_larger_mean(arms: Any) -> None:
     a, b = shown(arms)
     marks = {(row[0], row[1]): [cell.split(" ")[-1] for cell in row[4:6]] for row in a.rows}

@@ -33,7 +33,7 @@ TRAIN_FRACTION = 0.6
 _FILE = re.compile(r"(?P<dataset>[A-Za-z0-9]+)_Sample(?P<sample>\d+)_ClusterMetric\.csv")
 _LABEL = re.compile(
     r"sample(?P<sample>\d+)_Vae(?P<mine>Mine)?_(?P<part>train|test)set"
-    r"(?:_Hidden(?P<n_hidden>\d+)_layers(?P<n_layers>\d+)_MineLossScale(?P<scale>[\d.eE+]+))?"
+    r"(?:_Hidden(?P<n_hidden>\d+)_layers(?P<n_layers>\d+)_MineLossScale(?P<scale>\d+\.?\d*(?:[eE]\+?\d+)?))?"
 )
 _NOTES = {
     "cells": "read from files of the 2019 study, not computed here",

@@ -13,6 +13,7 @@ from bie.metrics.cards import CARDS, NO_CRITIC, NO_LIKELIHOOD
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_NAMED = 10  # records that cannot be read
 _NUMBER = re.compile(r"-?[0-9][0-9.,e-]*")
 
 
@@ -44,8 +45,11 @@ def _absent(runs: "pd.DataFrame") -> Iterator[str]:
     if len(failed):
         causes = ", ".join(f"{cause} {n}" for cause, n in _counts(failed["cause"]))
         yield f"{_runs(len(failed))} failed: {causes} (why: bie logs --failed)"
-    for where in runs.loc[runs["state"] == "unreadable", "where"]:
-        yield f"cannot be read, left out: {where} (remove it to run this again)"
+    unreadable = runs[runs["state"] == "unreadable"]
+    for where, why in list(zip(unreadable["where"], unreadable["cause"], strict=True))[:MOST_NAMED]:
+        yield f"cannot be read, left out: {where} ({f'{why}; ' if why else ''}remove it to run this again)"
+    if len(unreadable) > MOST_NAMED:
+        yield f"cannot be read, left out: {len(unreadable) - MOST_NAMED:,} more records"
     missing = int((runs["state"] == "missing").sum())
     if missing:
         yield f"{_runs(missing)} missing: asked for, not done (bie retry completes the study)"
@@ -91,12 +95,22 @@ def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[s
     for metric in study.reasons[split].columns if len(done) else ():
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
-        for reason, n in _counts(study.reasons[split, metric].loc[done].dropna()):
-            if reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
-                shared.setdefault((reason, n), []).append(label(metric))
+        for reason, n in _alike(study.reasons[split, metric].loc[done].dropna()):
+            shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
         yield f"{', '.join(labels)}: no value in {extent} ({reason})"
+
+
+def _alike(reasons: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Reasons and how often they occur; of those alike but for numbers one, that others are so too."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for reason, n in _counts(reasons):
+        if reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
+            found.setdefault(_NUMBER.sub("#", reason), []).append((reason, n))
+    for alike in found.values():
+        others = "; others like this" if len(alike) > 1 else ""
+        yield f"{alike[0][0]}{others}", sum(n for _, n in alike)
 
 
 def _caveats(runs: "pd.DataFrame", split: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.headings import heading
-from bie.analysis.numbers import interval, short, with_interval
+from bie.analysis.numbers import interval, mean_sd, with_interval
 from bie.analysis.paired import ALPHA
 from bie.analysis.trade_offs import TradeOff
 
@@ -20,11 +20,12 @@ def as_lines(found: TradeOff) -> Iterator[str]:
     metrics = (found.removal, found.conservation)
     axes = " against ".join(heading(name) for name in metrics)
     n = len(found.hypervolumes)
-    yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {n} common splits; baseline as scale 0"
+    splits = f"{n} common split{'s' * (n != 1)}"
+    yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {splits}; baseline as scale 0"
     for front, points in found.points.groupby("front", sort=False):
         volume = found.hypervolumes[str(front)]
-        spread = f"±{short(f'{volume.std(ddof=1):.2g}')}" if n > 1 else ""
-        share = f"hypervolume {short(f'{volume.mean():.3f}')}{spread} of the box of all values seen"
+        spread = float(volume.std(ddof=1)) if n > 1 else float("nan")
+        share = f"hypervolume {mean_sd(float(volume.mean()), spread)} of the box of all values seen"
         yield f"  {front}: {points['scale'].notna().sum()} scales; {share}; {_knee(points)}"
     if found.points.groupby("front")["scale"].nunique().nunique() > 1:
         yield "  fronts of unequal numbers of scales: the one with more of them has more chances of a volume"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis import marks
 from bie.analysis.answer import answer
-from bie.analysis.baseline import groups, row_names
+from bie.analysis.baseline import baselines, groups, row_names
 from bie.analysis.controls import Scale, is_control, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
@@ -116,6 +116,7 @@ class _Figures:
     def __init__(self, results: Results, view: View, cells: "pd.DataFrame", split: str) -> None:
         self.study, self.bounds = results.study, results.bounds
         self.view, self.points, self.split = view, cells, split
+        self.base = baselines(results.study, results.baseline)
         summary, comparison = results.summary, results.comparison
         part = summary[summary["config_id"].isin(cells.index) & (summary["split"] == split)]
         with_value = set(part.loc[part["n"] > 0, "metric"])
@@ -171,8 +172,17 @@ class _Figures:
             yield name, [NOTHING, *texts]
 
     def verdicts(self) -> list[str]:
-        """Sentences that answer the question."""
-        return answer(self.study, self.comparison, self.bounds, self.metrics)
+        """Sentences that answer the question, or why there is no answer."""
+        found = answer(self.study, self.comparison, self.bounds, self.metrics)
+        return found or ([f"nothing is compared: {why}"] if (why := self._uncompared()) else [])
+
+    def _uncompared(self) -> str:
+        if len(self.comparison) and not self.comparison["n_pairs"].any():
+            return "no row has a split in common with its baseline"
+        scvi = [c for c in self.points.index if "model.likelihood" in self.study.configs.get(c, {})]
+        if len(scvi) > 1 and self.base.loc[self.points.index].isna().all():
+            return "no row here is the baseline (another one: study.baseline=ROW)"
+        return ""
 
     def legend(self, body: Sequence[Sequence[str]]) -> tuple[str, ...]:
         """What numbers and marks are, as far as they occur."""
