@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import COLOURS, MOST_ROWS, across, head, panels, style
+import numpy as np
+
+from bie.analysis.figures.style import COLOURS, MOST_ROWS, across, boxes, head, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +34,9 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
             of = summary[summary["metric"] == metric].set_index(["split", "config_id"])
             for place, (split, colour) in enumerate(SPLITS.items()):
                 values = of.loc[split].reindex(rows) if split in of.index else of.reindex([])
-                y = [row + (place - 0.5) * THICK for row in range(len(values))]
-                axis.barh(y, values["mean"], THICK, color=colour, label=f"{split} cells")
-                axis.errorbar(
-                    values["mean"], y, xerr=values["sd"], fmt="none", ecolor="black", elinewidth=0.8
-                )
+                y, mean, sd = np.arange(len(values)) + (place - 0.5) * THICK, values["mean"], values["sd"]
+                boxes(axis, y, 0 * mean, mean, THICK, color=colour, label=f"{split} cells")
+                axis.hlines(y, mean - sd, mean + sd, colors="black", linewidth=0.8)
             head(axis, metric)
             axis.axvline(0, color="black", linewidth=0.6)
         if axes:

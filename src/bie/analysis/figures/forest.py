@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import MOST_ROWS, across, head, panels, style
+from bie.analysis.figures.style import MOST_ROWS, across, boxes, head, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,8 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
     titles
         Of the grid points by ``config_id``; of more than `MOST_ROWS` the first are drawn.
     """
-    rows = [config for config in titles if config in set(compared["config_id"])][:MOST_ROWS]
+    known = set(compared["config_id"])
+    rows = [config for config in titles if config in known][:MOST_ROWS]
     with style():
         columns = across(len(metrics), [titles[row] for row in rows])
         height = 0.85 + 0.2 * len(rows)
@@ -47,15 +48,16 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
 
 
 def _panel(axis: "Axes", found: "pd.DataFrame") -> None:
-    for y, row in enumerate(found.to_dict("records")):
-        if row["mean"] != row["mean"]:  # no pair
-            continue
-        colour, marker = VERDICTS[row["verdict"] or ""]
-        if row["margin"] == row["margin"]:
-            axis.barh(y, 2 * row["margin"], 0.8, -row["margin"], color="#eeeeee", zorder=0)
-        axis.plot([row["low_new"], row["high_new"]], [y, y], color=colour, linewidth=0.9)
-        axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=3.2, solid_capstyle="butt")
-        axis.plot([row["mean"]], [y], marker, color=colour, markersize=5, markeredgecolor="white")
+    found = found.assign(y=range(len(found)))[found["mean"].notna()]  # no pair, no mean
+    with_margin = found[found["margin"].notna()]
+    margin = with_margin["margin"]
+    boxes(axis, with_margin["y"], -margin, margin, 0.8, color="#eeeeee", zorder=0)
+    colours = [VERDICTS[verdict][0] for verdict in found["verdict"]]
+    axis.hlines(found["y"], found["low_new"], found["high_new"], colors=colours, linewidth=0.9, zorder=2)
+    axis.hlines(found["y"], found["low"], found["high"], colors=colours, linewidth=3.2, zorder=2)
+    for verdict, own in found.groupby("verdict", sort=False):
+        colour, marker = VERDICTS[str(verdict)]
+        axis.plot(own["mean"], own["y"], marker, color=colour, markersize=5, markeredgecolor="white")
     axis.axvline(0, color="black", linewidth=0.8)
 
 

@@ -58,9 +58,9 @@ def _name(axis: "Axes", means: "pd.DataFrame", names: Mapping[str, str], colour:
     import matplotlib.patheffects as effects
 
     halo = [effects.withStroke(linewidth=1.5, foreground="white")]
-    for config, at in means.iterrows():
+    for config, at in means[means.index.isin(list(names))].iterrows():
         axis.annotate(
-            names.get(str(config), ""), tuple(at), (3, 3), textcoords="offset points",
+            names[str(config)], tuple(at), (3, 3), textcoords="offset points",
             fontsize=6, color=colour, path_effects=halo,
         )  # fmt: skip
 

@@ -24,7 +24,8 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
     titles
         Names of grid points by ``config_id``; at most `MOST_POINTS` the first of those that have values.
     """
-    shown = [config for config in titles if config in set(found["config_id"])][:MOST_POINTS]
+    known = set(found["config_id"])
+    shown = [config for config in titles if config in known][:MOST_POINTS]
     rows = list(dict.fromkeys(found["type"]))[:MOST_TYPES]
     models = dict(zip(found["config_id"], found["model"], strict=True))
     palette = shades({config: models[config] for config in shown})
