@@ -91,11 +91,12 @@ def _student(moments: Moments, factor: Numbers) -> Inference:
     return Inference(moments.mean - half, moments.mean + half, 2 * stdtr(df, -np.abs(moments.mean) / error))
 
 
-def quantile(level: Numbers | float, df: Numbers) -> Numbers:
-    """Quantile of Student's t."""
+def quantile(level: float, df: Numbers) -> Numbers:
+    """Quantile of Student's t; few of the degrees of freedom differ."""
     from scipy.special import stdtrit
 
-    return np.asarray(stdtrit(df, level), dtype=np.float64)
+    distinct, place = np.unique(df, return_inverse=True)
+    return np.asarray(stdtrit(distinct, level)[place], dtype=np.float64).reshape(np.shape(df))
 
 
 def equivalent(moments: Moments, margin: Numbers) -> NDArray[np.bool_]:

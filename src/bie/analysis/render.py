@@ -59,7 +59,7 @@ def as_latex(tables: Iterable[Table]) -> str:
 
 
 def _latex_float(table: Table, part: slice) -> str:
-    body = [" & ".join(map(latex, row)) + r" \\" for row in table.rows[part]]
+    body = latex(_ROW.join(map(_CELL.join, table.rows[part])) + _ROW) if table.rows else ""
     again = f"{table.title} (continued)."
     caption = again if part.start else f"{table.title}: {'; '.join(table.legend)}."
     return "\n".join(
@@ -72,8 +72,7 @@ def _latex_float(table: Table, part: slice) -> str:
             r"\toprule",
             " & ".join(map(latex, table.header)) + r" \\",
             r"\midrule",
-            *body,
-            r"\bottomrule",
+            f"{body}\\bottomrule",
             r"\end{tabular}}",
             r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
             r"\end{table*}",
@@ -81,8 +80,13 @@ def _latex_float(table: Table, part: slice) -> str:
     )
 
 
+_CELL, _ROW = "\x1f", "\x1e"
+"""End of a cell and of a row until the whole table is escaped in one go; no text may hold them in LaTeX."""
+
 _LATEX = str.maketrans(
     {
+        _CELL: " & ",
+        _ROW: " \\\\\n",
         **{char: f"\\{char}" for char in "&%$#_{}"},
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",

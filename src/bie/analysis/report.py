@@ -3,8 +3,9 @@
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from bie.analysis.as_csv import write_csv
 from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
 from bie.analysis.recall import Stamp, stamp
@@ -14,9 +15,6 @@ from bie.analysis.study import Study
 from bie.analysis.tidy import long_columns, long_table
 from bie.analysis.view import SPLITS, View
 from bie.analysis.wide import wide_tables
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 AT_ONCE = 10_000  # runs whose numbers are in memory at once
 CSV_ROWS = 500_000  # above, runs.csv (200 bytes a row) is written only where it is asked for
@@ -53,26 +51,22 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
     writers: dict[str, Callable[[Path], object]] = {
         "runs.parquet": lambda part: _write_parquet(study, part),
         "runs.csv": lambda part: _write_csv(study, part),
-        "summary.csv": lambda part: _to_csv(results.summary, part),
+        "summary.csv": lambda part: write_csv(results.summary, part),
         "summary.md": lambda part: part.write_text(as_markdown(study.name, tables), encoding="utf-8"),
         "summary.tex": lambda part: part.write_text(as_latex(tables), encoding="utf-8"),
-        "paired.csv": lambda part: _to_csv(results.comparison, part),
+        "paired.csv": lambda part: write_csv(results.comparison, part),
         "paired.md": lambda part: part.write_text(as_markdown(study.name, paired), encoding="utf-8"),
         "paired.tex": lambda part: part.write_text(as_latex(paired), encoding="utf-8"),
         "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
     }
     types = by_type(study)
     if len(types):
-        writers["by_type.csv"] = lambda part: _to_csv(types, part)
+        writers["by_type.csv"] = lambda part: write_csv(types, part)
     if not csv:
         del writers["runs.csv"]
     for name in {"runs.csv", "by_type.csv"} - writers.keys():
         (folder / name).unlink(missing_ok=True)
     return {name: _replace(folder / name, write) for name, write in writers.items()}
-
-
-def _to_csv(frame: "pd.DataFrame", path: Path) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:
@@ -96,8 +90,7 @@ def _slices(study: Study) -> Iterator[slice]:
 
 def _write_csv(study: Study, path: Path) -> None:
     for i, runs in enumerate(_slices(study)):
-        frame = long_table(study, runs)
-        frame.to_csv(path, mode="a" if i else "w", header=not i, index=False, lineterminator="\n")
+        write_csv(long_table(study, runs), path, more=i > 0)
 
 
 def _write_parquet(study: Study, path: Path) -> None:
@@ -109,7 +102,9 @@ def _write_parquet(study: Study, path: Path) -> None:
         for runs in _slices(study):
             table = long_columns(study, runs)
             texts = [name for name in table.column_names if name != "value"]  # no two values are alike
-            writer = writer or pq.ParquetWriter(path, table.schema, store_schema=False, use_dictionary=texts)
+            # statistics take as long as all the rest, and nobody looks for a range of texts
+            how: Any = {"store_schema": False, "use_dictionary": texts, "write_statistics": False}
+            writer = writer or pq.ParquetWriter(path, table.schema, **how)
             writer.write_table(table)
     finally:
         if writer:
