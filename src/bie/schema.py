@@ -6,8 +6,9 @@ no effect under the other values, so that they neither split nor multiply experi
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
+from operator import methodcaller
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -56,40 +57,34 @@ class Section(BaseModel):
         """Fields without effect under the other values, each with the setting that silences it."""
         return {}
 
-    def silencer(self, names: Sequence[str]) -> str | None:
-        """What makes a dotted key in here, or the outermost section around it, inactive; None if it acts."""
-        if cause := self.inactive().get(names[0]):
-            return cause
-        section = getattr(self, names[0], None)
-        cause = section.silencer(names[1:]) if len(names) > 1 and isinstance(section, Section) else None
-        return cause and f"{names[0]}.{cause}"
+    def silenced(self, keys: Iterable[str]) -> dict[str, str]:
+        """Dotted keys that are inactive, by themselves or with a section around them, and why."""
+        silent, found = self.inactive(), dict[str, str]()
+        for key in keys:
+            name, _, rest = key.partition(".")
+            section = getattr(self, name, None)
+            if cause := silent.get(name):
+                found[key] = cause
+            elif rest and isinstance(section, Section) and (inner := section.silenced([rest])):
+                found[key] = f"{name}.{inner[rest]}"
+        return found
 
-    def scientific(self, shared: "Shared | None" = None) -> dict[str, Any]:
+    def scientific(self, read: "Callable[[Section], dict[str, Any]] | None" = None) -> dict[str, Any]:
         """Plain values of what defines the experiment: no `LOCAL` field, no inactive one.
 
         Parameters
         ----------
-        shared
-            Kept from one of many configurations to the next: the sections that they share are read once.
+        read
+            Does the same for the sections in here; `bie.store.identity.Once` where many share them.
         """
-        silent, known = self.inactive(), {} if shared is None else shared
+        silent, read = self.inactive(), read or methodcaller("scientific")
         plain: dict[str, Any] = {}
         for key, required in _scientific_fields(type(self)):
             value = getattr(self, key)
             if key not in silent and (required or value is not None):
                 nested = hasattr(type(value), "scientific")  # pydantic's isinstance takes longer
-                plain[key] = _plain(value, known) if nested else value
+                plain[key] = read(value) if nested else value
         return plain
-
-
-Shared = dict[int, tuple[Section, dict[str, Any]]]
-"""Sections by `id`, which is nobody else's as long as they are here, and their plain values."""
-
-
-def _plain(section: Section, known: Shared) -> dict[str, Any]:
-    if id(section) not in known:
-        known[id(section)] = section, section.scientific()
-    return known[id(section)][1]
 
 
 @cache

@@ -1,5 +1,6 @@
 """Section ``dataset``: one class for each source of cells."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,7 +10,7 @@ from bie.config.base import Data
 from bie.config.pairs import Pairs
 from bie.config.sets import Sets
 from bie.errors import BadInput
-from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share, Shared
+from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Section, Share
 
 _PRESETS = {"none": 0.0, "mild": 0.1, "strong": 0.6}
 _SIZES = {"smoke": (400, 100), "small": (4000, 500), "pbmc": (12000, 3346)}
@@ -148,9 +149,9 @@ class Own(Source):
     min_counts: Annotated[Annotated[Int, Field(ge=1)] | None, LOCAL] = None
     min_cells: Annotated[Annotated[Int, Field(ge=1)] | None, LOCAL] = None
 
-    def scientific(self, shared: Shared | None = None) -> dict[str, Any]:
+    def scientific(self, read: Callable[[Section], dict[str, Any]] | None = None) -> dict[str, Any]:
         """Whole counts need no word on fractions."""
-        plain = super().scientific(shared)
+        plain = super().scientific(read)
         return plain if self.fractional != "refuse" else {k: v for k, v in plain.items() if k != "fractional"}
 
 

@@ -14,6 +14,7 @@ from bie.planning.grammar import Axis, assignments, read_axes
 from bie.planning.keys import Plain, assign, copied, lookup, references, resolve, without_params
 from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
+from bie.store.identity import Once
 
 _COLUMNS = ("dataset", "model")  # groups with a column of their own in tables
 _BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setting: many at once, under a name
@@ -99,12 +100,12 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     typed = read_axes(without_params(overrides), configurations.groups)
     axes = with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
-    assigned = [dict(assignments(axes, values)) for values in itertools.product(*(a.values for a in axes))]
-    for each in assigned:  # all before the first: a key of one is looked for among those of the others
-        configurations.compose(split_choices(each)[0])
+    split = [split_choices(dict(assignments(axes, v))) for v in itertools.product(*(a.values for a in axes))]
+    for choices in {tuple(choices.items()): choices for choices, _ in split}.values():
+        configurations.compose(choices)  # all first: a key of one is looked for among those of the others
     settings, launch_keys = settings_of(axes, seeds, configurations)
     expander = _Expander(configurations, tuple(key for axis in axes if axis.swept for key in axis.keys))
-    combinations = [found for each in assigned for found in expander.combinations(each, seeds)]
+    combinations = [found for each in split for found in expander.combinations(*each, seeds)]
     swept = any(axis.swept for axis in axes) or len(seeds) > 1
     given = frozenset(key.split(".")[0] for axis in axes for key in axis.keys)
     by_hand = frozenset(key for axis in typed for key in axis.keys)
@@ -137,14 +138,16 @@ class _Expander:
         self._bases: dict[tuple[tuple[str, str], ...], _Base] = {}
         self._checked: set[tuple[str, str]] = set()
         self._made: dict[str, list[Combination]] = {}
+        self._dumped = Once[Section, Plain](lambda section: section.model_dump(mode="json"))
 
-    def combinations(self, assigned: Mapping[str, Any], seeds: tuple[Any, ...]) -> Sequence[Combination]:
+    def combinations(
+        self, choices: dict[str, str], given: Mapping[str, Any], seeds: tuple[Any, ...]
+    ) -> Sequence[Combination]:
         """One combination; one for each seed where the seed is part of other values.
 
         Those that differ in inactive keys alone are the same object: a product of seven scales of seven
         models is 100,000 combinations, and 28 experiments.
         """
-        choices, given = split_choices(assigned)
         keys = {key: value for key, value in given.items() if key.split(".")[0] not in SETTINGS}
         base = self._base(choices)
         plain, absent = base.with_values(keys)
@@ -175,8 +178,19 @@ class _Expander:
                 resolve(run, finished(base.composed, acting | {"seed": group[0]}))
                 group = (run["seed"],) if isinstance(group[0], str) else group
             config, checked = _checked(base, run, group)
-            silent = {**inactive, **inactive_keys(config, acting)}
-            yield Combination(config, checked, _grid(config, shown, choices, silent), silent, choices, acting)
+            silent = inactive | config.silenced(acting)
+            grid = self._grid(config, [key for key in shown if key not in silent], choices)
+            yield Combination(config, checked, grid, silent, choices, acting)
+
+    def _grid(self, config: RunConfig, keys: Sequence[str], choices: Mapping[str, str]) -> dict[str, Any]:
+        """Values of the swept keys that act, as checked; presets by name."""
+        grid = {}
+        for key in keys:
+            name, _, rest = key.partition(".")
+            value = getattr(config, name, None)
+            plain = self._dumped(value) if isinstance(value, Section) else value
+            grid[key] = choices.get(key) if key in _BUNDLES else lookup(plain, rest) if rest else plain
+        return {k: v for k, v in grid.items() if v is not None and k not in (*_COLUMNS, "seed")}
 
     def _base(self, choices: Mapping[str, str]) -> "_Base":
         key = tuple(choices.items())
@@ -226,32 +240,40 @@ class _Base:
         self._plain = {key: value for key, value in composed.plain.items() if key not in SETTINGS}
         self.refers = any(True for _ in references(self._plain))
         self.chosen = dict(composed.whole.hydra.runtime.choices)
-        self._sections: dict[str, Section] = {}
+        self._given: dict[str, tuple[Plain, dict[str, Any]]] = {}
+        self._shared = {id(value): value for value in self._plain.values()}
+        self._sections: dict[int, Section] = {}  # by the `id` of what is shared
 
     def with_values(self, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
-        """Plain values with keys set, and the keys that are not there; untouched sections are shared."""
-        touched = {key.split(".")[0] for key in keys}
-        plain = self._plain | copied({name: self._plain[name] for name in touched & self._plain.keys()})
-        return plain, {key: value for key, value in keys.items() if not assign(plain, key, value)}
+        """Plain values with keys set, and the keys that are not there; equal sections are shared."""
+        given: dict[str, dict[str, Any]] = {}
+        for key, value in keys.items():
+            given.setdefault(key.partition(".")[0], {})[key] = value
+        made = [self._made(name, values) for name, values in given.items()]
+        plain, absent = dict(self._plain), dict[str, Any]()
+        for section, unknown in made:
+            plain |= section
+            absent |= unknown
+        return plain, absent
+
+    def _made(self, name: str, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
+        """A section with keys set, and those that it has not."""
+        text = repr(keys)
+        if text not in self._given:
+            plain = copied({name: self._plain[name]}) if name in self._plain else {}
+            absent = {key: value for key, value in keys.items() if not assign(plain, key, value)}
+            self._given[text] = plain, absent
+            self._shared |= {id(value): value for value in plain.values()}
+        return self._given[text]
 
     def validated(self, run: Plain) -> RunConfig:
         """Check a run; its sections that are shared are checked the first time."""
-        known = {name: each for name, each in self._sections.items() if run[name] is self._plain[name]}
+        known = {name: self._sections[id(part)] for name, part in run.items() if id(part) in self._sections}
         config = validated(RunConfig, run | known)
         for name in run.keys() - known.keys():
-            if run[name] is self._plain.get(name) and isinstance(run[name], dict):
-                self._sections[name] = getattr(config, name)
+            if isinstance(run[name], dict) and id(run[name]) in self._shared:
+                self._sections[id(run[name])] = getattr(config, name)
         return config
-
-
-def _grid(
-    config: RunConfig, shown: Sequence[str], choices: Mapping[str, str], silent: Mapping[str, str]
-) -> dict[str, Any]:
-    """Values of the swept keys that act, as checked; presets by name."""
-    keys = [key for key in shown if key not in silent and key not in (*_COLUMNS, "seed")]
-    dumped = config.model_dump(mode="json", include={key.split(".")[0] for key in keys})
-    grid = {key: choices.get(key) if key in _BUNDLES else lookup(dumped, key) for key in keys}
-    return {key: value for key, value in grid.items() if value is not None}
 
 
 def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -267,9 +289,3 @@ def _checked(base: _Base, run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, 
         value if type(value) is int and 0 <= value < 2**32 else base.validated(run | {"seed": value}).seed
         for value in seeds
     )
-
-
-def inactive_keys(config: RunConfig, keys: Mapping[str, Any]) -> dict[str, str]:
-    """Given keys that have no effect under other settings, such as another mode's, and that setting."""
-    found = {key: config.silencer(key.split(".")) for key in keys}
-    return {key: cause for key, cause in found.items() if cause}

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 from bie.config import RunConfig
 from bie.planning.expand import Combination
-from bie.schema import Shared
-from bie.store.identity import SHOWN, canonical, config_id, run_id, scientific
+from bie.schema import Section
+from bie.store.identity import SHOWN, Identities, Once, canonical, scientific
 from bie.store.launches import BEFORE, COLUMNS, TASK, planned
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
@@ -72,6 +73,8 @@ class Plan:
         Reasons for which combinations are not runs of their own, and how many.
     stale
         Those that have a record, but by other code, and are to be run again: no longer among `done`.
+    decided
+        By index of the point: why it gets no further seeds (`bie.execution.stopping.decisions`).
     """
 
     tree: Tree
@@ -81,6 +84,7 @@ class Plan:
     incomplete: set[tuple[int, int]] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
     stale: set[tuple[int, int]] = field(default_factory=set)
+    decided: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def folder(self, run: tuple[int, int]) -> Path:
         """Where a run leaves its record."""
@@ -89,8 +93,11 @@ class Plan:
 
     @property
     def todo(self) -> list[tuple[int, int]]:
-        """Runs that are not done, in order."""
-        return [run for run in self.runs if run not in self.done]
+        """Runs that are not done and that somebody wants, in order."""
+        return [run for run in self.runs if run not in self.done and not self._superfluous(run)]
+
+    def _superfluous(self, run: tuple[int, int]) -> bool:
+        return run[0] in self.decided and run not in self.incomplete
 
     def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
         """The plan as columns of ``plan.parquet``.
@@ -100,19 +107,11 @@ class Plan:
         task_of
             Task that carries out the i-th of the runs to do; all are one task's where nothing is said.
         """
-        fixed = [
-            (
-                p.dataset,
-                p.model,
-                p.config_id,
-                canonical(p.grid),
-                json.dumps(p.plain, ensure_ascii=False),
-            )
-            for p in self.points
-        ]
-        rows = (
-            (*fixed[i][:3], seed, run_id(self.points[i].plain, seed), *fixed[i][3:]) for i, seed in self.runs
-        )
+        fixed = [(p.dataset, p.model, p.config_id) for p in self.points]
+        texts = [(canonical(p.grid), json.dumps(p.plain, ensure_ascii=False)) for p in self.points]
+        run_id = Identities().run_id
+        ids = (run_id(self.points[i].plain, seed) for i, seed in self.runs)
+        rows = ((*fixed[i], seed, name, *texts[i]) for (i, seed), name in zip(self.runs, ids, strict=True))
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         place = {run: task_of(i) for i, run in enumerate(self.todo)}
         tasks = [place.get(run, BEFORE) for run in self.runs]
@@ -137,13 +136,15 @@ def make_plan(
     plan = Plan(tree)
     seeds_of: dict[int, dict[int, None]] = {}
     index: dict[str, int] = {}
-    shared: Shared = {}
+    read, identities = Once[Section, dict[str, Any]](methodcaller("scientific")), Identities()
+    cells: dict[int, dict[str, Any]] = {}  # of a section, which the configurations keep
     place: dict[int, int] = {}  # of an object that stands for several combinations
     for combination in combinations:
         if id(combination) not in place:
-            plain = scientific(combination.config, content(combination.config), shared)
+            plain = scientific(combination.config, content(combination.config), read)
             del plain["seed"]
-            identity = config_id(plain)
+            plain["dataset"] = cells.setdefault(id(combination.config.dataset), plain["dataset"])
+            identity = identities.config_id(plain)
             if identity not in index:
                 index[identity] = len(plan.points)
                 plan.points.append(Point(**vars(combination), plain=plain, config_id=identity))
@@ -186,10 +187,11 @@ def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counte
 
 def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, int]]:
     """All points at the first seed, then all at the second, ... Seeds in the order given."""
-    order: dict[int, None] = {}
-    for seeds in seeds_of.values():
-        order.update(seeds)
-    return [(point, seed) for seed in order for point, seeds in seeds_of.items() if seed in seeds]
+    points_of: dict[int, list[int]] = {}
+    for point, seeds in seeds_of.items():
+        for seed in seeds:
+            points_of.setdefault(seed, []).append(point)
+    return [(point, seed) for seed, points in points_of.items() for point in points]
 
 
 def _lacks(plan: Plan, run: tuple[int, int]) -> bool:
