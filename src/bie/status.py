@@ -1,6 +1,7 @@
 """``bie status``: how far a study has come."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -45,12 +46,9 @@ def _status(options: argparse.Namespace) -> int:
     tree = find_tree(options.tree, options.outputs)
     status = _look(tree)
     named = spelled(tree, options.tree, options.outputs)
-    if options.json:
-        print(json.dumps(as_json(status)))
-    elif options.watch:
+    if options.watch:
         status = _watch(status, named)
-    else:
-        print("\n".join(as_text(status, tree=named)))
+    print(json.dumps(as_json(status)) if options.json else "\n".join(as_text(status, tree=named)))
     return 0 if status.going or all(run.state == "done" for run in status.runs) else 1
 
 
@@ -71,17 +69,25 @@ def _instead(tree: "Tree") -> str:
 
 
 def _watch(status: "StudyStatus", named: str) -> "StudyStatus":
-    """Look again and again, and show what changed; the last look is returned."""
-    from bie.monitoring.overview import display
+    """Look again and again, and show what changed; Ctrl-C ends it. The last look is returned."""
+    from bie.execution.live import live_view
+    from bie.monitoring.overview import as_text, counts
+    from bie.monitoring.planned import titles
 
-    with display(named) as show:
+    names: dict[str, tuple[str, ...]] = {}
+    with contextlib.suppress(KeyboardInterrupt), live_view(quiet_s=0) as view:
         while True:
             began = time.monotonic()
-            show(status)
+            if any(run.config_id not in names for run in status.runs):
+                names = titles(status.launches)
+            done = sum(run.state == "done" for run in status.runs)
+            table = "\n".join(as_text(status, names, named))
+            view.show(done / len(status.runs), counts(status), below=table)
             if not (status.going or status.slurm_error):
                 return status
             time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
             status = _look(status.tree, status)
+    return status
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from bie.execution.progress import Display, Lines, Scoreboard
+from bie.execution.live import Lines
+from bie.execution.progress import QUIET_S, Progress, Scoreboard
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.planning.durations import duration
 from bie.planning.expand import expand
@@ -55,7 +55,7 @@ def test_failures_do_not_teach_how_long_runs_take(task_of):
 def test_a_line_per_run_greps_well(task_of):
     stream = io.StringIO()
     board = Scoreboard({"scvi": 2}, n_workers=1)
-    lines = Lines(board, stream)
+    lines = Progress(board, Lines(stream, QUIET_S))
     for seed, outcome in enumerate(
         [Outcome("done", scores=SCORES, seconds=72.0), Outcome("failed", "nan", "elbo is nan\nmore")]
     ):
@@ -71,7 +71,7 @@ def test_a_line_per_run_greps_well(task_of):
 
 def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
     stream, board = io.StringIO(), Scoreboard({"scvi": 2}, n_workers=1)
-    lines = Lines(board, stream)
+    lines = Progress(board, Lines(stream, QUIET_S))
     for seed, outcome in enumerate([Outcome("interrupted", seconds=3.0), Outcome("interrupted")]):
         lines.started(task_of("scvi", seed))
         lines.ended(task_of("scvi", seed), outcome)
@@ -79,37 +79,6 @@ def test_only_what_had_begun_is_said_to_be_stopped_midway(task_of):
     assert first.endswith("stopped, with a checkpoint: zinb scvi seed=0")
     assert second.endswith("stopped before it began: zinb scvi seed=1")
     assert (board.midway, board.left.total()) == (1, 2)
-
-
-@pytest.fixture
-def screen():
-    return Console(file=io.StringIO(), width=120, height=20, force_terminal=True, color_system=None)
-
-
-def test_the_bar_moves_within_runs(task_of, screen):
-    board = Scoreboard({"scvi": 2}, n_workers=1)
-    with Display(board, screen) as show:
-        show.started(task_of("scvi", 7))
-        show.epoch(task_of("scvi", 7), 5)
-        show._live.refresh()
-    last = next(line for line in reversed(screen.file.getvalue().splitlines()) if "0/2" in line)
-    assert last.count("━") + last.count("╸") == 5
-    assert "0/2   1 worker   running 1   failed 0   left" in last
-    assert "seed 7" in last
-    assert show._progress.tasks[0].percentage == pytest.approx(25)
-
-
-def test_failures_stay_on_the_screen_and_the_last_run_stands_below_the_bar(task_of, screen):
-    board = Scoreboard({"scvi": 2}, n_workers=1)
-    with Display(board, screen) as show:
-        for seed, outcome in enumerate([Outcome("failed", "nan", "[b]"), Outcome("done", scores=SCORES)]):
-            show.started(task_of("scvi", seed))
-            show.ended(task_of("scvi", seed), outcome)
-        show._live.refresh()
-    text = screen.file.getvalue()
-    assert text.count("failed (nan) zinb scvi seed=0: [b]") == 1
-    assert "last: done zinb scvi seed=1  ari 0.81  be 0.60 of 0.66" in text
-    assert text.rindex("2/2") < text.rindex("last: ")
 
 
 @pytest.mark.parametrize(

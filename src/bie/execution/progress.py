@@ -1,22 +1,15 @@
-"""How a launch gets on, for people: a live display on a terminal, plain lines elsewhere."""
+"""How a launch gets on: counts, times, what each run came to; in words for the live view."""
 
-import sys
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
 
+from bie.execution.live import View
 from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.planning.durations import duration
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-BAR = 20  # characters
-QUIET = 60  # seconds without a line
+QUIET_S = 60.0  # without a line
 STOPPING = "stopping after this epoch; again to stop at once"
 
 _SAID: Mapping[Status, str] = {
@@ -28,7 +21,7 @@ _SAID: Mapping[Status, str] = {
 
 
 class Scoreboard:
-    """Counts and times of a launch; both displays read it.
+    """Counts and times of a launch.
 
     Parameters
     ----------
@@ -81,6 +74,11 @@ class Scoreboard:
         """Runs that this launch is through with."""
         return self.total - self.left.total()
 
+    @property
+    def share(self) -> float:
+        """How much of the launch is done, 0 to 1; the epochs of runs at work count."""
+        return (self.over + sum(self.shares[folder] for folder in self.running)) / max(self.total, 1)
+
     def seconds_left(self) -> float | None:
         """Estimate from the runs so far; None while nothing is known."""
         known = {model: sum(s) / len(s) for model, s in self._seconds.items()}
@@ -98,133 +96,49 @@ class Scoreboard:
         return max(work - begun, 0.0) / self.n_workers
 
     def line(self) -> str:
-        """One line: how many, how many failed, how long still."""
+        """One line: how many, how many failed, how long still, at which seeds."""
         left = self.seconds_left()
+        seeds = sorted({spec.config.seed for spec, _ in self.running.values()})
         parts = [
             f"{self.over}/{self.total}",
             f"{self.n_workers} worker{'s' * (self.n_workers != 1)}",
             f"running {len(self.running)}",
-            f"failed {sum(self.failed.values())}",
+            f"failed {self.failed.total()}",
             f"left {duration(left)}" if left is not None and self.over < self.total else "",
+            f"seed {', '.join(map(str, seeds[:4]))}" if seeds else "",
         ]
         return "   ".join(part for part in parts if part)
 
 
-class Progress(ABC):
-    """An observer that keeps a scoreboard and shows it."""
+class Progress:
+    """An observer that keeps a scoreboard and has a view show it."""
 
-    def __init__(self, board: Scoreboard) -> None:
-        self.board = board
+    def __init__(self, board: Scoreboard, view: View) -> None:
+        self._board, self._view = board, view
+        self._show()
 
     def started(self, spec: RunSpec) -> None:
         """Note that a run began."""
-        self.board.started(spec)
-        self.show("")
+        self._board.started(spec)
+        self._show()
 
     def epoch(self, spec: RunSpec, epoch: int) -> None:
         """Note how far a run has come."""
-        self.board.epoch(spec, epoch)
-        self.show(f"epoch {epoch} of {spec.title}")
+        self._board.epoch(spec, epoch)
+        self._show(f"epoch {epoch} of {spec.title}")
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
-        """Say how a run ended."""
-        self.board.ended(spec, outcome)
-        self.say(ending(spec, outcome), failed=outcome.cause is not None)
-
-    @abstractmethod
-    def stopping(self) -> None:
-        """Say what happens now."""
-
-    @abstractmethod
-    def show(self, news: str) -> None:
-        """Show how the launch stands, or not: some run gets on."""
-
-    @abstractmethod
-    def say(self, news: str, failed: bool) -> None:
-        """Show how the launch stands, and how a run ended."""
-
-
-class Lines(Progress):
-    """A line for each run that ends, and one a minute in between: for log files and pipes."""
-
-    def __init__(self, board: Scoreboard, stream: TextIO) -> None:
-        super().__init__(board)
-        self._stream, self._said = stream, time.monotonic()
+        """Say how a run ended; a failure for good."""
+        self._board.ended(spec, outcome)
+        self._view.say(self._board.line(), ending(spec, outcome), stays=outcome.cause is not None)
+        self._show()
 
     def stopping(self) -> None:
         """Say what happens now."""
-        self.say(STOPPING)
+        self._view.say(self._board.line(), STOPPING)
 
-    def show(self, news: str) -> None:
-        """Give a sign of life where runs are long."""
-        if news and time.monotonic() - self._said > QUIET:
-            self.say(news)
-
-    def say(self, news: str, failed: bool = False) -> None:
-        """Print how the launch stands and what is new."""
-        self._said = time.monotonic()
-        print(f"{self.board.line()}   {news}", file=self._stream, flush=True)
-
-
-class Display(Progress):
-    """Rich's progress bar and the last run, redrawn in place; failures stay on the screen. A context manager.
-
-    Parameters
-    ----------
-    console
-        Where to draw; None: the terminal.
-    """
-
-    def __init__(self, board: Scoreboard, console: "Console | None" = None) -> None:
-        from rich.console import Group
-        from rich.live import Live
-        from rich.progress import BarColumn, Progress, TextColumn
-        from rich.text import Text
-
-        super().__init__(board)
-        self._last = Text()
-        self._progress = Progress(BarColumn(BAR), TextColumn("{task.description}", markup=False))
-        self._task = self._progress.add_task("", total=board.total)
-        shown = Group(self._progress, self._last)
-        self._live = Live(shown, console=console, refresh_per_second=4, transient=True)
-        self.show("")
-
-    def __enter__(self) -> Self:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._live.__exit__(None, None, None)
-
-    def stopping(self) -> None:
-        """Say what happens now, and leave it on the screen."""
-        self._live.console.print(STOPPING, highlight=False, markup=False)
-
-    def show(self, news: str) -> None:
-        """Move the bar."""
-        board = self.board
-        seeds = sorted({spec.config.seed for spec, _ in board.running.values()})
-        now = f"   seed {', '.join(map(str, seeds[:4]))}" if seeds else ""
-        begun = sum(board.shares[folder] for folder in board.running)
-        self._progress.update(self._task, completed=board.over + begun, description=board.line() + now)
-
-    def say(self, news: str, failed: bool) -> None:
-        """Show the run as the last one; print a failure for good."""
-        if failed:
-            self._live.console.print(news, style="red", highlight=False, markup=False)
-        else:
-            self._last.plain = f"last: {news}"
-        self.show("")
-
-
-@contextmanager
-def display(board: Scoreboard) -> Iterator[Progress]:
-    """The display that fits where the output goes."""
-    if sys.stdout.isatty():
-        with Display(board) as redrawn:
-            yield redrawn
-    else:
-        yield Lines(board, sys.stdout)
+    def _show(self, now: str = "") -> None:
+        self._view.show(self._board.share, self._board.line(), now)
 
 
 def ending(spec: RunSpec, outcome: Outcome) -> str:

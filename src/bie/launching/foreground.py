@@ -1,4 +1,4 @@
-"""A launch that the command waits for: carried out here, or watched where it runs; one display for both."""
+"""A launch that the command waits for: carried out here, or watched where it runs; one board for both."""
 
 import shlex
 import sys
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bie import devices
 from bie.config import Local, Settings
+from bie.execution.live import live_view
 from bie.execution.packs import Pack, Packing
 from bie.execution.pool import Admit, Pool, WorkersCannotStart, everything
 from bie.execution.processes import stoppable
-from bie.execution.progress import Scoreboard, display
+from bie.execution.progress import QUIET_S, Progress, Scoreboard
 from bie.execution.run_spec import Observer, Outcome, RunSpec
 from bie.launching import slurm
 from bie.launching.events import FOLDER, read_events
@@ -42,8 +43,8 @@ def run_locally(folder: Path, settings: Settings, context: ForkServerContext | N
             if context is None
             else Pool(context, board.n_workers, folder / "logs", folder.name, packing)
         )
-        with stoppable(pool.interrupt), display(board) as observer:
-            pool.run(tasks, observer)
+        with stoppable(pool.interrupt), live_view(QUIET_S) as view:
+            pool.run(tasks, Progress(board, view))
     except KeyboardInterrupt:
         print("stopped; what was finished is kept")
     except WorkersCannotStart as error:
@@ -100,7 +101,8 @@ def follow(folder: Path, n_workers: int) -> Scoreboard:
     tasks = runs_of(folder)
     board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
     news = News(folder, tasks)
-    with display(board) as observer:
+    with live_view(QUIET_S) as view:
+        observer = Progress(board, view)
         asked, alive = time.monotonic(), True
         while alive and board.over < board.total:
             time.sleep(LOOK)

@@ -1,9 +1,7 @@
-"""The status of a study in words and numbers, once or again and again: its grid points, what to do next."""
+"""The status of a study in words and numbers: its grid points, what to do next."""
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -178,42 +176,6 @@ def _reasons(found: list[Failure], named: str, where: Tree | None) -> Iterator[s
         yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(where)}"
     if len(found) > MOST_LINES:
         yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{named}"
-
-
-@contextmanager
-def display(tree: str) -> Iterator[Callable[[StudyStatus], None]]:
-    """What shows one status after the other: redrawn on a terminal, a line per change elsewhere."""
-    if not sys.stdout.isatty():
-        yield _Lines(tree)
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    names: Titles = {}
-
-    def draw(status: StudyStatus) -> None:
-        if any(run.config_id not in names for run in status.runs):
-            names.update(titles(status.launches))
-        live.update(Text("\n".join(as_text(status, names, tree))), refresh=True)
-
-    with Live(auto_refresh=False, vertical_overflow="crop") as live:
-        yield draw
-
-
-class _Lines:
-    """A line whenever a count has changed; the whole table at the end."""
-
-    def __init__(self, tree: str) -> None:
-        self._tree, self._said = tree, ""
-
-    def __call__(self, status: StudyStatus) -> None:
-        """Say how it stands, unless that has been said."""
-        line = counts(status)
-        if line != self._said:
-            self._said = line
-            print(line, flush=True)
-        if not status.going:
-            print("\n".join(as_text(status, tree=self._tree)), flush=True)
 
 
 def counts(status: StudyStatus) -> str:
