@@ -74,12 +74,12 @@ def test_it_goes_on_while_slurm_has_a_task_or_does_not_answer(
     assert not going(folder)
     add_jobs(folder, {"kind": "runs", "job_id": "7", "first_task": 0, "n_tasks": 1})
 
-    def silent(jobs: list[str]) -> list[slurm.Queued]:
+    def silent(jobs: list[str]) -> list[slurm.Told]:
         raise slurm.SlurmError("no answer in 60 s")
 
     monkeypatch.setattr(slurm, "queue", silent)
     assert going(folder)
-    monkeypatch.setattr(slurm, "queue", lambda jobs: [slurm.Queued("7_0", "PENDING", "")])
+    monkeypatch.setattr(slurm, "queue", lambda jobs: [slurm.Told("7_0", "PENDING")])
     assert going(folder)
     monkeypatch.setattr(slurm, "queue", lambda jobs: [])
     assert not going(folder)

@@ -22,9 +22,9 @@ SLURM_VERSION           = 22.05.8
 Slurmctld(primary) at vm is UP
 """
 QUEUE = """\
-5_4|PENDING|JobArrayTaskLimit
-5_5|PENDING|(Dependency)
-5_3|RUNNING|None
+5_4|PENDING
+5_5|PENDING
+5_3|RUNNING
 """
 JOBS = """\
 JobId=5 ArrayJobId=5 ArrayTaskId=4-5%2 ArrayTaskThrottle=2 JobName=wrap UserId=root(0) JobState=PENDING Reason=None TimeLimit=00:10:00
@@ -51,15 +51,15 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 def test_queue_and_jobs_and_config_are_read():
-    queued = slurm.parse_queue(QUEUE)
-    assert [(each.task, each.state) for each in queued] == [
-        ("5_4", "PENDING"),
-        ("5_5", "PENDING"),
-        ("5_3", "RUNNING"),
+    told = [slurm.Told("5_4", "PENDING"), slurm.Told("5_5", "PENDING"), slurm.Told("5_3", "RUNNING")]
+    assert slurm.parse_rows(QUEUE) == told
+    assert slurm.parse_jobs(JOBS) == [
+        slurm.Told("5_4-5%2", "PENDING"),
+        slurm.Told("5_1", "FAILED", "1:0"),
     ]
-    pending, failed = slurm.parse_jobs(JOBS)
-    assert (pending["ArrayTaskId"], pending["JobState"]) == ("4-5%2", "PENDING")
-    assert (failed["JobState"], failed["ExitCode"], failed["ReqB:S:C:T"]) == ("FAILED", "1:0", "0:0:*:*")
+    assert slurm.parse_jobs("JobId=9 JobName=wrap JobState=RUNNING ExitCode=0:0\n") == [
+        slurm.Told("9", "RUNNING", "0:0")
+    ]
     assert slurm.parse_config(CONFIG)["MaxArraySize"] == "1001"
 
 
@@ -67,7 +67,7 @@ def test_what_slurm_has_forgotten_is_no_error(fake: Fake):
     for name in ("squeue", "scontrol"):
         fake(name, "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert slurm.queue(["99"]) == []
-    assert slurm.show_jobs("99") == []
+    assert slurm.show_jobs(["99"]) == []
 
 
 def test_a_controller_that_is_away_is_an_error(fake: Fake):
@@ -76,14 +76,12 @@ def test_a_controller_that_is_away_is_an_error(fake: Fake):
         slurm.queue(["99"])
 
 
-def test_accounting_that_is_off_is_none(fake: Fake):
+def test_accounting_that_is_off_tells_nothing(fake: Fake):
     fake("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
-    assert slurm.accounting(["5"], ["JobID", "State"]) is None
-    fake("sacct", "echo '5_0|COMPLETED'; echo '5_1|CANCELLED by 0'")
-    assert slurm.accounting(["5"], ["JobID", "State"]) == [
-        {"JobID": "5_0", "State": "COMPLETED"},
-        {"JobID": "5_1", "State": "CANCELLED by 0"},
-    ]
+    assert slurm.accounting(["5"]) == []
+    fake("sacct", "echo '5_0|COMPLETED|0:0'; echo '5_1|CANCELLED by 0|0:15'")
+    told = [slurm.Told("5_0", "COMPLETED", "0:0"), slurm.Told("5_1", "CANCELLED by 0", "0:15")]
+    assert slurm.accounting(["5"]) == told
 
 
 def test_a_command_does_not_see_the_job_it_is_called_from(fake: Fake, monkeypatch: pytest.MonkeyPatch):

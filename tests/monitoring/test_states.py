@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bie.launching import slurm as commands
-from bie.monitoring.states import ACCOUNTED, Key, State, accounted, ask, queued, remembered, state_of
+from bie.monitoring.states import Key, State, ask, state_of, states_of
 
 ALL = [(array, i) for array, n in (("18", 5), ("19", 4), ("20", 1), ("21", 2)) for i in range(n)]
 ENDED = {
@@ -33,14 +33,13 @@ def check(states: dict[Key, State]) -> None:
 
 
 def test_squeue_knows_what_waits_or_runs(captured: Path):
-    states = queued(commands.parse_queue((captured / "squeue.txt").read_text()))
+    states = states_of(commands.parse_rows((captured / "squeue.txt").read_text()))
     assert {key: state.phase for key, state in states.items()} == GOING
 
 
 def test_scontrol_and_sacct_each_tell_the_same(captured: Path):
-    check(remembered(commands.parse_jobs((captured / "scontrol.txt").read_text())))
-    lines = (captured / "sacct.txt").read_text().splitlines()
-    check(accounted([dict(zip(ACCOUNTED, line.split("|"), strict=True)) for line in lines]))
+    check(states_of(commands.parse_jobs((captured / "scontrol.txt").read_text())))
+    check(states_of(commands.parse_rows((captured / "sacct.txt").read_text())))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Place:
         if self.job is None:
             return not terminated
         try:
-            return any(job.get("JobState") == "RUNNING" for job in slurm.show_jobs(self.job))
+            return any(told.state == "RUNNING" for told in slurm.show_jobs([self.job]))
         except slurm.SlurmError as error:
             print(f"cannot ask Slurm: {error}", flush=True)
             return True

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,65 +85,71 @@ def cancel_pending(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Queued:
-    """One task in the queue, pending or running; `state` as ``squeue`` spells it out: ``PENDING``."""
+class Told:
+    """What Slurm says of a task, or of tasks that are still one entry.
+
+    Attributes
+    ----------
+    task
+        ``81233_4``, ``81233_[5-9%2]``, or ``81233`` where there is no array.
+    state
+        In Slurm's words: ``PENDING``, ``CANCELLED by 1000``.
+    code
+        ``exit:signal`` of what has ended.
+    """
 
     task: str
     state: str
-    reason: str
+    code: str = ""
 
 
-def queue(jobs: Sequence[str]) -> list[Queued]:
+def queue(jobs: Sequence[str]) -> list[Told]:
     """Tasks of these jobs that wait or run; one that has ended is not among them."""
-    try:
-        return parse_queue(
-            run("squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%F_%K|%T|%r")
-        )
-    except SlurmError as error:
-        if "Invalid job id" in str(error):  # all forgotten
-            return []
-        raise
+    return parse_rows(
+        _of_known("squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%F_%K|%T")
+    )
 
 
-def parse_queue(text: str) -> list[Queued]:
-    """Read ``%F_%K|%T|%r``."""
-    rows = (line.strip().split("|", 2) for line in text.splitlines() if line.count("|") >= 2)
-    return [Queued(*row) for row in rows]
-
-
-def show_jobs(job: str) -> list[dict[str, str]]:
-    """What the controller remembers of a job, one entry per task or range of pending tasks; often nothing."""
-    try:
-        return parse_jobs(run("scontrol", "--oneliner", "show", "job", job))
-    except SlurmError as error:
-        if "Invalid job id" in str(error):
-            return []
-        raise
-
-
-def parse_jobs(text: str) -> list[dict[str, str]]:
-    """Read ``scontrol --oneliner show job``."""
+def show_jobs(jobs: Sequence[str]) -> list[Told]:
+    """What the controller remembers of jobs; often nothing."""
     return [
-        dict(re.findall(r"(?:^|\s)([A-Za-z][\w/:]*)=(\S*)", line))
-        for line in text.splitlines()
-        if "JobId=" in line
+        told for job in jobs for told in parse_jobs(_of_known("scontrol", "--oneliner", "show", "job", job))
     ]
 
 
-def accounting(jobs: Sequence[str], fields: Sequence[str]) -> list[dict[str, str]] | None:
-    """Rows of ``sacct``, one per task; None where accounting is off or out of reach."""
+def accounting(jobs: Sequence[str]) -> list[Told]:
+    """Rows of ``sacct``; none where accounting is off or out of reach."""
+    columns = ("--noheader", "--parsable2", "--allocations", "--format=JobID,State,ExitCode")
     try:
-        text = run(
-            "sacct",
-            "--noheader",
-            "--parsable2",
-            "--allocations",
-            f"--jobs={','.join(jobs)}",
-            f"--format={','.join(fields)}",
-        )
+        return parse_rows(run("sacct", *columns, f"--jobs={','.join(jobs)}"))
     except SlurmError:
-        return None
-    return [dict(zip(fields, line.split("|"), strict=False)) for line in text.splitlines() if line]
+        return []
+
+
+def _of_known(*command: str) -> str:
+    """Output of a command about jobs, nothing if Slurm has forgotten all of them."""
+    try:
+        return run(*command)
+    except SlurmError as error:
+        if "Invalid job id" in str(error):
+            return ""
+        raise
+
+
+def parse_rows(text: str) -> list[Told]:
+    """Read lines of task, state and, where it is there, code, between ``|``."""
+    return [Told(*line.strip().split("|")) for line in text.splitlines() if "|" in line]
+
+
+def parse_jobs(text: str) -> list[Told]:
+    """Read ``scontrol --oneliner show job``."""
+    lines = (line for line in text.splitlines() if "JobId=" in line)
+    rows = (dict(re.findall(r"(?:^|\s)([A-Za-z]+)=(\S*)", line)) for line in lines)
+    return [Told(_task(row), row.get("JobState", ""), row.get("ExitCode", "")) for row in rows]
+
+
+def _task(row: Mapping[str, str]) -> str:
+    return f"{row['ArrayJobId']}_{row['ArrayTaskId']}" if "ArrayTaskId" in row else row["JobId"]
 
 
 def seconds_left(job: str) -> float | None:

@@ -6,7 +6,7 @@ on many clusters. A task that none of them knows is not known: that is never tak
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +16,6 @@ Key = tuple[str, int]
 """Id of an array and index of a task in it."""
 
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
-ACCOUNTED = ("JobID", "State", "ExitCode")
 ENDED = {
     "COMPLETED": None,
     "FAILED": "error",
@@ -33,7 +32,6 @@ ENDED = {
 
 Every word that stands in neither table (RUNNING, COMPLETING, SUSPENDED, ...) is a task at work.
 """
-
 
 EXITS = {0: None, 9: "killed", 15: "cancelled", 73: "disk", 124: "timeout"}
 """Cause by exit code or signal: what a task's script and the runner in it end with, besides errors."""
@@ -68,59 +66,23 @@ def ask(wanted: Iterable[Key]) -> Known:
     """States of tasks, as far as any of Slurm's commands knows them."""
     tasks, states = set(wanted), dict[Key, State]()
     try:
-        for command in (_in_queue, _in_memory, _in_accounts):
-            arrays = sorted(
-                {array for array, _ in tasks - states.keys()}, key=lambda array: (len(array), array)
-            )
+        for command in (slurm.queue, slurm.show_jobs, slurm.accounting):
+            arrays = {array for array, _ in tasks - states.keys()}
             if arrays:
-                states = command(arrays) | states
+                states = states_of(command(sorted(arrays, key=int))) | states
     except slurm.SlurmError as error:
         return Known(states, str(error))
     return Known(states)
 
 
-def _in_queue(arrays: Sequence[str]) -> dict[Key, State]:
-    return queued(slurm.queue(arrays))
+def states_of(rows: Iterable[slurm.Told]) -> dict[Key, State]:
+    """States by task; those that are one entry share theirs."""
+    return {key: state_of(row.state, row.code) for row in rows for key in _keys(row.task)}
 
 
-def _in_memory(arrays: Sequence[str]) -> dict[Key, State]:
-    return remembered(row for array in arrays for row in slurm.show_jobs(array))
-
-
-def _in_accounts(arrays: Sequence[str]) -> dict[Key, State]:
-    return accounted(slurm.accounting(arrays, ACCOUNTED) or ())
-
-
-def queued(rows: Iterable[slurm.Queued]) -> dict[Key, State]:
-    """States by task from ``squeue``."""
-    return {key: state_of(row.state) for row in rows for key in _keys(*_halves(row.task))}
-
-
-def remembered(rows: Iterable[Mapping[str, str]]) -> dict[Key, State]:
-    """States by task from ``scontrol show job``: tasks still pending share an event_of."""
-    return {
-        key: state_of(row.get("JobState", ""), row.get("ExitCode", ""))
-        for row in rows
-        for key in _keys(row.get("ArrayJobId") or row.get("JobId", ""), row.get("ArrayTaskId", ""))
-    }
-
-
-def accounted(rows: Iterable[Mapping[str, str]]) -> dict[Key, State]:
-    """States by task from ``sacct`` with the fields `ACCOUNTED`."""
-    return {
-        key: state_of(row.get("State", ""), row.get("ExitCode", ""))
-        for row in rows
-        for key in _keys(*_halves(row.get("JobID", "")))
-    }
-
-
-def _halves(task: str) -> tuple[str, str]:
+def _keys(task: str) -> Iterator[Key]:
+    """Array and index of each task; a plain job is task 0 of itself."""
     array, _, index = task.partition("_")
-    return array, index
-
-
-def _keys(array: str, index: str) -> Iterator[Key]:
-    """Tasks of an array by their indices; a plain job is task 0 of itself."""
     return ((array, i) for i in ((0,) if index in ("", "N/A") else indices(index)))
 
 
