@@ -37,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
-    from bie.execution.stopping import stop_rules
     from bie.launching.bundling import bundling_of, in_words
+    from bie.launching.launch import plan_of
     from bie.launching.resources import runs_at_a_time
     from bie.planning.application import configurations_of
     from bie.planning.datasets import Datasets
@@ -46,15 +46,12 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.planning.expand import expand
     from bie.planning.keys import for_bie
     from bie.planning.outline import as_json, said_of
-    from bie.planning.plan import check_baseline, make_plan
-    from bie.planning.settings import check_environment, local_workers, tree_of
+    from bie.planning.settings import check_environment, local_workers
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))
     settings, datasets = expansion.settings, Datasets(may_download=False)
     launcher = settings.hydra.launcher
-    plan = make_plan(expansion.combinations, datasets.content, tree_of(settings), settings.rerun)
-    check_baseline(settings.study.baseline, plan)  # bad input here as there
-    stop_rules(plan, settings)
+    plan, _ = plan_of(expansion, datasets)
     check_environment(settings)
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))

@@ -89,6 +89,8 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
         yield f"  left alone: running {states['running']:,}, queued {states['queued']:,}"
     if chosen.unasked:
         yield f"  left alone: {chosen.unasked:,} that may be waiting or at work; {status.slurm_error}"
+    if chosen.decided:
+        yield f"  left alone: {chosen.decided:,} of grid points that are decided (bie status says how)"
     for launch, n in chosen.unknown:
         yield f"  {n:,} were launched by an earlier bie, which noted too little for this; to run them again:"
         yield f"    {command_of(launch)}"

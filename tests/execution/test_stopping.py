@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from bie import plan as plan_verb
+from bie import run
 from bie.errors import BadInput
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.execution.stopping import stop_rules, wanted
+from bie.execution.stopping import decisions, stop_rules, wanted
 from bie.execution.worker import execute_one
 from bie.planning.compose import Configurations
+from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
-from bie.planning.plan import make_plan
+from bie.planning.plan import Plan, make_plan
 from bie.store.paths import Tree
+from bie.store.provenance import configuration_folder
 from bie.store.record import DECIDED, RECORD
 
 RULE = {"metric": "ari", "sign": 1.0, "n_rows": 1, "verdict": True, "half_width": None, "margin": 0.02}
@@ -147,3 +151,46 @@ def test_what_cannot_be_compared_ends_before_anything_starts(
     with pytest.raises(BadInput, match=says):
         rules_of(*typed, "stop.verdict=true")
     assert rules_of("model=pca,noise", "study.baseline=pca", "stop.verdict=true")[1]
+
+
+def test_what_the_records_decide_is_not_to_do_again(configurations: Configurations, tmp_path: Path) -> None:
+    asked = ("model=scvi,scvi_mine", "seed=range(14)", "stop.verdict=true", "stop.metric=ari")
+    found = expand(asked, configurations)
+
+    def planned() -> Plan:
+        return make_plan(found.combinations, lambda config: HASHES, Tree(tmp_path))
+
+    for index, seed in (plan := planned()).runs[:24]:
+        gain = index * (0.09, 0.1, 0.11)[seed % 3]
+        record(tmp_path / "runs", str(plan.folder((index, seed)).parent), seed, 0.5 + seed % 5 / 10 + gain)
+    plan = planned()
+    assert len(plan.todo) == 4
+    plan.decided.update(decisions(plan, stop_rules(plan, found.settings)))
+    reasons = [str(decision["reason"]) for decision in plan.decided.values()]
+    assert reasons[0].startswith("better after 12 pairs")
+    assert reasons[1] == "all comparisons with it are decided"
+    assert plan.todo == []
+    plan.incomplete.update(plan.done)
+    plan.done.clear()
+    assert plan.todo == sorted(plan.incomplete, key=plan.runs.index), "files that finished runs lack"
+
+
+def test_the_command_typed_again_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = [
+        *("dataset.size=smoke", "model=pca,noise", "study.baseline=pca", "seed=0..13"),
+        *("stop.verdict=true", "stop.metric=ari", f"outputs={tmp_path}", "hydra.launcher.workers=0"),
+    ]
+    settings = expand(typed, Configurations(configuration_folder()))
+    plan = make_plan(settings.combinations, Datasets().content, Tree(tmp_path / "v1" / "adhoc"))
+    for index, seed in plan.runs[:24]:
+        gain = index * (0.09, 0.1, 0.11)[seed % 3]
+        record(tmp_path, str(plan.folder((index, seed)).parent), seed, 0.5 + seed % 5 / 10 + gain)
+    for _ in range(2):  # by the records, then also by the note
+        assert run.main(["-m", *typed]) == 0
+        assert "24 done already, 0 to do, 4 not needed: decided" in capsys.readouterr().out
+        assert not plan.tree.launches.exists()
+        assert len([*plan.tree.runs.glob(f"*/*/*/{DECIDED}")]) == 2
+    assert plan_verb.main([*typed, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["todo"] == 0
+    assert plan_verb.main([*typed, "stop.verdict=false", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["todo"] == 4

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # a worker, which asks whether a run is wanted, plans nothing
 
 Rules = Mapping[str, Mapping[str, Any]]
 """By config_id: the rule as plain values, as `wanted` reads it."""
+_OVER = {"reason": "all comparisons with it are decided"}
 
 
 def stop_rules(plan: "Plan", settings: Settings) -> Rules:
@@ -50,6 +51,24 @@ def stop_rules(plan: "Plan", settings: Settings) -> Rules:
         found |= dict.fromkeys((point.config_id for point in rivals), about)
         found[base.config_id] = {"rivals": [_place(point) for point in rivals]}
     return found
+
+
+def decisions(plan: "Plan", rules: Rules) -> dict[int, Mapping[str, Any]]:
+    """Grid points, by index, that the records that are there decide: what `wanted` would find, all at once.
+
+    Where records are about to be set aside, nothing is decided yet.
+    """
+    if plan.stale:
+        return {}
+    runs, places = plan.tree.runs, [_place(point) for point in plan.points]
+    ruled = {i: rules[point.config_id] for i, point in enumerate(plan.points) if point.config_id in rules}
+    found: dict[int, Mapping[str, Any]] = {}
+    for i, rule in ruled.items():
+        row = None if "rivals" in rule else _of_row(runs / places[i], runs / rule["baseline"], rule)
+        if row:
+            found[i] = row
+    over = {places[i] for i in found}
+    return found | {i: _OVER for i, rule in ruled.items() if over.issuperset(rule.get("rivals", [""]))}
 
 
 def _sign(metric: str) -> float:
@@ -108,9 +127,7 @@ def wanted(spec: RunSpec) -> bool:
 
 
 def _all_decided(rivals: list[Path]) -> dict[str, Any] | None:
-    if all((rival / DECIDED).exists() for rival in rivals):
-        return {"reason": "all comparisons with it are decided"}
-    return None
+    return _OVER if all((rival / DECIDED).exists() for rival in rivals) else None
 
 
 def _of_row(own: Path, baseline: Path, stop: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from bie.config import Local, Settings, SubmititLocal
 from bie.errors import BadInput
 from bie.execution.progress import Scoreboard
-from bie.execution.stopping import Rules
+from bie.execution.stopping import Rules, decisions, stop_rules
 from bie.launching import local_queue
 from bie.launching.bundling import Bundling, bundling_of, in_words
 from bie.launching.foreground import conclude, follow, run_locally
@@ -23,7 +23,9 @@ from bie.launching.slurm import SlurmError
 from bie.launching.submit import submit
 from bie.planning.datasets import Datasets
 from bie.planning.durations import seconds_per_run
-from bie.planning.plan import Plan, set_stale_aside
+from bie.planning.expand import Expansion
+from bie.planning.plan import Plan, check_baseline, make_plan, set_stale_aside
+from bie.planning.settings import tree_of
 from bie.store.launches import open_launch, stopped
 from bie.store.paths import Tree
 
@@ -59,14 +61,18 @@ class Order:
     settings: Settings
 
 
-def order_of(plan: Plan, datasets: Datasets, argv: Sequence[str], settings: Settings, rules: Rules) -> Order:
-    """Order for what a plan has left to do; the cells are prepared, what other code has done is set aside.
+def plan_of(expansion: Expansion, datasets: Datasets) -> tuple[Plan, Rules]:
+    """The plan of what was asked for, and what stops seeds; bad input ends here, before anything starts."""
+    settings = expansion.settings
+    plan = make_plan(expansion.combinations, datasets.content, tree_of(settings), settings.rerun)
+    check_baseline(settings.study.baseline, plan)
+    rules = stop_rules(plan, settings)
+    plan.decided.update(decisions(plan, rules))
+    return plan, rules
 
-    Parameters
-    ----------
-    rules
-        What stops seeds, from `bie.execution.stopping.stop_rules`.
-    """
+
+def order_of(plan: Plan, datasets: Datasets, argv: Sequence[str], settings: Settings, rules: Rules) -> Order:
+    """Order for what a plan has left to do; the cells are prepared, what other code has done is set aside."""
     points = grid_points(plan, datasets, seconds_per_run(plan), rules)
     runs = [plan.points[index].config_id for index, _ in plan.todo]
     set_stale_aside(plan)

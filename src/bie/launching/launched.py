@@ -20,7 +20,7 @@ from bie.store.identity import SHOWN
 from bie.store.identity import config_id as identity_of
 from bie.store.launches import BEFORE, POINTS, planned_tasks
 from bie.store.paths import Tree
-from bie.store.record import DECIDED, read
+from bie.store.record import DECIDED, as_json, read, write_file
 
 EPOCHS, MOST = 2, 50
 """Epochs of a canary's runs; tasks of a canary at the most, which share the grid points."""
@@ -38,11 +38,15 @@ def grid_points(
     seconds
         Expected seconds of a run, by index of the point, where they are known.
     rules
-        From `bie.execution.stopping.stop_rules`; what was decided under other rules is open again.
+        From `bie.execution.stopping.stop_rules`; what was decided under other rules alone is open again.
     """
     tree = plan.tree
-    for point in plan.points:
-        (tree.config_dir(point.dataset, point.model, point.config_id) / DECIDED).unlink(missing_ok=True)
+    for index, point in enumerate(plan.points):
+        note = tree.config_dir(point.dataset, point.model, point.config_id) / DECIDED
+        if index in plan.decided:
+            write_file(note, as_json(plan.decided[index]))
+        else:
+            note.unlink(missing_ok=True)
     return {
         plan.points[i].config_id: {
             "title": plan.points[i].title,

@@ -18,10 +18,10 @@ from bie.launching import slurm
 from bie.launching.launch import Order
 from bie.monitoring.folders import SLURM, Launch
 from bie.monitoring.planned import Run, grid_points
-from bie.monitoring.states import ENDED, EXITS, queued
+from bie.monitoring.states import ENDED, EXITS, states_of
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.keys import did_you_mean
-from bie.store.identity import canonical
+from bie.store.identity import SHOWN, canonical
 from bie.store.launches import COLUMNS, TASK
 from bie.store.paths import Tree
 from bie.store.record import RECORD
@@ -45,28 +45,33 @@ class Chosen:
         Launches that noted too little to do their runs again, with the number of these.
     unasked
         Number of missing runs that may be waiting or at work, as Slurm does not answer.
+    decided
+        Number of failed runs of grid points that get no further seeds.
     """
 
     runs: list[Run] = field(default_factory=list)
     unknown: list[tuple[Launch, int]] = field(default_factory=list)
     unasked: int = 0
+    decided: int = 0
 
 
 def choose(status: StudyStatus, causes: Sequence[str]) -> Chosen:
     """Failed and missing runs; with `causes` those that failed of one of them (``missing`` is one too)."""
     points = {config for launch in status.launches for config in launch.points}
-    runs, unknown, unasked = [], Counter[str](), 0
+    runs, unknown, unasked, decided = [], Counter[str](), 0, 0
     for run in status.runs:
         if run.state not in ("failed", "missing") or (causes and cause_of(run) not in causes):
             continue
         if run.state == "missing" and run.launch.launcher == SLURM and status.slurm_error:
             unasked += 1
+        elif run.config_id[:SHOWN] in status.decided and run.cause != UNREADABLE:
+            decided += 1
         elif run.config_id not in points:
             unknown[run.launch.id] += 1
         else:
             runs.append(run)
     foreign = [(launch, unknown[launch.id]) for launch in status.launches if unknown[launch.id]]
-    return Chosen(runs, foreign, unasked)
+    return Chosen(runs, foreign, unasked, decided)
 
 
 def set_aside(tree: Tree, runs: Iterable[Run]) -> None:
@@ -188,7 +193,7 @@ def cancel(tree: Tree) -> Iterator[str]:
 
 def _cancel_arrays(arrays: list[str]) -> Iterator[str]:
     phases = {array: Counter[str]() for array in arrays}
-    for (array, _), state in queued(slurm.queue(arrays)).items():
+    for (array, _), state in states_of(slurm.queue(arrays)).items():
         if array in phases:
             phases[array][state.phase] += 1
     going = {array: counts for array, counts in phases.items() if counts}

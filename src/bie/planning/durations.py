@@ -37,12 +37,12 @@ class Cost:
 
 def seconds_per_run(plan: "Plan") -> dict[int, float]:
     """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
-    expected, earlier = {}, _Earlier(plan.tree)
-    for index in {index for index, _ in plan.todo}:
-        point = plan.points[index]
-        if costs := earlier.costs(point):
-            expected[index] = _mean(costs, point)
-    return expected
+    return {index: _mean(costs, plan.points[index]) for index, costs in _costs(plan).items() if costs}
+
+
+def _costs(plan: "Plan") -> dict[int, list[Cost]]:
+    earlier = _Earlier(plan.tree)
+    return {index: earlier.costs(plan.points[index]) for index in {index for index, _ in plan.todo}}
 
 
 def _mean(costs: list[Cost], point: "Point") -> float:
@@ -59,8 +59,7 @@ def forecast(plan: "Plan", workers: int) -> str:
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
         return "nothing to do"
-    earlier = _Earlier(plan.tree)
-    costs = {index: earlier.costs(plan.points[index]) for index in todo}
+    costs = _costs(plan)
     if not all(costs.values()):
         return "no forecast: no earlier records on these cells to learn from"
     seconds, size = 0.0, 0.0

@@ -62,7 +62,9 @@ def _sums(plan: Plan) -> list[str]:
     lines += [f"  {n:,} dropped: {reason}" for reason, n in plan.dropped.items()]
     order = "; order: seed by seed, so a stopped sweep is still a fair table" if len(plan.todo) > 1 else ""
     stale = f" ({len(plan.stale):,} of them again, as other code did them)" if plan.stale else ""
-    return [*lines, f"  {len(plan.done):,} done already, {len(plan.todo):,} to do{stale}{order}"]
+    n_left_out = len(plan.runs) - len(plan.done) - len(plan.todo)
+    left_out = f", {n_left_out:,} not needed: decided" if n_left_out else ""
+    return [*lines, f"  {len(plan.done):,} done already, {len(plan.todo):,} to do{stale}{left_out}{order}"]
 
 
 def _runs(n: int) -> str:

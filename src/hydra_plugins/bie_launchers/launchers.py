@@ -1,25 +1,20 @@
-"""bie's launchers as Hydra finds them; each carries out a whole plan, rather than a list of overrides.
+"""bie's launchers as Hydra finds them, by their names alone: what they do is `bie.launching.launch.launch`.
 
-Hydra's own `Launcher.launch` composes and starts one job per combination and waits for all of them. A plan is
-made once, has bundles, waves and a canary, and its tasks outlive the command: that is an `Order`.
+Hydra's own `Launcher.launch` composes and starts one job per combination and waits for all of them. bie's
+sweeper makes a plan once, with bundles, waves and a canary, whose tasks outlive the command.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext
-
-    from bie.launching.launch import Order
-
 
 class OrderLauncher(Launcher):
-    """A launcher that carries out orders.
+    """A launcher of whole plans.
 
     Parameters
     ----------
@@ -31,7 +26,7 @@ class OrderLauncher(Launcher):
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Refuse another sweeper than bie's before it makes folders; an order knows all else."""
+        """Refuse another sweeper than bie's before it makes folders."""
         if not str(config.hydra.sweeper._target_).startswith("hydra_plugins.bie_sweeper."):
             self.launch([], 0)
 
@@ -43,12 +38,6 @@ class OrderLauncher(Launcher):
             "hydra/sweeper: bie's launchers take whole plans, from hydra/sweeper=bie alone. Take the other "
             "sweeper out of your file, or choose a launcher that takes single runs: hydra/launcher=basic"
         )
-
-    def carry_out(self, order: "Order", context: "ForkServerContext | None" = None) -> int:
-        """Carry out an order, or see it off; the exit code. See `bie.launching.launch.launch`."""
-        from bie.launching.launch import launch
-
-        return launch(order, context)
 
 
 class WorkersLauncher(OrderLauncher):

@@ -1,8 +1,8 @@
 """bie's sweeper as Hydra finds it: a sweep is expanded, pruned and planned as a whole, then launched as one.
 
 Hydra's own sweeper hands a list of overrides per combination to a launcher, which composes and starts each.
-This one hands over the plan, `bie.launching.launch.Order`, to launchers that take it (``carry_out``), and
-lists of overrides, of the runs that are left to do, to those that do not.
+This one does so with launchers from elsewhere, for the runs that are left to do; for bie's own, and those of
+hydra-submitit-launcher, whose keys bie's take, the whole plan is launched.
 
 Any application of the environment loads this module, so that what it needs is loaded when it sweeps.
 """
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
     from bie.planning.plan import Plan
-
-SUBMITIT = "hydra_plugins.hydra_submitit_launcher."
-"""Launchers of hydra-submitit-launcher: bie has the same, by the same keys, for whole plans."""
 
 
 class BieSweeper(Sweeper):
@@ -49,29 +45,22 @@ class BieSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> int:
         """Plan what was asked for, say so, and launch what is left to do; the exit code."""
-        from bie.execution.stopping import stop_rules
-        from bie.launching.launch import launch, order_of
+        from bie.config.launchers import is_ours
+        from bie.launching.launch import launch, order_of, plan_of
         from bie.planning.application import Request
         from bie.planning.datasets import Datasets
         from bie.planning.outline import said_of
-        from bie.planning.plan import check_baseline, make_plan
-        from bie.planning.settings import tree_of
 
         assert isinstance(self.request, Request), "this sweeper is that of `bie run`"
         expansion, datasets, context = self.request.expansion, Datasets(), self._workers()
-        settings = expansion.settings
-        plan = make_plan(expansion.combinations, datasets.content, tree_of(settings), settings.rerun)
-        check_baseline(settings.study.baseline, plan)
-        rules = stop_rules(plan, settings)
+        plan, rules = plan_of(expansion, datasets)
         print("\n".join(said_of(expansion, plan, datasets)), flush=True)
-        launcher = self._launcher()
-        if launcher is not None and not hasattr(launcher, "carry_out"):
-            return self._one_by_one(launcher, plan)
-        order = order_of(plan, datasets, self.request.argv, settings, rules)
+        assert self.config is not None
+        if not is_ours(self.config.hydra.launcher):
+            return self._one_by_one(plan)
+        order = order_of(plan, datasets, self.request.argv, expansion.settings, rules)
         del datasets  # from here on the workers map the copies on disk
-        carry_out = launch if launcher is None else launcher.carry_out
-        code: int = carry_out(order, context)
-        return code
+        return launch(order, context)
 
     def _workers(self) -> "ForkServerContext | None":
         """Worker processes of this machine, whose libraries load while the cells are read."""
@@ -81,20 +70,15 @@ class BieSweeper(Sweeper):
         expansion = self.request.expansion  # type: ignore[attr-defined]
         return warm_up("many" if expansion.swept else "one") if needs_workers(expansion.settings) else None
 
-    def _launcher(self) -> Launcher | None:
-        """The launcher that the configuration names; None for those that `launch` itself is."""
+    def _one_by_one(self, plan: "Plan") -> int:
+        """Give a launcher from elsewhere the overrides of each run to do."""
         from bie.planning.keys import in_words
 
         assert self.config is not None
-        if str(self.config.hydra.launcher.get("_target_", SUBMITIT)).startswith(SUBMITIT):
-            return None
         with in_words("hydra/launcher"):
-            return Plugins.instance().instantiate_launcher(
+            launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=self.request, config=self.config
             )
-
-    def _one_by_one(self, launcher: Launcher, plan: "Plan") -> int:
-        """Give a launcher from elsewhere the overrides of each run to do."""
         jobs: Sequence[Sequence[str]] = [
             self.request.overrides_of(plan.points[index], seed)  # type: ignore[attr-defined]
             for index, seed in plan.todo
