@@ -70,6 +70,17 @@ def test_a_record_that_cannot_be_read_is_made_again(study: Tree, capsys: Printed
     assert record.with_name("unreadable-record.json").is_file()
 
 
+def test_failures_of_a_decided_grid_point_are_left_alone(disk: Any, point: Any, capsys: Printed):
+    disk.launch([(point, seed, 0) for seed in range(3)], {})
+    disk.failure(point, 1, "nan", "at epoch 3")
+    note = disk.run(point, 0, "record.json").parents[1] / "decided.json"
+    note.write_text(json.dumps({"reason": "better after 12 pairs"}))
+    assert main([str(disk.root)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("nothing to retry: 1 of 2 done; nan: 1")
+    assert "left alone: 1 of grid points that are decided" in out
+
+
 def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: Printed):
     folder = disk.launch([(point, 0, 0)], {})
     (folder / "points.json").write_text(json.dumps({point.id: {}}))

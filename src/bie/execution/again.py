@@ -31,11 +31,6 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
         New; its record is of this time and place. The launch and its study are only read.
     device, products
         Where it was trained and how exactly matrices were multiplied there; the CPU where there is no GPU.
-
-    Raises
-    ------
-    BadInput
-        As for `spec_of`.
     """
     nothing = Save(model=False, embedding=False)
     spec = spec_of(launch, config_id, seed, nothing, folder, folder.parent / "cells")
@@ -47,14 +42,10 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
 
 
 def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, cells: Path) -> RunSpec:
-    """A run as its launch noted it, to be done once more.
+    """A run as its launch noted it, to be done once more into `folder`.
 
     Parameters
     ----------
-    launch
-        Folder of the launch.
-    save, folder
-        What the run leaves beside its record, and where.
     cells
         Where its cells are prepared if they are gone, once more from their source.
 

@@ -34,10 +34,6 @@ class Checkpoints(Keeper):
 
     Parameters
     ----------
-    spec
-        The run.
-    claim
-        On the run, by this process.
     stop
         Whether the run is to stop; asked after each epoch.
     device

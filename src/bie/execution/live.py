@@ -4,34 +4,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 BAR = 20  # characters
-
-
-class View(Protocol):
-    """What shows how things stand, and what happens."""
-
-    def show(self, share: float, line: str, now: str = "", below: str = "") -> None:
-        """Show how things stand.
-
-        Parameters
-        ----------
-        share
-            Of what is to be done: how much is, 0 to 1.
-        line
-            The same in words.
-        now
-            What is going on, where there is no bar to move.
-        below
-            What more there is to see, in lines, where they can be redrawn.
-        """
-
-    def say(self, line: str, news: str, stays: bool = True) -> None:
-        """Say what happened; where the view is redrawn, it `stays` or is gone with the next."""
 
 
 class Lines:
@@ -48,12 +26,24 @@ class Lines:
         self._when, self._last = time.monotonic(), ""
 
     def show(self, share: float, line: str, now: str = "", below: str = "") -> None:
-        """Give a sign of life, if anything is new."""
+        """Give a sign of life, if anything is new.
+
+        Parameters
+        ----------
+        share
+            How much is done, 0 to 1, for a bar.
+        line
+            The same in words.
+        now
+            What is going on, where there is no bar that moves.
+        below
+            What more there is to see, in lines, where they can be redrawn.
+        """
         if time.monotonic() - self._when >= self._quiet_s and f"{line}{now}" != self._last:
             self.say(line, now)
 
     def say(self, line: str, news: str, stays: bool = True) -> None:
-        """Print how things stand and what is new."""
+        """Print how things stand and what is new; where the view is redrawn, it `stays` or is soon gone."""
         self._when, self._last = time.monotonic(), f"{line}{news}"
         print("   ".join(part for part in (line, news) if part), file=self._stream, flush=True)
 
@@ -98,6 +88,9 @@ class Terminal:
             self._live.console.print(news, style="red", highlight=False, markup=False)
         else:
             self._below = f"last: {news}"
+
+
+View = Lines | Terminal
 
 
 @contextmanager

@@ -50,8 +50,6 @@ class Pool:
     ----------
     context
         From `bie.execution.processes.warm_up`.
-    n_workers
-        Number of processes.
     logs
         Folder for what the workers print, ``worker-0.log`` and so on; None: where this process prints.
     launch
@@ -75,14 +73,10 @@ class Pool:
         self._workers = [self._start(slot) for slot in range(n_workers)]
 
     def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
-        """Carry out all runs. Returns when each has ended; stops all workers on any exception.
+        """Carry out all runs in order. Returns when each has ended; stops all workers on any exception.
 
         Parameters
         ----------
-        specs
-            In the order in which they are to start.
-        observer
-            Is told how they get on.
         admit
             Asked when a worker is free for a pack; one that it declines is left out.
         """

@@ -23,12 +23,7 @@ _SAID: Mapping[Status, str] = {
 class Scoreboard:
     """Counts and times of a launch.
 
-    Parameters
-    ----------
-    n_runs
-        Number of runs to do, by model: models differ in how long they take.
-    n_workers
-        Processes at work.
+    Runs are counted by model: models differ in how long they take.
     """
 
     def __init__(self, n_runs: Mapping[str, int], n_workers: int) -> None:

@@ -63,10 +63,6 @@ def attempt(
 
     Parameters
     ----------
-    spec, checkpoints
-        The run, and what keeps its state.
-    work
-        Gives the result.
     made_by
         What the provenance says otherwise than that of this process.
     """
@@ -89,17 +85,7 @@ def attempt(
 
 
 def _complete(spec: RunSpec, result: Result, checkpoints: Checkpoints) -> Outcome:
-    """Write the files that are asked for and not there, if all numbers are those of the record.
-
-    Parameters
-    ----------
-    spec
-        A run with a record, which is not touched.
-    result
-        Of the same run, trained anew.
-    checkpoints
-        Of that training; not needed any more.
-    """
+    """Write the files that a run with a record lacks, if trained anew all numbers are those of the record."""
     names = lacking(spec.folder, spec.config)
     if not names:  # somebody else has finished the run meanwhile
         return Outcome("before")

@@ -116,7 +116,7 @@ def wanted(spec: RunSpec) -> bool:
     if (own / DECIDED).exists():
         return False
     if "rivals" in spec.stop:
-        found = _all_decided([runs / place for place in spec.stop["rivals"]])
+        found = _OVER if all((runs / place / DECIDED).exists() for place in spec.stop["rivals"]) else None
     else:
         found = _of_row(own, runs / spec.stop["baseline"], spec.stop)
     if found is None:
@@ -124,10 +124,6 @@ def wanted(spec: RunSpec) -> bool:
     own.mkdir(parents=True, exist_ok=True)
     write_file(own / DECIDED, as_json(found))
     return False
-
-
-def _all_decided(rivals: list[Path]) -> dict[str, Any] | None:
-    return _OVER if all((rival / DECIDED).exists() for rival in rivals) else None
 
 
 def _of_row(own: Path, baseline: Path, stop: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -43,8 +43,6 @@ def execute(
 
     Parameters
     ----------
-    pack
-        What to run.
     on_epoch, on_end
         Called with the place of a run in the pack and each row of its history, or how it ended: once for
         every run, as soon as it is known.

@@ -24,12 +24,8 @@ class ArrayTask(Checkpointable):
 
     Parameters
     ----------
-    folder
-        Of the launch.
-    kind
-        ``runs`` or ``canary``.
-    index
-        Of the task.
+    folder, kind, index
+        The launch; ``runs`` or ``canary``; which of them.
     """
 
     def __init__(self, folder: Path, kind: str, index: int) -> None:

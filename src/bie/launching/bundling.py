@@ -58,14 +58,7 @@ class Bundling:
 def bundling_of(
     settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
 ) -> tuple[Bundling, Limits]:
-    """Bundle runs into the tasks of a launcher that is not ``local``.
-
-    Parameters
-    ----------
-    runs
-        Number of runs to do by grid point.
-    seconds
-        Expected seconds of a run by grid point.
+    """Bundle runs, so many of each grid point, into the tasks of a launcher that is not ``local``.
 
     Raises
     ------
@@ -99,18 +92,12 @@ def bundle(
 
     Parameters
     ----------
-    n_runs
-        Runs to do.
-    limits
-        What may be submitted.
     workers
         Runs that a task has at work at a time.
     asked
         Runs of a task, where the user said so.
-    seconds
-        Expected seconds of a run.
-    time_limit
-        Of a task, in seconds.
+    seconds, time_limit
+        What a run is expected to take, and a task may take, in seconds.
 
     Raises
     ------

@@ -57,13 +57,6 @@ class InThisProcess:
 
     submitit's debug executor is not used for it: that of submitit 1.5.4 leaves its log files open, and
     answers an error with a debugger's prompt even where nobody can type.
-
-    Parameters
-    ----------
-    launch
-        Id of the launch, for the claims.
-    packing
-        Which runs train together, and where.
     """
 
     def __init__(self, launch: str | None = None, packing: Packing | None = None) -> None:

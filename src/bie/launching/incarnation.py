@@ -77,15 +77,7 @@ class Place:
 
 
 class Incarnation:
-    """A task from its start, or a restart, to its end.
-
-    Parameters
-    ----------
-    folder, kind, index
-        The task; see `bie.launching.array_task.ArrayTask`.
-    context
-        From `bie.execution.processes.warm_up`.
-    """
+    """A task (`bie.launching.array_task.ArrayTask`) from its start, or a restart, to its end."""
 
     def __init__(self, folder: Path, kind: str, index: int, context: ForkServerContext) -> None:
         self.folder, self.kind, self.context = folder, kind, context

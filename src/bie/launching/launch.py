@@ -4,7 +4,7 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -140,8 +140,11 @@ def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:
     """Submit all jobs; False if only some were taken."""
     names: list[str] = []
     try:
-        for name in _start(folder, order, bundling):
-            names.append(name)
+        if isinstance(order.settings.hydra.launcher, SubmititLocal):
+            names.append(local_queue.start(folder, order.settings, bundling.n_tasks, len(order.points)))
+        else:
+            for name in submit(folder, order.settings, bundling, len(order.points)):
+                names.append(name)
     except SlurmError as error:
         if not names:
             shutil.rmtree(folder)
@@ -153,11 +156,3 @@ def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:
         if names:
             print(f"submitted {', '.join(names)}.  {_next(order.tree)}", flush=True)
     return True
-
-
-def _start(folder: Path, order: Order, bundling: Bundling) -> Iterator[str]:
-    """Start the tasks; names of their jobs."""
-    if isinstance(order.settings.hydra.launcher, SubmititLocal):
-        yield local_queue.start(folder, order.settings, bundling.n_tasks, len(order.points))
-    else:
-        yield from submit(folder, order.settings, bundling, len(order.points))

@@ -31,14 +31,12 @@ def grid_points(
 ) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
 
-    The cells are put on the shelf of the tree.
+    The cells are prepared in the tree; what was decided under other `rules` alone is open again.
 
     Parameters
     ----------
     seconds
         Expected seconds of a run, by index of the point, where they are known.
-    rules
-        From `bie.execution.stopping.stop_rules`; what was decided under other rules alone is open again.
     """
     tree = plan.tree
     for index, point in enumerate(plan.points):
@@ -81,8 +79,6 @@ def runs_of(folder: Path, index: int | None = None) -> list[RunSpec]:
 
     Parameters
     ----------
-    folder
-        The launch.
     index
         Of the slice, as in the column ``task`` of the plan; None: all that were to do.
     """

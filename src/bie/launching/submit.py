@@ -53,12 +53,7 @@ class Wave:
 def submit(folder: Path, settings: Settings, bundling: Bundling, n_points: int) -> Iterator[str]:
     """Submit wave after wave. Each waits for the end of the one before: one throttle holds for all.
 
-    Each job stands in ``jobs.json`` as soon as there is one.
-
-    Yields
-    ------
-    str
-        Name of a job, for people.
+    Each job stands in ``jobs.json`` as soon as there is one; what is yielded are their names, for people.
 
     Raises
     ------
@@ -141,15 +136,7 @@ def _interpreter(launcher: SubmititSlurm, site: Site) -> str:
 
 
 def setup(launcher: SubmititSlurm, site: Site, folder: Path, kind: str, first_task: int) -> list[str]:
-    """Lines before submitit's command.
-
-    Parameters
-    ----------
-    folder
-        Of the launch.
-    kind, first_task
-        ``runs`` or ``canary``, and the number of the array's first task.
-    """
+    """Lines before submitit's command, for an array of tasks of one kind (``runs`` or ``canary``)."""
     values = {
         "@FOLDER@": shlex.quote(str(folder)),
         "@NOTE@": f"{ENDED}/" if kind == "runs" else f"{ENDED}/{kind}-",

@@ -39,8 +39,6 @@ class Chosen:
 
     Attributes
     ----------
-    runs
-        In the order of their launches.
     unknown
         Launches that noted too little to do their runs again, with the number of these.
     unasked
@@ -116,13 +114,7 @@ def command_of(launch: Launch) -> str:
 
 
 def orders(status: StudyStatus, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
-    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first.
-
-    Parameters
-    ----------
-    settle
-        Settings of the new launch, given those of a run's last launch.
-    """
+    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first."""
     settled: dict[str, Settings] = {}
     groups: dict[str, list[Run]] = {}
     for run in runs:

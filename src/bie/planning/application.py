@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from bie.errors import BadInput
-from bie.planning.compose import Configurations, finished
+from bie.planning.compose import Configurations
 from bie.planning.expand import Combination, Expansion, expand
 from bie.planning.keys import for_bie, in_words, is_multirun, searchpath
 from bie.planning.settings import check_device, check_environment
@@ -30,17 +30,7 @@ from bie.store.provenance import configuration_folder
 
 
 class Request:
-    """What a command asks for; to Hydra, the function that does one run.
-
-    Parameters
-    ----------
-    argv
-        The command line.
-    expansion
-        What it stands for.
-    one_run
-        Does the run of a finished configuration; the exit code.
-    """
+    """What a command line asks for; to Hydra, the function that does one run (`one_run`)."""
 
     def __init__(
         self, argv: Sequence[str], expansion: Expansion, one_run: Callable[[DictConfig], int]
@@ -48,7 +38,7 @@ class Request:
         self.argv, self.expansion, self.one_run = list(argv), expansion, one_run
 
     def __call__(self, config: DictConfig) -> int:
-        """Do one run."""
+        """Do the run of a finished configuration; the exit code."""
         return self.one_run(config)
 
     def overrides_of(self, combination: Combination, seed: int) -> list[str]:
@@ -92,7 +82,7 @@ class Application(Hydra):
             return super().compose_config(config_name, overrides, run_mode, with_log_configuration, **how)
         point = self.shown
         keys = self.expansion.launch_keys | point.keys | {"seed": point.seeds[0]}
-        whole = finished(self.configurations.composed(point.choices), keys)
+        whole = self.configurations.composed(point.choices).finished(keys)
         with open_dict(whole):
             whole.hydra.mode = run_mode
             whole.hydra.overrides.task = [text for text in overrides if not text.startswith("hydra")]
@@ -100,12 +90,7 @@ class Application(Hydra):
 
 
 def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
-    """Do what a command line of Hydra says; the exit code.
-
-    Parameters
-    ----------
-    one_run
-        Does the run of a finished configuration, for launchers from elsewhere.
+    """Do what a command line of Hydra says; the exit code. Launchers from elsewhere call `one_run`.
 
     Raises
     ------
@@ -200,12 +185,9 @@ def _show(application: Application, options: argparse.Namespace) -> int:
 
 
 def _hydra_help(configurations: Configurations) -> int:
-    Hydra("bie", configurations.loader).hydra_help(None, get_args_parser(), _no_overrides())
+    nothing = argparse.Namespace(overrides=[], resolve=False)
+    Hydra("bie", configurations.loader).hydra_help(None, get_args_parser(), nothing)
     return 0
-
-
-def _no_overrides() -> argparse.Namespace:
-    return argparse.Namespace(overrides=[], resolve=False)
 
 
 def _complete(configurations: Configurations, options: argparse.Namespace) -> int:

@@ -1,12 +1,10 @@
 """Compose the configuration of a choice of groups: with Hydra, once per distinct choice."""
 
 import contextlib
-import copy
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -14,16 +12,15 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import ConfigDefault, InputDefault
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bie.config import Settings
 from bie.config.launchers import complete
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
+from bie.planning.composed import Composed, plain_of
 from bie.planning.keys import Plain, did_you_mean, in_words, leaves
 from bie.store.provenance import configuration_folder
 
@@ -33,24 +30,6 @@ GROUPS = (
 )
 WITHOUT_KEYS = ("preset", "hydra/callbacks")
 """Groups that bring no keys of their own: published settings of others, and what Hydra calls itself."""
-SETTINGS = tuple(Settings.model_fields)
-"""Root keys of the launch; the others are those of a run."""
-
-
-@dataclass(frozen=True)
-class Composed:
-    """A composed configuration.
-
-    Attributes
-    ----------
-    whole
-        As Hydra has it, its own tree included.
-    plain
-        What bie reads of it, ``${...}`` not yet resolved.
-    """
-
-    whole: DictConfig
-    plain: Plain
 
 
 class Configurations:
@@ -58,10 +37,8 @@ class Configurations:
 
     Parameters
     ----------
-    folder
-        The ``conf/`` of bie.
     own
-        A folder of the user's with the same groups (``--config-dir``); None if there is none.
+        A folder of the user's with the same groups (``--config-dir``).
     name
         The file to begin with (``--config-name``).
     searched
@@ -123,7 +100,7 @@ class Configurations:
                 complete(whole.hydra.launcher)
             if choices.get("preset", "none") != "none":
                 self._fit(whole, choices)
-            return Composed(whole, plain_of(whole))
+            return Composed(whole)
 
     def _fit(self, whole: DictConfig, choices: Mapping[str, str]) -> None:
         """Take out what a preset sets and these choices do not have, such as a setting of other models."""
@@ -208,25 +185,6 @@ def _sibling(default: InputDefault) -> str | None:
     if not isinstance(default, ConfigDefault) or default.package is not None:
         return None
     return default.path if default.path and "/" not in default.path else None
-
-
-def finished(composed: Composed, keys: Mapping[str, Any]) -> DictConfig:
-    """A composed configuration with values of keys, Hydra's own tree included."""
-    whole = copy.deepcopy(composed.whole)
-    OmegaConf.set_readonly(whole, False)
-    OmegaConf.set_readonly(whole.hydra, False)
-    with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
-        for key, value in keys.items():
-            OmegaConf.update(whole, key, value, merge=True, force_add=True)
-    HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
-    return whole
-
-
-def plain_of(whole: DictConfig) -> Plain:
-    """What bie reads of a composed configuration, ``${...}`` as written."""
-    own = {str(key): node for key, node in whole.items_ex(resolve=False) if key != "hydra"}
-    plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
-    return {**plain, "hydra": {"launcher": OmegaConf.to_container(whole.hydra.launcher)}}
 
 
 def prefer_own_launchers() -> None:

@@ -88,20 +88,19 @@ class _Earlier:
 
     def __init__(self, tree: Tree) -> None:
         self._runs, self._names = tree.runs, cache(tree.config_names)
-        self._known: dict[tuple[str, str, bool], list[Cost]] = {}
+        self._known: dict[tuple[str, tuple[str, bool]], list[Cost]] = {}
 
     def costs(self, point: "Point") -> list[Cost]:
         """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
         model, own = f"{point.dataset}/{point.model}", point.config_id[:SHOWN]
         places = [f"{model}/{own}/*"] if own in self._names(point.dataset, point.model) else []
         places += [f"{model}/*/*", f"{point.dataset}/*/*/*"]
-        return next((found for place in places if (found := self._sample(place, point.plain))), [])
+        return next((found for place in places if (found := self._sample(place, _kin(point.plain)))), [])
 
-    def _sample(self, place: str, plain: Mapping[str, Any]) -> list[Cost]:
-        key = (place, _data(plain), "train" in plain)
-        if key not in self._known:
-            self._known[key] = _sample(self._runs.glob(f"{place}/{RECORD}"), plain)
-        return self._known[key]
+    def _sample(self, place: str, alike: tuple[str, bool]) -> list[Cost]:
+        if (place, alike) not in self._known:
+            self._known[place, alike] = _sample(self._runs.glob(f"{place}/{RECORD}"), alike)
+        return self._known[place, alike]
 
 
 def _epochs(plain: Mapping[str, Any]) -> int:
@@ -117,15 +116,14 @@ def _data(config: Mapping[str, Any]) -> str:
     return canonical([dataset["source"], {key: n for key, n in dataset.items() if key.startswith("n_")}])
 
 
-def _alike(config: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
-    """Same cells, and both train or neither does."""
-    return _data(config) == _data(plain) and ("train" in config) == ("train" in plain)
-
-
-def _sample(paths: Iterable[Path], plain: Mapping[str, Any]) -> list[Cost]:
-    """Costs of the first few of these records that are of runs that were alike."""
+def _sample(paths: Iterable[Path], alike: tuple[str, bool]) -> list[Cost]:
+    """Costs by the first few of these records, of those on the same cells that train, or do not, too."""
     records = ((path, read(path)) for path in itertools.islice(paths, SAMPLE))
-    return [_cost(path, record) for path, record in records if record and _alike(record["config"], plain)]
+    return [_cost(path, record) for path, record in records if record and _kin(record["config"]) == alike]
+
+
+def _kin(config: Mapping[str, Any]) -> tuple[str, bool]:
+    return _data(config), "train" in config
 
 
 def _cost(path: Path, record: Mapping[str, Any]) -> Cost:

@@ -9,9 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations, finished
+from bie.planning.compose import GROUPS, Configurations
+from bie.planning.composed import SETTINGS, Composed
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import Plain, assign, copied, lookup, references, resolve, without_params
+from bie.planning.keys import Plain, copied, lookup, references, resolve, without_params
 from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
 from bie.store.identity import Once
@@ -61,18 +62,14 @@ class Expansion:
 
     Attributes
     ----------
-    settings
-        Of the launch.
     launch_keys
         Keys of the settings that were given, with their values as typed.
     given
         Sections of all keys that were given, by hand or by the study.
     typed
         Keys that were given by hand.
-    combinations
-        Of all values.
     swept
-        Whether that is more than one run.
+        Whether there is more than one run.
     """
 
     settings: Settings
@@ -131,11 +128,10 @@ def settled(whole: DictConfig) -> Expansion:
 
 
 class _Expander:
-    """Makes combinations of assignments; what a choice of groups composes to is looked at once."""
+    """Makes combinations of choices and values of keys."""
 
     def __init__(self, configurations: Configurations, swept: tuple[str, ...]) -> None:
         self.configurations, self.swept = configurations, swept
-        self._bases: dict[tuple[tuple[str, str], ...], _Base] = {}
         self._checked: set[tuple[str, str]] = set()
         self._made: dict[str, list[Combination]] = {}
         self._dumped = Once[Section, Plain](lambda section: section.model_dump(mode="json"))
@@ -149,8 +145,8 @@ class _Expander:
         models is 100,000 combinations, and 28 experiments.
         """
         keys = {key: value for key, value in given.items() if key.split(".")[0] not in SETTINGS}
-        base = self._base(choices)
-        plain, absent = base.with_values(keys)
+        base = self.configurations.composed(choices)
+        plain, absent = base.run_with(keys)
         inactive = {key: self._cause(key, value, choices, base) for key, value in absent.items()}
         acting = {key: value for key, value in keys.items() if key not in inactive}
         same = repr((choices, acting))
@@ -160,7 +156,7 @@ class _Expander:
 
     def _combinations(
         self,
-        base: "_Base",
+        base: Composed,
         plain: Plain,
         acting: dict[str, Any],
         inactive: dict[str, str],
@@ -175,9 +171,12 @@ class _Expander:
             run = plain | {"seed": group[0]}
             if found or "${" in str(group[0]):
                 run = copied(run)
-                resolve(run, finished(base.composed, acting | {"seed": group[0]}))
+                resolve(run, base.finished(acting | {"seed": group[0]}))
                 group = (run["seed"],) if isinstance(group[0], str) else group
-            config, checked = _checked(base, run, group)
+            config = base.validated(run | {"seed": group[0]})
+            checked = tuple(
+                seed if _is_seed(seed) else base.validated(run | {"seed": seed}).seed for seed in group
+            )
             silent = inactive | config.silenced(acting)
             grid = self._grid(config, [key for key in shown if key not in silent], choices)
             yield Combination(config, checked, grid, silent, choices, acting)
@@ -192,13 +191,7 @@ class _Expander:
             grid[key] = choices.get(key) if key in _BUNDLES else lookup(plain, rest) if rest else plain
         return {k: v for k, v in grid.items() if v is not None and k not in (*_COLUMNS, "seed")}
 
-    def _base(self, choices: Mapping[str, str]) -> "_Base":
-        key = tuple(choices.items())
-        if key not in self._bases:
-            self._bases[key] = _Base(self.configurations.composed(choices))
-        return self._bases[key]
-
-    def _cause(self, key: str, value: Any, choices: Mapping[str, str], base: "_Base") -> str:
+    def _cause(self, key: str, value: Any, choices: Mapping[str, str], base: Composed) -> str:
         """The choice that has no such key: that of the key's own group, or else the model."""
         under = self.configurations.acts_under(key)
         if under is None:
@@ -213,67 +206,15 @@ class _Expander:
         if (key, repr(value)) in self._checked or "${" in str(value):
             return
         self._checked.add((key, repr(value)))
-        base = self._base(choices)
-        plain = copied(base.with_values({key: value})[0])
-        resolve(plain, base.composed.whole)
+        base = self.configurations.composed(choices)
+        plain = copied(base.run_with({key: value})[0])
+        resolve(plain, base.whole)
         try:
             validated(RunConfig, plain)
         except BadInput as error:
             about = [line for line in str(error).splitlines() if line.startswith((f"{key}=", f"{key}."))]
             if about:
                 raise BadInput("\n".join(about)) from None
-
-
-class _Base:
-    """What the combinations of one choice of groups have in common: 100,000 of them may.
-
-    Attributes
-    ----------
-    refers
-        Whether there is a ``${...}`` in it.
-    chosen
-        The choice of each group, by default or not.
-    """
-
-    def __init__(self, composed: Composed) -> None:
-        self.composed = composed
-        self._plain = {key: value for key, value in composed.plain.items() if key not in SETTINGS}
-        self.refers = any(True for _ in references(self._plain))
-        self.chosen = dict(composed.whole.hydra.runtime.choices)
-        self._given: dict[str, tuple[Plain, dict[str, Any]]] = {}
-        self._shared = {id(value): value for value in self._plain.values()}
-        self._sections: dict[int, Section] = {}  # by the `id` of what is shared
-
-    def with_values(self, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
-        """Plain values with keys set, and the keys that are not there; equal sections are shared."""
-        given: dict[str, dict[str, Any]] = {}
-        for key, value in keys.items():
-            given.setdefault(key.partition(".")[0], {})[key] = value
-        made = [self._made(name, values) for name, values in given.items()]
-        plain, absent = dict(self._plain), dict[str, Any]()
-        for section, unknown in made:
-            plain |= section
-            absent |= unknown
-        return plain, absent
-
-    def _made(self, name: str, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
-        """A section with keys set, and those that it has not."""
-        text = repr(keys)
-        if text not in self._given:
-            plain = copied({name: self._plain[name]}) if name in self._plain else {}
-            absent = {key: value for key, value in keys.items() if not assign(plain, key, value)}
-            self._given[text] = plain, absent
-            self._shared |= {id(value): value for value in plain.values()}
-        return self._given[text]
-
-    def validated(self, run: Plain) -> RunConfig:
-        """Check a run; its sections that are shared are checked the first time."""
-        known = {name: self._sections[id(part)] for name, part in run.items() if id(part) in self._sections}
-        config = validated(RunConfig, run | known)
-        for name in run.keys() - known.keys():
-            if isinstance(run[name], dict) and id(run[name]) in self._shared:
-                self._sections[id(run[name])] = getattr(config, name)
-        return config
 
 
 def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -283,9 +224,5 @@ def _alike(found: Mapping[str, Any], seeds: tuple[Any, ...]) -> list[tuple[Any, 
     return [(seed,) for seed in seeds] if apart else [seeds]
 
 
-def _checked(base: _Base, run: Plain, seeds: Sequence[Any]) -> tuple[RunConfig, tuple[int, ...]]:
-    config = base.validated(run | {"seed": seeds[0]})
-    return config, tuple(
-        value if type(value) is int and 0 <= value < 2**32 else base.validated(run | {"seed": value}).seed
-        for value in seeds
-    )
+def _is_seed(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**32

@@ -94,10 +94,8 @@ class Plan:
     @property
     def todo(self) -> list[tuple[int, int]]:
         """Runs that are not done and that somebody wants, in order."""
-        return [run for run in self.runs if run not in self.done and not self._superfluous(run)]
-
-    def _superfluous(self, run: tuple[int, int]) -> bool:
-        return run[0] in self.decided and run not in self.incomplete
+        wanted = (run for run in self.runs if run[0] not in self.decided or run in self.incomplete)
+        return [run for run in wanted if run not in self.done]
 
     def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
         """The plan as columns of ``plan.parquet``.
@@ -129,7 +127,7 @@ def make_plan(
     Parameters
     ----------
     content
-        Hashes of the cells of a configuration; see `bie.data.cells.Cells.hashes`.
+        Gives the hashes of the cells of a configuration (`bie.data.cells.Cells.hashes`).
     rerun
         ``stale``: what was done by other code is to be done again.
     """

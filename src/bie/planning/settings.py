@@ -9,7 +9,8 @@ from bie import devices
 from bie.config import Local, Settings
 from bie.config.launchers import is_ours
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, SETTINGS, Configurations, finished
+from bie.planning.compose import GROUPS, Configurations
+from bie.planning.composed import SETTINGS
 from bie.planning.grammar import Axis, assignments, read_axes
 from bie.planning.keys import Plain, assign, copied, params, resolve, without_params
 from bie.schema import validated
@@ -67,7 +68,7 @@ def settings_of(
         elif key.split(".")[0] in SETTINGS:
             raise configurations.misplaced(key, choices) or configurations.unknown(key, choices)
     settings = {key: plain[key] for key in SETTINGS}
-    resolve(settings, finished(composed, applied))
+    resolve(settings, composed.finished(applied))
     given = {key: value for key, value in applied.items() if key.split(".")[0] in SETTINGS}
     return checked_settings(settings), given
 

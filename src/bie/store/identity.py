@@ -45,7 +45,8 @@ def scientific(
     return plain | {"dataset": {**plain["dataset"], **hashes}}
 
 
-Given, Found = TypeVar("Given"), TypeVar("Found")
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 class Once(Generic[Given, Found]):
