@@ -99,13 +99,14 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
 def _launch(order: "Order") -> int:
     from bie.execution.processes import single_threaded, warm_up
     from bie.launching.launch import launch
+    from bie.monitoring.overview import stay
     from bie.planning.settings import check_device, check_environment, needs_workers
 
     single_threaded()
     check_device(order.settings)
     if warning := check_environment(order.settings):
         print(warning)
-    return launch(order, warm_up() if needs_workers(order.settings) else None)
+    return launch(order, warm_up() if needs_workers(order.settings) else None, stay)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """``bie status``: how far a study has come."""
 
 import argparse
-import contextlib
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from bie.monitoring.study_status import StudyStatus
     from bie.store.paths import Tree
 
-EVERY = 5.0  # seconds between two looks; longer where looking takes long
 _EPILOG = (
     "Exit code: 0 all runs are done or more are under way, 1 some failed or are missing, 2 no such study."
 )
@@ -40,22 +37,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from bie.monitoring.overview import as_json, as_text
+    from bie.monitoring.overview import as_json, as_text, watch
     from bie.store.paths import find_tree, spelled
 
     tree = find_tree(options.tree, options.outputs)
     status = _look(tree)
     named = spelled(tree, options.tree, options.outputs)
     if options.watch:
-        status = _watch(status, named)
+        status = watch(status, named)
     print(json.dumps(as_json(status)) if options.json else "\n".join(as_text(status, tree=named)))
     return 0 if status.going or all(run.state == "done" for run in status.runs) else 1
 
 
-def _look(tree: "Tree", before: "StudyStatus | None" = None) -> "StudyStatus":
+def _look(tree: "Tree") -> "StudyStatus":
     from bie.monitoring.study_status import read_status
 
-    status = read_status(tree, before)
+    status = read_status(tree)
     if not status.runs:
         raise BadInput(f"{tree.root}: no launch of this study noted a plan. {_instead(tree)}")
     return status
@@ -66,28 +63,6 @@ def _instead(tree: "Tree") -> str:
     if next(tree.runs.glob("*/*/*/seed=*/record.json"), None) is None:
         return "Make one: python -m bie.run ..."
     return f"Its records came otherwise, as by --import; they are shown by: bie aggregate {tree.root}"
-
-
-def _watch(status: "StudyStatus", named: str) -> "StudyStatus":
-    """Look again and again, and show what changed; Ctrl-C ends it. The last look is returned."""
-    from bie.execution.live import live_view
-    from bie.monitoring.overview import as_text, counts
-    from bie.monitoring.planned import titles
-
-    names: dict[str, tuple[str, ...]] = {}
-    with contextlib.suppress(KeyboardInterrupt), live_view(quiet_s=0) as view:
-        while True:
-            began = time.monotonic()
-            if any(run.config_id not in names for run in status.runs):
-                names = titles(status.launches)
-            done = sum(run.state == "done" for run in status.runs)
-            table = "\n".join(as_text(status, names, named))
-            view.show(done / len(status.runs), counts(status), below=table)
-            if not (status.going or status.slurm_error):
-                return status
-            time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
-            status = _look(status.tree, status)
-    return status
 
 
 if __name__ == "__main__":

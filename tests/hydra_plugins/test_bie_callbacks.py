@@ -25,7 +25,7 @@ def launched(in_tmp: Path, disk: Any, point: Callable[..., Any], monkeypatch: py
     disk.plan([point()], range(2))
     disk.record(point(), 0, {"ari": 0.5})
     disk.failure(point(), 1, "nan")
-    monkeypatch.setattr("bie.launching.launch.launch", lambda order, context: 1)
+    monkeypatch.setattr("bie.launching.launch.launch", lambda *of: 1)
     return TREE / "report"
 
 

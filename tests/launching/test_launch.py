@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from bie.errors import BadInput
-from bie.execution.progress import Scoreboard
 from bie.launching import launch as launching
 from bie.launching import local_queue, slurm
 from bie.launching.launch import Order, launch, order_of
@@ -15,7 +14,7 @@ from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
 from bie.planning.plan import make_plan
-from bie.store.launches import planned_tasks, stop
+from bie.store.launches import planned_tasks
 from bie.store.paths import Tree
 from bie.store.record import write_record
 
@@ -109,27 +108,15 @@ def test_tasks_of_this_machine_go_to_a_queue_of_their_own(
     assert "on this machine without Slurm" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("left", "code"), [(0, 0), (1, 1)])
-def test_who_waits_sees_the_launch_to_its_end(
-    order: Make, submitted: list[Path], monkeypatch: pytest.MonkeyPatch, capsys, left: int, code: int
-):
-    def follow(folder: Path, n_workers: int) -> Scoreboard:
-        stop(folder, "enough")
-        return Scoreboard({"scvi": left}, n_workers)
+def test_who_waits_stays_to_the_end_of_the_launch(order: Make, submitted: list[Path]):
+    stayed: list[tuple[Tree, str]] = []
 
-    monkeypatch.setattr(launching, "follow", follow)
-    assert launch(order(*SLURM, "hydra.launcher.wait=true"), None) == code
-    said = capsys.readouterr().out
-    assert "the launch was stopped: enough" in said
-    assert f"exit {code}" in said
+    def stay(tree: Tree, name: str) -> int:
+        stayed.append((tree, name))
+        return 1
 
-
-def test_ctrl_c_ends_the_watching_alone(
-    order: Make, submitted: list[Path], monkeypatch: pytest.MonkeyPatch, capsys
-):
-    def interrupted(*of: object) -> Scoreboard:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(launching, "follow", interrupted)
-    assert launch(order(*SLURM, "hydra.launcher.wait=true"), None) == 1
-    assert "no longer watching; the launch goes on.  bie status" in capsys.readouterr().out
+    asked = order(*SLURM, "hydra.launcher.wait=true")
+    assert launch(asked, None, stay) == 1
+    assert stayed == [(asked.tree, submitted[-1].name)]
+    assert launch(order(*SLURM), None, stay) == 0
+    assert len(stayed) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bie.logs import main as logs
+from bie.monitoring.overview import stay
 from bie.status import main
 
 Printed = pytest.CaptureFixture[str]
@@ -139,6 +140,34 @@ def test_watching_prints_a_line_per_change_until_nothing_is_under_way(
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["1/2 done   running 1", "2/2 done"]
     assert lines[3].split()[-1] == "2/2"
+
+
+@pytest.mark.parametrize(("state", "code", "said"), [("record.json", 0, "2/3"), ("none", 1, "2 missing")])
+def test_who_waits_for_a_launch_gets_its_exit_code(
+    state: str, code: int, said: str, disk: Any, point: Any, capsys: Printed
+):
+    other = disk.launch([(point, 7, 0)], {})  # nobody is at it
+    other = other.rename(other.with_name(f"2025{other.name[4:]}"))
+    folder = disk.launch([(point, 0, 0), (point, 1, 0)], {})
+    for seed, name in ((0, "record.json"), (1, state)):
+        disk.run(point, seed, name)
+    assert stay(disk.tree, folder.name) == code
+    assert said in capsys.readouterr().out
+    assert stay(disk.tree, other.name) == 1
+
+
+def test_ctrl_c_ends_the_watching_alone(
+    disk: Any, point: Any, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+):
+    folder = disk.launch([(point, 0, 0)], {})
+    disk.run(point, 0, "claim.json", {"host": "elsewhere", "pid": 1})
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupted)
+    assert stay(disk.tree, folder.name) == 1
+    assert capsys.readouterr().out.endswith("no longer watching; the launch goes on\n")
 
 
 def test_a_terminal_is_redrawn(disk: Any, point: Any, capsys: Printed, monkeypatch: pytest.MonkeyPatch):

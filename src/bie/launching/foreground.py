@@ -1,8 +1,7 @@
-"""A launch that the command waits for: carried out here, or watched where it runs; one board for both."""
+"""A launch that this command carries out: by worker processes, or in its own; what came of it."""
 
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable
 from multiprocessing.context import ForkServerContext
@@ -17,16 +16,11 @@ from bie.execution.processes import stoppable
 from bie.execution.progress import QUIET_S, Progress, Scoreboard
 from bie.execution.run_spec import Observer, Outcome, RunSpec
 from bie.launching import slurm
-from bie.launching.events import FOLDER, read_events
 from bie.launching.launched import runs_of
 from bie.planning.settings import local_workers
-from bie.store.claims import CLAIM
 from bie.store.launches import JOBS, jobs
 from bie.store.owner import Process
 from bie.store.paths import Tree
-
-LOOK, ASK = 2.0, 15.0
-"""Seconds between looks at the events, which are files, and between questions to Slurm."""
 
 
 def run_locally(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
@@ -87,58 +81,6 @@ class InThisProcess:
     def interrupt(self) -> None:
         """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
         self._interrupted = True
-
-
-def follow(folder: Path, n_workers: int) -> Scoreboard:
-    """Show how a launch elsewhere gets on until none of its tasks waits or runs; its board at the end."""
-    tasks = runs_of(folder)
-    board = Scoreboard(Counter(task.config.model.name for task in tasks), min(n_workers, len(tasks)))
-    news = News(folder, tasks)
-    with live_view(QUIET_S) as view:
-        observer = Progress(board, view)
-        asked, alive = time.monotonic(), True
-        while alive and board.over < board.total:
-            time.sleep(LOOK)
-            if time.monotonic() - asked > ASK:
-                news.tell_started(observer)
-                asked, alive = time.monotonic(), going(folder)
-            news.tell(observer)  # also once after the last task has gone
-        while going(folder):  # the last tasks tidy up
-            time.sleep(LOOK)
-    return board
-
-
-class News:
-    """Tells an observer of events what a pool would have told it."""
-
-    def __init__(self, folder: Path, tasks: list[RunSpec]) -> None:
-        self._folder = folder
-        self._tasks = {(task.config_id, task.config.seed): task for task in tasks}
-        self._read: dict[Path, int] = {}
-        self._started: set[tuple[str, int]] = set()
-
-    def tell_started(self, observer: Observer) -> None:
-        """Tell which runs somebody has claimed."""
-        for key, task in self._tasks.items():
-            if key not in self._started and (task.folder / CLAIM).exists():
-                self._start(observer, key, task)
-
-    def _start(self, observer: Observer, key: tuple[str, int], task: RunSpec) -> None:
-        self._started.add(key)
-        observer.started(task)
-
-    def tell(self, observer: Observer) -> None:
-        """Tell what happened since the last time. A run that ended counts once."""
-        for path in sorted((self._folder / FOLDER).glob("[0-9]*.jsonl")):
-            found, self._read[path] = read_events(path, self._read.get(path, 0))
-            for each in found:
-                over = each.status in ("done", "failed", "before", "elsewhere", "decided")
-                key = (each.config_id, each.seed)
-                task = self._tasks.pop(key, None) if over else None
-                if task is not None:
-                    if key not in self._started:
-                        self._start(observer, key, task)
-                    observer.ended(task, each)
 
 
 def going(folder: Path) -> bool:

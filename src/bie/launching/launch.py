@@ -16,9 +16,8 @@ from bie.execution.progress import Scoreboard
 from bie.execution.stopping import Rules, decisions, stop_rules
 from bie.launching import local_queue
 from bie.launching.bundling import Bundling, bundling_of, in_words
-from bie.launching.foreground import conclude, follow, run_locally
+from bie.launching.foreground import conclude, run_locally
 from bie.launching.launched import grid_points
-from bie.launching.resources import runs_at_a_time
 from bie.launching.slurm import SlurmError
 from bie.launching.submit import submit
 from bie.planning.datasets import Datasets
@@ -26,7 +25,7 @@ from bie.planning.durations import seconds_per_run
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan, check_baseline, make_plan, set_stale_aside
 from bie.planning.settings import tree_of
-from bie.store.launches import open_launch, stopped
+from bie.store.launches import open_launch
 from bie.store.paths import Tree
 
 
@@ -79,13 +78,19 @@ def order_of(plan: Plan, datasets: Datasets, argv: Sequence[str], settings: Sett
     return Order(plan.tree, argv, runs, points, plan.columns, len(plan.done), settings)
 
 
-def launch(order: Order, context: ForkServerContext | None) -> int:
+Stay = Callable[[Tree, str], int]
+"""Watches a launch, by its study and its id, to its end; the exit code."""
+
+
+def launch(order: Order, context: ForkServerContext | None, stay: Stay | None = None) -> int:
     """Carry out an order, or see it off; the exit code.
 
     Parameters
     ----------
     context
         Workers of this machine, for the launcher ``local``; None: run in this process.
+    stay
+        For ``hydra.launcher.wait=true``.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def launch(order: Order, context: ForkServerContext | None) -> int:
     if not order.runs:
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     if not isinstance(launcher, Local):
-        return _away(order, launcher.wait)
+        return _away(order, stay if launcher.wait else None)
     folder = _open(order, lambda _: 0)
     return conclude(run_locally(folder, order.settings, context), order.n_before, order.tree)
 
@@ -106,7 +111,7 @@ def _open(order: Order, task_of: Callable[[int], int]) -> Path:
     return open_launch(order.tree, order.argv, order.columns(task_of), order.points, settings)
 
 
-def _away(order: Order, wait: bool) -> int:
+def _away(order: Order, stay: Stay | None) -> int:
     """Submit, say so, and return; or stay and watch."""
     seconds = {name: point["seconds"] for name, point in order.points.items()}
     bundling, limits = bundling_of(order.settings, Counter(order.runs), seconds)
@@ -114,21 +119,9 @@ def _away(order: Order, wait: bool) -> int:
     print(in_words(bundling, order.settings, limits))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, bundling)
-    if complete and wait:
-        return _stay(folder, order)
+    if complete and stay is not None:
+        return stay(order.tree, folder.name)
     return 0 if complete else 1
-
-
-def _stay(folder: Path, order: Order) -> int:
-    """Watch a launch to its end; Ctrl-C ends the watching alone."""
-    try:
-        board = follow(folder, runs_at_a_time(order.settings))
-    except KeyboardInterrupt:
-        print(f"no longer watching; the launch goes on.  {_next(order.tree)}")
-        return 1
-    if reason := stopped(folder):
-        print(f"the launch was stopped: {reason}")
-    return conclude(board, order.n_before, order.tree)
 
 
 def _next(tree: Tree) -> str:

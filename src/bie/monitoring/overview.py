@@ -1,18 +1,23 @@
-"""The status of a study in words and numbers: its grid points, what to do next."""
+"""The status of a study in words and numbers, once or again and again: its grid points, what to do next."""
 
+import contextlib
+import shlex
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from bie.execution.live import live_view
 from bie.monitoring.folders import Launch
 from bie.monitoring.logs import Failure, failures, headline, seeds
 from bie.monitoring.planned import titles
-from bie.monitoring.study_status import StudyStatus
+from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
+EVERY = 5.0  # seconds between two looks; longer where looking takes long
 MOST_LINES = 5  # reasons that status names; `bie logs --failed` has them all
 MOST_LETTERS = 90
 Titles = dict[str, tuple[str, ...]]
@@ -176,6 +181,39 @@ def _reasons(found: list[Failure], named: str, where: Tree | None) -> Iterator[s
         yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(where)}"
     if len(found) > MOST_LINES:
         yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{named}"
+
+
+def watch(status: StudyStatus, tree: str) -> StudyStatus:
+    """Look until nothing goes on, as far as that is known, or somebody types Ctrl-C; the last look.
+
+    Parameters
+    ----------
+    tree
+        As for `as_text`.
+    """
+    names: Titles = {}
+    with contextlib.suppress(KeyboardInterrupt), live_view(quiet_s=0) as view:
+        while True:
+            began = time.monotonic()
+            if any(run.config_id not in names for run in status.runs):
+                names = titles(status.launches)
+            share = sum(run.state == "done" for run in status.runs) / max(len(status.runs), 1)
+            view.show(share, counts(status), below="\n".join(as_text(status, names, tree)))
+            if not (status.going or status.slurm_error):
+                break
+            time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
+            status = read_status(status.tree, status)
+    return status
+
+
+def stay(tree: Tree, launch: str) -> int:
+    """Watch the study of a launch to its end; the exit code is that of the launch."""
+    named = shlex.quote(str(tree.root))
+    status = watch(read_status(tree), named)
+    print("\n".join(as_text(status, tree=named)))
+    if status.going:
+        print("no longer watching; the launch goes on")
+    return int(any(run.state != "done" for run in status.runs if run.launch.id == launch))
 
 
 def counts(status: StudyStatus) -> str:

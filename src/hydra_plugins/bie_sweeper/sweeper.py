@@ -47,6 +47,7 @@ class BieSweeper(Sweeper):
         """Plan what was asked for, say so, and launch what is left to do; the exit code."""
         from bie.config.launchers import is_ours
         from bie.launching.launch import launch, order_of, plan_of
+        from bie.monitoring.overview import stay
         from bie.planning.application import Request
         from bie.planning.datasets import Datasets
         from bie.planning.outline import said_of
@@ -60,7 +61,7 @@ class BieSweeper(Sweeper):
             return self._one_by_one(plan)
         order = order_of(plan, datasets, self.request.argv, expansion.settings, rules)
         del datasets  # from here on the workers map the copies on disk
-        return launch(order, context)
+        return launch(order, context, stay)
 
     def _workers(self) -> "ForkServerContext | None":
         """Worker processes of this machine, whose libraries load while the cells are read."""
