@@ -146,8 +146,7 @@ def test_watching_prints_a_line_per_change_until_nothing_is_under_way(
 def test_who_waits_for_a_launch_gets_its_exit_code(
     state: str, code: int, said: str, disk: Any, point: Any, capsys: Printed
 ):
-    other = disk.launch([(point, 7, 0)], {})  # nobody is at it
-    other = other.rename(other.with_name(f"2025{other.name[4:]}"))
+    other = disk.launch([(point, 7, 0)], {}, name="20250101-000000-7f3a")  # nobody is at it
     folder = disk.launch([(point, 0, 0), (point, 1, 0)], {})
     for seed, name in ((0, "record.json"), (1, state)):
         disk.run(point, seed, name)

@@ -268,3 +268,12 @@ def test_combinations_that_differ_in_inactive_keys_alone_are_made_once(configura
     assert len(found) == 2 * 2**3
     assert sorted({id(each): each.grid.get("mine.scale", 0) for each in found}.values()) == [0, 1, 2]
     assert [len(each.reasons) for each in found] == [3] * 8 + [2] * 8
+
+
+def test_grid_points_share_the_sections_in_which_they_are_equal(configurations: Configurations):
+    typed = ["model=scvi_mine", "mine.scale=1,2", "train.lr=1e-3,1e-2"]
+    points = expand(typed, configurations).combinations
+    for name, n in {"model": 1, "mine": 2, "train": 2}.items():
+        assert len({id(getattr(point.config, name)) for point in points}) == n
+    scales_and_rates = [tuple(point.grid.values()) for point in points]
+    assert scales_and_rates == [(1, 1e-3), (1, 1e-2), (2, 1e-3), (2, 1e-2)]

@@ -187,7 +187,7 @@ class _Expander:
         for key in keys:
             name, _, rest = key.partition(".")
             value = getattr(config, name, None)
-            plain = self._dumped(value) if isinstance(value, Section) else value
+            plain: Any = self._dumped(value) if isinstance(value, Section) else value
             grid[key] = choices.get(key) if key in _BUNDLES else lookup(plain, rest) if rest else plain
         return {k: v for k, v in grid.items() if v is not None and k not in (*_COLUMNS, "seed")}
 
