@@ -6,7 +6,7 @@ no effect under the other values, so that they neither split nor multiply experi
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from operator import methodcaller
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -57,16 +57,18 @@ class Section(BaseModel):
         """Fields without effect under the other values, each with the setting that silences it."""
         return {}
 
-    def silenced(self, keys: Iterable[str]) -> dict[str, str]:
+    def silenced(self, keys: Collection[str]) -> dict[str, str]:
         """Dotted keys that are inactive, by themselves or with a section around them, and why."""
-        silent, found = self.inactive(), dict[str, str]()
+        silent, inside = self.inactive(), dict[str, list[str]]()
         for key in keys:
             name, _, rest = key.partition(".")
+            if rest and name not in silent:
+                inside.setdefault(name, []).append(rest)
+        found = {key: cause for key in keys if (cause := silent.get(key.partition(".")[0]))}
+        for name, rests in inside.items():
             section = getattr(self, name, None)
-            if cause := silent.get(name):
-                found[key] = cause
-            elif rest and isinstance(section, Section) and (inner := section.silenced([rest])):
-                found[key] = f"{name}.{inner[rest]}"
+            inner = section.silenced(rests) if isinstance(section, Section) else {}
+            found |= {f"{name}.{rest}": f"{name}.{cause}" for rest, cause in inner.items()}
         return found
 
     def scientific(self, read: "Callable[[Section], dict[str, Any]] | None" = None) -> dict[str, Any]:
