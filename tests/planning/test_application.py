@@ -138,7 +138,7 @@ def test_a_callback_of_ones_own_is_made_as_hydra_makes_it(
     (in_tmp / "own/hydra/callbacks").mkdir(parents=True)
     section = "mine: {_target_: hydra.experimental.callback.Callback}\n"
     (in_tmp / "own/hydra/callbacks/mine.yaml").write_text(section)
-    monkeypatch.setattr("bie.launching.launch.launch", lambda order, context: 7)
+    monkeypatch.setattr("bie.launching.launch.launch", lambda *of: 7)
     typed = ("--config-dir", "own", "hydra/callbacks=mine", "hydra.launcher.workers=0", *tiny)
     assert main(typed, nothing_runs) == 7  # Hydra 1.4 would warn of one that is not allowed
 
