@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bie.config.run import SEEDS
-from bie.seeds import KEY_OF, Streams
+from bie.seeds import KEY_OF, SEEDS, Streams
 
 
 def test_streams_repeat_and_are_independent_by_name_and_seed():

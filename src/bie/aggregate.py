@@ -182,7 +182,7 @@ def _shown(results: "Results", view: "View", form: str) -> str:
     from bie.analysis.trade_off_text import as_lines
     from bie.analysis.trade_offs import trade_offs
     from bie.analysis.wide import wide_tables
-    from bie.config.run import SEEDS
+    from bie.seeds import SEEDS
 
     results = results if view.names & set(SEEDS) else results.for_people
     tables = list(wide_tables(results, view))

@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+SEEDS = ("split_seed", "init_seed", "order_seed", "noise_seed", "cluster_seed")
+"""Root keys that hold or vary one source of variance apart from ``seed``; null: it follows ``seed``."""
+
 KEY_OF = {
     "init": "init_seed",
     "penalty init": "init_seed",

@@ -10,7 +10,7 @@ import pytest
 
 from bie.analysis import index, parse
 from bie.analysis.files import look
-from bie.analysis.index import INDEX, read_index
+from bie.analysis.index import INDEX, LATER, read_index
 from bie.analysis.study import read_study
 from bie.store.paths import Tree
 
@@ -102,6 +102,28 @@ def test_a_file_of_this_moment_or_one_that_is_no_record_is_read_again(
         read.clear()
         read_study(Tree(study.root))
         assert sorted(read) == sorted(map(str, (new, spoiled)))
+
+
+def test_a_few_that_came_since_leave_the_index_as_it_is(
+    study: Any, point: Make, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "FEW", 0.5)
+    report, before = study.root / "report", (study.root / "report" / INDEX).read_bytes()
+    study.record(point(), 7, {"ari": 0.7, "be": 0.5})
+    for seed, text in ((1, '"ari": 0.9'), (7, '"ari": 0.8')):  # of the index, of what came since
+        path = study.folder(point(), seed) / "record.json"
+        path.write_text(path.read_text().replace(f'"ari": 0.{seed}', text))
+        os.utime(path, (1, 1))
+        found = frames(study.root)
+    assert (report / INDEX).read_bytes() == before
+    assert pq.read_table(report / LATER).num_rows == 2
+    read.clear()
+    assert [one.equals(other) for one, other in zip(found, frames(study.root), strict=True)] == [True] * 5
+    assert read == []
+    assert found[2]["test", "ari"].tolist() == [0.0, 0.9, 0.2, 0.8, 0.0, 0.1, 0.2]
+    (report / INDEX).unlink()
+    assert frames(study.root)[2].equals(found[2])
+    assert not (report / LATER).exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all"])

@@ -11,8 +11,8 @@ import yaml
 
 from bie.analysis.study import Study, read_study
 from bie.analysis.variance import REST, components, restricted_ml, variance_texts
-from bie.config.run import SEEDS
 from bie.planning.grammar import read_axes
+from bie.seeds import SEEDS
 from bie.store.paths import Tree
 from bie.store.provenance import configuration_folder
 

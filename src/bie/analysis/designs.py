@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bie.analysis.study import Study
-from bie.config.run import SEEDS
+from bie.seeds import SEEDS
 
 
 def pooled(study: Study) -> Study:

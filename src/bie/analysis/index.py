@@ -1,7 +1,8 @@
 """A columnar copy of what the tables need of every record, so that only new records are read.
 
-The records stay the truth: the index may be deleted at any time, is not trusted where a file differs from the
-one that was read, and is replaced as a whole. A tree that cannot be written to has none.
+The records stay the truth: the index may be deleted at any time, and is not trusted where a file differs from
+the one that was read. It is two files, each replaced as a whole, so that for a hundred new records of 100,000
+not all are written anew; which of them has a row does not matter. A tree that cannot be written to has none.
 """
 
 import contextlib
@@ -18,9 +19,13 @@ from bie.analysis.parse import NUMBERS, Parser, Row
 from bie.store.record import RECORD, write_file
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-INDEX = ".index.parquet"
+INDEX, LATER = ".index.parquet", ".index.later.parquet"
+"""What was read at first, and what came since, as long as that is little."""
+FEW = 0.1  # of the rows
 SHARED = (
     "state",
     "config_id",
@@ -54,49 +59,47 @@ def read_index(files: Files) -> "pa.Table":
         record) and ``timing.name`` for each time. Of a failure and of an unreadable file only ``path``,
         ``dataset``, ``model``, ``config_id`` (the short one), ``seed``, ``cause`` and ``message`` are known.
     """
-    before = _load(files.tree.report / INDEX)
-    known = _still_true(before, files) if before is not None else {}
+    import numpy as np
+
+    parts = [_load(files.tree.report / name) for name in (INDEX, LATER)]
+    known = _still_true(parts, files)
     new = [path for path in files.ends if path not in known]
-    table = _joined(_parts(new, files, before, known))
-    if new or before is None or len(known) != len(before):
-        table = table.take(_in_order(table, files)) if known else table
-        _save(table, files)
+    n_before = sum(map(len, parts))
+    table = _joined([part for part in (*parts, *_read(new, files)) if len(part)] or parts[:1])
+    place = known | {path: n_before + i for i, path in enumerate(new)}
+    row = np.array([place[path] for path in files.ends], dtype=np.int64)
+    if len(row) != len(table) or (row != np.arange(len(row))).any():
+        table = table.take(row)
+    if new or len(row) < (1 - FEW) * n_before:
+        _save(table, files, row >= len(parts[0]), len(parts[0]))
     return table
 
 
-def _parts(
-    new: Sequence[str], files: Files, before: "pa.Table | None", known: Mapping[str, int]
-) -> list["pa.Table"]:
-    """What is read now, then what the index has; one part at least."""
-    import pyarrow as pa
-
-    parts = list(_read(new, files))
-    if before is not None:
-        rows = list(known.values())
-        parts.append(before if len(rows) == len(before) else before.take(pa.array(rows, pa.int64())))
-    return parts or [_columns([])]
-
-
-def _load(path: Path) -> "pa.Table | None":
-    """The index that is there, if this code made it."""
+def _load(path: Path) -> "pa.Table":
+    """What a file of the index holds, if this code made it; no row otherwise."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path, read_dictionary=list(SHARED))
-        if (file.schema_arrow.metadata or {}).get(_MADE_BY) != makers().encode():
-            return None
-        return file.read()
+        if (file.schema_arrow.metadata or {}).get(_MADE_BY) == makers().encode():
+            return file.read()
     except (OSError, pa.ArrowException):
-        return None
+        pass
+    return _columns([])
 
 
-def _still_true(table: "pa.Table", files: Files) -> dict[str, int]:
-    """Rows of the index by path, of the files that are still those that were read."""
-    stamps = zip(*(table[name].to_pylist() for name in STAMP), strict=True)
-    base = f"{files.tree.root}/"
-    rows = enumerate(zip(table["path"].to_pylist(), stamps, strict=True))
-    return {base + path: i for i, (path, stamp) in rows if files.ends.get(base + path) == stamp}
+def _still_true(parts: Sequence["pa.Table"], files: Files) -> dict[str, int]:
+    """Rows of the parts, one below the other, by path: of the files that are still those that were read."""
+    base, start = f"{files.tree.root}/", 0
+    known: dict[str, int] = {}
+    for table in parts:
+        paths = (base + path for path in table["path"].to_pandas())
+        stamps = zip(*(table[name].to_numpy().tolist() for name in STAMP), strict=True)
+        rows = enumerate(zip(paths, stamps, strict=True), start)
+        known |= {path: i for i, (path, stamp) in rows if files.ends.get(path) == stamp}
+        start += len(table)
+    return known
 
 
 def _read(paths: Sequence[str], files: Files) -> "Iterable[pa.Table]":
@@ -177,23 +180,32 @@ def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
-def _in_order(table: "pa.Table", files: Files) -> Any:
-    import numpy as np
+def _save(table: "pa.Table", files: Files, is_new: "NDArray[np.bool_]", n_before: int) -> None:
+    """Write the index, or only what it lacks where that is little.
 
-    place = {path: i for i, path in enumerate(files.ends)}
-    base = f"{files.tree.root}/"
-    return np.argsort([place[base + path] for path in table["path"].to_pylist()])
+    Parameters
+    ----------
+    is_new
+        Which rows are not in the file `INDEX`, which has `n_before`, among them some of files that are gone.
+    """
+    if "done" not in table["state"].to_pandas().cat.categories:
+        return
+    little = is_new.sum() <= FEW * n_before and n_before - (~is_new).sum() <= FEW * n_before
+    with contextlib.suppress(OSError):  # a tree of somebody else's, or a full disk
+        files.tree.report.mkdir(parents=True, exist_ok=True)
+        if little:
+            _write(table.filter(is_new), files.tree.report / LATER)
+        else:
+            _write(table, files.tree.report / INDEX)
+            (files.tree.report / LATER).unlink(missing_ok=True)
 
 
-def _save(table: "pa.Table", files: Files) -> None:
+def _write(table: "pa.Table", path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if "done" not in table["state"].to_pylist():
-        return
     noted = table.replace_schema_metadata({_MADE_BY: makers().encode()})
-    with contextlib.suppress(OSError):  # a tree of somebody else's, or a full disk
-        files.tree.report.mkdir(parents=True, exist_ok=True)
-        buffer = pa.BufferOutputStream()
-        pq.write_table(noted, buffer, use_dictionary=list(SHARED))  # the others have few alike
-        write_file(files.tree.report / INDEX, buffer.getvalue())
+    buffer = pa.BufferOutputStream()
+    how: Any = {"use_dictionary": list(SHARED), "write_statistics": False}  # the others have few alike
+    pq.write_table(noted, buffer, **how)
+    write_file(path, buffer.getvalue())

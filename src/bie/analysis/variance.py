@@ -1,7 +1,7 @@
 """Where the variance of a metric comes from: the split, the initial weights, the order, the noise, k-means.
 
 A value is ``mean + b_1 + ... + b_K + rest``: an independent normal effect of the level of each source of
-randomness (`bie.config.run.SEEDS`), and a rest that only their combination explains. The standard deviations
+randomness (`bie.seeds.SEEDS`), and a rest that only their combination explains. The standard deviations
 are estimated by restricted maximum likelihood (Patterson & Thompson 1971, Biometrika 58:545), which for a
 balanced design without a component at 0 is the analysis of variance; the 95 % intervals are those of the
 profiled restricted likelihood, whose lower end may be 0.
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.analysis.study import Study
-from bie.config.run import SEEDS
 from bie.metrics.cards import CARDS
+from bie.seeds import SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,6 +15,7 @@ from bie.config.perturb import Perturbation, Untouched
 from bie.config.training import Model, Train
 from bie.errors import BadInput
 from bie.schema import LOCAL, Int, Section, Share
+from bie.seeds import SEEDS
 
 
 class Split(Section):
@@ -31,9 +32,6 @@ class Save(Section):
 
 
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
-
-SEEDS = ("split_seed", "init_seed", "order_seed", "noise_seed", "cluster_seed")
-"""Root keys that hold or vary one source of variance apart from ``seed``; null: it follows ``seed``."""
 
 
 class Training(Section):

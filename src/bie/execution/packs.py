@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bie import devices
 from bie.config import Model, RunConfig, Settings
-from bie.config.run import SEEDS
 from bie.execution.run_spec import RunSpec
+from bie.seeds import SEEDS
 from bie.store.identity import canonical
 from bie.store.record import asked_for
 
