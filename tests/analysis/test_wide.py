@@ -238,3 +238,36 @@ def test_any_setting_can_be_a_column_of_rows(arms: Any) -> None:
 def test_what_a_row_is_compared_with_does_not_depend_on_what_is_shown(arms: Any) -> None:
     (whole, _), (part,) = shown(arms), shown(arms, None, ["mine.scale=20", "dataset=a"], "ari,be")
     assert part.rows[0][-2:] == whole.rows[2][-2:]
+
+
+def test_data_sets_as_columns_are_one_table(arms: Any) -> None:
+    (table,) = shown(arms, "model/dataset", ["model=scvi,scvi_mine"], "ari")
+    assert table.title == "test cells"
+    assert table.header[-4:] == ("dataset=a n", "dataset=a ARI ↑", "dataset=b n", "dataset=b ARI ↑")
+    assert [row[:2] for row in table.rows] == [("scvi", "–"), ("scvi_mine", "10"), ("scvi_mine", "20")]
+    assert [note.split(":")[0] for note in table.notes if "conservation" in note] == [
+        f"{dataset} scvi_mine mine.scale={scale}" for dataset in ("a", "b") for scale in (10, 20)
+    ]
+
+
+def test_notes_speak_of_the_metrics_that_were_asked_for(disk: Any, point: Make) -> None:
+    for seed in range(2):
+        disk.record(
+            point(), seed, {"ari": 0.5, "nmi": None}, missing={"nmi": "one label"}, notes={"test.ari": "few"}
+        )
+    (ari,), (nmi,) = (shown(disk, None, None, name) for name in ("ari,be", "nmi,ari"))
+    assert [note for note in ari.notes if "NMI" in note or "ARI" in note] == ["ARI: few"]
+    assert "NMI: no value in any run (one label)" in nmi.notes
+
+
+def test_a_row_names_its_model_once(disk: Any, point: Make) -> None:
+    for seed in range(2):
+        disk.record(point(), seed, {"ari": 0.5 + seed})
+        for scale in (1.0, 2.0):
+            disk.record(point("adversarial", adversarial__scale=scale), seed, {"ari": 0.7 - seed})
+    study = load(disk.root)
+    (table,) = wide_tables(results_of(study, "adversarial scale=2"), View())
+    assert "against adversarial scale=2 on the same splits" in table.legend[1]
+    assert results_of(study, "adversarial adversarial.scale=2").pairs.equals(
+        results_of(study, "adversarial scale=2").pairs
+    )

@@ -84,7 +84,7 @@ def _fits(config: str, settings: Mapping[str, Any], word: str) -> bool:
     key, equals, value = word.partition("=")
     if not equals:
         return word == settings["model"] or (len(word) >= 4 and config.startswith(word))
-    return same(settings.get(key), value)
+    return same(settings.get(key, settings.get(f"{settings['model']}.{key}")), value)
 
 
 def same(value: Any, text: str) -> bool:
@@ -104,13 +104,15 @@ def same(value: Any, text: str) -> bool:
 
 
 def row_names(study: Study) -> dict[str, str]:
-    """Names of all rows: the model and the settings that tell it apart, as one would type them."""
+    """Names of all rows: the model and the settings that tell it apart, which do not say its name again."""
     texts = {key: [setting(value) for value in study.cells[key]] for key in study.grid}
+    told = [
+        [(key, texts[key][i]) for key in study.grid if texts[key][i] != NOTHING]
+        for i in range(len(study.cells))
+    ]
     return {
-        str(config): " ".join(
-            [str(model), *(f"{key}={texts[key][i]}" for key in study.grid if texts[key][i] != NOTHING)]
-        )
-        for i, (config, model) in enumerate(study.cells["model"].items())
+        str(config): " ".join([model, *(f"{key.removeprefix(f'{model}.')}={text}" for key, text in settings)])
+        for (config, model), settings in zip(study.cells["model"].items(), told, strict=True)
     }
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TYPE_CHECKING
 
 from bie.analysis.headings import label
@@ -17,17 +17,24 @@ MOST_NAMED = 10  # records that cannot be read
 _NUMBER = re.compile(r"-?[0-9][0-9.,e-]*")
 
 
-def notes(study: Study, dataset: str, split: str) -> list[str]:
-    """Sentences to stand below the table of a dataset and a split, the gravest first."""
+def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None = None) -> list[str]:
+    """Sentences to stand below the table of a dataset and a split, the gravest first.
+
+    Parameters
+    ----------
+    metrics
+        The only ones to speak of, where some were asked for.
+    """
     runs = study.runs[study.runs["dataset"] == dataset]
     found = [
         *_decided(study, dataset),
         *_absent(runs),
         *_unshared_seeds(runs),
-        *_without_value(study, runs, split),
+        *_without_value(study, runs, split, metrics),
         *_differences(runs),
     ]
-    return [*found, *_caveats(runs, split), *_densities(study.cells[study.cells["dataset"] == dataset])]
+    told = {name for name, card in CARDS.items() if card.headline} if metrics is None else {*metrics}
+    return [*found, *_caveats(runs, split, told), *_densities(study.cells[study.cells["dataset"] == dataset])]
 
 
 def _decided(study: Study, dataset: str) -> Iterator[str]:
@@ -88,11 +95,14 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(row[0]) if len(row) == 1 else f"{row[0]}-{row[-1]}" for row in rows)
 
 
-def _without_value(study: Study, runs: "pd.DataFrame", split: str) -> Iterator[str]:
+def _without_value(
+    study: Study, runs: "pd.DataFrame", split: str, metrics: Sequence[str] | None
+) -> Iterator[str]:
     """Numbers that finished runs do not have: the metrics with the same reason in one sentence."""
     done = runs.index[runs["state"] == "done"]
     shared: dict[tuple[str, int], list[str]] = {}
-    for metric in study.reasons[split].columns if len(done) else ():
+    known = study.reasons[split].columns if len(done) else ()
+    for metric in known if metrics is None else [name for name in known if name in metrics]:
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
         for reason, n in _alike(study.reasons[split, metric].loc[done].dropna()):
@@ -113,14 +123,13 @@ def _alike(reasons: Iterable[str]) -> Iterator[tuple[str, int]]:
         yield f"{alike[0][0]}{others}", sum(n for _, n in alike)
 
 
-def _caveats(runs: "pd.DataFrame", split: str) -> Iterator[str]:
-    """Notes of records on their cells and the headline metrics; sentences alike but for numbers once."""
+def _caveats(runs: "pd.DataFrame", split: str, metrics: Set[str]) -> Iterator[str]:
+    """Notes of records on their cells and some metrics; sentences alike but for numbers once."""
     said: dict[str, tuple[Counter[str], list[str]]] = {}
     for text, n in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
         for name, sentence in json.loads(text).items():
             part, _, metric = name.rpartition(".")
-            shown = metric in ("cells", "perturb") or (metric in CARDS and CARDS[metric].headline)
-            if shown and part in ("", split):
+            if metric in ("cells", "perturb", *metrics) and part in ("", split):
                 alike, labels = said.setdefault(_NUMBER.sub("#", sentence), (Counter(), []))
                 labels += [label(metric)] if label(metric) not in labels else []
                 alike[sentence] += n if label(metric) == labels[0] else 0

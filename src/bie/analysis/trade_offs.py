@@ -107,8 +107,8 @@ def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
     for config, scales in zip(cells.index, values, strict=True):
         (acting,) = np.nonzero(np.isfinite(scales))
         if len(acting) == 1:
-            words = names[config].split(" ")
-            name = " ".join(word for word in words if not word.startswith(f"{keys[acting[0]]}="))
+            weight = keys[acting[0]].removeprefix(f"{cells.at[config, 'model']}.")
+            name = " ".join(word for word in names[config].split(" ") if not word.startswith(f"{weight}="))
             found.setdefault(name, {})[config] = float(scales[acting[0]])
     return {name: scales for name, scales in found.items() if len(set(scales.values())) > 1}
 

@@ -1,6 +1,6 @@
 """Which part of a study is shown, and which settings are its rows, columns and facets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ class View:
     ----------
     rows, columns, facets
         Settings: the first columns of the table, what its metrics are repeated for, one table for each of
-        their values. A setting that varies and is not named is a row.
+        their values; no facet: one table. A setting that varies and is not named is a row.
     where
         Grid points to keep: a setting and its values.
     metrics
@@ -59,7 +59,8 @@ def read_view(
     Parameters
     ----------
     by
-        ``ROWS/COLUMNS/FACETS``, each a list of settings; later parts may be left out.
+        ``ROWS/COLUMNS/FACETS``, each a list of settings; later parts may be left out. There is a table for
+        each data set unless the data set is named elsewhere.
     where
         ``KEY=VALUE[,VALUE]``, each of which has to hold.
     metrics
@@ -89,7 +90,8 @@ def read_view(
     _check_once(
         "--where", [key for key, _ in conditions], "several values have commas between: KEY=VALUE,VALUE"
     )
-    return View(rows or ("model",), columns, facets or ("dataset",), conditions, shown, splits, rescale)
+    by_default = () if "dataset" in (*rows, *columns) else ("dataset",)
+    return View(rows or ("model",), columns, facets or by_default, conditions, shown, splits, rescale)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -119,10 +121,15 @@ def _check_once(option: str, keys: Sequence[str], why: str) -> None:
             raise BadInput(f"{option}: {key} is named twice; {why}")
 
 
+def by_facet(cells: "pd.DataFrame", facets: Sequence[str]) -> "Iterable[tuple[Any, pd.DataFrame]]":
+    """Grid points of each table with its values of the facets."""
+    return cells.groupby(list(facets), sort=False, dropna=False) if facets else [((), cells)]
+
+
 def _check_scale(study: Study, found: "pd.DataFrame", facets: Sequence[str]) -> None:
     """Refuse to rescale where no table has two controls on the cells of all its rows."""
     cells = groups(study)
-    for _, rows in found.groupby(list(facets), sort=False, dropna=False):
+    for _, rows in by_facet(found, facets):
         controls = [config for config in rows.index if is_control(study, config)]
         if len(controls) > 1 and cells.loc[rows.index].nunique() == 1:
             return

@@ -14,7 +14,7 @@ from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.titles import shared_columns
-from bie.analysis.view import HEADLINE, View, points
+from bie.analysis.view import HEADLINE, View, by_facet, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,16 +58,16 @@ class Table:
 
 def wide_tables(results: Results, view: View) -> Iterator[Table]:
     """Tables of a view: one for each part (test, train) and facet."""
-    cells, facets = points(results.study, view), list(view.facets)
+    cells = points(results.study, view)
     for split in view.splits:
-        for values, part in cells.groupby(facets, sort=False, dropna=False):
-            title = f"{_named(facets, values)}, {split} cells"
+        for values, part in by_facet(cells, view.facets):
+            title = ", ".join([*_named(view.facets, values), f"{split} cells"])
             yield replace(_table(_Figures(results, view, part, split)), title=title)
 
 
-def _named(facets: Sequence[str], values: Any) -> str:
+def _named(facets: Sequence[str], values: Any) -> list[str]:
     pairs = zip(facets, values, strict=True)
-    return ", ".join(setting(v) if key == "dataset" else f"{key}={setting(v)}" for key, v in pairs)
+    return [setting(v) if key == "dataset" else f"{key}={setting(v)}" for key, v in pairs]
 
 
 def _table(found: "_Figures") -> Table:
@@ -87,7 +87,7 @@ def _table(found: "_Figures") -> Table:
         for line, configs in lines.items()
     ]
     body += [[name, *[NOTHING] * (len(rows) - 1), *texts * len(columns)] for name, texts in found.ends()]
-    below = [*found.verdicts(), *_units(found.metrics), *_notes(study, cells, found.split)]
+    below = [*found.verdicts(), *_units(found.metrics), *_notes(study, cells, found.split, view)]
     return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
 
 
@@ -173,7 +173,10 @@ class _Figures:
 
     def verdicts(self) -> list[str]:
         """Sentences that answer the question, or why there is no answer."""
-        found = answer(self.study, self.comparison, self.bounds, self.metrics)
+        names, datasets = row_names(self.study), self.study.cells["dataset"]
+        if self.points["dataset"].nunique() > 1:  # sentences on several data sets
+            names = {config: f"{datasets[config]} {name}" for config, name in names.items()}
+        found = answer(self.study, self.comparison, self.bounds, self.metrics, names)
         return found or ([f"nothing is compared: {why}"] if (why := self._uncompared()) else [])
 
     def _uncompared(self) -> str:
@@ -214,7 +217,8 @@ def _units(metrics: Sequence[str]) -> list[str]:
     return ["; ".join(units)] if units else []
 
 
-def _notes(study: Study, cells: "pd.DataFrame", split: str) -> list[str]:
+def _notes(study: Study, cells: "pd.DataFrame", split: str, view: View) -> list[str]:
     names = cells["dataset"].unique()
-    found = [(f"{name}: " if len(names) > 1 else "", notes(study, str(name), split)) for name in names]
-    return [f"{beginning}{note}" for beginning, each in found for note in each]
+    asked = None if view.metrics == HEADLINE else view.metrics
+    found = {str(name): notes(study, str(name), split, asked) for name in names}
+    return [f"{name}: {note}" if len(names) > 1 else note for name, each in found.items() for note in each]
