@@ -114,7 +114,7 @@ def test_renamed_clusters_are_perfect() -> None:
     ] == pytest.approx([1, 1, 1])
 
 
-def test_independent_perfecthave_no_agreement_beyond_chance() -> None:
+def test_independent_partitions_have_no_agreement_beyond_chance() -> None:
     rng = np.random.default_rng(0)
     label_n, cluster_n = rng.integers(5, size=(2, 20_000))
     assert abs(ari(label_n, cluster_n)) < 0.001
@@ -147,6 +147,7 @@ def test_isolated_labels_are_those_of_the_fewest_batches() -> None:
         a, b = mean.pop(2), min(mean.values())
         expected.append(((b - a) / max(a, b) + 1) / 2)
     assert isolated_labels(widths, batch_n, label_n) == pytest.approx(np.mean(expected), abs=1e-9)
+    assert isolated_labels.caveats[-1](batch_n, label_n) is None
 
 
 def test_isolated_labels_are_all_where_none_stands_apart() -> None:
@@ -155,6 +156,7 @@ def test_isolated_labels_are_all_where_none_stands_apart() -> None:
     widths = widths_of(z_nd, label_n, seed=0)
     by_label = [(widths.width_m[label_n == label].mean() + 1) / 2 for label in range(3)]
     assert isolated_labels(widths, batch_n, label_n) == pytest.approx(np.mean(by_label))
+    assert "the mean over all types" in (isolated_labels.caveats[-1](batch_n, label_n) or "")
 
 
 @pytest.mark.parametrize("sizes", [[68, 51, 41, 22, 25], [22, 65, 53, 1, 32], [78, 30, 55, 76, 52]])

@@ -95,3 +95,12 @@ def test_duplicates_of_a_cell_count_as_its_neighbours() -> None:
     z_nd = np.repeat(np.arange(10.0), 4)[:, None]
     batch_n = np.tile([0, 0, 1, 1], 10)
     assert mi_ross(z_nd, batch_n, 1) == pytest.approx(ross_by_loops(z_nd, batch_n, 1), abs=1e-12)
+
+
+def test_a_sample_has_no_cell_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of all cells, in another order, is all cells."""
+    z_nd, batch_n = gaussian_classes([0.3, 0.7], [0.0, 1.0], [1.0, 1.0], 3, 200)
+    exact = mi_ross(z_nd, batch_n)
+    monkeypatch.setattr("bie.metrics.neighbours.MOST_CELLS_EXACT", 199)
+    monkeypatch.setattr("bie.metrics.dependence.SAMPLE", 200)
+    assert mi_ross(z_nd, batch_n) == pytest.approx(exact, abs=1e-12)

