@@ -1,8 +1,8 @@
 """What the tasks of a launch noted about the runs that ended, and the circuit breaker that reads it.
 
-Each task appends to a file of its own, so nothing is ever locked. The events serve the display and the
-breaker, which stops a launch whose runs fail of one thing: the rest would too. What is true of a run stands
-in its own folder.
+Each task appends to a file of its own, so nothing is ever locked. The events serve the task after a restart,
+and the breaker, which stops a launch whose runs fail of one thing: the rest would too. What is true of a run
+stands in its own folder.
 """
 
 import json
@@ -47,20 +47,14 @@ def note(launch: Path, name: str, outcome: Outcome, spec: RunSpec | None = None)
         print(f"cannot write the events of {launch}: {error}", flush=True)
 
 
-def read_events(path: Path, start: int = 0) -> tuple[list[Event], int]:
-    """Whole entries of a file of events from a position on, and the position after them."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            text = file.read()
-    except FileNotFoundError:
-        return [], start
-    whole = text[: text.rfind(b"\n") + 1]
-    return list(_parsed(whole)), start + len(whole)
+def read_events(launch: Path, name: str) -> list[Event]:
+    """Whole entries of the events of a task, or of all whose names match a pattern."""
+    files = sorted((launch / FOLDER).glob(f"{name}.jsonl"))
+    return [event for path in files for event in _parsed(path.read_bytes())]
 
 
 def _parsed(text: bytes) -> Iterator[Event]:
-    for line in text.splitlines():
+    for line in text[: text.rfind(b"\n") + 1].splitlines():
         try:
             value: dict[str, Any] = json.loads(line)
         except ValueError:  # two incarnations of a task, or a full disk
@@ -104,7 +98,7 @@ def break_circuit(launch: Path, most: int | None) -> bool:
     """
     if most is None:
         return False
-    ended = [e for path in (launch / FOLDER).glob("[0-9]*.jsonl") for e in read_events(path)[0]]
+    ended = read_events(launch, "[0-9]*")
     kinds = Counter(alike(e.cause, e.message) for e in ended if e.status == "failed")
     if not kinds:
         return False

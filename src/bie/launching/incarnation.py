@@ -16,7 +16,7 @@ from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.progress import ending
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.launching import slurm
-from bie.launching.events import FOLDER, break_circuit, note, read_events
+from bie.launching.events import break_circuit, note, read_events
 from bie.launching.launched import canary_runs, expected_seconds, runs_of
 from bie.launching.resources import cpus, time_limit
 from bie.planning.durations import Deadline, RunTimes
@@ -181,8 +181,8 @@ class Incarnation:
 
     def _earlier_failures(self) -> Iterator[tuple[Path, Outcome]]:
         """Runs that failed in an earlier incarnation of this task: they are not tried for ever."""
-        found, _ = read_events(self.folder / FOLDER / f"{self.name}.jsonl")
-        failed = {(each.config_id, each.seed): each for each in found if each.status == "failed"}
+        noted = read_events(self.folder, self.name)
+        failed = {(each.config_id, each.seed): each for each in noted if each.status == "failed"}
         for task in self.tasks:
             if each := failed.get((task.config_id, task.config.seed)):
                 yield task.folder, each
@@ -209,13 +209,10 @@ class Incarnation:
             return EXIT_TERMINATED
         if not self.progressed:
             note(self.folder, self.name, Outcome("fruitless"))
-            if self._fruitless() > self.launcher.max_num_timeout:
+            fruitless = [each for each in read_events(self.folder, self.name) if each.status == "fruitless"]
+            if len(fruitless) > self.launcher.max_num_timeout:
                 print(
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
                 )
                 return EXIT_TIMEOUT
         return EXIT_REQUEUE
-
-    def _fruitless(self) -> int:
-        found, _ = read_events(self.folder / FOLDER / f"{self.name}.jsonl")
-        return sum(each.status == "fruitless" for each in found)
