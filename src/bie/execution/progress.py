@@ -29,11 +29,9 @@ class Scoreboard:
     def __init__(self, n_runs: Mapping[str, int], n_workers: int) -> None:
         self.left, self.n_workers = Counter(n_runs), n_workers
         self.total = sum(n_runs.values())
-        self.done = 0
-        self.before = 0
-        self.decided = 0
-        self.elsewhere: list[RunSpec] = []
+        self.ends: Counter[Status] = Counter()
         self.midway = 0
+        self.elsewhere: list[RunSpec] = []
         self.failed: Counter[str] = Counter()
         self.running: dict[Path, tuple[RunSpec, float]] = {}
         self.shares: dict[Path, float] = {}
@@ -53,15 +51,13 @@ class Scoreboard:
         del self.running[spec.folder]
         model = spec.config.model.name
         self.left[model] -= outcome.status != "interrupted"
+        self.ends[outcome.status] += 1
         self.midway += outcome.midway
-        self.before += outcome.status == "before"
-        self.decided += outcome.status == "decided"
         if outcome.status == "elsewhere":
             self.elsewhere.append(spec)
         if outcome.cause:
             self.failed[outcome.cause] += 1
         if outcome.status == "done":
-            self.done += 1
             self._seconds.setdefault(model, []).append(outcome.seconds)
 
     @property

@@ -100,16 +100,16 @@ def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:
     """Say what came out and what to do next; the exit code."""
     failed, left = board.failed.total(), board.left.total()
     elsewhere = sum(not task.is_done() for task in board.elsewhere)
-    before = n_before + board.before + len(board.elsewhere) - elsewhere
+    before = n_before + board.ends["before"] + len(board.elsewhere) - elsewhere
     causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
     stopped = f" ({board.midway} stopped midway, to go on from there)" if board.midway else ""
     parts = [
-        f"done {board.done}",
+        f"done {board.ends['done']}",
         f"failed {failed} ({causes})" if failed else "",
         f"not run {left}{stopped}" if left else "",
         f"{elsewhere} are being done by another launch" if elsewhere else "",
         f"{before} were done before" if before else "",
-        f"{board.decided} not needed: decided" if board.decided else "",
+        f"{board.ends['decided']} not needed: decided" if board.ends["decided"] else "",
     ]
     named = shlex.quote(str(tree.root))
     code = 1 if failed or left or elsewhere else 0
