@@ -1,16 +1,20 @@
 """``bie report`` as users type it, on ordinary, broken and hostile studies."""
 
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from bie.analysis.figures.gallery import Material, Picture
+from bie.analysis.run_files import read_histories
 from bie.report import main
 from tests.analysis.conftest import disk, point
 
@@ -235,3 +239,39 @@ def test_no_page_needs_torch(study: Any) -> None:
     code = f"import sys, bie.report as r\nr.main([{str(study.root)!r}])\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_figures_are_drawn_anew_only_where_anything_has_changed(
+    study: Any, point: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def gallery(material: Material) -> Iterator[Picture]:
+        drawn.append(len(material.study.runs))
+        list(read_histories(material.tree, material.study.runs, material.seen))
+        yield Picture("one", f"of {len(drawn)}", Figure())
+
+    def settle() -> None:
+        for folder in ("runs", "launches"):
+            for path in (study.root / folder).rglob("*.*"):
+                os.utime(path, (1, 1))
+
+    monkeypatch.setattr("bie.analysis.figures.gallery.gallery", gallery)
+    settle()
+    report, record = study.root / "report", study.folder(point(), 0) / "record.json"
+    first = page(study)
+    assert page(study, "--no-runs").count("of 1") == first.count("of 1") == 2  # text and caption
+    assert len(drawn) == 1
+    changes: list[Callable[[], object]] = [
+        (report / "one.png").unlink,
+        lambda: history(study, point(), 0, n=3),
+        lambda: record.write_text(record.read_text().replace("0.5", "0.6")),
+        (study.folder(point(), 1) / "record.json").unlink,
+    ]
+    for number, change in enumerate(changes, 2):
+        change()
+        settle()
+        assert f"of {number}" in page(study)
+        page(study)
+        assert len(drawn) == number
+        assert (report / "one.png").is_file()

@@ -181,11 +181,15 @@ def _shown(results: "Results", view: "View", form: str) -> str:
     from bie.analysis.render import as_latex, as_markdown, as_text
     from bie.analysis.trade_off_text import as_lines
     from bie.analysis.trade_offs import trade_offs
+    from bie.analysis.view import View
     from bie.analysis.wide import wide_tables
     from bie.seeds import SEEDS
 
     results = results if view.names & set(SEEDS) else results.for_people
-    tables = list(wide_tables(results, view))
+    if view == View():  # the files have these too
+        tables = [table for table in results.tables if table.title.endswith("test cells")]
+    else:
+        tables = list(wide_tables(results, view))
     if form == "latex":
         return as_latex(tables)
     if form == "markdown":

@@ -12,8 +12,10 @@ from bie.errors import BadInput, guarded
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from bie.analysis.figures.kept import Shown
     from bie.analysis.files import Files
     from bie.analysis.page.build import Source
+    from bie.analysis.results import Results
     from bie.analysis.study import Study
     from bie.store.paths import Tree
 
@@ -140,8 +142,6 @@ def read_source(
     BadInput
         No run was ever asked for.
     """
-    from bie.analysis.figures.gallery import Material, gallery
-    from bie.analysis.figures.style import as_svg, forget, save
     from bie.analysis.page.build import Source
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
@@ -152,16 +152,33 @@ def read_source(
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
-    material = Material(tree, study, results.summary, results.comparison, HEADLINE, maps)
+    pictures = _pictures(tree, files, results, write, maps) if figures else []
+    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), normalised, with_runs)
+
+
+def _pictures(
+    tree: "Tree", files: "Files", results: "Results", write: bool, maps: tuple[str, ...]
+) -> "list[Shown]":
+    """Figures of a study, drawn only where those of the last report would differ."""
+    from bie.analysis.figures.gallery import Material, gallery
+    from bie.analysis.figures.kept import keep, kept, made_from
+    from bie.analysis.figures.style import as_svg, save
+    from bie.analysis.view import HEADLINE
+
+    sources = made_from(files, maps)
+    pictures = kept(tree, sources)
+    if pictures is not None:
+        return pictures
+    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps)
     pictures = []
-    for picture in gallery(material) if figures else ():
+    for picture in gallery(material):
         pictures.append((picture.name, picture.caption, as_svg(picture.figure)))
         if write:
             tree.report.mkdir(parents=True, exist_ok=True)
             save(picture.figure, tree.report, picture.name)
-    if figures and write and tree.report.is_dir():
-        forget(tree.report, [name for name, _, _ in pictures])
-    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), normalised, with_runs)
+    if write and tree.report.is_dir():
+        keep(tree, sources if results.study.all_read else None, pictures, material.seen)
+    return pictures
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -97,11 +97,11 @@ def test_an_interrupted_write_leaves_the_old_file(
 ) -> None:
     before = report(filled.root, tmp_path / "a")
 
-    def broken(self: pd.DataFrame, path: Path, **_: Any) -> None:
+    def broken(_: pd.DataFrame, path: Path, **__: Any) -> None:
         path.write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", broken)
+    monkeypatch.setattr("bie.analysis.report.write_csv", broken)
     with pytest.raises(OSError, match="disk full"):
         report(filled.root, tmp_path / "a")
     assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before

@@ -13,8 +13,6 @@ from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.tidy import long_columns, long_table
-from bie.analysis.view import SPLITS, View
-from bie.analysis.wide import wide_tables
 
 AT_ONCE = 10_000  # runs whose numbers are in memory at once
 CSV_ROWS = 500_000  # above, runs.csv (200 bytes a row) is written only where it is asked for
@@ -46,14 +44,13 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
     """
     folder.mkdir(parents=True, exist_ok=True)
     study, read = results.study, results.for_people
-    tables = list(wide_tables(read, View(splits=SPLITS)))
     paired = [*paired_tables(read), *across_tables(read)]
     writers: dict[str, Callable[[Path], object]] = {
         "runs.parquet": lambda part: _write_parquet(study, part),
         "runs.csv": lambda part: _write_csv(study, part),
         "summary.csv": lambda part: write_csv(results.summary, part),
-        "summary.md": lambda part: part.write_text(as_markdown(study.name, tables), encoding="utf-8"),
-        "summary.tex": lambda part: part.write_text(as_latex(tables), encoding="utf-8"),
+        "summary.md": lambda part: part.write_text(as_markdown(study.name, read.tables), encoding="utf-8"),
+        "summary.tex": lambda part: part.write_text(as_latex(read.tables), encoding="utf-8"),
         "paired.csv": lambda part: write_csv(results.comparison, part),
         "paired.md": lambda part: part.write_text(as_markdown(study.name, paired), encoding="utf-8"),
         "paired.tex": lambda part: part.write_text(as_latex(paired), encoding="utf-8"),

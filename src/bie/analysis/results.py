@@ -15,6 +15,8 @@ from bie.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bie.analysis.wide import Table
+
 
 @dataclass(frozen=True)
 class Results:
@@ -55,6 +57,14 @@ class Results:
             return results_of(rows, self.baseline, self.margins)
         except BadInput:  # the baseline is one of the grid points that would be pooled
             return self
+
+    @cached_property
+    def tables(self) -> "list[Table]":
+        """Those that people read, test cells first."""
+        from bie.analysis.view import SPLITS, View
+        from bie.analysis.wide import wide_tables
+
+        return list(wide_tables(self, View(splits=SPLITS)))
 
 
 def results_of(

@@ -4,6 +4,7 @@ import contextlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,21 +27,32 @@ class Embedding:
     label: NDArray[np.str_] | None
 
 
-def read_histories(tree: Tree, runs: "pd.DataFrame") -> Iterator["tuple[Any, pd.DataFrame]"]:
-    """History of each run that has one which can be read, with the run's label in `runs`."""
+def read_histories(
+    tree: Tree, runs: "pd.DataFrame", seen: list[Path] | None = None
+) -> Iterator["tuple[Any, pd.DataFrame]"]:
+    """History of each run that has one which can be read, with the run's label in `runs`.
+
+    Parameters
+    ----------
+    seen
+        Takes the paths that were looked at.
+    """
     import pandas as pd
 
     for label, row in zip(runs.index, runs.to_dict("records"), strict=True):
-        folder = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"])
+        path = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"]) / HISTORY
+        if seen is not None:
+            seen.append(path)
         with contextlib.suppress(OSError, ValueError):  # pandas' own errors are ValueErrors
-            found = pd.read_csv(folder / HISTORY)
+            found = pd.read_csv(path)
             if "epoch" in found and len(found):
                 yield label, found
 
 
-def read_embedding(tree: Tree, row: Any) -> Embedding | None:
-    """Embedding of a run; None where it was not saved or cannot be read."""
+def read_embedding(tree: Tree, row: Any, seen: list[Path]) -> Embedding | None:
+    """Embedding of a run; None where it was not saved or cannot be read. `seen` takes the path."""
     path = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"]) / EMBEDDING
+    seen.append(path)
     try:
         with np.load(path, allow_pickle=False) as found:
             return Embedding(found["z"], found["cell"], found["batch"], found.get("label"))

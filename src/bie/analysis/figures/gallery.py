@@ -1,7 +1,8 @@
 """Every figure that a study has data for, with the sentence that stands below it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Material:
-    """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors."""
+    """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors.
+
+    `seen` takes the histories and embeddings that were looked for.
+    """
 
     tree: Tree
     study: Study
@@ -57,6 +61,7 @@ class Material:
     compared: "pd.DataFrame"
     metrics: tuple[str, ...]
     maps: tuple[str, ...] = ("tsne",)
+    seen: list[Path] = field(default_factory=list)
 
 
 def gallery(material: Material) -> Iterator[Picture]:
@@ -202,7 +207,7 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
             model=chosen.at[label, "model"],
             seed=chosen.at[label, "seed"],
         )
-        for label, found in read_histories(material.tree, chosen)
+        for label, found in read_histories(material.tree, chosen, material.seen)
     ]
     if parts:
         more = f" {MOST_LINES} of {len(whole)} grid points." if len(whole) > MOST_LINES else ""
@@ -225,7 +230,7 @@ def _embeddings(material: Material, dataset: str) -> Iterator[Picture]:
     seeds = done["seed"].unique()
     for _, part in done[done["seed"] == (seeds[0] if len(seeds) else -1)].groupby("model", sort=False):
         for row in part.to_dict("records"):
-            embedding = read_embedding(material.tree, row)
+            embedding = read_embedding(material.tree, row, material.seen)
             if embedding is not None:
                 found[names[row["config_id"]]] = embedding
                 break

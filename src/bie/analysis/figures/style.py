@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
 from bie.analysis.headings import heading, unit
-from bie.store.record import as_json, read, write_file
+from bie.store.record import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.5, 7.2  # inches: a column and the text of a journal's page
 DPI = 200
-MADE = ".figures.json"
-"""In ``report/``: which figures the last report made."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 """Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
@@ -158,22 +156,6 @@ def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: An
 def as_svg(figure: "Figure") -> bytes:
     """The figure as an SVG without dates."""
     return _saved(figure, "svg", metadata={"Date": None})
-
-
-def forget(folder: Path, made: Sequence[str]) -> None:
-    """Remove the figures that an earlier report made and this one did not: they are of other records.
-
-    Parameters
-    ----------
-    made
-        Stems of the figures of this report, which are noted in `MADE`.
-    """
-    noted = (read(folder / MADE) or {}).get("figures")
-    for name in {str(each) for each in noted} - {*made} if isinstance(noted, list) else ():
-        if Path(name).name == name:  # whatever stands in that file, nothing outside is touched
-            for ending in (".png", ".pdf"):
-                (folder / f"{name}{ending}").unlink(missing_ok=True)
-    write_file(folder / MADE, as_json({"figures": list(made)}))
 
 
 def save(figure: "Figure", folder: Path, name: str, dpi: int = DPI) -> list[Path]:
