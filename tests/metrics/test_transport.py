@@ -58,3 +58,39 @@ def test_a_type_that_reacts_stands_out_from_one_that_does_not() -> None:
 def test_of_many_batches_a_type_has_the_mean_over_them() -> None:
     found = transport.Ratios(np.array([1, 1, 4]), np.array([1.0, 3.0, 1.5]))
     assert found.by_label == {1: 2.0, 4: 1.5}
+
+
+def test_batches_without_spread_are_the_same_or_infinitely_apart() -> None:
+    assert ratio(np.zeros((20, 2)), np.zeros((20, 2))) == 1
+    assert ratio(np.zeros((20, 2)), np.ones((20, 2))) == np.inf
+
+
+def test_chance_is_that_of_the_side_that_spreads_more() -> None:
+    rng = np.random.default_rng(0)
+    narrow, wide = rng.normal(size=(400, 3)) / 10, rng.normal(size=(400, 3))
+    one, other = ratio(narrow, wide), ratio(wide, narrow)
+    assert one == pytest.approx(other, rel=0.1)
+    assert one == pytest.approx(
+        distance(narrow[:200], wide[:200]) / distance(wide[:200], wide[200:]), rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_groups"), [([10, 10], 1), ([10, 9], 0), ([10, 10, 10], 3), ([10, 5, 5], 1)]
+)
+def test_groups_are_batches_of_ten_cells_against_the_others(sizes: list[int], n_groups: int) -> None:
+    batch_n = np.repeat(np.arange(len(sizes)), sizes)
+    label_n, is_there = np.zeros_like(batch_n), transport.ot_ratio.needs[1]
+    z_nd = np.random.default_rng(0).normal(size=(len(batch_n), 2))
+    assert len(transport.ratios(z_nd, batch_n, label_n, 0).ratio_g) == n_groups
+    assert (is_there(batch_n, label_n) is None) == (n_groups > 0)
+
+
+@pytest.mark.parametrize("n_types", [transport.MOST_GROUPS, transport.MOST_GROUPS + 1])
+def test_of_very_many_groups_a_sample_is_compared_and_said(n_types: int) -> None:
+    label_n, batch_n = np.repeat(np.arange(n_types), 20), np.tile([0, 1], 10 * n_types)
+    z_nd = np.random.default_rng(0).normal(size=(len(batch_n), 2))
+    found, (caveat,) = transport.ratios(z_nd, batch_n, label_n, 0), transport.ot_ratio.caveats
+    assert len(set(found.label_g.tolist())) == len(found.ratio_g) == transport.MOST_GROUPS
+    said = f"{transport.MOST_GROUPS} of {n_types} groups, drawn at random"
+    assert caveat(batch_n, label_n) == (said if n_types > transport.MOST_GROUPS else None)
