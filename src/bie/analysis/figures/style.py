@@ -147,7 +147,7 @@ def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: An
 
     low, high = np.asarray(y) - height / 2, np.asarray(y) + height / 2
     corners = np.stack([left, low, right, low, right, high, left, high], axis=-1).astype(float)
-    found = PolyCollection(corners.reshape(-1, 4, 2), linewidths=0, **look)
+    found = PolyCollection(list(corners.reshape(-1, 4, 2)), linewidths=0, **look)
     found.sticky_edges.x[:] = np.unique(corners[:, 0])  # an axis may end where bars begin
     axis.add_collection(found)
     axis.autoscale_view()
