@@ -35,7 +35,7 @@ class Result:
         Why a metric is None: by name where it is missing in both parts, else by ``part.name``.
     notes
         What a reader of a value has to know, named in the same way; ``cells``: of the data set;
-        ``perturb``: of what was done to it.
+        ``perturb``: of what was done to it; ``training``: of how it was trained.
     probe_f1_by_batch
         F1 of the probe for each batch by its name, of each part; empty where there is none.
     history
@@ -109,7 +109,9 @@ def scored(
     return Result(
         metrics={part: scores.values for part, scores in found.items()},
         missing=_merged({part: scores.missing for part, scores in found.items()}),
-        notes=_merged({part: scores.notes for part, scores in found.items()}) | _of_cells(config, cells),
+        notes=_merged({part: scores.notes for part, scores in found.items()})
+        | _of_cells(config, cells)
+        | _of_training(config),
         probe_f1_by_batch={
             part: {cells.batches[batch]: f1 for batch, f1 in scores.f1_by_batch.items()}
             for part, scores in found.items()
@@ -199,6 +201,13 @@ def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:
         )
     notes = {"perturb": cells.perturbation, "cells": "; ".join(said)}
     return {name: text for name, text in notes.items() if text}
+
+
+def _of_training(config: RunConfig) -> dict[str, str]:
+    """What of the training is not as the provenance has it."""
+    if config.penalty is None or config.penalty[1].preference is None:
+        return {}
+    return {"training": "by torch: there are no kernels for the two gradients that a preference weighs"}
 
 
 def _finite(z_nd: NDArray[np.float32]) -> NDArray[np.float32]:

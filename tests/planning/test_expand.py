@@ -23,6 +23,7 @@ from bie.planning.expand import expand
         ("train.epochs=ten", r"train\.epochs=ten: .*>= 1"),
         ("train.epochs=2.5", r"train\.epochs=2\.5"),
         ("split.train_fraction=1", r"split\.train_fraction=1: .*> 0, < 1"),
+        ("mine.preference=1", r"^mine\.preference=1: .*> 0, < 1"),
         ("model.dropout=true", r"model\.dropout=true: must be a number"),
         ("model.likelihood=zip", "'zinb', 'nb', 'poisson' or 'gaussian'"),
         ("model.dispersion=cell", "'gene', 'gene-batch', 'gene-label' or 'gene-cell'"),

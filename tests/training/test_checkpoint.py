@@ -38,6 +38,7 @@ CASES = [
     ("model=scvi", "model.n_layers=2", "model.n_hidden=16", "train.weight_decay=1e-3"),
     ("model=scvi_mine", "mine.steps=2"),
     ("model=scvi_mine", "mine.critic=mlp", "mine.steps=2"),
+    ("model=scvi_mine", "mine.preference=0.6", "mine.steps=2"),
     ("model=scvi_mmd",),
     ("model=scvi_mmd", "mmd.estimator=fast", "mmd.pairs=all", "mmd.bandwidth=median"),
     ("model=adversarial", "adversarial.dropout=0.2"),

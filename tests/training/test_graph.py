@@ -39,6 +39,7 @@ CASES = {
     ),
     "wrong class": ("model=adversarial", "adversarial.objective=wrong_class", "seed=0,1"),
     "hsic": ("model=scvi_hsic", "hsic.scale=1,100"),
+    "a preference": ("model=scvi_mine", "mine.preference=0.6", "seed=0,1"),
     "club": ("model=scvi_club", "club.scale=1,100"),
 }
 

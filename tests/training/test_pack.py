@@ -35,6 +35,8 @@ PENALTIES = {
     "hsic": ("model=scvi_hsic", "dataset.n_batches=3", "hsic.scale=1,100"),
     "club": ("model=scvi_club", "club.scale=1,100", "club.lr=1e-3,1e-2"),
     "orthogonal": ("model=scvi_orthogonal", "dataset.n_batches=3", "orthogonal.scale=1,100"),
+    "a preference": ("model=scvi_mine", "mine.preference=0.6", "seed=0,1"),
+    "a preference without critic": ("model=scvi_hsic", "hsic.preference=0.6", "seed=0,1"),
     "reverse cross-entropy": ("model=scvi_rce", "rce.scale=1,100", "rce.lr=1e-3,1e-2"),
 }
 MODELS = {

@@ -1,4 +1,4 @@
-"""The trade-off of each sweep of scales in sentences."""
+"""The trade-off of each sweep of scales, or of preferences, in sentences."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bie.analysis.headings import heading
 from bie.analysis.numbers import interval, mean_sd, with_interval
 from bie.analysis.paired import ALPHA
-from bie.analysis.trade_offs import TradeOff
+from bie.analysis.trade_offs import WEIGHTS, TradeOff
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +26,16 @@ def as_lines(found: TradeOff) -> Iterator[str]:
         volume = found.hypervolumes[str(front)]
         spread = float(volume.std(ddof=1)) if n > 1 else float("nan")
         share = f"hypervolume {mean_sd(float(volume.mean()), spread)} of the box of all values seen"
-        yield f"  {front}: {points['scale'].notna().sum()} scales; {share}; {_knee(points)}"
+        yield f"  {front}: {points['scale'].notna().sum()} {_weights(str(front))}; {share}; {_knee(points)}"
     if found.points.groupby("front")["scale"].nunique().nunique() > 1:
-        yield "  fronts of unequal numbers of scales: the one with more of them has more chances of a volume"
+        yield "  fronts of unequal numbers of grid points: the one with more has more chances of a volume"
     yield from _differences(found.differences)
     yield from _dominated(found.points)
     yield from _costs(found.points)
+
+
+def _weights(front: str) -> str:
+    return "preferences" if front.endswith(WEIGHTS[".preference"]) else "scales"
 
 
 def _knee(points: "pd.DataFrame") -> str:

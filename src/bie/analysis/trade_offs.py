@@ -1,4 +1,4 @@
-"""What conservation costs removal: the fronts that sweeps of a penalty's scale draw.
+"""What conservation costs removal: the fronts that sweeps of a penalty's scale, or of a preference, draw.
 
 At each split (seed) the grid points of a sweep are a set of points, removal of the batch against conservation
 of the cell types, with the baseline among them as scale 0. Over the splits that gives a distribution of
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 REMOVAL = ("be_ratio", "be", "ilisi", "probe_f1")
 DIFFERENCES = ("n_pairs", "mean", "low", "high", "p", "p_holm", "low_new", "high_new", "p_new")
-SCALE = ".scale"
-"""How the settings end that weigh a penalty."""
+WEIGHTS = {".scale": "", ".preference": " by preference"}
+"""How the settings end that weigh a penalty, and what a sweep of them adds to the name of its front."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class TradeOff:
     dataset, split, removal, conservation
         What was looked at.
     points
-        A row per grid point: ``front`` (model and settings but the scale), ``config_id``, ``row`` (its name),
-        ``scale`` (NaN for the baseline), ``removal``, ``conservation`` (means over the common splits),
+        A row per grid point: ``front`` (model and settings but the scale or preference), ``config_id``,
+        ``row`` (its name), ``scale`` (or preference; NaN for the baseline), ``removal``, ``conservation``
+        (means over the common splits),
         ``dominated_by`` (name of the point that dominates its means, if any; over all fronts) and
         ``in_splits`` (share of the splits in which it does), ``knee`` (share of the splits in which this is
         the knee of its front), ``seconds`` (mean wall time of a run). The baseline is in each front.
@@ -99,16 +100,18 @@ def trade_offs(
 
 
 def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
-    """Scale of each grid point by front; a front has two scales or more."""
+    """Scale or preference of each grid point by front; a front has two or more."""
     found: dict[str, dict[str, float]] = {}
     names = row_names(study)
-    keys = [key for key in study.grid if key.endswith(SCALE)]
+    keys = [key for key in study.grid if key.endswith(tuple(WEIGHTS))]
     values = cells[keys].astype("Float64").to_numpy(float, na_value=np.nan)
     for config, scales in zip(cells.index, values, strict=True):
         (acting,) = np.nonzero(np.isfinite(scales))
         if len(acting) == 1:
-            weight = keys[acting[0]].removeprefix(f"{cells.at[config, 'model']}.")
+            key = keys[acting[0]]
+            weight = key.removeprefix(f"{cells.at[config, 'model']}.")
             name = " ".join(word for word in names[config].split(" ") if not word.startswith(f"{weight}="))
+            name += WEIGHTS[f".{key.rpartition('.')[2]}"]
             found.setdefault(name, {})[config] = float(scales[acting[0]])
     return {name: scales for name, scales in found.items() if len(set(scales.values())) > 1}
 

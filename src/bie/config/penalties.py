@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from bie.schema import Count, NonNegative, Positive, Section
+from bie.errors import BadInput
+from bie.schema import Count, NonNegative, Positive, Section, Share
 
 FOLDER = Path(__file__).parents[1] / "penalties"
 LIGHT = ("typing", "pydantic", "bie.schema", "bie.config.penalties", "bie.errors")
@@ -26,15 +27,31 @@ class PenaltySection(Section):
     critic_term: ClassVar[str | None] = None
     """Column of the history that tells what its critic sees; see `bie.metrics.critic_audit`."""
 
+    neutral: ClassVar[dict[str, Any]] = {"scale": 1.0}
+    """Keys that a preference stands in for, and with which values the penalty is what it measures."""
+
     scale: NonNegative
+    preference: Share | None = None
 
     @property
     def packs(self) -> bool:
         """Whether runs with it can train together."""
         return self.free is not None
 
+    def inactive(self) -> dict[str, str]:
+        """With a preference there is no weight to be set."""
+        if self.preference is None:
+            return {}
+        return dict.fromkeys(self.neutral, f"preference={self.preference:g}")
+
     def check(self, epochs: int) -> None:
         """Raise `BadInput` if it would never act in a training of so many epochs."""
+        if self.preference is not None and epochs < 2:
+            name = type(self).__module__.rpartition(".")[2]
+            raise BadInput(
+                f"{name}.preference={self.preference:g} acts from the second epoch on; "
+                f"train.epochs={epochs} must be 2 or more"
+            )
 
 
 class ClassifierSection(PenaltySection):

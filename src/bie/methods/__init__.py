@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bie.config import Method, Model, Train
+from bie.config import Method, Model, PenaltySection, Train
 from bie.data.cells import Cells
 from bie.methods.base import Embedder, Row, Rows
-from bie.schema import Section
 from bie.seeds import Streams
 
 if TYPE_CHECKING:
@@ -23,7 +22,10 @@ Given = tuple[Rows, Rows, Streams, Callable[[Row], None]]
 
 
 def build_embedder(
-    model: Model | Method, penalty: tuple[str, Section] | None, train: Train, keeper: "Keeper | None" = None
+    model: Model | Method,
+    penalty: tuple[str, PenaltySection] | None,
+    train: Train,
+    keeper: "Keeper | None" = None,
 ) -> Embedder:
     """Choose the embedder of a run.
 

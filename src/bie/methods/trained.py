@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from bie.config import Model, Train
+from bie.config import Model, PenaltySection, Train
 from bie.data.cells import Cells
 from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
-from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.checkpoint import Keeper
 from bie.training.evaluation import embed, loss_terms
@@ -30,7 +29,11 @@ class Trained(Embedder):
     """
 
     def __init__(
-        self, model: Model, penalty: tuple[str, Section] | None, train: Train, keeper: Keeper | None = None
+        self,
+        model: Model,
+        penalty: tuple[str, PenaltySection] | None,
+        train: Train,
+        keeper: Keeper | None = None,
     ) -> None:
         self.settings, self.penalty, self.train, self.keeper = model, penalty, train, keeper
 

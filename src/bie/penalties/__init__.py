@@ -7,13 +7,14 @@ section of the configuration.
 
 from importlib import import_module
 
+from bie.config.penalties import PenaltySection
 from bie.penalties.base import Penalty
-from bie.schema import Section
+from bie.penalties.preference import Preference
 from bie.seeds import Streams
 
 
 def build_penalty(
-    penalty: tuple[str, Section] | None, n_latent: int, n_batches: int, streams: Streams
+    penalty: tuple[str, PenaltySection] | None, n_latent: int, n_batches: int, streams: Streams
 ) -> Penalty | None:
     """Build the penalty of a run.
 
@@ -34,6 +35,9 @@ def build_penalty(
     if penalty is None:
         return None
     name, settings = penalty
+    if settings.preference is not None:
+        settings = settings.model_copy(update=settings.neutral)
     built: Penalty = import_module(f"bie.penalties.{name}").build(settings, n_latent, n_batches, streams)
     built.name = name
+    built.preference = None if settings.preference is None else Preference(settings.preference)
     return built

@@ -5,7 +5,7 @@ best classifier falls short of the entropy of the batch by their mutual informat
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -26,6 +26,7 @@ class Adversarial(ClassifierSection):
     """Section ``adversarial``."""
 
     critic_term = "cross_entropy"
+    neutral: ClassVar = {"scale": 1.0, "ramp": "constant"}
 
     objective: Literal["reversal", "uniform", "wrong_class"]
     ramp: Literal["ganin", "constant"]

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from bie.models.noise import Noise
+from bie.penalties.preference import Preference
 
 
 class Penalty(nn.Module, ABC):
@@ -24,6 +25,8 @@ class Penalty(nn.Module, ABC):
         Steps of the critic before each step of the model; 0 where there is none.
     critic_lr
         Learning rate of the critic.
+    preference
+        Weighs it against the model's loss, step by step, in place of a scale; None: the scale does.
     epoch, progress
         Epochs that are over, and their share in all, 0 to below 1. The training loop sets them; a penalty may
         look at them in `weight`: a step that is recorded would not see them change elsewhere.
@@ -34,8 +37,13 @@ class Penalty(nn.Module, ABC):
     strengths: Tensor | None = None
     critic_steps: int = 0
     critic_lr: float = 0.0
+    preference: Preference | None
     epoch: int = 0
     progress: float = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preference = None
 
     def weight(self) -> float:
         """Share of the scale that counts at this point of the training, 0 to 1."""

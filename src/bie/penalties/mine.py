@@ -5,7 +5,7 @@ I(z; batch), the encoder descends it.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -41,6 +41,7 @@ class Mine(PenaltySection):
 
     free = ("scale", "lr", "ema")
     critic_term = "mine"
+    neutral: ClassVar = {"scale": 1.0, "warm_start": 0}
 
     critic: Literal["separable", "mlp", "mine_net", "mine_net2", "mine_net3", "mine_net4"]
     n_hidden: Count
@@ -71,11 +72,18 @@ class Mine(PenaltySection):
         if self.critic_training == "none":
             training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
             return silent | dict.fromkeys(training, "critic_training=none")
+        silent |= super().inactive()
         return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
 
     def check(self, epochs: int) -> None:
-        """Not if it warms up for all of them."""
-        if self.warm_start >= epochs:
+        """Not if it warms up for all of them, or a preference goes by a critic that nobody trains."""
+        super().check(epochs)
+        if self.preference is not None and self.critic_training == "none":
+            raise BadInput(
+                f"mine.preference={self.preference:g}: mine.critic_training=none measures nothing that "
+                "could be preferred. Use mine.critic_training=adam, or mine.scale alone"
+            )
+        if self.warm_start >= epochs and self.preference is None:
             raise BadInput(
                 f"mine.warm_start={self.warm_start}: the penalty would never act; "
                 f"the model trains for train.epochs={epochs}"

@@ -86,6 +86,8 @@ class Critics:
         """Tell the penalties how far the training is."""
         penalty = self.penalty
         penalty.epoch, penalty.progress = epoch, epoch / self.epochs
+        if penalty.preference:
+            penalty.preference.begin(epoch, self.epochs)
         if self.learner.shape:
             weight = penalty.weight()
             fill(self._strengths, [cast("Penalty", home).scale * weight for home in self.learner.homes])

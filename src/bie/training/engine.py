@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bie.data.cells import Cells
 from bie.models.compiled import has_kernels
-from bie.training.run import Progress
+from bie.training.run import Progress, TrainingRun
 
 if TYPE_CHECKING:
     from bie.training.graph import Replays
@@ -87,7 +87,7 @@ def engines(cells: Cells, device: str, recorded: "Callable[[str], Replays | None
 
     def build(runs: Sequence[Progress]) -> Engine:
         plain = device == "cpu" and recorded is None
-        if plain and len(runs) == 1 and has_kernels(runs[0].run.model):
+        if plain and len(runs) == 1 and _in_kernels(runs[0].run):
             from bie.training.compiled import Compiled
 
             return Compiled(runs[0], cells)
@@ -100,3 +100,8 @@ def engines(cells: Cells, device: str, recorded: "Callable[[str], Replays | None
         return Stacked(runs, data[0], how)
 
     return build
+
+
+def _in_kernels(run: TrainingRun) -> bool:
+    """Whether there are kernels for a run: for its model, and for the sum of losses that a scale makes."""
+    return has_kernels(run.model) and not (run.penalty and run.penalty.preference)

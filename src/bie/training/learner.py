@@ -50,6 +50,9 @@ class Learner(Protocol):
     def state(self) -> list[Tensor]:
         """All that steps change, where it lies."""
 
+    def within(self, prefix: str) -> list[Tensor]:
+        """Which entries of the `leaves` are of parameters so named: factors 1, or 0."""
+
     def bind(self) -> nn.Module:
         """The module of all runs; gradients reach `leaves`."""
 
@@ -97,6 +100,11 @@ class Solo(Learner):
     def state(self) -> list[Tensor]:
         """See `Learner`; nobody records the steps of one run alone on a CPU, and its Adam's is its own."""
         return self._changing
+
+    def within(self, prefix: str) -> list[Tensor]:
+        """See `Learner`."""
+        named = self.module.named_parameters()
+        return [leaf.new_tensor(float(name.startswith(prefix))) for name, leaf in named]
 
     def bind(self) -> nn.Module:
         """See `Learner`."""
@@ -180,6 +188,14 @@ class Stack(Learner):
         """See `Learner`."""
         of_adam = self.optimiser.state if self.optimiser else []
         return [self.vector, *self._buffers.values(), *of_adam]
+
+    def within(self, prefix: str) -> list[Tensor]:
+        """See `Learner`."""
+        marks = [
+            self.vector.new_full((shape.numel(),), name.startswith(prefix))
+            for name, shape in self._shapes.items()
+        ]
+        return [torch.cat(marks)]
 
     def bind(self) -> nn.Module:
         """See `Learner`."""

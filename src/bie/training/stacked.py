@@ -19,9 +19,10 @@ from bie.models.noise import Noise, StackedNoise
 from bie.training.batches import CHUNK, Resident, dense
 from bie.training.critic import critics_of
 from bie.training.engine import Engine, Table
+from bie.training.gradients import balanced, summed
 from bie.training.graph import Replays, Step, Terms, as_they_come
 from bie.training.learner import Learner, Solo, Stack
-from bie.training.loss import mean_parts, total
+from bie.training.loss import mean_parts, model_loss, total
 from bie.training.run import EVALUATION, Progress
 from bie.training.schedules import KlTerm
 
@@ -79,16 +80,16 @@ class Stacked(Engine):
             latent = terms.z_nd.detach(), terms.mean_nd.detach()
             scored = self.critics.term(*latent, batch_n, noises[1])
             penalty, by, facts = scored[:2], scored[2:], self.critics.facts()
-        parts = total(mean_parts(terms), self.kl.of(terms.kl_z_n), penalty)
-        self._descend(parts["loss"], (terms.z_nd, terms.mean_nd), by)
-        return {name: part.detach() for name, part in {**parts, **facts}.items()}
-
-    def _descend(self, loss: Tensor, latent: Sequence[Tensor], by: Sequence[Tensor | None]) -> None:
-        """A step by the gradient of the model's loss, and by what penalties make of the latent vectors."""
-        told = [(nd, by_nd) for nd, by_nd in zip(latent, by, strict=False) if by_nd is not None]
-        roots, by_roots = [loss.sum(), *(nd for nd, _ in told)], [None, *(by_nd for _, by_nd in told)]
-        gradients = torch.autograd.grad(roots, self.model.leaves, by_roots, materialize_grads=True)
+        parts, kl = mean_parts(terms), self.kl.of(terms.kl_z_n)
+        told = [(nd, by_nd) for nd, by_nd in zip(terms[:2], by, strict=False) if by_nd is not None]
+        preference = self.critics.penalty.preference if self.critics else None
+        if preference and penalty:
+            gradients, weighed = balanced(self.model, preference, model_loss(parts, kl), penalty[0], told)
+            facts |= weighed
+        else:
+            gradients = summed(self.model, model_loss(parts, kl), told)
         self.model.step(gradients)  # of a run's loss to that run alone
+        return {name: part.detach() for name, part in {**total(parts, kl, penalty), **facts}.items()}
 
     @torch.inference_mode()
     def evaluate(self, rows_rn: NDArray[np.int64]) -> Table:
