@@ -98,6 +98,31 @@ def test_referee_has_all_penalties_between_floors_and_ceilings(
     assert "against scvi train.kl.weight=1 on the same splits" in capsys.readouterr().out
 
 
+def test_pareto_sets_preferences_beside_scales(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = (
+        "dataset.n_cells=100",
+        "dataset.n_genes=50",
+        "train.epochs=2",
+        "metrics.kmeans.n_init=1",
+        "seed=0",
+    )
+    few = ("model=scvi,scvi_mmd", "mmd.scale=1,10", "mmd.preference=null,0.4,0.6")
+    assert run(["-m", "study=pareto", *few, *small, *HERE]) == 0
+    study = read_study(Tree(in_tmp / "outputs/v1/pareto"))
+    by_torch = (
+        study.runs["notes"]
+        .str.contains("a preference weighs", na=False)
+        .groupby(study.runs["config_id"])
+        .all()
+    )
+    assert sorted(by_torch) == [False, False, False, True, True]
+    capsys.readouterr()
+    assert aggregate([]) == 0
+    printed = capsys.readouterr().out
+    assert "  scvi_mmd: 2 scales; hypervolume" in printed
+    assert "  scvi_mmd by preference: 2 preferences; hypervolume" in printed
+
+
 def test_set_capacity_has_a_row_for_each_transform_and_its_chance(
     in_tmp: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

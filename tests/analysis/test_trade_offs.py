@@ -12,6 +12,7 @@ import pytest
 from bie.analysis import load, trade_off
 from bie.analysis.fronts import Cloud, attained, bands, dominated, hypervolumes, knee
 from bie.analysis.trade_off_text import as_lines
+from bie.analysis.trade_offs import front_endings
 from bie.errors import BadInput
 
 Make = Callable[..., Any]
@@ -137,6 +138,23 @@ def test_of_many_fronts_those_are_named_that_are_told_apart(sweep: Any) -> None:
     assert sum("scvi_mine above scvi_mmd" in line for line in lines) == 1
     assert "  hypervolumes not told apart, of 12 pairs of fronts: 11" in lines
     assert any(line.endswith("; and 1 more") for line in lines)
+
+
+def test_preferences_draw_a_front_of_their_own(disk: Any, point: Make) -> None:
+    arms = [point(), *(point("scvi_mine", mine__scale=s) for s in (1.0, 2.0))]
+    arms += [point("scvi_mine", mine__preference=p) for p in (0.3, 0.6)]
+    for p, x in zip(arms, (0.0, 0.3, 0.6, 0.4, 0.7), strict=True):
+        for seed in range(4):
+            disk.record(p, seed, {"ari": 1 - x * x + seed / 100, "be": x + seed / 50})
+    study = load(disk.root)
+    assert sorted(front_endings(study)) == ["", "", "", " by preference", " by preference"]
+    (found,) = trade_off(study)
+    assert list(found.hypervolumes) == ["scvi_mine", "scvi_mine by preference"]
+    counted = found.points.groupby("front")["scale"].agg(lambda scales: sorted(scales.dropna()))
+    assert counted.to_dict() == {"scvi_mine": [1, 2], "scvi_mine by preference": [0.3, 0.6]}
+    lines = list(as_lines(found))
+    assert lines[1].startswith("  scvi_mine: 2 scales; hypervolume ")
+    assert lines[2].startswith("  scvi_mine by preference: 2 preferences; hypervolume ")
 
 
 def test_two_fronts_that_are_one_are_not_told_apart(disk: Any, point: Make) -> None:

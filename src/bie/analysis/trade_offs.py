@@ -116,6 +116,12 @@ def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
     return {name: scales for name, scales in found.items() if len(set(scales.values())) > 1}
 
 
+def front_endings(study: Study) -> "pd.Series":
+    """What the name of a front has beside that of its model, by ``config_id``."""
+    keys = [key for key in study.grid if key.endswith(".preference")]
+    return study.cells[keys].notna().any(axis=1).map({True: WEIGHTS[".preference"], False: ""})
+
+
 def _axis(study: Study, wanted: str | None, among: tuple[str, ...], split: str, configs: Any) -> str:
     """Metric of an axis; empty where none has a value here."""
     rows = study.runs["config_id"].isin(configs).to_numpy()

@@ -24,6 +24,7 @@ from bie.analysis.parse import SPLITS
 from bie.analysis.run_files import Embedding, read_embedding, read_histories
 from bie.analysis.study import Study
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
+from bie.analysis.trade_offs import front_endings
 from bie.metrics.cards import CARDS
 from bie.store.paths import Tree
 
@@ -142,6 +143,7 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
     runs = material.study.runs
     rows = (runs["dataset"] == dataset) & (runs["state"] == "done")
     wide = runs.loc[rows, ["model", "config_id", "seed"]].join(material.study.numbers("test"))
+    wide["model"] += wide["config_id"].map(front_endings(material.study))
     key, names = _strengths(material, dataset)
     told = f" Numbers: {key}." if key else ""
     for x, y in PAIRS:
