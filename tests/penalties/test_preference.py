@@ -8,7 +8,14 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from bie.config.penalties import sections
+from bie.data.load import load
 from bie.penalties.preference import HALF_SECTOR, PRETRAINED, Preference, angle, first_epoch, least
+from bie.planning.compose import Configurations
+from bie.training.engine import engines
+from bie.training.run import Progress
+from bie.training.stacked import Stacked
+from tests.training.packs import alone, configs, member
 
 VALUES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -102,7 +109,7 @@ def test_the_unit_of_a_penalty_does_not_matter() -> None:
 
 
 def test_extremes_are_those_of_the_first_epochs_and_go_down_with_a_loss() -> None:
-    preference, epochs = Preference(0.5), 10
+    preference, epochs = Preference(0.5), 4
     assert first_epoch(epochs) == round(PRETRAINED * epochs) == 2
     for epoch, pair in enumerate([(90.0, 0.1), (50.0, 0.6), (30.0, 0.3)]):
         preference.begin(epoch, epochs)
@@ -130,3 +137,21 @@ def test_a_penalty_that_never_moved_weighs_nothing() -> None:
         preference.begin(epoch, 2)
         weights = preference.weights(torch.tensor([9.0 - epoch, 0.3]), torch.tensor([1.0, 0.0, 0.0]))
     assert (weights.fit, weights.removal) == (1, 0)
+
+
+@pytest.mark.parametrize("name", sections())
+def test_every_penalty_can_be_preferred(name: str, configurations: Configurations) -> None:
+    model = name if name == "adversarial" else f"scvi_{name}"
+    (config,) = configs(configurations, f"model={model}", f"{name}.preference=0.7", "dataset.n_genes=50")
+    run, cells = member(config, load(config.dataset)), load(config.dataset)
+    assert isinstance(engines(cells, "cpu")([Progress(run)]), Stacked), (
+        "there are no kernels for two gradients"
+    )
+    history = alone(run, cells)
+    assert np.isfinite([list(row.values()) for row in history]).all()
+    shares = [row["train_removal_share"] for row in history]
+    assert shares[: first_epoch(len(history))] == [0, 0]
+    assert 0 <= shares[-1] <= 1
+    assert 0 < history[-1]["train_angle"] <= 1
+    assert run.penalty
+    assert run.penalty.strength() == 1
