@@ -49,7 +49,7 @@ def balanced(
         other = torch.autograd.grad(roots, learner.leaves, by_roots, materialize_grads=True)
     shared, axes = learner.within(SHARED), len(learner.shape)
     pairs = ((one, one), (one, other), (other, other))
-    products = torch.stack([_inner(*pair, shared, axes) for pair in pairs], -1)
+    products = torch.stack([_inner(a, b, shared, axes) for a, b in pairs], -1)
     weights = preference.weights(torch.stack([loss.detach(), penalty], -1), products)
     less, more = weights.fit - 1, weights.removal
     gradients = [
