@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bie import kernels
-from bie.config import Kl, Model, Train
+from bie.config import Kl, Model, PenaltySection, Train
 from bie.data.cells import Cells, canonical
 from bie.kernels import native
 from bie.kernels.adam import CompiledAdam
@@ -24,7 +24,6 @@ from bie.penalties.adversarial import Adversarial
 from bie.penalties.base import Penalty
 from bie.penalties.mine import Mine
 from bie.penalties.mmd import Mmd
-from bie.schema import Section
 from bie.seeds import Streams
 from bie.training.batches import dense, minibatches, sparse
 from bie.training.compiled import Compiled
@@ -359,7 +358,7 @@ ADVERSARIAL = {
     ids=["mine, samples", "mine, means", "adversarial"],
 )
 def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
-    section: tuple[str, Section], seed: int
+    section: tuple[str, PenaltySection], seed: int
 ) -> None:
     ends, starts, histories = [], [], []
     for compiled in (True, False):
@@ -376,7 +375,7 @@ def test_trajectories_with_a_critic_are_equal_over_twenty_steps(
 
 
 MMD = {"scale": 30.0, "estimator": "normal", "bandwidth": "multi", "pairs": "all"}
-WITH_KERNELS: dict[str, tuple[str, Section]] = {
+WITH_KERNELS: dict[str, tuple[str, PenaltySection]] = {
     "mine, samples": ("mine", Mine.model_validate(MINE)),
     "mine, means": ("mine", Mine.model_validate(MINE | {"latent": "mean"})),
     "adversarial": ("adversarial", Adversarial.model_validate(ADVERSARIAL)),
@@ -386,7 +385,7 @@ WITH_KERNELS: dict[str, tuple[str, Section]] = {
 
 @pytest.mark.parametrize("section", WITH_KERNELS.values(), ids=WITH_KERNELS)
 def test_the_kernel_of_a_penalty_is_taken(
-    section: tuple[str, Section], monkeypatch: pytest.MonkeyPatch
+    section: tuple[str, PenaltySection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And leaves nothing to autograd."""
     penalty = build_penalty(section, 4, B, Streams(0))
