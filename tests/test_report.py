@@ -200,6 +200,19 @@ def test_broken_files_and_other_schemas_are_named(study: Any, point: Make) -> No
     assert "schema 9, not 1" in text
 
 
+def test_several_data_sets_are_answered_together_and_say_against_what(disk: Any, point: Make) -> None:
+    split = {"split.train_fraction": 0.6}
+    for dataset in ("a", "b"):
+        for seed in range(4):
+            disk.record(point(dataset=dataset, other=split), seed, {"ari": 0.5 + seed / 100})
+            disk.record(point("scvi_mmd", dataset=dataset, other=split), seed, {"ari": 0.7 + seed / 90})
+    assert main([str(disk.root), "--no-figures"]) == 0
+    html = (disk.root / "report" / "index.html").read_text()
+    assert html.count("In short, against scvi<") == 2
+    assert html.index("In short") < html.index("Over 2 data sets, test cells") < html.index('id="tables"')
+    assert "(2:0)" in html
+
+
 def test_500_grid_points_and_a_label_of_a_million_characters(disk: Any, point: Make) -> None:
     for i in range(500):
         disk.record(point("scvi_mine", mine__scale=float(i)), 0, {"ari": i / 500, "elbo": 1.0})

@@ -194,7 +194,9 @@ def _shown(results: "Results", view: "View", form: str) -> str:
         return as_latex(tables)
     if form == "markdown":
         return as_markdown(results.study.name, tables)
-    over = [table for table in across_tables(results) if table.title.endswith(f"{view.splits[0]} cells")]
+    if view.where:  # what follows is about all rows
+        return "\n\n".join(map(as_text, tables))
+    over = across_tables(results, view.splits[:1])
     sweeps = trade_offs(results.study, split=view.splits[0], baseline=results.baseline)
     fronts = ["\n".join(as_lines(found)) for found in sweeps]
     return "\n\n".join([*(as_text(table) for table in [*tables, *over]), *fronts])

@@ -235,6 +235,13 @@ def test_any_setting_can_be_a_column_of_rows(arms: Any) -> None:
     assert len(shown(arms, None, None, None, "test,train")) == 4
 
 
+def test_grid_points_by_their_ids(arms: Any) -> None:
+    a, *_ = shown(arms, "config_id", None, "ari")
+    assert len(a.rows) == len({row[0] for row in a.rows})
+    (one,) = shown(arms, "config_id", [f"config_id={a.rows[1][0]}"], "ari")
+    assert (one.rows[0][0], one.rows[0][-1]) == (a.rows[1][0], a.rows[1][-1])
+
+
 def test_what_a_row_is_compared_with_does_not_depend_on_what_is_shown(arms: Any) -> None:
     (whole, _), (part,) = shown(arms), shown(arms, None, ["mine.scale=20", "dataset=a"], "ari,be")
     assert part.rows[0][-2:] == whole.rows[2][-2:]

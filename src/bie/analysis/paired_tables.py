@@ -74,7 +74,7 @@ def _verdict(row: Mapping[Any, Any]) -> str:
     return f"{mark(row['verdict'], row['new_cells'])} {row['verdict']}{needed}; new cells: {row['new_cells']}"
 
 
-def across_tables(results: Results) -> list[Table]:
+def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Table]:
     """Signs of the differences over several data sets, a row per grid point; nothing for one data set.
 
     Never a mean of means: data sets are few and differ in kind, so each has its own sign.
@@ -84,7 +84,7 @@ def across_tables(results: Results) -> list[Table]:
     if found["dataset"].nunique() < 2:
         return []
     tables = []
-    for split in SPLITS:
+    for split in splits:
         part = found[found["split"] == split]
         names = {config: _over_data(name) for config, name in row_names(results.study).items()}
         header = ("row", *map(label, part["metric"].unique()))

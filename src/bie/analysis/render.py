@@ -130,7 +130,7 @@ def latex(text: str) -> str:
 
 
 def _beyond_ascii(char: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", char)
+    base, *marks = list(unicodedata.normalize("NFD", char))
     if base.isascii() and len(marks) == 1 and marks[0] in _ACCENTS:
         return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
     if char in _LETTERS:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.baseline import groups, same
+from bie.analysis.baseline import MOST_NAMED, groups, same
 from bie.analysis.controls import is_control
+from bie.analysis.numbers import setting
 from bie.analysis.study import Study
 from bie.errors import BadInput
 from bie.metrics.cards import CARDS
@@ -167,9 +168,9 @@ def points(study: Study, view: View) -> "pd.DataFrame":
     rows = ("dataset", "model", "config_id", *study.grid)
     further = {key for config in study.configs.values() for key in config} - {*rows}
     _check("--by or --where:", list(keys), rows, sorted(further))
-    table = study.cells.assign(**{key: _column(study, key) for key in keys}, config_id=study.cells.index)
+    table = study.cells.assign(**{key: _column(study, key) for key in [*keys, "config_id"]})
     keep = [
-        all(any(same(row[key], value) for value in values) for key, values in view.where)
+        all(any(_is(row[key], key, value) for value in values) for key, values in view.where)
         for row in table.to_dict("records")
     ]
     if not any(keep):
@@ -183,6 +184,11 @@ def points(study: Study, view: View) -> "pd.DataFrame":
     return found
 
 
+def _is(value: Any, key: str, text: str) -> bool:
+    """Whether a setting has the value that was typed, or a grid point an id that begins so."""
+    return same(value, text) or (key == "config_id" and len(text) >= 4 and str(value).startswith(text))
+
+
 def _column(study: Study, key: str) -> list[Any]:
     import pandas as pd
 
@@ -194,4 +200,6 @@ def _column(study: Study, key: str) -> list[Any]:
 
 
 def _values(column: "pd.Series[Any]") -> str:
-    return ", ".join(dict.fromkeys(map(str, column)))
+    values = list(dict.fromkeys(map(setting, column)))
+    more = f"; and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
+    return ", ".join(values[:MOST_NAMED]) + more

@@ -17,6 +17,7 @@ from bie.analysis.page.again import commands
 from bie.analysis.page.content import failures, metric_cards, tables
 from bie.analysis.page.run_pages import run_pages, short
 from bie.analysis.page.words import verdict
+from bie.analysis.paired_tables import across_tables
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.titles import shortened, titles
@@ -83,6 +84,7 @@ def build(source: Source, live: str = "") -> str:
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sections=_sections(bool(shown), bool(pictures), bool(found) or bool(len(unreadable))),
         verdicts=_verdicts(source),
+        across=across_tables(source.results.for_people, ("test",)),
         nothing="Nothing is done yet: no verdict, no table, no figure. What failed is below.",
         marks=SYMBOLS,
         most_sentences=MOST_SENTENCES,

@@ -43,6 +43,11 @@ class Verdict:
     answer: tuple[str, ...]
     sentences: tuple[Sentence, ...]
 
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """What the grid points are compared with."""
+        return tuple(dict.fromkeys(sentence.baseline for sentence in self.sentences))
+
 
 def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: Sequence[str]) -> Verdict:
     """Put the comparisons of the test cells of a data set into words.
