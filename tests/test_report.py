@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from bie.analysis.figures.gallery import Material, Picture
+from bie.analysis import load
+from bie.analysis.figures.gallery import Material, Picture, gallery
+from bie.analysis.results import results_of
 from bie.analysis.run_files import read_histories
 from bie.report import main
+from bie.store.paths import Tree
 from tests.analysis.conftest import disk, point
 
 __all__ = ["disk", "point"]
@@ -211,6 +214,17 @@ def test_several_data_sets_are_answered_together_and_say_against_what(disk: Any,
     assert html.count("In short, against scvi<") == 2
     assert html.index("In short") < html.index("Over 2 data sets, test cells") < html.index('id="tables"')
     assert "(2:0)" in html
+
+
+def test_controls_do_not_set_the_scale_of_differences(disk: Any, point: Make) -> None:
+    for seed in range(3):
+        disk.record(point(), seed, {"ari": 0.5 + seed / 100})
+        disk.record(point("scvi_mmd"), seed, {"ari": 0.7 + seed / 90})
+        disk.record(point("noise", model__method="noise"), seed, {"ari": 0.0})
+    results = results_of(load(disk.root))
+    tree, study = Tree(disk.root), results.study
+    forest = next(gallery(Material(tree, study, results.summary, results.comparison, ("ari",)))).figure
+    assert [text.get_text() for text in forest.axes[0].get_yticklabels()] == ["scvi_mmd"]
 
 
 def test_500_grid_points_and_a_label_of_a_million_characters(disk: Any, point: Make) -> None:

@@ -120,3 +120,11 @@ def test_the_baseline_is_the_first_row_of_each_dataset(point: Make) -> None:
     table = cells(*(point(model, dataset=dataset) for dataset in ("zinb", "kang") for model in models))
     assert table["dataset"].tolist() == ["kang"] * 4 + ["zinb"] * 4
     assert table["model"].tolist() == ["scvi", "adversarial", "batch_only", "scvi_mine"] * 2
+
+
+def test_controls_are_the_last_rows(point: Make) -> None:
+    names = ("adversarial", "harmony", "noise", "scvi", "scvi_mine")
+    rows = [
+        point(name, other={"model.method": name} if name in ("harmony", "noise") else None) for name in names
+    ]
+    assert cells(*rows)["model"].tolist() == ["scvi", "adversarial", "harmony", "scvi_mine", "noise"]

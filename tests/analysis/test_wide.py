@@ -235,6 +235,14 @@ def test_any_setting_can_be_a_column_of_rows(arms: Any) -> None:
     assert len(shown(arms, None, None, None, "test,train")) == 4
 
 
+def test_grid_points_of_which_only_failures_are_known_have_a_row_each(disk: Any, point: Make) -> None:
+    for scale in (1, 2):
+        disk.failure(point("scvi_mine", mine__scale=scale), 0, "nan")
+    disk.record(point(), 0, {"ari": 0.5})
+    (table,) = tables_of(disk)
+    assert [row[0] for row in table.rows] == ["scvi", "scvi_mine", "scvi_mine"]
+
+
 def test_grid_points_by_their_ids(arms: Any) -> None:
     a, *_ = shown(arms, "config_id", None, "ari")
     assert len(a.rows) == len({row[0] for row in a.rows})

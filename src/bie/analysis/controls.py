@@ -5,20 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bie.analysis.grid import known_score
 from bie.analysis.paired import ALPHA
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS
-
-METHODS = ("harmony", "scvi_tools", "classifier")
-"""Methods without a section ``train`` that are no controls: what they should score is not known."""
 
 Rows = Mapping[tuple[str, str], Mapping[Any, Any]]  # by config_id and metric: mean, sd, n
 
 
 def is_control(study: Study, config: str) -> bool:
     """Whether a grid point is one of which it is known what it must score."""
-    method = study.configs.get(config, {}).get("model.method")
-    return method is not None and method not in METHODS
+    return known_score(study.configs.get(config, {}))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Plain = dict[str, Any]
 
+METHODS = ("harmony", "scvi_tools", "classifier")
+"""Methods without a section ``train`` that are no controls: what they should score is not known."""
 BASELINE = "scvi"  # the model that all others are compared with
 CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
 PLACE = "origin."  # of settings that say where the content comes from: shown in its stead
@@ -49,11 +51,13 @@ def describe_cells(
     Returns
     -------
     DataFrame
-        Indexed by ``config_id``, sorted by the columns, the baseline first among the models: ``dataset``,
-        ``model``, then a column for each swept setting with more than one value, and for each other setting
-        without which two grid points of a model on a dataset would look alike (studies whose launches swept
-        different things). A setting that does not act on a model is missing there.
+        Indexed by ``config_id``, sorted by the columns, of the models the baseline first and controls last:
+        ``dataset``, ``model``, then a column for each swept setting with more than one value, and for each
+        other setting without which two grid points of a model on a dataset would look alike (studies whose
+        launches swept different things). A setting that does not act on a model is missing there.
     """
+    import numpy as np
+
     cells = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
     names = dict(zip(cells.index, cells.to_numpy().tolist(), strict=True))
     swept = {key for grid in grids.values() for key in grid} - _unsure(names, configs, grids)
@@ -66,11 +70,17 @@ def describe_cells(
     keys = sorted({*keys, *_further(names, settings, keys)})
     for key in keys:
         cells[key] = _column([settings[config].get(key) for config in cells.index])
-    cells["compared"] = cells["model"] != BASELINE
-    order = ["dataset", "compared", "model", *keys, "config_id"]
+    control = np.array([known_score(settings[config]) for config in cells.index], dtype=bool)
+    cells["place"] = np.where(control, 2, cells["model"] != BASELINE)
+    order = ["dataset", "place", "model", *keys, "config_id"]
     ordered = cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
     typed = {key: key.replace(PLACE, "dataset.") for key in keys if key.startswith(PLACE)}
-    return ordered.drop(columns="compared").rename(columns=typed)
+    return ordered.drop(columns="place").rename(columns=typed)
+
+
+def known_score(settings: Mapping[str, Any]) -> bool:
+    """Whether a grid point is a control: a method of which it is known what it must score."""
+    return settings.get("model.method", METHODS[0]) not in (None, *METHODS)
 
 
 def _unsure(

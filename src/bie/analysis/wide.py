@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bie.analysis import marks
 from bie.analysis.answer import answer
 from bie.analysis.baseline import baselines, groups, row_names
-from bie.analysis.controls import Scale, is_control, scale_of
+from bie.analysis.controls import Scale, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
 from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
@@ -73,8 +73,13 @@ def _named(facets: Sequence[str], values: Any) -> list[str]:
 def _table(found: "_Figures") -> Table:
     view, cells, study = found.view, found.points, found.study
     rows = _row_columns(study, view, cells)
+    telling = [*(key for keys in rows.values() for key in keys), *view.columns]
+    if len({_texts(cells, config, telling) for config in cells.index}) < len(
+        cells
+    ):  # grid points of which nothing but their runs is known
+        cells, rows = cells.assign(config_id=cells.index), {**rows, "config_id": ["config_id"]}
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
-    for config in sorted(cells.index, key=lambda config: is_control(study, config)):
+    for config in cells.index:
         line = lines.setdefault(tuple(_first(cells, config, keys) for keys in rows.values()), {})
         line[_texts(cells, config, view.columns)] = config
     columns = list(dict.fromkeys(column for line in lines.values() for column in line))

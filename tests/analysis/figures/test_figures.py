@@ -301,3 +301,8 @@ def test_types_have_a_row_each_and_a_mark_for_each_grid_point_that_has_it() -> N
     assert list(first) == [3.0, 1.1]
     assert second[0] == 1.2
     assert np.isnan(second[1])
+
+
+def test_a_letter_without_a_glyph_is_no_warning(tmp_path: Path) -> None:
+    figure = bars(summary(), {"a": "细"}, ["ari"])
+    assert save(figure, tmp_path, "means")[0].stat().st_size

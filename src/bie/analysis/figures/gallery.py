@@ -96,7 +96,9 @@ def _of(frame: "pd.DataFrame", dataset: str, split: str | None = None) -> "pd.Da
 
 
 def _forests(material: Material, dataset: str) -> Iterator[Picture]:
-    compared, names = _of(material.compared, dataset, "test"), _titles(material, dataset)
+    compared, titles = _of(material.compared, dataset, "test"), _titles(material, dataset)
+    arms = {config: title for config, title in titles.items() if not is_control(material.study, config)}
+    names = arms if set(arms) & set(compared["config_id"]) else titles  # controls would set the scale
     paired = compared[compared["mean"].notna()]
     judged = [metric for metric in material.metrics if CARDS[metric].direction != "none"]
     shown = [metric for metric in judged if metric in set(paired["metric"])]

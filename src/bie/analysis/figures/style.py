@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,8 @@ def save(figure: "Figure", folder: Path, name: str, dpi: int = DPI) -> list[Path
 
 def _saved(figure: "Figure", form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    with style():
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in its place
         figure.savefig(buffer, format=form, **options)
         figure.set_layout_engine(None)  # all is in its place: the other forms need not draw to find it
     return buffer.getvalue()
