@@ -203,6 +203,8 @@ def test_floor_and_ceiling_are_the_controls(arms: Any) -> None:
     assert floor[:4] == ("floor", "–", "–", "–")
     assert floor[4].endswith("(noise)")
     assert ceiling[4].endswith("(labels_only)")
+    assert floor[5] == ceiling[5] == "–"  # both mix: neither is a floor
+    assert any(note.startswith("BE: the controls are alike") for note in a.notes)
 
 
 def test_rescaled_to_the_controls(arms: Any) -> None:
@@ -210,6 +212,8 @@ def test_rescaled_to_the_controls(arms: Any) -> None:
     assert a.rows[0][-1].startswith(".77")  # .7 of 0 to .9, and what the seeds add
     assert a.rows[0][-1].endswith("]")
     assert "rescaled" in a.legend[0]
+    b, *_ = shown(arms, None, None, "be", rescale=True)
+    assert b.rows[0][-1] == "–"
     assert {row[0]: row[-1].split(" ")[0] for row in a.rows[3:]} == {"labels_only": "1.00", "noise": ".000"}
 
 

@@ -43,21 +43,27 @@ class Scale:
     ceiling: Mapping[str, str]
     rows: Rows
 
+    def spans(self, metric: str) -> bool:
+        """Whether worst and best control differ: of two that mix, neither is a floor of mixing."""
+        if metric not in self.floor or self.floor[metric] == self.ceiling[metric]:
+            return False
+        floor, ceiling = (self.rows[c, metric] for c in (self.floor[metric], self.ceiling[metric]))
+        width = ceiling["mean"] - floor["mean"]
+        gap = _interval(abs(width), [_part(floor, 1.0), _part(ceiling, 1.0)])
+        return bool(width != 0 and not gap.low <= 0)
+
     def rescaled(self, config: str, metric: str) -> Rescaled:
         """(value - floor) / (ceiling - floor), as in OpenProblems; the spread of all three is carried on.
 
         The variance is that of the first-order expansion, the three means taken to be independent, its
         degrees of freedom those of Welch and Satterthwaite.
         """
-        if metric not in self.floor or self.floor[metric] == self.ceiling[metric]:
+        if not self.spans(metric):
             return Rescaled(math.nan, math.nan, math.nan)
         value, floor, ceiling = (
             self.rows[c, metric] for c in (config, self.floor[metric], self.ceiling[metric])
         )
         width = ceiling["mean"] - floor["mean"]
-        gap = _interval(abs(width), [_part(floor, 1.0), _part(ceiling, 1.0)])
-        if width == 0 or gap.low <= 0:  # the controls do not differ: there is no scale
-            return Rescaled(math.nan, math.nan, math.nan)
         mean = (value["mean"] - floor["mean"]) / width
         if config in (self.floor[metric], self.ceiling[metric]):
             return Rescaled(mean, math.nan, math.nan)  # 0 or 1 by definition

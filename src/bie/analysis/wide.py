@@ -92,7 +92,12 @@ def _table(found: "_Figures") -> Table:
         for line, configs in lines.items()
     ]
     body += [[name, *[NOTHING] * (len(rows) - 1), *texts * len(columns)] for name, texts in found.ends()]
-    below = [*found.verdicts(), *_units(found.metrics), *_notes(study, cells, found.split, view)]
+    below = [
+        *found.verdicts(),
+        *found.without_ends(),
+        *_units(found.metrics),
+        *_notes(study, cells, found.split, view),
+    ]
     return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
 
 
@@ -162,14 +167,24 @@ class _Figures:
         if self.scale is None or not row["n"]:
             return NOTHING
         found = self.scale.rescaled(config, metric)
+        if found.mean != found.mean:
+            return NOTHING
         return f"{mean_sd(found.mean, float('nan'))} {interval(found.low, found.high)}"
+
+    def without_ends(self) -> Iterator[str]:
+        """Which metrics have no floor, as all controls are alike in them."""
+        scale = self.scale
+        known = [metric for metric in self.metrics if scale and metric in scale.floor]
+        alike = [label(metric) for metric in known if scale and not scale.spans(metric)]
+        if alike:
+            yield f"{', '.join(alike)}: the controls are alike, so there is no scale of floor and ceiling"
 
     def ends(self) -> Iterator[tuple[str, list[str]]]:
         """Lines of the floor and the ceiling that the controls set."""
         if self.scale is None or self.view.rescale:
             return
         for name, configs in (("floor", self.scale.floor), ("ceiling", self.scale.ceiling)):
-            found = [configs.get(metric) for metric in self.metrics]
+            found = [configs.get(metric) if self.scale.spans(metric) else None for metric in self.metrics]
             texts = [
                 f"{self._number(c, m)} ({self.points.loc[c, 'model']})" if c else NOTHING
                 for c, m in zip(found, self.metrics, strict=True)
