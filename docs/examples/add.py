@@ -21,12 +21,6 @@ FILES = {
 APPENDED = {"metric/centroids.py": "src/bie/metrics/mixing.py"}
 
 EDITS = [
-    # the dataset's place among the sources
-    (
-        "src/bie/config/datasets.py",
-        ', Field(discriminator="source")',
-        ' | Blobs, Field(discriminator="source")',
-    ),
     # what the metric's file has not imported yet
     ("src/bie/metrics/mixing.py", "import Card, Codes, metric", "import Card, Codes, Embedding, metric"),
 ]
@@ -45,11 +39,7 @@ def add(checkout: Path) -> None:
     for source, target in APPENDED.items():
         file = checkout / target
         file.write_text(f"{file.read_text()}\n\n{(HERE / source).read_text()}")
-    section = (HERE / "dataset/section.py").read_text()
-    for target, old, new in [
-        *EDITS,
-        ("src/bie/config/datasets.py", "\nDataset = ", f"\n{section}\n\nDataset = "),
-    ]:
+    for target, old, new in EDITS:
         text = (checkout / target).read_text()
         if text.count(old) != 1:
             raise ValueError(f"{target}: {old!r} is there {text.count(old)} times")

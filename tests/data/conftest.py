@@ -14,7 +14,8 @@ import pytest
 import scipy.sparse as sp
 from omegaconf import OmegaConf
 
-from bie.config import H5ad, Zinb
+from bie.data.datasets.h5ad import H5ad
+from bie.data.datasets.zinb import Zinb
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 

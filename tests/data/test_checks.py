@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bie.config import Zinb
 from bie.data.cells import Cells, canonical
 from bie.data.checks import fault_of_indices, fault_of_pointers, find_problems, first_non_count
 from bie.data.datasets import zinb
+from bie.data.datasets.zinb import Zinb
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from pathlib import Path
 import anndata
 import pytest
 
-from bie.config import H5ad, Zinb
+from bie.data.datasets.h5ad import H5ad
+from bie.data.datasets.zinb import Zinb
 from bie.data.load import load
 from bie.errors import BadInput
 

@@ -14,11 +14,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from bie.config import H5ad
 from bie.data import card
 from bie.data.__main__ import main
 from bie.data.card import Card
 from bie.data.datasets import h5ad, pbmc
+from bie.data.datasets.h5ad import H5ad
 from bie.data.describe import command
 from bie.data.download import Remote
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats.contingency import association
 
-from bie.config import Zinb
 from bie.data import grouping
 from bie.data.cells import Cells, canonical
 from bie.data.datasets import zinb
+from bie.data.datasets.zinb import Zinb
 from bie.data.notes import cramers_v, notes
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bie.config import Zinb
 from bie.data import shelf
 from bie.data.cells import Cells
 from bie.data.datasets import zinb
+from bie.data.datasets.zinb import Zinb
 from bie.data.shelf import shelve, unshelve
 
 

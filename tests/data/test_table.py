@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bie.config import H5ad
 from bie.data import grouping
 from bie.data.anndata_file import opened
 from bie.data.cells import Cells
 from bie.data.datasets import h5ad
+from bie.data.datasets.h5ad import H5ad
 from bie.errors import BadInput
 
 N = 60

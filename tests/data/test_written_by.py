@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bie.config import H5ad
 from bie.data.anndata_file import opened
 from bie.data.datasets import h5ad
+from bie.data.datasets.h5ad import H5ad
 from bie.errors import BadInput
 
 FOLDER = Path(__file__).parent / "written_by"

@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from bie.config import RunConfig
-from bie.config.controls import Classifier
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.methods import build_embedder, check
 from bie.methods import classifier as module
-from bie.methods.classifier import few, inconsistency, mix, ramp
+from bie.methods.classifier import ClassifierSection, few, inconsistency, mix, ramp
 from bie.result import Result
 from bie.seeds import Streams
 
@@ -113,7 +112,7 @@ def test_the_ramp_begins_near_zero_and_ends_at_one() -> None:
 
 def test_keys_that_do_not_act_are_no_settings(configure: Configure) -> None:
     found = {name: configure("model=classifier", f"model.training={name}").model for name in TRAININGS}
-    assert all(isinstance(model, Classifier) for model in found.values())
+    assert all(isinstance(model, ClassifierSection) for model in found.values())
     assert {"alpha", "consistency"} <= found["plain"].inactive().keys()
     assert "alpha" not in found["mixup"].inactive()
     assert found["ict"].inactive() == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bie.analysis.study import read_study
 from bie.config import Model, RunConfig
 from bie.data.load import load
 from bie.errors import BadInput
@@ -15,6 +16,7 @@ from bie.plan import main as plan
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.planning.plan import make_plan
+from bie.run import main as run
 from bie.store.paths import Tree
 
 
@@ -79,6 +81,19 @@ def test_the_repaired_arm_trains_its_critic_under_the_schedule_of_plain_scvi(
     assert plain == arms["scvi"][:1]  # the very runs of the replica, not made again
     assert {mine.critic_training for point in points if (mine := mine_of(point))} == {"adam"}
     assert len(points) == 9
+
+
+def test_its_smoke_form_shows_the_untrained_critic_beside_a_trained_one(in_tmp: Path) -> None:
+    cells = ("dataset=pbmc_like", "dataset.n_cells=120", "dataset.n_genes=30", "seed=0")
+    short = ("train.epochs=2", "mine.n_hidden=10", "mine.n_layers=3", "metrics.kmeans.n_init=1")
+    small = (*cells, *short, "hydra.launcher.workers=0")
+    as_then = ("zip(model=[scvi_mine],train.kl.warmup_epochs=[0])", "mine.scale=100000")
+    trained = ("model=scvi_mine", "mine.critic=mine_net4", "mine.scale=10")
+    assert run(["-m", "study=mine_2019", *small, *as_then]) == 0
+    assert run(["-m", "study=mine_2019_repaired", *small, *trained]) == 0
+    study = read_study(Tree(in_tmp / "outputs/v1/mine_2019"))  # one tree for both
+    assert {config["mine.critic_training"] for config in study.configs.values()} == {"none", "adam"}
+    assert study.numbers("test")[["critic_bound", "mi_ross", "probe_f1"]].notna().all(axis=None)
 
 
 def test_a_simulation_has_the_cells_of_pbmc(configurations: Configurations) -> None:

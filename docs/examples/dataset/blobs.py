@@ -1,16 +1,30 @@
 """Poisson counts of two cell types in two batches, the second with half of the genes twice as high."""
 
+from typing import Annotated, Literal
+
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field
 
-from bie.config.datasets import Blobs
+from bie.config.datasets import Source
+from bie.config.sections import section
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
+from bie.schema import Int
 from bie.seeds import Streams
 
 CARD = Card(name="blobs", about="simulated: two types, two batches", size="n x 60", batches="2", types="2")
 
 N_GENES = 60
+
+
+@section
+class Blobs(Source):
+    """Section ``dataset``."""
+
+    source: Literal["blobs"]
+    n_cells: Annotated[Int, Field(ge=20)]
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
 
 
 def load(settings: Blobs) -> Cells:

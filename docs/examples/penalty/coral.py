@@ -6,7 +6,8 @@ Sun & Saenko 2016 (Deep CORAL, ECCV workshops, arXiv:1607.01719). There is no cr
 import torch
 from torch import Tensor
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import PenaltySection
+from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.seeds import Streams

@@ -4,9 +4,8 @@ The values live in ``conf/`` alone (no default is repeated here); types and allo
 alone. `RunConfig` is what the experiment sees; below `bie.experiment` only its sections are passed on.
 """
 
-from bie.config.base import About, Data, Method
-from bie.config.controls import AnyModel, Control
-from bie.config.datasets import Dataset, Factors, H5ad, Pbmc, Retina, Source, Tenx, Zinb
+from bie.config.base import About, Control, Data, Method
+from bie.config.datasets import Source
 from bie.config.launch import Hydra, Settings, Study
 from bie.config.launchers import Launcher, Local, Resources, Site, SubmititLocal, SubmititSlurm, launcher_kind
 from bie.config.metrics import BatchEntropy, Kmeans, Metrics
@@ -24,16 +23,12 @@ from bie.config.training import Kl, Model, Train
 
 __all__ = [
     "About",
-    "AnyModel",
     "BatchEntropy",
     "Control",
     "Data",
-    "Dataset",
     "Estimator",
     "ExpressedGenes",
     "ExpressionProportion",
-    "Factors",
-    "H5ad",
     "Hydra",
     "Kl",
     "Kmeans",
@@ -44,11 +39,9 @@ __all__ = [
     "Metrics",
     "Model",
     "Pairs",
-    "Pbmc",
     "PenaltySection",
     "Perturbation",
     "Resources",
-    "Retina",
     "RunConfig",
     "Save",
     "Settings",
@@ -58,9 +51,7 @@ __all__ = [
     "Study",
     "SubmititLocal",
     "SubmititSlurm",
-    "Tenx",
     "Train",
     "Untouched",
-    "Zinb",
     "launcher_kind",
 ]

@@ -1,8 +1,10 @@
 """What the sections ``dataset`` and ``model`` have whatever an experiment is about."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from bie.schema import Name, Section
+from pydantic import Field
+
+from bie.schema import Int, Name, Section
 
 About = Literal["cells", "pairs", "sets"]
 """What experiments are about: cells (`bie.experiment`), or a module of `bie.kinds`."""
@@ -14,6 +16,7 @@ class Data(Section):
     yields: ClassVar[About] = "cells"
 
     name: Name
+    source: str
 
 
 class Method(Section):
@@ -32,3 +35,9 @@ class Method(Section):
 
     name: Name
     method: str
+
+
+class Control(Method):
+    """Base of the sections of what embeds cells."""
+
+    n_latent: Annotated[Int, Field(ge=1, le=1000)]

@@ -5,12 +5,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bie.config.base import Data, Method
+from bie.config.sections import section
 from bie.schema import Count, Float, Int, Positive, matching
 
 Case = Annotated[str, matching(r"three_([1-9]|1[0-3])|ten_[0-6]", "three_1 to three_13, or ten_0 to ten_6")]
 """Classes of `bie.mutual_information.known`."""
 
 
+@section
 class Pairs(Data):
     """Pairs of variables drawn from a known distribution; see `bie.mutual_information.known`."""
 
@@ -49,6 +51,7 @@ class Estimator(Method):
     )
 
 
+@section
 class Critic(Estimator):
     """A lower bound by a trained critic; see `bie.kinds.critics`."""
 
@@ -72,6 +75,7 @@ class Critic(Estimator):
         return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
 
 
+@section
 class Neighbours(Estimator):
     """An estimate by nearest neighbours: Kraskov et al. 2004, or with a discrete variable Ross 2014."""
 
@@ -79,6 +83,7 @@ class Neighbours(Estimator):
     k: Count
 
 
+@section
 class Sklearn(Estimator):
     """Scikit-learn's estimate by nearest neighbours, of one variable on each side."""
 

@@ -1,21 +1,10 @@
-"""Where the sections of the penalties come from: each is in the module of its penalty.
+"""Bases of the penalties' sections, each of which is in the module of its penalty."""
 
-A plan checks settings and never trains, so it must not wait for torch, which the formulas need. That is why a
-section is read out of its module's source, and the rest of that module is left alone until it is wanted.
-"""
+from typing import Any, ClassVar
 
-import ast
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
-
+from bie.config.sections import sections as marked
 from bie.errors import BadInput
 from bie.schema import Count, NonNegative, Positive, Section, Share
-
-FOLDER = Path(__file__).parents[1] / "penalties"
-LIGHT = ("typing", "pydantic", "bie.schema", "bie.config.penalties", "bie.errors")
-"""Modules that a section may be made of."""
 
 
 class PenaltySection(Section):
@@ -65,42 +54,6 @@ class ClassifierSection(PenaltySection):
     steps: Count
 
 
-Schema = TypeVar("Schema", bound=PenaltySection)
-_KNOWN: dict[str, type[Any]] = {}
-
-
-def section(schema: type[Schema]) -> type[Schema]:
-    """Mark the class of a penalty's settings, for `sections` to find in the source of its module.
-
-    Its body may use what the module imports from `LIGHT`, and nothing else of it. The class is one and the
-    same, whether it was read by `sections` or by importing the module.
-    """
-    found: type[Schema] = _KNOWN.setdefault(schema.__module__, schema)
-    return found
-
-
-@cache
 def sections() -> dict[str, type[PenaltySection]]:
     """The section of each penalty, by the name of its module and of its key in the configuration."""
-    sources = {path.stem: ast.parse(path.read_text(), path) for path in sorted(FOLDER.glob("*.py"))}
-    marked = {name: source for name, source in sources.items() if any(map(_is_marked, source.body))}
-    return {name: _read(name, source) for name, source in marked.items()}
-
-
-def _read(name: str, source: ast.Module) -> type[PenaltySection]:
-    """Run what a module imports from `LIGHT`, and the marked class."""
-    module = f"bie.penalties.{name}"
-    wanted: list[Callable[[ast.stmt], bool]] = [_is_light, _is_marked]
-    body = [statement for statement in source.body if any(holds(statement) for holds in wanted)]
-    code = compile(ast.Module(body, []), FOLDER / f"{name}.py", "exec")
-    exec(code, {"__name__": module})
-    return _KNOWN[module]
-
-
-def _is_light(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.module in LIGHT
-
-
-def _is_marked(statement: ast.stmt) -> bool:
-    marks = statement.decorator_list if isinstance(statement, ast.ClassDef) else []
-    return any(isinstance(mark, ast.Name) and mark.id == section.__name__ for mark in marks)
+    return {schema.__module__.rpartition(".")[2]: schema for schema in marked(PenaltySection)}

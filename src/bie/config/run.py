@@ -1,17 +1,18 @@
 """The whole configuration of one run."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Discriminator, Field, Tag, create_model, model_validator
 
-from bie.config.base import About, Method
-from bie.config.controls import AnyModel
-from bie.config.datasets import Dataset
+from bie.config import pairs, penalties, sets  # noqa: F401 (`sections` finds those of pairs and of sets)
+from bie.config.base import About, Data, Method
 from bie.config.metrics import Metrics
-from bie.config.penalties import PenaltySection, sections
+from bie.config.penalties import PenaltySection
 from bie.config.perturb import Perturbation, Untouched
+from bie.config.sections import sections
 from bie.config.training import Model, Train
 from bie.errors import BadInput
 from bie.schema import LOCAL, Int, Section, Share
@@ -34,6 +35,25 @@ class Save(Section):
 Seed = Annotated[Int, Field(ge=0, lt=2**32)]
 
 
+def _word(schema: type[Section], field: str) -> str:
+    """The one value of the field that tells a section from the others."""
+    return str(get_args(schema.model_fields[field].annotation)[0])
+
+
+def _method(section: Any) -> str:
+    given = section if isinstance(section, dict) else vars(section)
+    return str(given.get("method", "vae"))
+
+
+if TYPE_CHECKING:
+    Dataset, AnyModel = Data, Model | Method
+else:
+    methods = [Annotated[schema, Tag(_word(schema, "method"))] for schema in sections(Method)]
+    Dataset = Annotated[reduce(or_, sections(Data)), Field(discriminator="source")]
+    AnyModel = Annotated[reduce(or_, methods, Annotated[Model, Tag("vae")]), Discriminator(_method)]
+"""The sections ``dataset`` and ``model``, told apart by `source` and by `method`."""
+
+
 class Training(Section):
     """What is trained on what."""
 
@@ -47,7 +67,7 @@ class Training(Section):
 if TYPE_CHECKING:
     Penalised = Training
 else:
-    fields = {name: (schema | None, None) for name, schema in sections().items()}
+    fields = {name: (schema | None, None) for name, schema in penalties.sections().items()}
     Penalised = create_model("Penalised", __base__=Training, **fields)
 """Besides, a section for each module of `bie.penalties`, all None but at most one."""
 
@@ -94,8 +114,8 @@ class RunConfig(Penalised):
         if held != taken:
             raise BadInput(
                 f"model={self.model.name} takes {taken}, dataset={self.dataset.name} holds {held}. "
-                f"Models of {held}: {_names(AnyModel, 'method', held)}; "
-                f"data sets of {taken}: {_names(Dataset, 'source', taken)}"
+                f"Models of {held}: {', '.join(_models(held))}; "
+                f"data sets of {taken}: {', '.join(_datasets(taken))}"
             )
         if held != "cells" and not isinstance(self.perturb, Untouched):
             name = self.dataset.name
@@ -144,12 +164,12 @@ def _is_penalty(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, PenaltySection)
 
 
-def _names(union: Any, told_by: str, about: About) -> str:
-    """What of the sections of a union goes with such data, by the field that tells them apart."""
-    sections = [get_args(part)[0] if get_args(part) else part for part in get_args(get_args(union)[0])]
-    names = [
-        "scvi" if section is Model else str(get_args(section.model_fields[told_by].annotation)[0])
-        for section in sections
-        if about == getattr(section, "takes" if told_by == "method" else "yields")
-    ]
-    return ", ".join(names)
+def _models(about: About) -> list[str]:
+    """The models of such data."""
+    named = [_word(schema, "method") for schema in sections(Method) if schema.takes == about]
+    return [*(["scvi"] if Model.takes == about else []), *named]
+
+
+def _datasets(about: About) -> list[str]:
+    """The data sets that hold such data."""
+    return [_word(schema, "source") for schema in sections(Data) if schema.yields == about]

@@ -5,9 +5,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bie.config.base import Data, Method
+from bie.config.sections import section
 from bie.schema import Count, Float, Int, NonNegative, Positive
 
 
+@section
 class Sets(Data):
     """Sets of points of classes that differ in one respect; see `bie.kinds.point_sets`."""
 
@@ -32,6 +34,7 @@ class Aggregator(Method):
     ignores: ClassVar[tuple[str, ...]] = ("train", "metrics", "split", "noise_seed", "cluster_seed")
 
 
+@section
 class SetMean(Aggregator):
     """The mean of the points."""
 
@@ -40,6 +43,7 @@ class SetMean(Aggregator):
     method: Literal["set_mean"]
 
 
+@section
 class DeepSets(Aggregator):
     """A network on each point, a sum, a network on the sum; see `bie.kinds.set_network`."""
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bie.config import H5ad
 from bie.data import grouping, guess
 from bie.data.anndata_file import RAW, AnnDataFile, matrix_name, opened
 from bie.data.datasets import h5ad
+from bie.data.datasets.h5ad import H5ad
 from bie.data.nodes import Unreadable
 from bie.data.overrides import override, typed
 from bie.data.table import Table

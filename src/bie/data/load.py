@@ -2,12 +2,12 @@
 
 import importlib
 
-from bie.config import Dataset
+from bie.config import Data
 from bie.data.cells import Cells
 from bie.errors import BadInput
 
 
-def load(dataset: Dataset) -> Cells:
+def load(dataset: Data) -> Cells:
     """Read, download or simulate the chosen data set, checked.
 
     Parameters

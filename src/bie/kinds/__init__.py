@@ -1,7 +1,7 @@
 """What an experiment is about: cells (`bie.experiment`), or something else, with one module here each.
 
-A dataset section says what it yields and a model section what it takes (`bie.config.datasets.Data.yields`,
-`bie.config.controls.Method.takes`); the configuration is refused where these differ. All kinds share the
+A dataset section says what it yields and a model section what it takes (`bie.config.Data.yields`,
+`bie.config.Method.takes`); the configuration is refused where these differ. All kinds share the
 sweep, the store, the verdicts and the report, since all end in the same `Result`. The module ``bie.kinds.X``
 of what is called X has, for configurations that passed:
 

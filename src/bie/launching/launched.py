@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bie import kinds
-from bie.config import Dataset, RunConfig
+from bie.config import Data, RunConfig
 from bie.data.shelf import shelve
 from bie.execution.run_spec import RunSpec
 from bie.execution.stopping import Rules
@@ -59,7 +59,7 @@ def grid_points(
     }
 
 
-def _shelf(section: Dataset, datasets: Datasets, tree: Tree) -> Path:
+def _shelf(section: Data, datasets: Datasets, tree: Tree) -> Path:
     """Where the prepared cells are; a name alone where there are no cells."""
     if kinds.of(section):
         return kinds.place(section, tree.shelf)

@@ -15,20 +15,52 @@ import copy
 import itertools
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.data.components import log_normalised, principal_components, totals
 from bie.errors import BadInput
 from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.models.layers import Linear
+from bie.schema import Count, Float, Int, NonNegative, Positive
 from bie.seeds import Streams
+
+
+@section
+class ClassifierSection(Control):
+    """Section ``model``."""
+
+    method: Literal["classifier"]
+    training: Literal["plain", "mixup", "ict"]
+    per_type: Count
+    input: Literal["components", "counts"]
+    n_components: Count
+    n_hidden: Count
+    steps: Count
+    lr: Positive
+    weight_decay: NonNegative
+    alpha: Positive
+    batch_size: Annotated[Int, Field(ge=2)]
+    consistency: NonNegative
+    ramp: Annotated[Float, Field(gt=0, le=1)]
+    teacher_decay: Annotated[Float, Field(ge=0, lt=1)]
+
+    def inactive(self) -> dict[str, str]:
+        """Only mixtures have shares, only consistency has unlabelled cells and a teacher."""
+        cause = f"training={self.training}"
+        of_consistency = ("batch_size", "consistency", "ramp", "teacher_decay")
+        silent = {} if self.training == "ict" else dict.fromkeys(of_consistency, cause)
+        silent |= {"alpha": cause} if self.training == "plain" else {}
+        return silent | ({} if self.input == "components" else {"n_components": f"input={self.input}"})
 
 
 class Classifier(Embedder):
@@ -40,7 +72,7 @@ class Classifier(Embedder):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.Classifier) -> None:
+    def __init__(self, settings: ClassifierSection) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

@@ -1,13 +1,26 @@
 """Harmony (Korsunsky et al. 2019, doi:10.1038/s41592-019-0619-0), as the package harmonypy has it."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.methods.base import Joint, Rows, needs
 from bie.methods.pca import Pca
+from bie.schema import Count, NonNegative
 from bie.seeds import Streams
+
+
+@section
+class HarmonySection(Control):
+    """Section ``model``."""
+
+    method: Literal["harmony"]
+    theta: NonNegative
+    iterations: Count
 
 
 class Harmony(Joint):
@@ -22,7 +35,7 @@ class Harmony(Joint):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.Harmony) -> None:
+    def __init__(self, settings: HarmonySection) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

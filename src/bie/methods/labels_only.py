@@ -4,14 +4,26 @@ What they score is the ceiling of every metric: no embedding separates the types
 differ in composition none mixes them better without mixing types.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.methods.base import Joint, Rows, around_centres
+from bie.schema import Positive
 from bie.seeds import Streams
+
+
+@section
+class LabelsOnlySection(Control):
+    """Section ``model``."""
+
+    method: Literal["labels_only"]
+    sd: Positive
 
 
 class LabelsOnly(Joint):
@@ -23,7 +35,7 @@ class LabelsOnly(Joint):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.LabelsOnly) -> None:
+    def __init__(self, settings: LabelsOnlySection) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

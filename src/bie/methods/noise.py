@@ -3,13 +3,23 @@
 What they score is the floor of the agreement with the cell types and the ceiling of the mixing of batches.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.methods.base import Joint, Rows
 from bie.seeds import Streams
+
+
+@section
+class NoiseSection(Control):
+    """Section ``model``."""
+
+    method: Literal["noise"]
 
 
 class Noise(Joint):
@@ -21,7 +31,7 @@ class Noise(Joint):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.Noise) -> None:
+    def __init__(self, settings: NoiseSection) -> None:
         self.settings = settings
 
     def latent(self, cells: Cells, train: Rows, streams: Streams) -> NDArray[np.float64]:

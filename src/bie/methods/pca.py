@@ -4,15 +4,24 @@ Nothing corrects the batch: what a model gains over this, it gains by modelling 
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.data.components import log_normalised, principal_components, totals
 from bie.errors import BadInput
 from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.seeds import Streams
+
+
+@section
+class PcaSection(Control):
+    """Section ``model``."""
+
+    method: Literal["pca"]
 
 
 class Pca(Embedder):
@@ -27,7 +36,7 @@ class Pca(Embedder):
         Section ``model``; `n_latent` components.
     """
 
-    def __init__(self, settings: controls.Pca | controls.Harmony | controls.Shuffled) -> None:
+    def __init__(self, settings: Control) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

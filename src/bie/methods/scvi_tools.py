@@ -3,15 +3,36 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.methods.base import Joint, Rows, needs
+from bie.schema import Count, Float, Int, NonNegative, Positive
 from bie.seeds import Streams
+
+
+@section
+class ScviToolsSection(Control):
+    """Section ``model``."""
+
+    method: Literal["scvi_tools"]
+    n_hidden: Count
+    n_layers: Count
+    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    likelihood: Literal["zinb", "nb", "poisson"]
+    library: Literal["modelled", "observed"]
+    epochs: Count
+    warmup_epochs: Count
+    lr: Positive
+    weight_decay: NonNegative
+    batch_size: Annotated[Int, Field(ge=2)]
 
 
 class ScviTools(Joint):
@@ -23,7 +44,7 @@ class ScviTools(Joint):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.ScviTools) -> None:
+    def __init__(self, settings: ScviToolsSection) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

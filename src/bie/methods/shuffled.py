@@ -6,15 +6,26 @@ types is left, and no batch. These are floors and ceilings with the geometry of 
 al. 2022, doi:10.1038/s41592-021-01336-8; OpenProblems, task batch integration).
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.config import controls
+from bie.config.base import Control
+from bie.config.sections import section
 from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.methods.base import Joint, Rows
 from bie.methods.pca import Pca
 from bie.seeds import Streams
+
+
+@section
+class ShuffledSection(Control):
+    """Section ``model``."""
+
+    method: Literal["shuffled"]
+    within: Literal["all", "batch", "type"]
 
 
 class Shuffled(Joint):
@@ -27,7 +38,7 @@ class Shuffled(Joint):
         Section ``model``.
     """
 
-    def __init__(self, settings: controls.Shuffled) -> None:
+    def __init__(self, settings: ShuffledSection) -> None:
         self.settings = settings
 
     def check(self, cells: Cells, n_train: int) -> None:

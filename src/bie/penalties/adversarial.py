@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import elu, one_hot
 
-from bie.config.penalties import ClassifierSection, section
+from bie.config.penalties import ClassifierSection
+from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.mutual_information.pairs import batch_sizes

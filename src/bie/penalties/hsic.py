@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import PenaltySection
+from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.penalties.mmd import BY_DIFFERENCES, gaussian, rates

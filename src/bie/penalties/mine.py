@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import PenaltySection
+from bie.config.sections import section
 from bie.errors import BadInput
 from bie.models.noise import Noise
 from bie.mutual_information import build_critic

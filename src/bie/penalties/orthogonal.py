@@ -9,7 +9,8 @@ where all batches have the same mean, whatever else they differ in. There is no 
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config.penalties import PenaltySection, section
+from bie.config.penalties import PenaltySection
+from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.seeds import Streams

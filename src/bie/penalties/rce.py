@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from bie.config.penalties import ClassifierSection, section
+from bie.config.penalties import ClassifierSection
+from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
 from bie.penalties.base import Penalty

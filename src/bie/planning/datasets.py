@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from bie import kinds
-from bie.config import Dataset, Method, RunConfig
+from bie.config import Data, Method, RunConfig
 from bie.data import download
 from bie.data.cells import Cells
 from bie.data.load import load
@@ -23,16 +23,16 @@ class Datasets:
 
     def __init__(self, may_download: bool = True) -> None:
         self._may_download = may_download
-        self._to_download: dict[Dataset, str] = {}
-        self._cells: dict[Dataset, Cells] = {}
-        self._has_one_total: dict[Dataset, bool] = {}
+        self._to_download: dict[Data, str] = {}
+        self._cells: dict[Data, Cells] = {}
+        self._has_one_total: dict[Data, bool] = {}
 
-    def __getitem__(self, section: Dataset) -> Cells:
+    def __getitem__(self, section: Data) -> Cells:
         if section not in self._cells:
             self._cells[section] = load(section)
         return self._cells[section]
 
-    def to_download(self, section: Dataset) -> str:
+    def to_download(self, section: Data) -> str:
         """Number and size of the files that are missing and may not be fetched; empty where none is."""
         if self._may_download or section in self._cells or section.yields != "cells":
             return ""
@@ -82,7 +82,7 @@ class Datasets:
             )
         return cells.hashes
 
-    def _one_total(self, section: Dataset) -> bool:
+    def _one_total(self, section: Data) -> bool:
         """Whether all cells have the same total count; looked at once."""
         if section not in self._has_one_total:
             _, variance_b = self[section].library_moments()

@@ -15,7 +15,7 @@ from bie.store.paths import Tree
 from bie.store.record import RECORD, read
 
 if TYPE_CHECKING:
-    from bie.config import Dataset, RunConfig
+    from bie.config import Data, RunConfig
     from bie.planning.plan import Plan, Point
 
 SAMPLE = 20
@@ -157,7 +157,7 @@ class RunTimes:
     def __init__(self, forecast: Mapping[str, float]) -> None:
         self._forecast = dict(forecast)
         self._seen: dict[str, float] = {}
-        self._per_epoch: dict[tuple[str, Dataset], float] = {}
+        self._per_epoch: dict[tuple[str, Data], float] = {}
 
     def learn(self, config_id: str, config: "RunConfig", seconds: float) -> None:
         """Note how long a finished run took: the longest of its kind counts."""
@@ -175,7 +175,7 @@ class RunTimes:
         return None if per_epoch is None else per_epoch * config.train.epochs
 
 
-def _kind(config: "RunConfig") -> "tuple[str, Dataset]":
+def _kind(config: "RunConfig") -> "tuple[str, Data]":
     return config.model.name, config.dataset
 
 

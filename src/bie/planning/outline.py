@@ -3,7 +3,7 @@
 from collections import Counter
 
 from bie import kinds
-from bie.config import Dataset
+from bie.config import Data
 from bie.planning.datasets import Datasets
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
@@ -44,7 +44,7 @@ def outline(plan: Plan, datasets: Datasets) -> list[str]:
     return [*lines, *_sums(plan), *unknown]
 
 
-def _about(datasets: Datasets, name: str, section: Dataset) -> list[str]:
+def _about(datasets: Datasets, name: str, section: Data) -> list[str]:
     """Size of a dataset and what there is to know of it, or what it would need."""
     if wanted := datasets.to_download(section):
         return [f"{name} (to download: {wanted}; bie data fetch {section.source})"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from bie.config import Factors
 from bie.data.datasets import factors
+from bie.data.datasets.factors import Factors
 from bie.data.shelf import shelve, unshelve
 from bie.errors import BadInput
 from bie.schema import validated

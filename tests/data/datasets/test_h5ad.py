@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from bie.config import H5ad
 from bie.data.cells import Cells
 from bie.data.datasets import h5ad
+from bie.data.datasets.h5ad import H5ad
 from bie.errors import BadInput
 
 Settings = Callable[..., H5ad]

@@ -12,8 +12,8 @@ import pytest
 from scipy.io import mmwrite
 from scipy.sparse import coo_matrix
 
-from bie.config import Pbmc
 from bie.data.datasets import pbmc
+from bie.data.datasets.pbmc import Pbmc
 from bie.errors import BadInput
 
 GENES = [f"ENSG{g:05d}" for g in range(12)]

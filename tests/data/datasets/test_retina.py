@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from bie.config import Retina
 from bie.data.cells import Cells
 from bie.data.datasets import retina
+from bie.data.datasets.retina import Retina
 from bie.errors import BadInput
 
 N, G = 40, 6

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.io import mmwrite
 from scipy.sparse import coo_matrix, csc_matrix
 
-from bie.config import Tenx
 from bie.data.datasets import tenx
+from bie.data.datasets.tenx import Tenx
 from bie.errors import BadInput
 
 N, G = 15, 8

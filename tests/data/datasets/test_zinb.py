@@ -12,10 +12,10 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
-from bie.config import Zinb
 from bie.data.cells import Cells
 from bie.data.checks import find_problems, first_non_count
 from bie.data.datasets import zinb
+from bie.data.datasets.zinb import Zinb
 from bie.errors import BadInput
 
 NO_ZEROS: dict[str, Any] = {"zero_intercept": -100.0, "zero_slope": 0.0}

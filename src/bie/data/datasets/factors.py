@@ -12,15 +12,20 @@ batch are drawn independently. The factors differ in strength, for a model can f
 rotation of them fits as well (Rolinek et al. 2019, doi:10.1109/CVPR.2019.01269).
 """
 
+from typing import Annotated, Any, ClassVar, Literal
+
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field, model_validator
 
-from bie.config import Factors
+from bie.config.datasets import LogCounts, LogSd, Source
+from bie.config.sections import section
 from bie.data import checks
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
 from bie.data.simulated_counts import Floats, zinb_counts
 from bie.errors import BadInput
+from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 from bie.seeds import Streams
 
 CARD = Card(
@@ -33,6 +38,49 @@ CARD = Card(
 
 _FAINTEST = 0.1  # of the genes' mean expression, 0.6: no gene is without counts
 _ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
+
+
+@section
+class Factors(Source):
+    """Counts decoded from known independent factors; see the top of this module."""
+
+    sizes: ClassVar[dict[str, tuple[int, int]]] = {"smoke": (400, 100), "small": (2000, 200)}
+
+    source: Literal["factors"]
+    size: Annotated[Literal["smoke", "small"], LOCAL]
+    n_cells: Annotated[Int, Field(ge=20)]
+    n_genes: Annotated[Int, Field(ge=2)]
+    n_factors: Annotated[Int, Field(ge=2, le=100)]
+    n_levels: Annotated[Int, Field(ge=2, le=20)]
+    factor_share: Annotated[Float, Field(gt=0, le=1)]
+    factor_sd: LogSd
+    factor_decay: Annotated[Float, Field(gt=0, le=1)]
+    n_types: Annotated[Int, Field(ge=1, le=200)]
+    type_sd: LogSd
+    n_batches: Annotated[Int, Field(ge=2, le=200)]
+    majority_share: Share
+    batch_sd: LogSd
+    expression_shape: Positive
+    library_mean: LogCounts
+    library_sd: Annotated[Float, Field(ge=0, le=3)]
+    counts: Literal["zinb", "poisson"]
+    theta: Annotated[Float, Field(ge=0.01)]
+    zero_intercept: Float
+    zero_slope: NonNegative
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_size(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``null`` by the number that the size stands for."""
+        n_cells, n_genes = cls.sizes.get(str(values.get("size")), cls.sizes["small"])
+        implied = {"n_cells": n_cells, "n_genes": n_genes}
+        return values | {key: value for key, value in implied.items() if values.get(key) is None}
+
+    def inactive(self) -> dict[str, str]:
+        """Poisson counts have neither dispersion nor technical zeros."""
+        silent = dict.fromkeys(("theta", "zero_intercept", "zero_slope"), "counts=poisson")
+        return super().inactive() | (silent if self.counts == "poisson" else {})
 
 
 def load(settings: Factors) -> Cells:

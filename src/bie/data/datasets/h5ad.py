@@ -5,11 +5,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from bie.config import H5ad
+from bie.config.datasets import Own
+from bie.config.sections import section
 from bie.data import checks, grouping, notes
 from bie.data.anndata_file import AnnDataFile, matrix_name, opened, unique_names
 from bie.data.card import Card
@@ -20,6 +21,7 @@ from bie.data.grouping import Codes
 from bie.data.join import Part, joined
 from bie.data.overrides import typed
 from bie.errors import BadInput
+from bie.schema import LOCAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +36,17 @@ CARD = Card(
 
 FILE = "file"
 """As ``dataset.batch_key`` of a path that matches several files: each file is a batch."""
+
+
+@section
+class H5ad(Own):
+    """A user's AnnData file with raw counts."""
+
+    source: Literal["h5ad"]
+    path: Annotated[Path, LOCAL]
+    layer: Annotated[str | None, LOCAL]
+    batch_key: Annotated[str, LOCAL]
+    label_key: Annotated[str | None, LOCAL]
 
 
 def load(settings: H5ad) -> Cells:

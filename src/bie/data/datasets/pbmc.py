@@ -12,16 +12,19 @@ cell: 47 of 11,990 cells, and batches of 7,983 and 4,007 cells instead of 8,030 
 
 import csv
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import scipy.sparse as sp
 
-from bie.config import Pbmc
+from bie.config.datasets import Source
+from bie.config.sections import section
 from bie.data import download, restricted_pickle, tenx
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
 from bie.data.download import Remote
 from bie.data.mtx import Run
+from bie.schema import LOCAL
 
 _TENX = "http://cf.10xgenomics.com/samples/cell-exp/2.1.0/{0}/{0}_filtered_gene_bc_matrices.tar.gz"
 _SCVI = "https://github.com/YosefLab/scVI-data/raw/master/{}"
@@ -59,6 +62,14 @@ CARD = Card(
     types="9",
     files=(RUN_8K, RUN_4K, GENES, METADATA),
 )
+
+
+@section
+class Pbmc(Source):
+    """The PBMC set of the scVI study (10x 8k and 4k)."""
+
+    source: Literal["pbmc"]
+    cache: Annotated[Path | None, LOCAL]
 
 
 def load(settings: Pbmc) -> Cells:

@@ -5,14 +5,17 @@ batches pooled: the loader of scVI 0.3.0 computed it once over the whole file, a
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
-from bie.config import Retina
+from bie.config.datasets import Source
+from bie.config.sections import section
 from bie.data import anndata_file, download, grouping
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.download import Remote
+from bie.schema import LOCAL
 
 FILE = Remote(
     "retina.h5ad",
@@ -32,6 +35,14 @@ CARD = Card(
     types="15",
     files=(FILE,),
 )
+
+
+@section
+class Retina(Source):
+    """The mouse retina set of the scVI study."""
+
+    source: Literal["retina"]
+    cache: Annotated[Path | None, LOCAL]
 
 
 def load(settings: Retina) -> Cells:

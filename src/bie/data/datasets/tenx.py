@@ -7,11 +7,12 @@ where several samples make one. A path that is not absolute starts at the sheet'
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from bie.config import Tenx
+from bie.config.datasets import Own
+from bie.config.sections import section
 from bie.data import checks, notes, tenx
 from bie.data.card import Card
 from bie.data.cells import Cells
@@ -19,6 +20,7 @@ from bie.data.filters import filtered
 from bie.data.join import Part, joined
 from bie.data.overrides import typed
 from bie.errors import BadInput
+from bie.schema import LOCAL
 
 CARD = Card(
     name="tenx",
@@ -27,6 +29,14 @@ CARD = Card(
     batches="2 or more",
     types="none",
 )
+
+
+@section
+class Tenx(Own):
+    """A user's 10x samples, named by a sample sheet."""
+
+    source: Literal["tenx"]
+    samples: Annotated[Path, LOCAL]
 
 
 class Sample(NamedTuple):

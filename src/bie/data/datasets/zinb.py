@@ -19,17 +19,21 @@ on counts would, so that hardly a gene is without counts and the size is exactly
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from bie.config import Zinb
+from bie.config.datasets import LogCounts, LogSd, Source
+from bie.config.sections import section
 from bie.data import checks
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
 from bie.data.simulated_counts import Floats, dropout, zinb_counts
 from bie.errors import BadInput
+from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 from bie.seeds import Streams
 
 CARD = Card(
@@ -50,6 +54,70 @@ _PBMC_CELLS_PER_TYPE = (1621, 2227, 4996, 1448, 339, 351, 88, 457, 463)  # of th
 _SEEN = 30  # expected counts of the faintest gene: the chance of none at all is about e^-30
 _SURPLUS = 4  # genes drawn for each gene wanted
 _ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
+
+
+@section
+class Zinb(Source):
+    """Simulated counts with known truth; see the top of this module."""
+
+    presets: ClassVar[dict[str, float]] = {"none": 0.0, "mild": 0.1, "strong": 0.6}
+    sizes: ClassVar[dict[str, tuple[int, int]]] = {
+        "smoke": (400, 100),
+        "small": (4000, 500),
+        "pbmc": (12000, 3346),
+    }
+
+    source: Literal["zinb"]
+    preset: Annotated[Literal["none", "mild", "strong"], LOCAL]
+    size: Annotated[Literal["smoke", "small", "pbmc"], LOCAL]
+    n_cells: Annotated[Int, Field(ge=20)]
+    n_genes: Annotated[Int, Field(ge=2)]
+    n_types: Annotated[Int, Field(ge=1, le=200)]
+    n_batches: Annotated[Int, Field(ge=2, le=200)]
+    majority_share: Share
+    composition_shift: Annotated[Float, Field(ge=0, le=1)]
+    composition: Literal["pbmc"] | None = None
+    expression_shape: Positive
+    type_share: Annotated[Float, Field(ge=0, le=1)]
+    type_mean: Annotated[Float, Field(ge=-10, le=10)]
+    type_sd: LogSd
+    batch_sd: LogSd
+    interaction_sd: LogSd
+    library_mean: LogCounts
+    library_sd: Annotated[Float, Field(ge=0, le=3)]
+    library_shift: Annotated[Float, Field(ge=-5, le=5)]
+    theta: Annotated[Float, Field(ge=0.01)]
+    theta_sd: Annotated[Float, Field(ge=0, le=3)]
+    zero_intercept: Float
+    zero_slope: NonNegative
+    zero_shift: Float
+    seed: Annotated[Int, Field(ge=0, lt=2**32)]
+
+    def inactive(self) -> dict[str, str]:
+        """A given composition has no shares to choose."""
+        shares = ("majority_share", "composition_shift")
+        return super().inactive() | (dict.fromkeys(shares, "composition=pbmc") if self.composition else {})
+
+    @model_validator(mode="after")
+    def _composition_fits(self) -> Self:
+        if self.composition and (self.n_types, self.n_batches) != (9, 2):
+            raise BadInput(
+                f"dataset.composition={self.composition}: of 9 types in 2 batches, not of {self.n_types} in "
+                f"{self.n_batches}. Set dataset.n_types=9 dataset.n_batches=2"
+            )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_presets(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``null`` by the number that the preset or size stands for.
+
+        An unknown name is left to the check of its own field.
+        """
+        n_cells, n_genes = cls.sizes.get(str(values.get("size")), cls.sizes["small"])
+        batch_sd = cls.presets.get(str(values.get("preset")), 0.0)
+        implied = {"batch_sd": batch_sd, "n_cells": n_cells, "n_genes": n_genes}
+        return values | {key: value for key, value in implied.items() if values.get(key) is None}
 
 
 @dataclass(frozen=True)
