@@ -14,7 +14,7 @@ from bie.schema import Section
 PLAN = """
 import sys
 from bie.config import RunConfig
-assert not {"torch", "numpy", "scipy"} & sys.modules.keys()
+assert not {"torch", "scipy", "pandas"} & sys.modules.keys()
 from bie.config.penalties import sections
 print(*(name for name in sections() if name in RunConfig.model_fields))
 """

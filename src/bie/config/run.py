@@ -46,7 +46,8 @@ def _method(section: Any) -> str:
 
 
 if TYPE_CHECKING:
-    Dataset, AnyModel = Data, Model | Method
+    Dataset = Data
+    AnyModel = Model | Method
 else:
     methods = [Annotated[schema, Tag(_word(schema, "method"))] for schema in sections(Method)]
     Dataset = Annotated[reduce(or_, sections(Data)), Field(discriminator="source")]

@@ -17,15 +17,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("data.datasets", "methods", "penalties")
 """Packages whose modules may have a section each, below `ROOT`."""
 LIGHT = (
-    "typing",
-    "pathlib",
-    "pydantic",
-    "bie.schema",
-    "bie.errors",
-    "bie.config.base",
-    "bie.config.sections",
+    *("typing", "pathlib", "pydantic", "bie.schema", "bie.errors"),
+    *("bie.config.base", "bie.config.datasets", "bie.config.penalties", "bie.config.sections"),
 )
-LIGHT += ("bie.config.datasets", "bie.config.penalties")
 """Modules that a section may be made of."""
 
 Schema = TypeVar("Schema", bound=Section)
