@@ -232,6 +232,12 @@ def test_groups_that_are_apart_stay_apart_in_two_dimensions(asked: str, name: st
     assert (few.shape, method) == ((5, 2), "PC")
 
 
+def test_tsne_looks_for_no_other_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for pynndescent is to load it, which compiles for half a minute in a new environment."""
+    monkeypatch.setattr("openTSNE.affinity.is_package_installed", pytest.fail)
+    assert project(np.random.default_rng(0).normal(size=(40, 4)))[1] == "t-SNE"
+
+
 def test_umap_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(BadInput, match="pip install umap-learn"):

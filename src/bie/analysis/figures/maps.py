@@ -47,13 +47,16 @@ def _components(_: Map, components: Map, __: int) -> tuple[Map, str]:
 def _tsne(z: Map, components: Map, seed: int) -> tuple[Map, str]:
     try:
         from openTSNE import TSNE
+        from openTSNE.affinity import MultiscaleMixture
+        from openTSNE.nearest_neighbors import Sklearn
     except ImportError:
         return components, "PC"
     start = components / max(components[:, 0].std(), 1e-12) * 1e-4
     perplexity = min(30, (len(z) - 1) / 3)
-    # exact: for an approximate search a process compiles half a minute, and longer than so few cells take
-    settings = {"neighbors": "exact", "initialization": start, "random_state": seed, "n_jobs": 1}
-    found = TSNE(perplexity=perplexity, **settings).fit(z)
+    # exact, and handed in: else pynndescent is loaded, which compiles for half a minute the first time
+    nearest = Sklearn(z, k=min(len(z) - 1, int(3 * perplexity)), metric="euclidean", random_state=seed)
+    affinities = MultiscaleMixture(knn_index=nearest, perplexities=perplexity)
+    found = TSNE(random_state=seed, n_jobs=1).fit(affinities=affinities, initialization=start)
     return np.asarray(found, dtype=float), "t-SNE"
 
 
