@@ -47,9 +47,9 @@ def study(disk: Disk, point: Any, n: int, sd: float, model: str = "scvi_mine") -
     draw = np.random.default_rng(0).standard_normal(n)
     draw = (draw - draw.mean()) / draw.std(ddof=1)
     for seed in range(n):
-        same = {"nmi": 0.5}  # at all seeds: no spread to learn from
-        disk.record(point("scvi"), seed, {"ari": 0.5, "kl_z": 1.0} | same)
-        disk.record(point(model), seed, {"ari": 0.5 + sd * float(draw[seed]), "kl_z": 2.0} | same)
+        same: dict[str, float | None] = {"nmi": 0.5}  # at all seeds: no spread to learn from
+        disk.record(point("scvi"), seed, {"ari": 0.5, "kl_z": 1.0, **same})
+        disk.record(point(model), seed, {"ari": 0.5 + sd * float(draw[seed]), "kl_z": 2.0, **same})
     return Tree(disk.root)
 
 

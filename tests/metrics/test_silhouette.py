@@ -79,7 +79,7 @@ def test_bras_of_small_batches_equals_explicit_loops() -> None:
         for i in rows:
             own = [cosine(z_nd[i], z_nd[j]) for j in rows if batch_n[j] == batch_n[i] and j != i]
             other = [cosine(z_nd[i], z_nd[j]) for j in rows if batch_n[j] != batch_n[i]]
-            a, b = np.mean(own) if own else 0.0, np.mean(other)
+            a, b = float(np.mean(own)) if own else 0.0, float(np.mean(other))
             kept.append(1 - abs(b - a) / max(a, b) if own else 1.0)
         types.append(np.mean(kept))
     assert bras(z_nd, batch_n, label_n) == pytest.approx(np.mean(types), abs=1e-12)
