@@ -126,7 +126,7 @@ def latex(text: str) -> str:
     escaped = re.sub(r"(?<!\\)\$\$", "", plain.translate(_LATEX))  # two symbols in a row
     escaped = re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
     escaped = re.sub("\0(.)", lambda found: _beyond_ascii(found[1]), escaped, flags=re.DOTALL)
-    return re.sub(r"^(?=[\[*])", "{}", escaped)  # after the end of a row these are an argument
+    return re.sub(r"(?m)^(?=[\[*])", "{}", escaped)  # after the end of a row these are an argument
 
 
 def _beyond_ascii(char: str) -> str:
