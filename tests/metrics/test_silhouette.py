@@ -8,7 +8,7 @@ from scipy.spatial.distance import cosine
 from sklearn.metrics import silhouette_samples
 
 from bie.metrics.batch_silhouette import bras
-from bie.metrics.silhouette import silhouette_widths, widths_of
+from bie.metrics.silhouette import silhouette_widths, stratified, widths_of
 
 
 @pytest.mark.parametrize("n_cells", [2, 255, 256, 257, 700])
@@ -83,3 +83,11 @@ def test_bras_of_small_batches_equals_explicit_loops() -> None:
             kept.append(1 - abs(b - a) / max(a, b) if own else 1.0)
         types.append(np.mean(kept))
     assert bras(z_nd, batch_n, label_n) == pytest.approx(np.mean(types), abs=1e-12)
+
+
+def test_a_sample_has_no_cell_twice_and_stands_for_all() -> None:
+    code_n = np.repeat([0, 1], [500, 100])
+    row_m, weight_m = stratified(code_n, 300, seed=0)
+    assert np.bincount(code_n[row_m]).tolist() == [250, 50]
+    assert len(set(row_m.tolist())) == len(row_m)
+    assert weight_m.sum() == pytest.approx(600)
