@@ -74,6 +74,7 @@ def test_latex_rows_have_as_many_cells_as_the_tabular_has_columns() -> None:
         ("Müller ı ą", r"M\"{u}ller [U+0131] [U+0105]"),
         ("λ=0.1 µ Ω", r"$\lambda$=0.1 $\mu$ [U+03A9]"),
         ("[0.1, 1]", "{}[0.1, 1]"),
+        ("[a]\n[b]", "{}[a]\n{}[b]"),
     ],
 )
 def test_latex_escapes(text: str, escaped: str) -> None:
