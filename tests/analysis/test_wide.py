@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bie.analysis import load
+from bie.analysis.answer import MOST_ROWS
 from bie.analysis.numbers import mean_sd
 from bie.analysis.results import results_of
 from bie.analysis.view import View, read_view
@@ -153,14 +154,19 @@ def test_settings_of_one_name_that_never_act_together_share_a_column(disk: Any, 
     assert both.header[:3] == ("model", "mine.scale", "mmd.scale")
 
 
-def test_of_a_sweep_that_has_hardly_begun_no_bounds_are_told(disk: Any, point: Make) -> None:
-    disk.plan([point(), point("scvi_mine")], range(5))
-    for seed in range(2):
-        for model in ("scvi", "scvi_mine"):
-            disk.record(point(model), seed, {"ari": 0.5 + seed / 9})
+def test_of_a_sweep_that_has_hardly_begun_bounds_are_told_too(disk: Any, point: Make) -> None:
+    rivals = [point("scvi_mine", mine__scale=float(scale)) for scale in range(MOST_ROWS + 2)]
+    disk.plan([point(), *rivals], range(9))
+    for seed in range(3):
+        disk.record(point(), seed, {"ari": 0.5})
+        for rival in rivals:
+            disk.record(rival, seed, {"ari": 0.6 + seed / 900})
     (table,) = tables_of(disk)
-    assert not any("worst" in note for note in table.notes)
-    assert any(note.endswith("so that their verdicts may change: 1") for note in table.notes)
+    told = [note for note in table.notes if "6 pairs missing; were they the worst or the best seen" in note]
+    assert len(told) == MOST_ROWS
+    assert told[0].startswith("scvi_mine mine.scale=0: ")
+    assert told[0].endswith("every verdict stays")
+    assert "2 more rows lack pairs: ask for them by --where" in table.notes
 
 
 def test_a_table_without_verdicts_says_why(disk: Any, point: Make) -> None:

@@ -21,7 +21,7 @@ def leave(tree: Tree, plan: Plan, index: int, seed: int, seconds: float, **stage
 
 
 def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurations, tmp_path: Path):
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path / "v1/study")
 
     def plan_of(*overrides: str, sha: str = SHA) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": sha}, tree)
@@ -37,7 +37,7 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
 
 
 def test_scores_take_as_long_after_few_epochs(configurations, tmp_path: Path):
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path / "v1/study")
 
     def plan_of(*overrides: str) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
@@ -46,8 +46,20 @@ def test_scores_take_as_long_after_few_epochs(configurations, tmp_path: Path):
     assert "57 s each" in forecast(plan_of("train.epochs=100"), 1)
 
 
+def test_without_runs_of_its_own_a_study_learns_from_those_beside_it(configurations, tmp_path: Path):
+    study, pilot = Tree(tmp_path / "v1/study"), Tree(tmp_path / "v1/pilot")
+
+    def plan_of(tree: Tree, *overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
+
+    leave(pilot, plan_of(pilot, "train.epochs=10"), 0, 9, 30.0)
+    assert "60 s each" in forecast(plan_of(study, "train.epochs=20"), 1)
+    leave(study, plan_of(study, "train.epochs=20"), 0, 9, 50.0)
+    assert "50 s each" in forecast(plan_of(study, "train.epochs=20", "seed=2"), 1)
+
+
 def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path / "v1/study")
 
     def plan_of(*overrides: str) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
@@ -61,7 +73,7 @@ def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
 
 
 def test_a_record_that_several_grid_points_learn_from_counts_once(configurations, tmp_path: Path):
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path / "v1/study")
 
     def plan_of(*overrides: str) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": SHA}, tree)
@@ -74,7 +86,7 @@ def test_a_record_that_several_grid_points_learn_from_counts_once(configurations
 
 
 def test_what_is_drawn_anew_for_each_seed_learns_from_data_of_the_same_size(configurations, tmp_path: Path):
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path / "v1/study")
 
     def plan_of(*overrides: str) -> Plan:
         combinations = expand(["dataset=pairs", "model=critic", *overrides], configurations).combinations

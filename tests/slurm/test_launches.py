@@ -37,6 +37,25 @@ def test_a_canary_with_a_control_among_its_models(cluster, faults, tmp_path):
     faults.append(Fault("a canary, with a control among the models", "-", "nothing", "needs nothing"))
 
 
+def test_seeds_stop_where_the_study_asks_for_it(cluster, tmp_path):
+    sweep = Sweep(cluster, tmp_path)
+    rule = ("study.baseline=noise", "stop.verdict=true", "stop.metric=ari")
+    slices = ("hydra.launcher.runs_per_job=8", "hydra.launcher.array_parallelism=1")
+    sweep.launch("model=noise,labels_only", "seed=range(20)", *rule, *slices)
+    sweep.wait_until_over()
+    after = sweep.status()
+    assert 6 <= after["done"] < 40, sweep.describe()
+    assert after["failed"] == after["queued"] == after["running"] == 0
+    shown = sweep.bie("status", str(sweep.tree))
+    assert shown.returncode == 0
+    (said,) = re.findall(r"^stopped: zinb labels_only: better after (\d+) pairs, ari \+", shown.stdout, re.M)
+    assert 3 <= int(said) <= after["done"] // 2
+    kept = sweep.files()
+    sweep.launch("model=noise,labels_only", "seed=range(20)", *rule, *slices)
+    sweep.wait_until_over()
+    assert sweep.files() == kept
+
+
 def test_a_sweep_larger_than_an_array(small_cluster, finished, faults, tmp_path):
     sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
     shutil.copytree(finished.tree / "runs", sweep.tree / "runs")

@@ -50,6 +50,15 @@ def _decimals(spread: float) -> int:
     return min(max(0, 1 - int(f"{spread:.1e}".partition("e")[2])), MOST_DECIMALS)
 
 
+def two_digits(value: float) -> str:
+    """At least two digits, never a power of ten for what is above a hundred.
+
+    >>> two_digits(0.01234), two_digits(168.2)
+    ('0.012', '168')
+    """
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+
+
 def short(number: str) -> str:
     """Leave out the zero before the point, and the sign of zero.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bie.analysis.comparison import compare
+from bie.analysis.numbers import two_digits
 from bie.analysis.paired import ALPHA
 from bie.analysis.study import Study, read_study
 from bie.analysis.verdicts import POWER
@@ -176,8 +177,8 @@ def _text(design: Design, pilot: Pilot) -> list[str]:
         seen += [detectable(sd, n, test_to_train), detectable(sd, math.inf, test_to_train)]  # type: ignore[arg-type]
         seen.append(detectable(sd, n, wider))
         margin = pilot.margin[metric]
-        wanted = ["–", "–"] if math.isnan(margin) else [f"{margin:.2g}", f"{seeds_for(margin, sd):,}"]
-        rows.append([CARDS[metric].label, f"{sd:.2g}", *(f"{value:.2g}" for value in seen), *wanted])
+        wanted = ["–", "–"] if math.isnan(margin) else [two_digits(margin), f"{seeds_for(margin, sd):,}"]
+        rows.append([CARDS[metric].label, two_digits(sd), *map(two_digits, seen), *wanted])
     return [
         f"power: {design.dataset} {design.model}, smallest mean difference seen in {POWER:.0%} of such "
         "studies (two-sided 5 %, before Holm's correction)",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bie.analysis.numbers import two_digits
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS
 from bie.seeds import SEEDS
@@ -118,8 +119,8 @@ def _text(keys: list[str], part: "pd.DataFrame") -> str:
     lines = [header]
     for metric, rows in part.groupby("metric", sort=False):
         total = math.sqrt((rows["sd"] ** 2).sum())
-        cells = [f"{r.sd:.2g} [{r.low:.2g}, {r.high:.2g}]" for r in rows.itertuples()]
-        lines.append([CARDS[str(metric)].label, f"{rows['mean'].iloc[0]:.3g}", f"{total:.2g}", *cells])
+        cells = [f"{two_digits(r.sd)} [{two_digits(r.low)}, {two_digits(r.high)}]" for r in rows.itertuples()]
+        lines.append([CARDS[str(metric)].label, f"{rows['mean'].iloc[0]:.3g}", two_digits(total), *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         [

@@ -4,14 +4,14 @@ import itertools
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.store.identity import SHOWN, canonical
-from bie.store.paths import Tree
+from bie.store.paths import Tree, studies_beside
 from bie.store.record import RECORD, read
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def forecast(plan: "Plan", workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
     A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
-    then of any model on the same cells, their training in proportion to the epochs. What trains is judged by
+    then of any model on the same cells, their training in proportion to the epochs; of this study, then of
+    those beside it. What trains is judged by
     what trained.
     """
     todo = Counter(index for index, _ in plan.todo)
@@ -84,23 +85,22 @@ def _size(n_bytes: float) -> str:
 
 
 class _Earlier:
-    """Costs of earlier runs in a tree; what many grid points ask for is read once."""
+    """Costs of earlier runs, of this study and then of those beside it; each record is read once."""
 
     def __init__(self, tree: Tree) -> None:
-        self._runs, self._names = tree.runs, cache(tree.config_names)
-        self._known: dict[tuple[str, tuple[str, bool]], list[Cost]] = {}
+        self._trees = studies_beside(tree)
+        self._names, self._sample = cache(Tree.config_names), cache(_sample)
 
     def costs(self, point: "Point") -> list[Cost]:
         """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
         model, own = f"{point.dataset}/{point.model}", point.config_id[:SHOWN]
-        places = [f"{model}/{own}/*"] if own in self._names(point.dataset, point.model) else []
-        places += [f"{model}/*/*", f"{point.dataset}/*/*/*"]
-        return next((found for place in places if (found := self._sample(place, _kin(point.plain)))), [])
-
-    def _sample(self, place: str, alike: tuple[str, bool]) -> list[Cost]:
-        if (place, alike) not in self._known:
-            self._known[place, alike] = _sample(self._runs.glob(f"{place}/{RECORD}"), alike)
-        return self._known[place, alike]
+        known = [tree for tree in self._trees if own in self._names(tree, point.dataset, point.model)]
+        places = [(tree, f"{model}/{own}/*") for tree in known]
+        places += [
+            (tree, place) for place in (f"{model}/*/*", f"{point.dataset}/*/*/*") for tree in self._trees
+        ]
+        kin = _kin(point.plain)
+        return next((found for tree, place in places if (found := self._sample(tree, place, kin))), [])
 
 
 def _epochs(plain: Mapping[str, Any]) -> int:
@@ -116,9 +116,9 @@ def _data(config: Mapping[str, Any]) -> str:
     return canonical([dataset["source"], {key: n for key, n in dataset.items() if key.startswith("n_")}])
 
 
-def _sample(paths: Iterable[Path], alike: tuple[str, bool]) -> list[Cost]:
-    """Costs by the first few of these records, of those on the same cells that train, or do not, too."""
-    records = ((path, read(path)) for path in itertools.islice(paths, SAMPLE))
+def _sample(tree: Tree, place: str, alike: tuple[str, bool]) -> list[Cost]:
+    """Costs by the first few records at a place, of those on the same cells that train, or do not, too."""
+    records = ((path, read(path)) for path in itertools.islice(tree.runs.glob(f"{place}/{RECORD}"), SAMPLE))
     return [_cost(path, record) for path, record in records if record and _kin(record["config"]) == alike]
 
 
