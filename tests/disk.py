@@ -52,11 +52,11 @@ class Disk:
     def launch(
         self,
         runs: Sequence[tuple[Point, int, int]],
-        about: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] = {},
         jobs: Sequence[Mapping[str, Any]] = (),
         name: str = LAUNCH,
     ) -> Path:
-        """A launch of (point, seed, task); of the kind before there was ``launch.json`` without `about`."""
+        """A launch of (point, seed, task)."""
         folder = self.root / "launches" / name
         (folder / "logs").mkdir(parents=True)
         rows = [
@@ -68,14 +68,13 @@ class Disk:
                 "run_id": point.run_id(seed),
                 "grid": json.dumps({"mine.scale": point.scale}),
                 "config": json.dumps({"model": {"name": "scvi_mine"}, "mine": {"scale": point.scale}}),
-                **({} if about is None else {"task": task}),
+                "task": task,
             }
             for point, seed, task in runs
         ]
         pq.write_table(pa.Table.from_pylist(rows), folder / "plan.parquet")
         (folder / "argv").write_text(json.dumps(["-m", "model=scvi_mine", "seed=range(3)"]))
-        if about is not None:
-            self._note(folder, about, jobs)
+        self._note(folder, about, jobs)
         return folder
 
     def on_slurm(self, runs: Sequence[tuple[Point, int, int]], *jobs: tuple[int, int, int]) -> Path:
@@ -94,7 +93,8 @@ class Disk:
         }
         (folder / "launch.json").write_text(json.dumps({**known, **about}))
         if jobs:
-            (folder / "jobs.json").write_text(json.dumps(list(jobs)))
+            noted = [{"log": str(folder / "logs" / "%j.log"), **job} for job in jobs]
+            (folder / "jobs.json").write_text(json.dumps(noted))
 
     def run(self, point: Point, seed: int, name: str, content: Mapping[str, Any] | None = None) -> Path:
         """A file in the folder of a run."""

@@ -66,20 +66,19 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
     )
     print("\n".join(_announce(status, chosen)), flush=True)
     set_aside(status.tree, chosen.runs)
-    codes = [_launch(order) for order in made]
-    return max([*codes, int(bool(chosen.unknown))])
+    return max((_launch(order) for order in made), default=0)
 
 
 def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
     """What will be done, what is left alone, and why."""
-    from bie.monitoring.steering import cause_of, command_of
+    from bie.monitoring.steering import cause_of
 
     states = Counter(run.state for run in status.runs)
     again = Counter(cause_of(run) for run in chosen.runs)
     if again:
         causes = ", ".join(f"{cause}: {n:,}" for cause, n in again.most_common())
         yield f"{status.tree.root.resolve().name}: {again.total():,} to do again ({causes})"
-    elif not chosen.unknown:
+    else:
         others = Counter(cause_of(run) for run in status.runs if run.state in ("failed", "missing"))
         causes = ", ".join(f"{cause}: {n:,}" for cause, n in others.most_common())
         yield f"nothing to retry: {states['done']:,} of {len(status.runs):,} done" + (
@@ -91,9 +90,6 @@ def _announce(status: "StudyStatus", chosen: "Chosen") -> Iterator[str]:
         yield f"  left alone: {chosen.unasked:,} that may be waiting or at work; {status.slurm_error}"
     if chosen.decided:
         yield f"  left alone: {chosen.decided:,} of grid points that are decided (bie status says how)"
-    for launch, n in chosen.unknown:
-        yield f"  {n:,} were launched by an earlier bie, which noted too little for this; to run them again:"
-        yield f"    {command_of(launch)}"
 
 
 def _launch(order: "Order") -> int:

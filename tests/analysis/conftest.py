@@ -103,6 +103,7 @@ class Disk:
                 "config_id": point.id,
                 "seed": seed,
                 "run_id": sha(point.id, seed),
+                "task": 0,
                 "grid": json.dumps(dict(point.grid)),
                 "config": json.dumps(point.config),
             }

@@ -1,5 +1,6 @@
 """A launch that ends in table and page: Hydra's callback of bie."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from bie.launching import foreground
 from bie.run import main
 from hydra_plugins.bie_callbacks.callbacks import Report
 from tests.analysis.conftest import disk, point
@@ -44,9 +44,12 @@ def test_without_it_a_launch_leaves_no_report(launched: Path, tiny: tuple[str, .
 
 
 def test_of_a_launch_that_goes_on_it_says_what_to_type_later(
-    launched: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    launched: Path, disk: Any, point: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(foreground, "going", lambda launch: True)
+    (launch,) = (TREE / "launches").iterdir()
+    job = {"kind": "runs", "pid": 1, "host": "elsewhere", "first_task": 0, "n_tasks": 1}
+    (launch / "jobs.json").write_text(json.dumps([job]))
+    (disk.folder(point(), 1) / "claim.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     Report().on_multirun_end(CONFIG)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith(f"bie aggregate {TREE} && bie report {TREE}")

@@ -37,7 +37,9 @@ def launch(configurations: Configurations, tmp_path: Path) -> Launch:
         tree, datasets = Tree(tmp_path / "v1" / "study"), Datasets()
         plan = make_plan(expansion.combinations, datasets.content, tree)
         known = grid_points(plan, datasets, {} if seconds is None else {0: seconds}, {})
-        return open_launch(tree, [], plan.columns(), known, expansion.settings.model_dump(mode="json"))
+        columns = plan.columns()
+        columns["task"] = [0] * len(plan.runs)
+        return open_launch(tree, [], columns, known, expansion.settings.model_dump(mode="json"))
 
     return make
 

@@ -12,7 +12,7 @@ from submitit.core.utils import DelayedSubmission, JobPaths
 from bie.execution.run_spec import Outcome
 from bie.launching import array_task
 from bie.launching.array_task import ArrayTask
-from bie.store.launches import EXIT_REQUEUE, EXIT_TERMINATED, noted_end
+from bie.store.launches import Exit, noted_end
 
 from .conftest import Launch, Script
 
@@ -61,7 +61,7 @@ def test_submitits_warning_requeues_a_task(launch: Launch, pool: Script, called:
     pool.during = lambda seed: os.kill(os.getpid(), signal.SIGUSR2) if seed == 1 else None
     pool.after = 0.2  # a signal reaches the main thread in its own time
     assert called(folder) == ["requeued", "exit -1"]
-    assert noted_end(folder, "0") == EXIT_REQUEUE
+    assert noted_end(folder, "0") == Exit.REQUEUE
     requeued = DelayedSubmission.load(folder / "submitit" / "7_submitted.pkl").function
     assert vars(requeued) == {"folder": folder, "kind": "runs", "index": 0}
     pool.ends, pool.during = {}, lambda seed: None
@@ -86,7 +86,7 @@ def test_a_cancelled_task_ends_with_checkpoints(
     pool.ends = {1: INTERRUPTED}
     pool.during = lambda seed: os.kill(os.getpid(), signal.SIGTERM) if seed == 1 else None
     pool.after = 0.2
-    assert called(folder) == [f"exit {EXIT_TERMINATED}"]
+    assert called(folder) == [f"exit {Exit.TERMINATED}"]
     assert pool.started == [0, 1]
 
 

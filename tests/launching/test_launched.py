@@ -29,7 +29,7 @@ def planned(configurations: Configurations, tmp_path: Path):
     plan = make_plan(combinations, datasets.content, tree)
     settings = {"hydra": {"launcher": {"kind": "local"}}}
     found = grid_points(plan, datasets, {1: 2.5}, {})
-    return plan, open_launch(tree, [], plan.columns(lambda i: i), found, settings)
+    return plan, open_launch(tree, [], plan.columns(), found, settings)
 
 
 def test_tasks_come_back_as_they_were_planned(planned):

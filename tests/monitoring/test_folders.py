@@ -1,10 +1,9 @@
 """What the folder of a launch says of its tasks."""
 
-import json
 from typing import Any
 
 from bie.monitoring.folders import Launch, read_launches
-from bie.store.launches import EXIT_REQUEUE, note_end
+from bie.store.launches import Exit, note_end
 
 
 def only(disk: Any) -> Launch:
@@ -24,18 +23,10 @@ def test_tasks_of_arrays_and_plain_jobs_have_slurms_names(disk: Any, point: Any)
     assert [str(launch.log_of(task)) for task in (2, 3)] == ["x/18_2_0_log.out", "x/19_0_log.out"]
 
 
-def test_launches_before_submitit_are_still_read(disk: Any, point: Any):
-    folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
-    assert only(disk).log_of(0) == folder / "logs" / "18_0.log"
-    (folder / "ended").mkdir()
-    (folder / "ended" / "0").write_text(json.dumps({"code": 137, "job": "18_0", "restart": 0}))
-    assert only(disk).exit_code(0) == 137
-
-
 def test_a_task_that_goes_back_into_the_queue_has_not_ended(disk: Any, point: Any):
     folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
     (folder / "ended").mkdir()
-    note_end(folder, "0", EXIT_REQUEUE)
+    note_end(folder, "0", Exit.REQUEUE)
     assert only(disk).exit_code(0) is None
     note_end(folder, "0", 1)
     assert only(disk).exit_code(0) == 1

@@ -82,8 +82,7 @@ def test_failures_of_a_decided_grid_point_are_left_alone(disk: Any, point: Any, 
 
 
 def test_a_cause_that_there_is_not_is_bad_input(disk: Any, point: Any, capsys: Printed):
-    folder = disk.launch([(point, 0, 0)], {})
-    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    disk.launch([(point, 0, 0)], {})
     disk.failure(point, 0, "odd", "x")
     for typed, says in {
         "naan": "--cause naan: no such cause. Did you mean nan? Causes: cancelled, disk, error, ",
@@ -110,8 +109,8 @@ def test_a_run_done_again_is_the_same_experiment(study: Tree):
 def test_the_new_launch_notes_the_same_plan(study: Tree, configurations: Configurations):
     status = read_status(study)
     (order,) = orders(status, status.runs, ["retry"], lambda plain: amended(plain, [], configurations))
-    columns = order.columns(lambda i: 7 + i)
-    assert columns["task"] == [7, 8]
+    columns = order.plan
+    assert columns["task"] == [0, 1]
     old = [(run.dataset, run.model, run.config_id, run.seed, run.run_id) for run in status.runs]
     assert list(zip(*(columns[name] for name in COLUMNS[:5]), strict=True)) == old
     assert [json.loads(grid) for grid in columns["grid"]] == [{"train.lr": 1e-3}, {"train.lr": 1e30}]
@@ -147,9 +146,6 @@ def test_settings_of_the_last_launch_stay_unless_changed(configurations: Configu
 
 def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, capsys: Printed):
     disk.on_slurm([(point, task, task) for task in range(4)], (19, 0, 4))
-    assert [run.seed for run in choose(read_status(disk.tree), ()).runs] == [], "no points.json"
-    folder = disk.root / "launches"
-    (next(folder.iterdir()) / "points.json").write_text(json.dumps({point.id: {}}))
     assert [run.seed for run in choose(read_status(disk.tree), ()).runs] == [0]
     slurm.command("squeue", "echo '19_0|PENDING'; cat " + str(Path(__file__).parent / "captured/squeue.txt"))
     assert main([str(disk.root)]) == 0
@@ -159,26 +155,25 @@ def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, cap
 def test_a_retried_failure_is_not_retried_while_it_waits(disk: Any, point: Any, slurm: Any):
     failed = disk.failure(point, 0, "nan", "x")
     os.utime(failed, (time.time() - 60, time.time() - 60))
-    folder = disk.on_slurm([(point, 0, 2)], (19, 0, 4))
-    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    disk.on_slurm([(point, 0, 2)], (19, 0, 4))
     assert choose(read_status(disk.tree), ()).runs == []
 
 
 def test_nothing_is_done_twice_because_slurm_is_silent(disk: Any, point: Any, slurm: Any, capsys: Printed):
-    folder = disk.on_slurm([(point, 0, 0)], (18, 0, 1))
-    (folder / "points.json").write_text(json.dumps({point.id: {}}))
+    disk.on_slurm([(point, 0, 0)], (18, 0, 1))
     slurm.command("squeue", 'echo "squeue: error: Unable to contact slurm controller" >&2; exit 1')
     assert main([str(disk.root)]) == 0
     assert "left alone: 1 that may be waiting or at work; squeue: error: Unable" in capsys.readouterr().out
 
 
-def test_a_launch_of_an_earlier_version_is_given_its_command(disk: Any, point: Any, capsys: Printed):
-    disk.launch([(point, 0, 0), (point, 1, 0)])
-    disk.run(point, 0, "record.json")
-    assert main([str(disk.root)]) == 1
-    out = capsys.readouterr().out
-    assert "1 were launched by an earlier bie" in out
-    assert "python -m bie.run -m model=scvi_mine 'seed=range(3)'" in out
+@pytest.mark.parametrize("name", ["points.json", "launch.json"])
+def test_of_a_launch_with_a_damaged_file_the_remedy_is_named(name: str, study: Tree, capsys: Printed):
+    (path,) = study.launches.glob(f"*/{name}")
+    path.write_bytes(path.read_bytes()[:100])
+    assert main([str(study.root)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert line.endswith("Run the study's own command again")
 
 
 @pytest.fixture

@@ -153,13 +153,6 @@ def test_a_claim_shows_that_a_launch_on_another_machine_is_alive(disk: Any, poin
     assert states(disk) == {0: "running", 1: "queued"}
 
 
-def test_trees_of_earlier_versions_are_read(disk: Any, point: Any):
-    disk.launch([(point, seed, 0) for seed in range(3)])
-    disk.run(point, 0, "record.json")
-    disk.failure(point, 1, "nan", "at epoch 3")
-    assert states(disk) == {0: "done", 1: "failed nan", 2: "missing"}
-
-
 def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch):
     disk.launch([(point, seed, 0) for seed in range(3)], {})
     disk.run(point, 0, "record.json")

@@ -16,7 +16,7 @@ from submitit.helpers import Checkpointable, DelayedSubmission
 
 from bie.execution.processes import single_threaded, warm_up
 from bie.launching.incarnation import Incarnation, file_name
-from bie.store.launches import EXIT_REQUEUE, forget_end, note_end
+from bie.store.launches import Exit, forget_end, note_end
 
 
 class ArrayTask(Checkpointable):
@@ -46,7 +46,7 @@ class ArrayTask(Checkpointable):
         signal.signal(signal.SIGTERM, self._incarnation.terminate)  # submitit would pass it over
         self._thread.start()
         code = self._concluded()
-        if code == EXIT_REQUEUE:  # without a warning: what is left would not fit
+        if code == Exit.REQUEUE:  # without a warning: what is left would not fit
             signal.raise_signal(signal.SIGUSR2)
         if code:
             sys.exit(code)
@@ -56,7 +56,7 @@ class ArrayTask(Checkpointable):
         """Answer submitit's warning: stop with checkpoints. What is returned goes back into the queue."""
         self._incarnation.warn()
         code = self._concluded()
-        if code != EXIT_REQUEUE:
+        if code != Exit.REQUEUE:
             sys.exit(code)
         print(f"=== task {self.name} goes back into the queue", flush=True)
         return DelayedSubmission(ArrayTask(self.folder, self.kind, self.index))

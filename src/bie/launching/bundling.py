@@ -25,16 +25,7 @@ SHORTEST = 300.0
 
 @dataclass(frozen=True)
 class Bundling:
-    """How the runs of a launch are shared out.
-
-    Attributes
-    ----------
-    n_runs, per_task
-        The i-th run is that of task ``i // per_task``: tasks take runs in the order of the plan, so that
-        what is done at any time is a nearly balanced table.
-    waves
-        Number of tasks in each array, one after the other.
-    """
+    """How the runs of a launch are shared out; `waves` are the numbers of tasks in its arrays, in order."""
 
     n_runs: int
     per_task: int
@@ -44,10 +35,6 @@ class Bundling:
     def n_tasks(self) -> int:
         """Tasks over all waves."""
         return sum(self.waves)
-
-    def task_of(self, i: int) -> int:
-        """Task of the i-th run to do."""
-        return i // self.per_task
 
     @property
     def first_tasks(self) -> list[int]:

@@ -11,15 +11,12 @@ from bie import devices
 from bie.config import Local, Settings
 from bie.execution.live import live_view
 from bie.execution.packs import Pack, Packing
-from bie.execution.pool import Admit, Pool, WorkersCannotStart, everything
+from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.processes import stoppable
 from bie.execution.progress import QUIET_S, Progress, Scoreboard
 from bie.execution.run_spec import Observer, Outcome, RunSpec
-from bie.launching import slurm
 from bie.launching.launched import runs_of
 from bie.planning.settings import local_workers
-from bie.store.launches import JOBS, jobs
-from bie.store.owner import Process
 from bie.store.paths import Tree
 
 
@@ -53,17 +50,16 @@ class InThisProcess:
     answers an error with a debugger's prompt even where nobody can type.
     """
 
-    def __init__(self, launch: str | None = None, packing: Packing | None = None) -> None:
-        self._launch, self._interrupted, self._packing = launch, False, packing or Packing()
+    def __init__(self, launch: str, packing: Packing) -> None:
+        self._launch, self._interrupted, self._packing = launch, False, packing
 
-    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
-        """Carry out all runs that `admit` says yes to, when their turn comes; see `Pool.run`."""
+    def run(self, specs: Iterable[RunSpec], observer: Observer) -> None:
+        """Carry out all runs; see `Pool.run`."""
         for pack in self._packing.packs(specs):
             if self._interrupted:
                 observer.stopping()
                 return
-            if admit(pack):
-                self._run(pack, observer)
+            self._run(pack, observer)
 
     def _run(self, pack: Pack, observer: Observer) -> None:
         from bie.execution.worker import execute
@@ -81,19 +77,6 @@ class InThisProcess:
     def interrupt(self) -> None:
         """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
         self._interrupted = True
-
-
-def going(folder: Path) -> bool:
-    """Whether any task of a launch waits or runs. No answer from Slurm means nothing: then it may well."""
-    listed = jobs(folder)
-    arrays = [job["job_id"] for job in listed if "job_id" in job]
-    try:
-        if arrays and slurm.queue(arrays):
-            return True
-    except slurm.SlurmError:
-        return True
-    pids = {(job["pid"], job["host"]) for job in listed if "pid" in job}
-    return any(Process(pid, host, (folder / JOBS).stat().st_mtime, folder.name).alive() for pid, host in pids)
 
 
 def conclude(board: Scoreboard, n_before: int, tree: Tree) -> int:

@@ -22,16 +22,7 @@ from bie.launching.resources import cpus, time_limit
 from bie.planning.durations import Deadline, RunTimes
 from bie.schema import validated
 from bie.store.claims import STALE, living
-from bie.store.launches import (
-    EXIT_DISK,
-    EXIT_FAILED,
-    EXIT_REQUEUE,
-    EXIT_TERMINATED,
-    EXIT_TIMEOUT,
-    LAUNCH,
-    stop,
-    stopped,
-)
+from bie.store.launches import LAUNCH, Exit, stop, stopped
 from bie.store.record import read
 
 LOOK = 5.0
@@ -203,10 +194,10 @@ class Incarnation:
         left = [task for task in self.tasks if self._status(task) not in over and not task.is_done()]
         causes = {outcome.cause for outcome in self.outcomes.values() if outcome.status == "failed"}
         if not left or stopped(self.folder):
-            return EXIT_DISK if "disk" in causes else EXIT_FAILED if causes or left else 0
+            return Exit.DISK if "disk" in causes else Exit.FAILED if causes or left else 0
         print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
         if not self.place.may_requeue(self.terminated):
-            return EXIT_TERMINATED
+            return Exit.TERMINATED
         if not self.progressed:
             note(self.folder, self.name, Outcome("fruitless"))
             fruitless = [each for each in read_events(self.folder, self.name) if each.status == "fruitless"]
@@ -214,5 +205,5 @@ class Incarnation:
                 print(
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
                 )
-                return EXIT_TIMEOUT
-        return EXIT_REQUEUE
+                return Exit.TIMEOUT
+        return Exit.REQUEUE

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bie.planning.durations import seconds_per_run
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan, check_baseline, make_plan, set_stale_aside
 from bie.planning.settings import tree_of
-from bie.store.launches import open_launch
+from bie.store.launches import BEFORE, TASK, open_launch
 from bie.store.paths import Tree
 
 
@@ -39,12 +40,10 @@ class Order:
         Where they go.
     argv
         What was typed.
-    runs
-        config_id of each run to do, in order.
+    plan
+        ``plan.parquet``, each run to do a task of its own: `bie.planning.plan.Plan.columns`.
     points
         ``points.json``: what a run of each config_id is.
-    columns
-        ``plan.parquet``, given the task of the i-th run to do: `bie.planning.plan.Plan.columns`.
     n_before
         Runs that were done before.
     settings
@@ -53,11 +52,16 @@ class Order:
 
     tree: Tree
     argv: Sequence[str]
-    runs: Sequence[str]
+    plan: Mapping[str, Sequence[Any]]
     points: Mapping[str, Mapping[str, Any]]
-    columns: Callable[[Callable[[int], int]], dict[str, list[Any]]]
     n_before: int
     settings: Settings
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """config_id of each run to do, in order."""
+        each = zip(self.plan["config_id"], self.plan[TASK], strict=True)
+        return [config_id for config_id, task in each if task != BEFORE]
 
 
 def plan_of(expansion: Expansion, datasets: Datasets) -> tuple[Plan, Rules]:
@@ -73,9 +77,8 @@ def plan_of(expansion: Expansion, datasets: Datasets) -> tuple[Plan, Rules]:
 def order_of(plan: Plan, datasets: Datasets, argv: Sequence[str], settings: Settings, rules: Rules) -> Order:
     """Order for what a plan has left to do; the cells are prepared, what other code has done is set aside."""
     points = grid_points(plan, datasets, seconds_per_run(plan), rules)
-    runs = [plan.points[index].config_id for index, _ in plan.todo]
     set_stale_aside(plan)
-    return Order(plan.tree, argv, runs, points, plan.columns, len(plan.done), settings)
+    return Order(plan.tree, argv, plan.columns(), points, len(plan.done), settings)
 
 
 Stay = Callable[[Tree, str], int]
@@ -102,20 +105,25 @@ def launch(order: Order, context: ForkServerContext | None, stay: Stay | None = 
         return conclude(Scoreboard({}, 1), order.n_before, order.tree)
     if not isinstance(launcher, Local):
         return _away(order, stay if launcher.wait else None)
-    folder = _open(order, lambda _: 0)
+    folder = _open(order, len(order.runs))
     return conclude(run_locally(folder, order.settings, context), order.n_before, order.tree)
 
 
-def _open(order: Order, task_of: Callable[[int], int]) -> Path:
+def _open(order: Order, per_task: int) -> Path:
+    """Folder of the launch. Tasks take runs in the order of the plan, so many each.
+
+    So what is done at any time is a nearly balanced table.
+    """
+    tasks = [task if task == BEFORE else task // per_task for task in order.plan[TASK]]
     settings = order.settings.model_dump(mode="json")
-    return open_launch(order.tree, order.argv, order.columns(task_of), order.points, settings)
+    return open_launch(order.tree, order.argv, {**order.plan, TASK: tasks}, order.points, settings)
 
 
 def _away(order: Order, stay: Stay | None) -> int:
     """Submit, say so, and return; or stay and watch."""
     seconds = {name: point["seconds"] for name, point in order.points.items()}
     bundling, limits = bundling_of(order.settings, Counter(order.runs), seconds)
-    folder = _open(order, bundling.task_of).resolve()
+    folder = _open(order, bundling.per_task).resolve()
     print(in_words(bundling, order.settings, limits))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, bundling)

@@ -29,12 +29,10 @@ from bie.launching.resources import submitit_folder, tasks_at_a_time, time_limit
 from bie.launching.submit import NEVER
 from bie.schema import validated
 from bie.store.launches import (
-    EXIT_KILLED,
-    EXIT_REQUEUE,
-    EXIT_TERMINATED,
     LAUNCH,
     POINTS,
     SOURCE,
+    Exit,
     add_jobs,
     note_end,
     noted_end,
@@ -124,16 +122,16 @@ class LocalQueue:
             time.sleep(LOOK)
             for job in [job for job in busy if job.done()]:
                 code = self._end_of(task := busy.pop(job))
-                if code == EXIT_REQUEUE:
+                if code == Exit.REQUEUE:
                     waiting.appendleft(task)
-                good &= code in (0, EXIT_REQUEUE)
+                good &= code in (0, Exit.REQUEUE)
         return good and not waiting
 
     def _end_of(self, task: ArrayTask) -> int:
         """Exit code of a task; noted here where its process was killed."""
         code = noted_end(self._folder, task.name)
         if code is None:
-            code = EXIT_TERMINATED if self._cancelled else EXIT_KILLED
+            code = Exit.TERMINATED if self._cancelled else Exit.KILLED
             note_end(self._folder, task.name, code)
         return code
 

@@ -2,12 +2,12 @@
 
 import functools
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bie.errors import BadInput
 from bie.monitoring.states import Key
-from bie.store.launches import EXIT_REQUEUE, JOBS, LAUNCH, PLAN, POINTS, jobs, noted_end, stopped
+from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, Exit, jobs, noted_end, stopped
 from bie.store.owner import Process
 from bie.store.paths import Tree
 from bie.store.record import read
@@ -23,7 +23,7 @@ class Launch:
     Attributes
     ----------
     about
-        ``launch.json``; empty for launches made before there was one.
+        ``launch.json``; empty where it is damaged.
     since
         When it was made, by the clock of the file server (seconds since the epoch).
     jobs
@@ -46,9 +46,17 @@ class Launch:
         return str(self.about.get("launcher", "local"))
 
     @property
-    def created(self) -> datetime | None:
-        """Time of the launch as it noted it."""
-        return datetime.fromisoformat(self.about["created"]) if "created" in self.about else None
+    def settings(self) -> dict[str, Any]:
+        """The settings that it was made with, as plain values.
+
+        Raises
+        ------
+        BadInput
+            ``launch.json`` is damaged.
+        """
+        if "settings" not in self.about:
+            raise BadInput(f"{self.folder / LAUNCH} cannot be read. Run the study's own command again")
+        return dict(self.about["settings"])
 
     @property
     def arrays(self) -> list[str]:
@@ -62,7 +70,7 @@ class Launch:
 
     @functools.cached_property
     def points(self) -> dict[str, dict[str, Any]]:
-        """``points.json``: what a run of each grid point is; empty for launches made before there was one."""
+        """``points.json``: what a run of each grid point is; empty where it is damaged."""
         return read(self.folder / POINTS) or {}
 
     def key_of(self, task: int) -> Key | None:
@@ -75,18 +83,14 @@ class Launch:
         key, job = self.key_of(task), self._job_of(task)
         if key is None or job is None:
             return str(task)
-        return key[0] if job["n_tasks"] == 1 and "log" in job else f"{key[0]}_{key[1]}"
+        return key[0] if job["n_tasks"] == 1 else f"{key[0]}_{key[1]}"
 
     def log_of(self, task: int) -> Path | None:
         """The log of a task; None where workers share their logs."""
         job = self._job_of(task)
-        if job is None:
-            return self.folder / "logs" / f"local_{task}.log" if self.jobs else None
-        if "job_id" not in job:
-            return self.folder / "logs" / f"local_{task}.log"
-        if "log" not in job:  # of a launch before submitit wrote them
-            return self.folder / "logs" / f"{self.name_of(task)}.log"
-        return Path(_filled(str(job["log"]), self.name_of(task)))
+        if job and "job_id" in job:
+            return Path(_filled(str(job["log"]), self.name_of(task)))
+        return self.folder / "logs" / f"local_{task}.log" if self.jobs else None
 
     def met_memory_limit(self, task: int) -> bool:
         """Whether Slurm wrote into the task's log that it killed it for its memory."""
@@ -106,38 +110,29 @@ class Launch:
     def exit_code(self, task: int) -> int | None:
         """Exit code that the task left behind when it last ended, rather than went back into the queue."""
         code = noted_end(self.folder, str(task))
-        return None if code == EXIT_REQUEUE else code
+        return None if code == Exit.REQUEUE else code
 
     def process_of(self, task: int) -> Process | None:
-        """The local process that works through a task."""
+        """The local process that works through a task: without jobs, that of the launch itself."""
         job = self._job_of(task)
-        return self._process(job, JOBS) if job else None if self.jobs else self.launcher_process
-
-    @property
-    def launcher_process(self) -> Process | None:
-        """The process that made the launch; it ends early where the launch goes to Slurm."""
-        return self._process(self.about, LAUNCH)
+        if job is None:
+            return None if self.jobs else self._process(self.about, LAUNCH)
+        return self._process(job, JOBS)
 
     @property
     def processes(self) -> list[Process]:
         """The processes that work, or hand out work, for a launch on one machine."""
-        if self.launcher == SLURM:
+        if self.launcher == SLURM:  # the process that made the launch ended when it had submitted the jobs
             return []
-        noted = [self.launcher_process, *(self._process(job, JOBS) for job in self.jobs)]
+        noted = [self._process(self.about, LAUNCH), *(self._process(job, JOBS) for job in self.jobs)]
         return list(dict.fromkeys(process for process in noted if process))
 
     def _job_of(self, task: int) -> dict[str, Any] | None:
-        return next(
-            (
-                job
-                for job in self.jobs
-                if job.get("kind") == "runs" and 0 <= task - job["first_task"] < job["n_tasks"]
-            ),
-            None,
-        )
+        runs = (job for job in self.jobs if job.get("kind") == "runs")
+        return next((job for job in runs if 0 <= task - job["first_task"] < job["n_tasks"]), None)
 
     def _process(self, noted: dict[str, Any], name: str) -> Process | None:
-        if "pid" not in noted or "job_id" in noted:
+        if "pid" not in noted:
             return None
         when = (self.folder / name).stat().st_mtime
         return Process(int(noted["pid"]), str(noted["host"]), when, self.id)
@@ -156,11 +151,11 @@ def _filled(template: str, job: str) -> str:
 
 
 def read_launches(tree: Tree) -> list[Launch]:
-    """All launches of a study that have a plan, in the order in which they were made."""
-    return [_read(path.parent) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+    """All launches of a study, in the order in which they were made."""
+    folders = [path.parent for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+    return [_read(folder) for folder in folders]
 
 
 def _read(folder: Path) -> Launch:
-    about = folder / LAUNCH
-    since = (about if about.is_file() else folder / PLAN).stat().st_mtime
-    return Launch(folder, read(about) or {}, since, tuple(jobs(folder)))
+    since = (folder / PLAN).stat().st_mtime
+    return Launch(folder, read(folder / LAUNCH) or {}, since, tuple(jobs(folder)))

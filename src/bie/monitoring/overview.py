@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from bie.execution.live import live_view
 from bie.monitoring.folders import Launch
@@ -98,7 +97,7 @@ def header(status: StudyStatus) -> str:
     parts = [
         status.tree.root.resolve().name,
         f"launch {launch.id}",
-        _since(launch) if status.going else "",
+        duration(time.time() - launch.since) if status.going else "",
         f"{tasks['running']:,} of {tasks.total():,} tasks running, {tasks['waiting']:,} waiting"
         if launch.jobs and status.going
         else "",
@@ -115,10 +114,6 @@ def tasks_of(status: StudyStatus, launch: Launch) -> Counter[str]:
     return Counter({"running": phases["running"], "waiting": phases["waiting"]}) + Counter(
         ended=total - phases["running"] - phases["waiting"]
     )
-
-
-def _since(launch: Launch) -> str:
-    return duration((datetime.now(UTC) - launch.created).total_seconds()) if launch.created else ""
 
 
 def _table(rows: list[GridPoint], names: Titles) -> list[str]:

@@ -26,7 +26,7 @@ class Run:
     Attributes
     ----------
     launch, task
-        The last launch that had it to do, and its task there; `BEFORE` where no launch noted tasks.
+        The last launch that had it to do, and its task there; `BEFORE` where none had.
     state
         done, running, queued, failed or missing.
     cause, message, failed_at

@@ -1,14 +1,11 @@
 """What can be done about a study: what failed or is missing is ordered anew, what goes on is cancelled."""
 
-import json
 import os
 import platform
-import shlex
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from bie.analysis.parse import UNREADABLE
@@ -22,7 +19,7 @@ from bie.monitoring.states import ENDED, EXITS, states_of
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.keys import did_you_mean
 from bie.store.identity import SHOWN, canonical
-from bie.store.launches import COLUMNS, TASK
+from bie.store.launches import COLUMNS, POINTS, TASK
 from bie.store.paths import Tree
 from bie.store.record import RECORD
 
@@ -35,28 +32,24 @@ Settle = Callable[[dict[str, Any]], Settings]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Runs to do again, and those that cannot be.
+    """Runs to do again, and how many are left alone.
 
     Attributes
     ----------
-    unknown
-        Launches that noted too little to do their runs again, with the number of these.
     unasked
-        Number of missing runs that may be waiting or at work, as Slurm does not answer.
+        Missing runs that may be waiting or at work, as Slurm does not answer.
     decided
-        Number of failed runs of grid points that get no further seeds.
+        Failed runs of grid points that get no further seeds.
     """
 
-    runs: list[Run] = field(default_factory=list)
-    unknown: list[tuple[Launch, int]] = field(default_factory=list)
-    unasked: int = 0
-    decided: int = 0
+    runs: list[Run]
+    unasked: int
+    decided: int
 
 
 def choose(status: StudyStatus, causes: Sequence[str]) -> Chosen:
     """Failed and missing runs; with `causes` those that failed of one of them (``missing`` is one too)."""
-    points = {config for launch in status.launches for config in launch.points}
-    runs, unknown, unasked, decided = [], Counter[str](), 0, 0
+    runs, unasked, decided = [], 0, 0
     for run in status.runs:
         if run.state not in ("failed", "missing") or (causes and cause_of(run) not in causes):
             continue
@@ -64,12 +57,9 @@ def choose(status: StudyStatus, causes: Sequence[str]) -> Chosen:
             unasked += 1
         elif run.config_id[:SHOWN] in status.decided and run.cause != UNREADABLE:
             decided += 1
-        elif run.config_id not in points:
-            unknown[run.launch.id] += 1
         else:
             runs.append(run)
-    foreign = [(launch, unknown[launch.id]) for launch in status.launches if unknown[launch.id]]
-    return Chosen(runs, foreign, unasked, decided)
+    return Chosen(runs, unasked, decided)
 
 
 def set_aside(tree: Tree, runs: Iterable[Run]) -> None:
@@ -104,63 +94,57 @@ def cause_of(run: Run) -> str:
     return run.cause if run.state == "failed" else run.state
 
 
-def command_of(launch: Launch) -> str:
-    """What was typed to make a launch."""
-    try:
-        typed = json.loads((launch.folder / "argv").read_bytes())
-    except (OSError, ValueError):
-        return "python -m bie.run ..."
-    return f"python -m bie.run {shlex.join(typed)}"
-
-
 def orders(status: StudyStatus, runs: Iterable[Run], argv: Sequence[str], settle: Settle) -> list[Order]:
-    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first."""
-    settled: dict[str, Settings] = {}
+    """One order for the runs of each distinct launcher and site, those for jobs elsewhere first.
+
+    Raises
+    ------
+    BadInput
+        No launch says what a run is, or its cells are gone.
+    """
+    points = {config: point for launch in status.launches for config, point in launch.points.items()}
+    rows = grid_points(status.launches)
+    settled: dict[str, tuple[str, Settings]] = {}
     groups: dict[str, list[Run]] = {}
     for run in runs:
+        _require(status.tree, run, points)
         if run.launch.id not in settled:
-            settled[run.launch.id] = settle(run.launch.about["settings"])
-        settings = settled[run.launch.id].model_dump(mode="json")
-        groups.setdefault(canonical(settings), []).append(run)
-    known = {config: point for launch in status.launches for config, point in launch.points.items()}
-    rows = grid_points(status.launches)
+            settings = settle(run.launch.settings)
+            settled[run.launch.id] = canonical(settings.model_dump(mode="json")), settings
+        groups.setdefault(settled[run.launch.id][0], []).append(run)
     made = [
-        _order(status, members, argv, settled[members[0].launch.id], known, rows)
+        Order(
+            status.tree,
+            argv,
+            _plan(members, rows),
+            {run.config_id: points[run.config_id] for run in members},
+            0,
+            settled[members[0].launch.id][1],
+        )
         for members in groups.values()
     ]
     return sorted(made, key=lambda order: isinstance(order.settings.hydra.launcher, Local))
 
 
-def _order(
-    status: StudyStatus,
-    runs: list[Run],
-    argv: Sequence[str],
-    settings: Settings,
-    known: Mapping[str, Mapping[str, Any]],
-    rows: Mapping[str, Mapping[str, Any]],
-) -> Order:
-    configs = [run.config_id for run in runs]
-    points = {config: known[config] for config in dict.fromkeys(configs)}
-    _require_cells(status.tree, points)
-    return Order(status.tree, argv, configs, points, partial(_columns, runs, rows), 0, settings)
-
-
-def _columns(
-    runs: list[Run], rows: Mapping[str, Mapping[str, Any]], task_of: Callable[[int], int]
-) -> dict[str, list[Any]]:
+def _plan(runs: list[Run], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The plan of a launch of these runs; see `bie.planning.plan.Plan.columns`."""
     own = [{**rows[run.config_id], "seed": run.seed, "run_id": run.run_id} for run in runs]
-    columns = {name: [row[name] for row in own] for name in COLUMNS}
-    return {**columns, TASK: [task_of(i) for i in range(len(runs))]}
+    return {**{name: [row[name] for row in own] for name in COLUMNS}, TASK: list(range(len(runs)))}
 
 
-def _require_cells(tree: Tree, points: Mapping[str, Mapping[str, Any]]) -> None:
-    for point in points.values():
-        if not (tree.shelf / point["shelf"]).is_dir():
-            raise BadInput(
-                f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
-                "Run the study's own command again: it prepares them"
-            )
+def _require(tree: Tree, run: Run, points: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that a run can be done again by what its launches have left."""
+    point = points.get(run.config_id)
+    if point is None:
+        raise BadInput(
+            f"{run.folder(tree)}: no launch of this study says what this run is; "
+            f"{run.launch.folder / POINTS} does not. Run the study's own command again"
+        )
+    if not (tree.shelf / point["shelf"]).is_dir():
+        raise BadInput(
+            f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
+            "Run the study's own command again: it prepares them"
+        )
 
 
 def cancel(tree: Tree) -> Iterator[str]:

@@ -97,21 +97,15 @@ class Plan:
         wanted = (run for run in self.runs if run[0] not in self.decided or run in self.incomplete)
         return [run for run in wanted if run not in self.done]
 
-    def columns(self, task_of: Callable[[int], int] = lambda _: 0) -> dict[str, list[Any]]:
-        """The plan as columns of ``plan.parquet``.
-
-        Parameters
-        ----------
-        task_of
-            Task that carries out the i-th of the runs to do; all are one task's where nothing is said.
-        """
+    def columns(self) -> dict[str, list[Any]]:
+        """The plan as columns of ``plan.parquet``, each of the runs to do a task of its own."""
         fixed = [(p.dataset, p.model, p.config_id) for p in self.points]
         texts = [(canonical(p.grid), json.dumps(p.plain, ensure_ascii=False)) for p in self.points]
         run_id = Identities().run_id
         ids = (run_id(self.points[i].plain, seed) for i, seed in self.runs)
         rows = ((*fixed[i], seed, name, *texts[i]) for (i, seed), name in zip(self.runs, ids, strict=True))
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-        place = {run: task_of(i) for i, run in enumerate(self.todo)}
+        place = {run: i for i, run in enumerate(self.todo)}
         tasks = [place.get(run, BEFORE) for run in self.runs]
         return {**dict(zip(COLUMNS, map(list, columns), strict=True)), TASK: tasks}
 

@@ -17,6 +17,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,27 +34,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLAN = "plan.parquet"
-POINTS, LAUNCH, JOBS, STOPPED, SOURCE = (
-    "points.json",
-    "launch.json",
-    "jobs.json",
-    "stopped.json",
-    "source.zip",
-)
-ENVIRONMENT, DIFF = "environment", "uncommitted.diff"
+POINTS, LAUNCH, JOBS, STOPPED = "points.json", "launch.json", "jobs.json", "stopped.json"
+SOURCE, ENVIRONMENT, DIFF = "source.zip", "environment", "uncommitted.diff"
 ENDED = "ended"
 COLUMNS = ("dataset", "model", "config_id", "seed", "run_id", "grid", "config")
 TASK = "task"
 BEFORE = -1
 """Task of a run that was done before the launch."""
 
-EXIT_FAILED, EXIT_DISK, EXIT_TIMEOUT, EXIT_KILLED, EXIT_TERMINATED = 1, 73, 124, 137, 143
-"""What the process of a task ends with, beside 0: some runs failed; a disk was full, so that no
-``failed.json`` may tell it; the time was over again and again without any progress; it was killed; it was
-cancelled."""
 
-EXIT_REQUEUE = 75
-"""Time or node are taken away before the task is through: it goes back into the queue."""
+class Exit(IntEnum):
+    """What the process of a task ends with, beside 0."""
+
+    FAILED = 1  # some runs failed
+    DISK = 73  # it was full, so that no ``failed.json`` may tell it
+    REQUEUE = 75  # time or node are taken away before the task is through: it goes back into the queue
+    TIMEOUT = 124  # the time was over again and again without any progress
+    KILLED = 137
+    TERMINATED = 143  # cancelled
 
 
 def open_launch(
@@ -63,7 +61,9 @@ def open_launch(
     points: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Any],
 ) -> Path:
-    """Create the folder of a launch and freeze in it what is about to run.
+    """Create the folder of a launch and freeze in it what is about to run, its plan last.
+
+    So a launch that has a plan has all of it.
 
     Parameters
     ----------
@@ -79,7 +79,6 @@ def open_launch(
     folder = tree.launches / name
     for inner in ("logs", ENDED):
         (folder / inner).mkdir(parents=True)
-    write_file(folder / PLAN, _parquet(plan))
     write_file(folder / "argv", (json.dumps(list(argv)) + "\n").encode())
     write_file(folder / ENVIRONMENT, ("\n".join(installed_packages()) + "\n").encode())
     write_file(folder / SOURCE, _snapshot())
@@ -87,6 +86,7 @@ def open_launch(
         write_file(folder / DIFF, patch.encode())
     write_file(folder / POINTS, as_json(points))
     write_file(folder / LAUNCH, as_json(_facts(settings)))
+    write_file(folder / PLAN, _parquet(plan))
     return folder
 
 
@@ -188,7 +188,7 @@ def _numbers(values: NDArray[np.integer]) -> Any:
 
 
 def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) -> "pa.Table":
-    """Columns of a launch's plan, a row per run in its order; those that an earlier bie did not write lack.
+    """Columns of a launch's plan, a row per run in its order.
 
     Texts of the columns `shared`, which many rows have in common, are held once.
     """
@@ -198,7 +198,7 @@ def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) ->
     path = folder / PLAN
     try:
         with pq.ParquetFile(path, read_dictionary=list(shared)) as file:  # read_table would load pandas
-            return file.read([name for name in names if name in file.schema_arrow.names])
+            return file.read(list(names))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -209,8 +209,7 @@ def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) ->
 def planned_tasks(folder: Path, names: Sequence[str] = ("config_id", "seed")) -> list[tuple[Any, ...]]:
     """Some columns and the task of every run of a launch, in its order."""
     table = read_plan(folder, (*names, TASK))
-    tasks = table[TASK].to_pylist() if TASK in table.column_names else [BEFORE] * len(table)
-    return list(zip(*(table[name].to_pylist() for name in names), tasks, strict=True))
+    return list(zip(*(table[name].to_pylist() for name in (*names, TASK)), strict=True))
 
 
 def _snapshot() -> bytes:

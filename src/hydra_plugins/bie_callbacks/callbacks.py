@@ -36,9 +36,12 @@ class Report(Callback):
 
 def _goes_on(launch: Path) -> int:
     """Whether tasks of a launch wait or run; what to do when they have ended is said."""
-    from bie.launching.foreground import going
+    from bie.monitoring.study_status import GOING, read_status
+    from bie.store.paths import Tree
 
-    if not going(launch):
+    status = read_status(Tree(launch.parents[1]))
+    of_jobs = [run for run in status.runs if run.launch.id == launch.name and run.launch.jobs]
+    if not any(run.state in GOING or (status.slurm_error and run.state == "missing") for run in of_jobs):
         return 0
     tree = shlex.quote(str(launch.parents[1]))
     print(f"table and page, when all has ended: bie aggregate {tree} && bie report {tree}")
