@@ -119,7 +119,8 @@ def _text(keys: list[str], part: "pd.DataFrame") -> str:
     lines = [header]
     for metric, rows in part.groupby("metric", sort=False):
         total = math.sqrt((rows["sd"] ** 2).sum())
-        cells = [f"{two_digits(r.sd)} [{two_digits(r.low)}, {two_digits(r.high)}]" for r in rows.itertuples()]
+        ends = rows[["sd", "low", "high"]].to_numpy(dtype=float)
+        cells = [f"{two_digits(sd)} [{two_digits(low)}, {two_digits(high)}]" for sd, low, high in ends]
         lines.append([CARDS[str(metric)].label, f"{rows['mean'].iloc[0]:.3g}", two_digits(total), *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
