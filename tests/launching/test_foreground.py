@@ -1,4 +1,7 @@
-"""Launches on this machine, as a user types them, with what goes wrong there."""
+"""Launches on this machine, as a user types them, with what goes wrong there.
+
+Most are typed in this process, whose workers share one server: to start it takes longer than a sweep.
+"""
 
 import json
 import os
@@ -13,11 +16,52 @@ from pathlib import Path
 import pytest
 
 from bie import devices
+from bie.execution.progress import Progress
+from bie.execution.run_spec import RunSpec
+from bie.launching import foreground
 from bie.run import main as run
 
 MARK = "BIE_TEST_MARK"
+Typed = Callable[..., tuple[int, str]]
 Command = Callable[..., "subprocess.Popen[str]"]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def typed(in_tmp: Path, tiny: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Typed:
+    """Type a sweep in this process: exit code and what was said."""
+
+    def launch(*overrides: str) -> tuple[int, str]:
+        code = run(["-m", *tiny, *overrides])
+        return code, "".join(capfd.readouterr())
+
+    return launch
+
+
+@pytest.fixture
+def at_first_epoch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[RunSpec], None]], None]:
+    """Have a function called, once, when the command hears that a run has trained an epoch."""
+
+    def patch(act: Callable[[RunSpec], None]) -> None:
+        left = [act]
+
+        class Acting(Progress):
+            def epoch(self, spec: RunSpec, epoch: int) -> None:
+                super().epoch(spec, epoch)
+                if left:
+                    left.pop()(spec)
+
+        monkeypatch.setattr(foreground, "Progress", Acting)
+
+    return patch
+
+
+def stop_here(spec: RunSpec) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def kill_its_worker(spec: RunSpec) -> None:
+    os.kill(json.loads((spec.folder / "claim.json").read_text())["pid"], signal.SIGKILL)
 
 
 @pytest.fixture
@@ -89,25 +133,25 @@ def busy_workers(mark: Path) -> list[int]:
     return [pid for pid in processes(mark) if _output(pid) in {path.resolve() for path in logs}]
 
 
-def test_sweep_then_again_then_more(bie: Command):
-    code, output = finish(bie("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(1)"))
+def test_sweep_then_again_then_more(typed: Typed):
+    code, output = typed("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(1)")
     assert code == 0, output
     assert "3 runs = 4 combinations - 1" in output
     assert "done 3.   exit 0" in output
     first = records()
     assert len(first) == 3
     stamps = {path: path.stat().st_mtime_ns for path in Path("outputs").rglob("record.json")}
-    code, output = finish(bie("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(2)"))
+    code, output = typed("model=scvi,scvi_mine", "mine.scale=1,10", "seed=range(2)")
     assert code == 0
     assert "3 were done before" in output
     assert len(records()) == 6
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}, "a finished record was touched"
 
 
-def test_the_same_run_twice_is_the_same_record(bie: Command):
+def test_the_same_run_twice_is_the_same_record(typed: Typed):
     wanted = ("model=scvi_mine", "seed=3", "save.model=true", "save.embedding=true")
     for version, workers in (("version=a", "1"), ("version=b", "0")):
-        code, output = finish(bie(*wanted, version, f"hydra.launcher.workers={workers}"))
+        code, output = typed(*wanted, version, f"hydra.launcher.workers={workers}")
         assert code == 0, output
     a, b = records("outputs/a/adhoc"), records("outputs/b/adhoc")
     strip = [
@@ -119,10 +163,10 @@ def test_the_same_run_twice_is_the_same_record(bie: Command):
         assert one == two, name
 
 
-def test_a_sweep_in_packs_is_the_sweep(bie: Command):
+def test_a_sweep_in_packs_is_the_sweep(typed: Typed):
     swept = ("model=scvi_mine,noise", "mine.scale=1,10", "mine.steps=1", "seed=0")
     for version, how in (("alone", ()), ("packed", ("device=cpu", *PACKS))):
-        code, output = finish(bie(*swept, f"version={version}", *how))
+        code, output = typed(*swept, f"version={version}", *how)
         assert code == 0, output
         assert "done 3.   exit 0" in output
     alone, packed = records("outputs/alone/adhoc"), records("outputs/packed/adhoc")
@@ -153,8 +197,8 @@ def test_a_gpu_that_is_not_there_starts_nothing(
     assert not Path("outputs").exists()  # nor has a cell been simulated
 
 
-def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(bie: Command):
-    code, output = finish(bie("train.lr=1e-3,1e30", "seed=0"))
+def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(typed: Typed):
+    code, output = typed("train.lr=1e-3,1e30", "seed=0")
     assert code == 1
     assert "failed 1 (nan: 1)" in output
     assert len(records()) == 1
@@ -164,22 +208,23 @@ def test_a_run_that_diverges_leaves_its_cause_and_the_others_their_records(bie: 
     assert failure["attempt"] == 1
     assert "epoch" in failure["message"]
     assert "Traceback" in failure["traceback"]
-    code, _ = finish(bie("train.lr=1e-3,1e30", "seed=0"))
+    code, _ = typed("train.lr=1e-3,1e30", "seed=0")
     assert code == 1
     assert json.loads(failed.read_text())["attempt"] == 2, "a failed run is missing, so it is tried again"
 
 
-def test_a_killed_worker_costs_its_run_only(bie: Command, in_tmp: Path):
-    process = bie("train.epochs=150", "seed=range(3)")
-    wait_for(lambda: busy_workers(in_tmp))
-    os.kill(busy_workers(in_tmp)[0], signal.SIGKILL)
-    code, output = finish(process)
+def test_a_killed_worker_costs_its_run_only(
+    typed: Typed, at_first_epoch: Callable[[Callable[[RunSpec], None]], None]
+):
+    wanted = ("train.epochs=100", "seed=range(3)")
+    at_first_epoch(kill_its_worker)
+    code, output = typed(*wanted)
     assert code == 1, output
     assert "failed 1 (killed: 1)" in output
     assert len(records()) == 2
     (failed,) = Path("outputs").rglob("failed.json")
     assert "SIGKILL" in json.loads(failed.read_text())["message"]
-    code, output = finish(bie("train.epochs=150", "seed=range(3)"))
+    code, output = typed(*wanted)
     assert (code, len(records())) == (0, 3)
     assert not list(Path("outputs").rglob("failed.json"))
 
@@ -187,42 +232,41 @@ def test_a_killed_worker_costs_its_run_only(bie: Command, in_tmp: Path):
 PACKS = ("pack=4", "hydra.launcher.workers=1")  # which has all cores for its scoring
 
 
-def test_a_worker_that_dies_with_a_pack_costs_no_run(bie: Command, in_tmp: Path):
+def test_a_worker_that_dies_with_a_pack_costs_no_run(
+    typed: Typed, at_first_epoch: Callable[[Callable[[RunSpec], None]], None]
+):
     """Nobody knows which of them ended it: each is tried again, alone."""
-    process = bie("train.epochs=150", "seed=range(4)", *PACKS)
-    wait_for(lambda: len(list(Path("outputs").rglob("claim.json"))) == 4)
-    os.kill(busy_workers(in_tmp)[0], signal.SIGKILL)
-    code, output = finish(process)
+    claimed = list[Path]()
+
+    def kill(spec: RunSpec) -> None:
+        claimed.extend(Path("outputs").rglob("claim.json"))
+        kill_its_worker(spec)
+
+    at_first_epoch(kill)
+    code, output = typed("train.epochs=40", "seed=range(4)", *PACKS)
     assert code == 0, output
+    assert len(claimed) == 4
     assert {record["provenance"]["device"].get("pack", 0) for record in records().values()} == {0}
     assert len(records()) == 4
 
 
-@pytest.mark.parametrize(
-    ("how", "packs"),
-    [
-        (signal.SIGKILL, ()),
-        (signal.SIGINT, ()),
-        (signal.SIGINT, PACKS),
-    ],
-)
+@pytest.mark.parametrize("packs", [("train.epochs=60",), ("train.epochs=20", *PACKS)])
 def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
-    how: signal.Signals, packs: tuple[str, ...], bie: Command, in_tmp: Path
+    packs: tuple[str, ...], bie: Command, in_tmp: Path
 ):
-    process = bie("train.epochs=60", "seed=range(40)", *packs)
+    process = bie("seed=range(40)", *packs)
     # by their level: other folders of the tree come and go while one looks
     wait_for(lambda: len(list(Path("outputs").glob("*/*/runs/*/*/*/*/record.json"))) >= 2)
-    os.killpg(process.pid, how) if how == signal.SIGINT else os.kill(process.pid, how)
+    os.killpg(process.pid, signal.SIGINT)
     code, output = finish(process)
     wait_for(lambda: not processes(in_tmp), 10)
     done = len(records())
     assert 2 <= done < 40
     assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
-    if how != signal.SIGKILL:
-        assert code == 1
-        assert "stopping after this epoch; again to stop at once" in output
-        assert re.search(rf"done {done}, not run {40 - done}", output)
-        assert not list(Path("outputs").rglob("claim.json"))
+    assert code == 1
+    assert "stopping after this epoch; again to stop at once" in output
+    assert re.search(rf"done {done}, not run {40 - done}", output)
+    assert not list(Path("outputs").rglob("claim.json"))
 
 
 LONG = "train.epochs=100000"
@@ -233,28 +277,21 @@ def begun() -> bool:
     return bool(list(Path("outputs").rglob("claim.json")))
 
 
-def stopped(process: "subprocess.Popen[str]", after: float) -> str:
-    """What a launch of one run says that is stopped so many seconds after the run was claimed."""
-    wait_for(begun)
-    time.sleep(after)
-    os.kill(process.pid, signal.SIGTERM)
-    code, output = finish(process)
-    assert code == 1, output
-    return output
-
-
-def test_typed_again_after_ctrl_c_a_run_goes_on_where_it_stopped(bie: Command, in_tmp: Path):
-    wanted = ("train.epochs=60", "seed=7")
-    # one that reads its cells still when it is stopped has not begun
-    outputs = (stopped(bie(*wanted), after) for after in (0.5, 2.0, 1.0, 4.0))
-    assert any("not run 1 (1 stopped midway, to go on from there)" in output for output in outputs)
+def test_typed_again_after_ctrl_c_a_run_goes_on_where_it_stopped(
+    typed: Typed, at_first_epoch: Callable[[Callable[[RunSpec], None]], None]
+):
+    wanted = ("train.epochs=100", "seed=7")
+    at_first_epoch(stop_here)
+    code, output = typed(*wanted)
+    assert code == 1
+    assert "not run 1 (1 stopped midway, to go on from there)" in output
     assert len(list(Path("outputs").rglob("checkpoint.pt"))) == 1
-    code, output = finish(bie(*wanted))
+    code, output = typed(*wanted)
     assert code == 0, output
     assert not list(Path("outputs").rglob("checkpoint.pt"))
     (halted,) = records().values()
     assert halted["timing"]["interruptions"] == 1
-    code, _ = finish(bie(*wanted, "version=whole", "hydra.launcher.workers=0"))
+    code, _ = typed(*wanted, "version=whole", "hydra.launcher.workers=0")
     assert code == 0
     (whole,) = records("outputs/whole/adhoc").values()
     assert halted["metrics"] == whole["metrics"]
@@ -280,21 +317,23 @@ def test_the_second_ctrl_c_ends_at_once(bie: Command, in_tmp: Path):
     assert not list(Path("outputs").rglob("claim.json"))
 
 
-def test_two_launches_at_once_do_no_run_twice(bie: Command, in_tmp: Path):
-    first = bie(LONG, "seed=0", "hydra.launcher.workers=1")
-    wait_for(begun)
-    code, output = finish(bie(LONG, "seed=0", "hydra.launcher.workers=1"))
+def test_two_launches_at_once_do_no_run_twice_and_a_dead_one_holds_nobody_up(
+    bie: Command, typed: Typed, in_tmp: Path, at_first_epoch: Callable[[Callable[[RunSpec], None]], None]
+):
+    first = bie("train.epochs=2,100000", "seed=0", "hydra.launcher.workers=1")
+    wait_for(lambda: len(records()) == 1 and begun())
+    code, output = typed(LONG, "seed=0", "hydra.launcher.workers=1")
     assert code == 1
     assert "1 are being done by another launch" in output
     assert len(list(Path("outputs").rglob("claim.json"))) == 1
     first.kill()
     finish(first)
-    wait_for(lambda: not processes(in_tmp), 10)
-    second = bie(LONG, "seed=0", "hydra.launcher.workers=1")  # the claim of the dead one holds nobody up
-    wait_for(lambda: busy_workers(in_tmp))
-    os.kill(second.pid, signal.SIGINT)
-    code, output = finish(second)
-    assert "not run 1" in output
+    wait_for(lambda: not processes(in_tmp), 10)  # it leaves nobody behind
+    assert len(records()) == 1
+    assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
+    at_first_epoch(stop_here)
+    code, output = typed(LONG, "seed=0", "hydra.launcher.workers=1")
+    assert "not run 1 (1 stopped midway" in output
 
 
 def test_bad_input_starts_nothing(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
