@@ -46,7 +46,7 @@ from bie.experiment import split, streams_of
 from bie.methods import build_embedder
 from bie.metrics.cards import METRICS as METRIC_OF
 from bie.metrics.metric import call_by_name
-from bie.metrics.score import Part
+from bie.metrics.part import Part
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.provenance import configuration_folder

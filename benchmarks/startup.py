@@ -125,7 +125,7 @@ def seconds_by_metric(embedding: Path) -> dict[str, float]:
     from bie.data.load import load
     from bie.metrics.cards import METRICS
     from bie.metrics.metric import call_by_name
-    from bie.metrics.score import Part
+    from bie.metrics.part import Part
     from bie.planning.compose import Configurations
     from bie.planning.expand import expand
     from bie.seeds import Streams

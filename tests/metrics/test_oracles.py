@@ -12,8 +12,8 @@ from bie.metrics import transport
 from bie.metrics.cards import METRICS
 from bie.metrics.metric import call_by_name
 from bie.metrics.neighbourhoods import acceptance
+from bie.metrics.part import Part
 from bie.metrics.regression import pcr
-from bie.metrics.score import Part
 from bie.seeds import Streams
 
 FILE = Path(__file__).parents[1] / "oracles" / "scib_metrics.npz"

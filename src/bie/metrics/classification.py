@@ -10,7 +10,7 @@ _ACCURACY = "Zhang et al. 2018, arXiv:1710.09412"
 
 
 def predicts(predicted_n: Codes | None) -> str | None:
-    """The model is a classifier."""
+    """The model predicts cell types."""
     return "the model predicts no cell types" if predicted_n is None else None
 
 
@@ -20,7 +20,10 @@ def predicts(predicted_n: Codes | None) -> str | None:
     labelled,
 )
 def type_accuracy(predicted_n: Codes, label_n: Codes) -> float:
-    """Share of the cells whose type is predicted. Of training cells a few had their label seen."""
+    """Share of the cells whose type is predicted correctly, 0 to 1.
+
+    The model has seen the labels of some training cells, which count among the others.
+    """
     return float((predicted_n == label_n).mean())
 
 

@@ -33,7 +33,7 @@ class Forests(NamedTuple):
 
 
 def factors_known(factor_nf: NDArray[np.float64] | None) -> str | None:
-    """There are two factors to be told apart."""
+    """Two generative factors or more are known, and all vary."""
     if factor_nf is None:
         return "generative factors not known"
     varies_f = (factor_nf != factor_nf[:1]).any(axis=0)
@@ -41,7 +41,7 @@ def factors_known(factor_nf: NDArray[np.float64] | None) -> str | None:
 
 
 def two_dimensions(z_nd: Embedding) -> str | None:
-    """There are two latent dimensions to be told apart."""
+    """Two latent dimensions or more."""
     return None if z_nd.shape[1] > 1 else "a single latent dimension"
 
 

@@ -51,7 +51,7 @@ class Card:
 class Metric(Generic[P]):
     """A pure function of arrays with its card; called as the function itself.
 
-    Its parameters are named after the attributes of `bie.metrics.score.Part`, which fills them in.
+    Its parameters are named after the attributes of `bie.metrics.part.Part`, which fills them in.
     """
 
     function: Callable[P, float]

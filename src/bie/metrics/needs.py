@@ -1,4 +1,7 @@
-"""What the cells of a part must be like for a metric to exist; each says why it does not, or None."""
+"""Preconditions of metrics: each function returns None where it holds, else why the metric does not exist.
+
+Their parameters are filled by name from `bie.metrics.part.Part`, as those of metrics are.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +10,7 @@ from bie.metrics.metric import Codes, Embedding
 
 
 def two_labels(label_n: Codes | None) -> str | None:
-    """Cells are to be compared within and between labels."""
+    """Two labels or more, one of them with two cells: cells are compared within and between labels."""
     if label_n is None:
         return "no labels"
     present = len(np.unique(label_n))
@@ -17,12 +20,12 @@ def two_labels(label_n: Codes | None) -> str | None:
 
 
 def labelled(label_n: Codes | None) -> str | None:
-    """Cells of a type are to be told from others."""
+    """The cells have labels."""
     return "no labels" if label_n is None else None
 
 
 def mixed_type(batch_n: Codes, label_n: Codes | None) -> str | None:
-    """Batches are to be compared within a type."""
+    """Some cell type has cells of two batches, and two cells of one of them."""
     if label_n is None:
         return "no labels"
     sizes = [np.bincount(batch_n[label_n == label]) for label in np.unique(label_n)]
@@ -31,12 +34,12 @@ def mixed_type(batch_n: Codes, label_n: Codes | None) -> str | None:
 
 
 def ten_cells(z_nd: Embedding) -> str | None:
-    """Neighbourhoods are to be smaller than the whole."""
+    """Ten cells or more, so that a neighbourhood is smaller than the whole."""
     return None if len(z_nd) >= 10 else "fewer than 10 cells"
 
 
 def clusterable(z_nd: Embedding, n_clusters: int) -> str | None:
-    """k-means is to find so many clusters."""
+    """As many distinct latent vectors as k-means is asked for clusters."""
     some, n_cells = 1000, len(z_nd)  # enough as a rule; sorting all vectors of a large set takes a while
     distinct = len(np.unique(z_nd[:some], axis=0))
     if distinct < n_clusters and n_cells > some:
@@ -45,28 +48,28 @@ def clusterable(z_nd: Embedding, n_clusters: int) -> str | None:
 
 
 def not_collapsed(z_nd: Embedding) -> str | None:
-    """Distances are to tell near from far."""
+    """Not all latent vectors are equal, so that distances tell near from far."""
     return "all latent vectors are equal" if (z_nd == z_nd[:1]).all() else None
 
 
 def two_batches(batch_n: Codes) -> str | None:
-    """Batches are to mix."""
+    """Cells of two batches or more."""
     return "cells of one batch only" if len(np.unique(batch_n)) < 2 else None
 
 
 def two_batches_of_two(batch_n: Codes) -> str | None:
-    """Cells are to be compared within and between batches."""
+    """Two batches with two cells or more: cells are compared within and between batches."""
     sizes = np.bincount(batch_n)
     return "fewer than two batches with two cells or more" if (sizes > 1).sum() < 2 else None
 
 
 def two_neighbours(n_neighbours: int) -> str | None:
-    """Neighbourhoods are to be mixed or not."""
+    """Two neighbours or more."""
     return "a single neighbour has no entropy" if n_neighbours < 2 else None
 
 
 def probed(judged_n: NDArray[np.bool_], batch_n: Codes) -> str | None:
-    """A probe is to tell two batches, which it has seen in cells other than those that it judges."""
+    """Two batches with cells that probes can judge: they have seen other cells of both."""
     if len(np.unique(batch_n[judged_n])) >= 2:
         return None
     return "fewer than two batches with cells on which probes are fitted, beside those that they judge"

@@ -157,7 +157,7 @@ def knn_purity(neighbour_nk: Codes, label_n: Codes) -> float:
 
 
 def _testable(batch_n: Codes, label_n: Codes | None) -> str | None:
-    """Some type is large enough, and not of one batch."""
+    """Some cell type has ten cells or more, of two batches or more."""
     if label_n is None:
         return "no labels"
     return None if _tested_types(batch_n, label_n) else "no cell type with 10 cells and two batches"

@@ -13,7 +13,7 @@ _BUETTNER = "Büttner et al. 2019, doi:10.1038/s41592-018-0254-1"
 
 
 def _uncorrected(has_counts: bool) -> str | None:
-    """There is something to compare with."""
+    """The counts of the cells are known."""
     return None if has_counts else "no counts of these cells to compare with"
 
 

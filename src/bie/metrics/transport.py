@@ -29,7 +29,7 @@ class Ratios(NamedTuple):
 
 
 def _transportable(batch_n: Codes, label_n: Codes | None) -> str | None:
-    """The package is there, and groups large enough to be halved."""
+    """POT is installed, and some cell type has two batches large enough to be halved."""
     from importlib.util import find_spec
 
     if find_spec("ot") is None:
