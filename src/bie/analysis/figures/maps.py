@@ -11,9 +11,10 @@ from bie.errors import BadInput
 Map = NDArray[np.float64]
 
 FEWEST = 30  # cells; of fewer, neighbourhoods say nothing
+_SEED = 0
 
 
-def project(z: NDArray[np.floating], method: str = "tsne", seed: int = 0) -> tuple[Map, str]:
+def project(z: NDArray[np.floating], method: str = "tsne") -> tuple[Map, str]:
     """Two coordinates of each cell, and the name of the method.
 
     t-SNE and UMAP start from the principal components, so that the same cells give the same picture (Kobak &
@@ -37,14 +38,14 @@ def project(z: NDArray[np.floating], method: str = "tsne", seed: int = 0) -> tup
     components[:, : size.size] = (left * size)[:, :2]
     if len(z) < FEWEST:
         return components, "PC"
-    return METHODS[method](centred, components, seed)
+    return METHODS[method](centred, components)
 
 
-def _components(_: Map, components: Map, __: int) -> tuple[Map, str]:
+def _components(_: Map, components: Map) -> tuple[Map, str]:
     return components, "PC"
 
 
-def _tsne(z: Map, components: Map, seed: int) -> tuple[Map, str]:
+def _tsne(z: Map, components: Map) -> tuple[Map, str]:
     try:
         from openTSNE import TSNE
         from openTSNE.affinity import MultiscaleMixture
@@ -54,13 +55,13 @@ def _tsne(z: Map, components: Map, seed: int) -> tuple[Map, str]:
     start = components / max(components[:, 0].std(), 1e-12) * 1e-4
     perplexity = min(30, (len(z) - 1) / 3)
     # exact, and handed in: else pynndescent is loaded, which compiles for half a minute the first time
-    nearest = Sklearn(z, k=min(len(z) - 1, int(3 * perplexity)), metric="euclidean", random_state=seed)
+    nearest = Sklearn(z, k=min(len(z) - 1, int(3 * perplexity)), metric="euclidean", random_state=_SEED)
     affinities = MultiscaleMixture(knn_index=nearest, perplexities=perplexity)
-    found = TSNE(random_state=seed, n_jobs=1).fit(affinities=affinities, initialization=start)
+    found = TSNE(random_state=_SEED, n_jobs=1).fit(affinities=affinities, initialization=start)
     return np.asarray(found, dtype=float), "t-SNE"
 
 
-def _umap(z: Map, components: Map, seed: int) -> tuple[Map, str]:
+def _umap(z: Map, components: Map) -> tuple[Map, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # tensorflow would be needed for another class
         try:
@@ -68,13 +69,13 @@ def _umap(z: Map, components: Map, seed: int) -> tuple[Map, str]:
         except ImportError:
             raise BadInput("--map umap: umap-learn is not installed: pip install umap-learn") from None
     start = 10 * components / max(np.abs(components).max(), 1e-12)
-    found = UMAP(n_neighbors=15, init=start, random_state=seed, n_jobs=1).fit_transform(z)
+    found = UMAP(n_neighbors=15, init=start, random_state=_SEED, n_jobs=1).fit_transform(z)
     return np.asarray(found, dtype=float), "UMAP"
 
 
-METHODS: dict[str, Callable[[Map, Map, int], tuple[Map, str]]] = {
+METHODS: dict[str, Callable[[Map, Map], tuple[Map, str]]] = {
     "tsne": _tsne,
     "umap": _umap,
     "pca": _components,
 }
-"""From centred vectors, their first two components and a seed to coordinates and the method's name."""
+"""From centred vectors and their first two components to coordinates and the method's name."""
