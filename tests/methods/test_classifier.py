@@ -14,7 +14,7 @@ from bie.data.cells import Cells
 from bie.errors import BadInput
 from bie.methods import build_embedder, check
 from bie.methods import classifier as module
-from bie.methods.classifier import ClassifierSection, few, inconsistency, mix, ramp
+from bie.methods.classifier import ClassifierSection, consistency_loss, few, mix, ramp
 from bie.result import Result
 from bie.seeds import Streams
 
@@ -100,8 +100,8 @@ def test_a_classifier_that_is_linear_in_its_probabilities_is_consistent() -> Non
     with torch.no_grad():
         flat.weight.zero_()
         steep.weight.copy_(torch.tensor([[9.0], [-9.0]]))
-    assert inconsistency(flat, flat, u_nd, 1.0, draws).item() == pytest.approx(0, abs=1e-12)
-    assert inconsistency(steep, steep, u_nd, 1.0, draws).item() > 1e-3
+    assert consistency_loss(flat, flat, u_nd, 1.0, draws).item() == pytest.approx(0, abs=1e-12)
+    assert consistency_loss(steep, steep, u_nd, 1.0, draws).item() > 1e-3
 
 
 def test_the_ramp_begins_near_zero_and_ends_at_one() -> None:

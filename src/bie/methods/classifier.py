@@ -58,9 +58,9 @@ class ClassifierSection(Control):
         """Only mixtures have shares, only consistency has unlabelled cells and a teacher."""
         cause = f"training={self.training}"
         of_consistency = ("batch_size", "consistency", "ramp", "teacher_decay")
-        silent = {} if self.training == "ict" else dict.fromkeys(of_consistency, cause)
-        silent |= {"alpha": cause} if self.training == "plain" else {}
-        return silent | ({} if self.input == "components" else {"n_components": f"input={self.input}"})
+        unused = {} if self.training == "ict" else dict.fromkeys(of_consistency, cause)
+        unused |= {"alpha": cause} if self.training == "plain" else {}
+        return unused | ({} if self.input == "components" else {"n_components": f"input={self.input}"})
 
 
 class Classifier(Embedder):
@@ -150,11 +150,11 @@ class Classifier(Embedder):
                 size = min(settings.batch_size, len(unlabelled_nd))
                 u_nd = unlabelled_nd[draws.choice(len(unlabelled_nd), size, replace=False)]
                 weight = settings.consistency * ramp(step / settings.steps, settings.ramp)
-                loss = loss + weight * inconsistency(network, teacher, u_nd, settings.alpha, draws)
+                loss = loss + weight * consistency_loss(network, teacher, u_nd, settings.alpha, draws)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
             optimiser.step()
-            _follow(teacher, network, settings.teacher_decay)
+            _move_average(teacher, network, settings.teacher_decay)
 
 
 def few(label_n: NDArray[np.int64], rows: Rows, per_type: int, rng: np.random.Generator) -> Rows:
@@ -175,24 +175,37 @@ def ramp(progress: float, end: float) -> float:
     return math.exp(-5 * (1 - t) ** 2)
 
 
-def inconsistency(
+def consistency_loss(
     network: nn.Module, teacher: nn.Module, u_nd: Tensor, alpha: float, draws: np.random.Generator
 ) -> Tensor:
-    """Mean squared difference of what is said of mixtures from the mixture of what the teacher says."""
+    """Mean squared difference between predictions of mixed cells and mixed predictions of the teacher.
+
+    Parameters
+    ----------
+    network, teacher
+        From cells ``(n, d)`` to logits ``(n, k)``.
+    u_nd
+        Unlabelled cells.
+    alpha
+        Of the Beta distribution of the share.
+    draws
+        Stream of the share and of the partners.
+    """
     share, other = _mixing(len(u_nd), alpha, draws)
     with torch.no_grad():
-        said_nk = teacher(u_nd).softmax(1)
-        target_nk = mix(said_nk, said_nk[other], share)
-    found_nk = network(mix(u_nd, u_nd[other], share)).softmax(1)
-    return mse_loss(found_nk, target_nk)
+        teacher_nk = teacher(u_nd).softmax(1)
+        target_nk = mix(teacher_nk, teacher_nk[other], share)
+    predicted_nk = network(mix(u_nd, u_nd[other], share)).softmax(1)
+    return mse_loss(predicted_nk, target_nk)
 
 
 def _mixing(n: int, alpha: float, draws: np.random.Generator) -> tuple[float, Tensor]:
-    """A share, and with which other each of n cells is mixed."""
+    """A share ~ Beta(alpha, alpha) for all n cells, and the row of the partner of each."""
     return float(draws.beta(alpha, alpha)), torch.from_numpy(draws.permutation(n))
 
 
-def _follow(teacher: nn.Module, network: nn.Module, decay: float) -> None:
+def _move_average(teacher: nn.Module, network: nn.Module, decay: float) -> None:
+    """Take the network's parameters into the teacher's, their exponential moving average."""
     with torch.no_grad():
         for mean, new in zip(teacher.parameters(), network.parameters(), strict=True):
             mean.mul_(decay).add_(new, alpha=1 - decay)
