@@ -11,17 +11,17 @@ from bie.data.cells import Cells
 from bie.data.hvg import most_variable
 from bie.data.perturb import perturbed
 from bie.data.split import monte_carlo_split
-from bie.methods import build_embedder, fit_all
+from bie.methods import FitInputs, build_embedder, fit_all
 from bie.methods.base import Embedder
 from bie.result import Clock, Result, scored
 from bie.seeds import Streams
-from bie.training.checkpoint import Keeper
+from bie.training.checkpoint import CheckpointHook
 from bie.training.run import Fitted
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment, and who hears of it.
+    """One experiment, and who is told of its progress.
 
     Attributes
     ----------
@@ -29,18 +29,30 @@ class Experiment:
         What to run.
     on_epoch
         Called with each row of the history as it is made.
-    keeper
-        Lets the training go on from an earlier one's state, and leaves its own.
+    hook
+        Where the training finds a checkpoint to go on from, and leaves its own.
     """
 
     config: RunConfig
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None
-    keeper: Keeper = field(default_factory=Keeper)
+    hook: CheckpointHook = field(default_factory=CheckpointHook)
 
 
 @dataclass(frozen=True)
 class Unscored:
-    """An experiment whose training is over: `settle` it, then `score` it, or call it for both."""
+    """An experiment whose training is over: `finish` it, then `score` it, or call it for both.
+
+    Attributes
+    ----------
+    run
+        What was asked for.
+    cells
+        The data, as perturbed and with the genes of the run.
+    embedder, fitted
+        The trained model, and how its training ended.
+    seconds
+        Wall time of the training; an equal share of it where several runs trained at once.
+    """
 
     run: Experiment
     cells: Cells
@@ -49,24 +61,27 @@ class Unscored:
     seconds: float
 
     def __call__(self) -> Result:
-        """What was found.
+        """Finish and score it.
 
         Raises
         ------
         RunFailed
             Training diverged.
         """
-        self.settle()
+        self.finish()
         return self.score()
 
-    def settle(self) -> None:
-        """Raise what has ended the training before its time, or leave its end to the run's keeper."""
+    def finish(self) -> None:
+        """Raise what has ended the training before its time, or else offer its last state to the hook.
+
+        The hook may raise too: since the last epoch somebody may have asked the run to stop.
+        """
         self.fitted.finished()
-        if self.fitted.snapshot:  # since the last epoch somebody may have said stop
-            self.run.keeper.epoch_ended(self.fitted.snapshot)
+        if self.fitted.snapshot:
+            self.run.hook.epoch_ended(self.fitted.snapshot)
 
     def score(self) -> Result:
-        """Embed and score the run. It touches nothing outside, so another process may do it."""
+        """Embed and score the run. It has no side effects, so another process may do it."""
         clock = Clock({"fit": self.seconds})
         config, cells = self.run.config, self.cells
         parts, streams = split(config, cells), streams_of(config)
@@ -77,10 +92,10 @@ def experiment(
     config: RunConfig,
     cells: Cells,
     on_epoch: Callable[[dict[str, float]], None],
-    keeper: Keeper | None = None,
+    hook: CheckpointHook | None = None,
 ) -> Result:
     """Run one `Experiment` on its cells. The same config and cells give the same result, timing apart."""
-    (unscored,) = experiments([Experiment(config, on_epoch, keeper or Keeper())], cells)
+    (unscored,) = experiments([Experiment(config, on_epoch, hook or CheckpointHook())], cells)
     return unscored()
 
 
@@ -92,45 +107,46 @@ def experiments(runs: Sequence[Experiment], cells: Cells, device: str = "cpu") -
     runs
         One, or several that can train together (`bie.execution.packs`).
     cells
-        Theirs.
+        The data set that all of them name, before it is perturbed.
     device
         Where to train. Latent vectors and scores are made on the CPU.
 
     Returns
     -------
     list[Unscored]
-        In the order of the runs, each to be scored once. Of the seconds of the training each gets an equal
-        share.
+        In the order of the runs, each to be scored once.
     """
     clock = Clock()
-    config = runs[0].config
+    config = runs[0].config  # runs that train together differ in nothing that makes the cells
     cells = with_genes(config, perturbed(cells, config.perturb))
-    embedders = [build_embedder(r.config.model, r.config.penalty, r.config.train, r.keeper) for r in runs]
-    parts = [split(run.config, cells) for run in runs]
-    each = zip(parts, runs, strict=True)
-    given = [(p["train"], p["test"], streams_of(run.config), run.on_epoch) for p, run in each]
-    fitted = fit_all(embedders, given, cells, device)
+    embedders = [build_embedder(r.config.model, r.config.penalty, r.config.train, r.hook) for r in runs]
+    fitted = fit_all(embedders, [_fit_inputs(run, cells) for run in runs], cells, device)
     clock.lap("fit")
     seconds = clock.seconds["fit"] / len(runs)
-    ends = zip(runs, embedders, fitted, strict=True)
-    return [Unscored(run, cells, embedder, found, seconds) for run, embedder, found in ends]
+    trained = zip(runs, embedders, fitted, strict=True)
+    return [Unscored(run, cells, embedder, how, seconds) for run, embedder, how in trained]
+
+
+def _fit_inputs(run: Experiment, cells: Cells) -> FitInputs:
+    rows = split(run.config, cells)
+    return FitInputs(rows["train"], rows["test"], streams_of(run.config), run.on_epoch)
 
 
 def split(config: RunConfig, cells: Cells) -> dict[str, NDArray[np.int64]]:
-    """Rows of the training and of the test cells."""
+    """Rows of the training cells (``train``) and of the test cells (``test``); see `monte_carlo_split`."""
     seed = config.own_seeds.get("split_seed", config.seed)
     train, test = monte_carlo_split(cells.n_cells, config.split.train_fraction, seed)
     return {"train": train, "test": test}
 
 
 def streams_of(config: RunConfig) -> Streams:
-    """Where all other randomness of a run comes from."""
+    """The random streams of a run: all of its randomness but the split's."""
     return Streams(config.seed, config.own_seeds)
 
 
 def with_genes(config: RunConfig, cells: Cells) -> Cells:
     """The cells with the genes that the run models: all, or those that vary most among its training cells."""
-    assert isinstance(config.dataset, Source)  # what yields cells
+    assert isinstance(config.dataset, Source)  # the sections that yield cells
     if config.dataset.n_top_genes is None:
         return cells
     train = split(config, cells)["train"]

@@ -19,7 +19,7 @@ from bie.metrics.cards import LOSS_TERMS, NO_CRITIC, NO_LIKELIHOOD
 from bie.metrics.score import Scores, score
 from bie.seeds import Streams
 
-WIDE = 30.0
+LIBRARY_FOLD = 30.0
 """By how much mean total counts of batches may differ before a table says so: protocols, not samples."""
 
 
@@ -80,20 +80,27 @@ def scored(
     history: list[dict[str, float]],
     clock: Clock,
 ) -> Result:
-    """Embed and score what has been fitted.
+    """Embed and score the cells with a fitted embedder.
 
     Parameters
     ----------
     config
-        Of the run.
-    cells, parts
-        As perturbed, with the genes of the run; the rows of each part.
+        Configuration of the run.
+    cells
+        As perturbed, with the genes of the run.
+    parts
+        Rows of the training and of the test cells, by ``train`` and ``test``.
     streams
-        Of the run.
+        Random streams of the run.
     embedder, history
-        As fitted; how its losses went.
+        After `Embedder.fit`, and what that returned.
     clock
-        With the time of the fit.
+        With the wall time of the fit; that of embedding and scoring is added.
+
+    Raises
+    ------
+    RunFailed
+        The embedding is not finite.
     """
     z = {part: _finite(embedder.embed(cells, rows)) for part, rows in parts.items()}
     clock.lap("embed")
@@ -141,15 +148,15 @@ def evaluate(
     Parameters
     ----------
     z, part
-        Latent vectors of each part; which part is scored.
+        Latent vectors of each part; which part is scored. Probes are fitted on those of ``train``.
     cells, parts
         The data, and the rows of each part.
     settings, streams
-        Of the metrics and of the run.
+        Section ``metrics``; random streams of the run.
     terms
-        Of the loss, which are entered as they are.
+        Parts of the loss (`LOSS_TERMS`), nats per cell, which are entered as they are.
     predicted_n
-        Cell types that the model predicts, where it predicts any.
+        Codes of the cell types that the model predicts for the cells of the part; None: it predicts none.
     """
     rows = parts[part]
     scores = score(
@@ -194,7 +201,7 @@ def _of_cells(config: RunConfig, cells: Cells) -> dict[str, str]:
         said += of_rounding(cells)
     mean_b, _ = cells.library_moments()
     fold = math.exp(mean_b.max() - mean_b.min())
-    if fold >= WIDE and isinstance(config.model, Model) and config.model.library == "modelled":
+    if fold >= LIBRARY_FOLD and isinstance(config.model, Model) and config.model.library == "modelled":
         said.append(
             f"total counts of the batches differ {fold:,.0f}-fold: model.library=observed takes them as they "
             "are, where a modelled library size has to learn them"

@@ -59,8 +59,8 @@ class Followed(NamedTuple):
     """What came of a minibatch: loss, its gradient by samples and means, zeros where there is none, terms."""
 
     loss: Tensor
-    by_z_nd: Tensor
-    by_mean_nd: Tensor
+    grad_z_nd: Tensor
+    grad_mean_nd: Tensor
     terms: dict[str, Tensor]
 
 
@@ -84,11 +84,11 @@ class Critic:
         """Samples, and means that are something else."""
         dtype = torch.float64 if self.exact else torch.float32
         z_nd, mean_nd = (part.to(dtype) for part in (z_nd, 3 * z_nd.sin() + 7))
-        found = self.critics.term(z_nd, mean_nd, self.batch_n, Noise(torch.Generator().manual_seed(1)))
-        by_z_nd, by_mean_nd = (
-            torch.zeros_like(z_nd) if each is None else each for each in (found.by_z_nd, found.by_mean_nd)
+        found = self.critics.step(z_nd, mean_nd, self.batch_n, Noise(torch.Generator().manual_seed(1)))
+        grad_z_nd, grad_mean_nd = (
+            torch.zeros_like(z_nd) if each is None else each for each in (found.grad_z_nd, found.grad_mean_nd)
         )
-        return Followed(found.loss, by_z_nd, by_mean_nd, found.terms)
+        return Followed(found.loss, grad_z_nd, grad_mean_nd, found.terms)
 
     @property
     def vector(self) -> Tensor:
@@ -132,7 +132,7 @@ def test_three_minibatches_are_those_of_the_definition(
         assert found.terms.keys() == right.terms.keys()
         for term in right.terms:
             torch.testing.assert_close(found.terms[term].double(), right.terms[term], rtol=1e-4, atol=1e-5)
-        for one, other in ((found.by_z_nd, right.by_z_nd), (found.by_mean_nd, right.by_mean_nd)):
+        for one, other in ((found.grad_z_nd, right.grad_z_nd), (found.grad_mean_nd, right.grad_mean_nd)):
             assert (one - other).norm() <= 1e-3 * other.norm()
     assert bound == ["mine" if name.startswith("mine") else "classifier"]
     assert isinstance(fast.optimiser, CompiledAdam)
@@ -155,7 +155,7 @@ def test_the_judgement_and_its_gradient(name: str, batches: list[int], spread: f
     found, right = (critic.follow(latent(0)) for critic in critics)
     for term in right.terms:
         assert (found.terms[term] - right.terms[term]).abs() < 1e-6 * (1 + spread)
-    for one, other in ((found.by_z_nd, right.by_z_nd), (found.by_mean_nd, right.by_mean_nd)):
+    for one, other in ((found.grad_z_nd, right.grad_z_nd), (found.grad_mean_nd, right.grad_mean_nd)):
         assert (one - other).norm() <= 2e-5 * other.norm()
 
 
@@ -175,7 +175,7 @@ def test_the_judgement_without_gradient(
     fast, exact = both(name, batches)
     with torch.no_grad():
         found, right = (
-            critic.critics.judge(z_nd, 3 * z_nd.sin(), critic.batch_n, Noise(torch.Generator()))
+            critic.critics.evaluate(z_nd, 3 * z_nd.sin(), critic.batch_n, Noise(torch.Generator()))
             for critic, z_nd in ((fast, latent(0)), (exact, latent(0).double()))
         )
     torch.testing.assert_close(found[0].double(), right[0], rtol=1e-5, atol=1e-6)
@@ -196,7 +196,7 @@ def test_an_estimate_below_0_rests() -> None:
     else:
         pytest.fail("no estimate below 0")
     assert found.loss == 0
-    assert not found.by_z_nd.any()
+    assert not found.grad_z_nd.any()
 
 
 @pytest.mark.parametrize("name", ["mine", "adversarial"])

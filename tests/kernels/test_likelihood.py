@@ -76,7 +76,7 @@ def fast(
     kernel.forward(counts, gradient)
     gradients = [parameter.grad for parameter in parameters]
     return Fast(
-        kernel.value, (*(place.by_x for place in places[:2]), *(g for g in gradients if g is not None))
+        kernel.value, (*(place.grad_x for place in places[:2]), *(g for g in gradients if g is not None))
     )
 
 
@@ -107,12 +107,12 @@ def test_value_and_gradient_are_those_of_the_definition(
     sparse, dense, inputs = case(*shape, spread)
     inputs = inputs[:n_inputs]
     upstream = torch.full((shape[0],), 0.3) if weights == "equal" else torch.arange(1.0, shape[0] + 1)
-    exact, (value, by_fast) = doubled(inputs), fast(sparse, inputs, upstream)
+    exact, (value, fast_grads) = doubled(inputs), fast(sparse, inputs, upstream)
     expected, plain = defined(dense, exact), defined(dense.float(), inputs)
     assert off(value, expected) < max(1e-6, 4 * off(plain, expected))
-    by = torch.autograd.grad(expected, exact, upstream.double())
-    by_plain = torch.autograd.grad(plain, inputs, upstream)
-    for right, one, other in zip(by, by_fast, by_plain, strict=True):
+    grads = torch.autograd.grad(expected, exact, upstream.double())
+    plain_grads = torch.autograd.grad(plain, inputs, upstream)
+    for right, one, other in zip(grads, fast_grads, plain_grads, strict=True):
         assert one.shape == right.shape
         assert one.dtype == torch.float32
         assert off(one, right) < max(1e-5, 4 * off(other, right))
@@ -120,9 +120,9 @@ def test_value_and_gradient_are_those_of_the_definition(
 
 def test_evaluation_makes_the_value_alone() -> None:
     sparse, _, inputs = case(5, 63)
-    value, by = fast(sparse, inputs, gradient=False)
+    value, grads = fast(sparse, inputs, gradient=False)
     torch.testing.assert_close(value, fast(sparse, inputs).value)
-    assert all(gradient.isnan().all() for gradient in by)
+    assert all(gradient.isnan().all() for gradient in grads)
 
 
 def test_weights_out_of_order_are_refused() -> None:
@@ -151,9 +151,9 @@ def test_extremes_stay_finite(pi: float, log_library: float) -> None:
         t.clone().requires_grad_()
         for t in (h, library, log_theta, zeros, zeros, zeros, torch.full((1, 3), pi))
     )
-    value, by = fast(counts, inputs)
+    value, grads = fast(counts, inputs)
     torch.testing.assert_close(value.double(), defined(x.double(), doubled(inputs)), rtol=1e-5, atol=1e-4)
-    assert all(gradient.isfinite().all() for gradient in by)
+    assert all(gradient.isfinite().all() for gradient in grads)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_what_is_not_finite_is_not_hidden(where: int, bad: float) -> None:
     """Neither in the value of its cell nor in a gradient."""
     sparse, dense, inputs = case(5, 63)
     inputs[where].data.view(-1)[-1] = bad
-    exact, (value, by_fast) = doubled(inputs), fast(sparse, inputs)
+    exact, (value, fast_grads) = doubled(inputs), fast(sparse, inputs)
     expected = defined(dense, exact)
     assert (value.isfinite() <= expected.isfinite()).all()
-    for one, right in zip(by_fast, torch.autograd.grad(expected.sum(), exact), strict=True):
+    for one, right in zip(fast_grads, torch.autograd.grad(expected.sum(), exact), strict=True):
         assert one.isfinite().all() <= right.isfinite().all()
 
 
@@ -180,11 +180,11 @@ def test_what_is_not_finite_is_not_hidden(where: int, bad: float) -> None:
 def test_any_number_of_cells_genes_and_units(shape: tuple[int, int, int]) -> None:
     n, g, h = shape
     sparse, dense, inputs = case(n, g, n_hidden=h)
-    exact, (value, by_fast) = doubled(inputs), fast(sparse, inputs)
+    exact, (value, fast_grads) = doubled(inputs), fast(sparse, inputs)
     expected, plain = defined(dense, exact), defined(dense.float(), inputs)
     assert off(value, expected) < max(1e-6, 4 * off(plain, expected))
-    by, by_plain = (torch.autograd.grad(v.sum(), i) for v, i in ((expected, exact), (plain, inputs)))
-    for right, one, other in zip(by, by_fast, by_plain, strict=True):
+    grads, plain_grads = (torch.autograd.grad(v.sum(), i) for v, i in ((expected, exact), (plain, inputs)))
+    for right, one, other in zip(grads, fast_grads, plain_grads, strict=True):
         assert (one - right).norm() <= max(1e-5 * right.norm(), 4 * (other - right).norm())
 
 

@@ -39,9 +39,9 @@ def value_and_gradient(z_nd: Tensor, batch_n: Tensor, **changes: Any) -> tuple[T
     solo = Solo(Start(built, None))
     kernel = penalty_kernel(built, solo) if z_nd.dtype == torch.float32 else None
     critics = Critics(solo, torch.tensor(0), 1, kernel)
-    found = critics.term(z_nd, z_nd, batch_n, Noise(torch.Generator()))
-    assert found.by_z_nd is not None
-    return found.loss, found.by_z_nd
+    found = critics.step(z_nd, z_nd, batch_n, Noise(torch.Generator()))
+    assert found.grad_z_nd is not None
+    return found.loss, found.grad_z_nd
 
 
 @pytest.mark.parametrize("pairs", ["consecutive", "all"])

@@ -67,8 +67,8 @@ class Replayed(Noise):
     def normal(self, shape: Sequence[int]) -> Tensor:
         return torch.stack([stream.normal(shape[1:]) for stream in self.streams])
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
-        return torch.stack([stream.keep(shape[1:], share) for stream in self.streams])
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
+        return torch.stack([stream.keep(shape[1:], keep_prob) for stream in self.streams])
 
 
 @pytest.mark.parametrize("changed", CHOICES, ids=str)

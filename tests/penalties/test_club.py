@@ -75,7 +75,7 @@ def test_its_gradient_brings_batches_together_and_leaves_the_network_alone() -> 
     loss, _ = penalty.encoder_loss(z_nd, batch_n, NOISE)
     penalty.zero_grad()
     torch.autograd.backward(loss)
-    by_z_nd = z_nd.grad
-    assert by_z_nd is not None
-    assert by_z_nd[batch_n == 1].mean() > 0 > by_z_nd[batch_n == 0].mean()
+    grad_z_nd = z_nd.grad
+    assert grad_z_nd is not None
+    assert grad_z_nd[batch_n == 1].mean() > 0 > grad_z_nd[batch_n == 0].mean()
     assert all(parameter.grad is None for parameter in penalty.parameters())

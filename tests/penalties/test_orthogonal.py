@@ -47,5 +47,5 @@ def test_a_step_down_brings_the_means_together() -> None:
     z_nd[batch_n == 1] += 3
     z_nd.requires_grad_()
     loss, before = norm(z_nd, batch_n)
-    (by_z_nd,) = torch.autograd.grad(loss, z_nd)
-    assert norm((z_nd - 10 * by_z_nd).detach(), batch_n)[1] < before
+    (grad_z_nd,) = torch.autograd.grad(loss, z_nd)
+    assert norm((z_nd - 10 * grad_z_nd).detach(), batch_n)[1] < before

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bie.config.penalties import sections
 from bie.data.load import load
-from bie.penalties.preference import HALF_SECTOR, PRETRAINED, Preference, angle, first_epoch, least
+from bie.penalties.preference import HALF_SECTOR, PRETRAINED, Preference, angle, first_epoch, min_norm_share
 from bie.planning.compose import Configurations
 from bie.training.engine import engines
 from bie.training.run import Progress
@@ -33,7 +33,7 @@ def test_the_shortest_vector_is_that_of_a_minimiser() -> None:
         def square(s: float, u: Tensor = u, v: Tensor = v) -> float:
             return float(((1 - s) * u + s * v).square().sum())
 
-        found = float(least(*products(u, v)))
+        found = float(min_norm_share(*products(u, v)))
         assert found == pytest.approx(minimize_scalar(square, bounds=(0, 1), method="bounded").x, abs=1e-5)
 
 
@@ -50,7 +50,7 @@ def test_the_shortest_vector_is_that_of_a_minimiser() -> None:
     ],
 )
 def test_closed_forms(u: list[float], v: list[float], share: float) -> None:
-    assert float(least(*products(torch.tensor(u), torch.tensor(v)))) == pytest.approx(share)
+    assert float(min_norm_share(*products(torch.tensor(u), torch.tensor(v)))) == pytest.approx(share)
 
 
 def between(*values: float, unit: float = 1.0) -> Preference:
@@ -154,4 +154,4 @@ def test_every_penalty_can_be_preferred(name: str, configurations: Configuration
     assert 0 <= shares[-1] <= 1
     assert 0 < history[-1]["train_angle"] <= 1
     assert run.penalty
-    assert run.penalty.strength() == 1
+    assert run.penalty.current_scale() == 1

@@ -15,7 +15,7 @@ from bie.penalties import build_penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.training.checkpoint import Keeper
+from bie.training.checkpoint import CheckpointHook
 from bie.training.fit import fit
 from bie.training.loss import Row
 from bie.training.run import History, TrainingRun
@@ -50,7 +50,7 @@ def member(
     config: RunConfig,
     cells: Cells,
     on_epoch: Callable[[Row], None] = lambda row: None,
-    keeper: Keeper | None = None,
+    hook: CheckpointHook | None = None,
 ) -> TrainingRun:
     streams = Streams(config.seed)
     rows = monte_carlo_split(cells.n_cells, config.split.train_fraction, config.seed)
@@ -62,7 +62,7 @@ def member(
     if cells.counts.dtype == np.float64:
         model.double()
         penalty = penalty.double() if penalty else None
-    return TrainingRun(model, penalty, *rows, config.train, streams, on_epoch, keeper or Keeper())
+    return TrainingRun(model, penalty, *rows, config.train, streams, on_epoch, hook or CheckpointHook())
 
 
 def alone(run: TrainingRun, cells: Cells) -> History:

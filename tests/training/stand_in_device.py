@@ -63,7 +63,7 @@ class OnDevice(Noise):
     def normal(self, shape: Sequence[int]) -> Tensor:
         return torch.randn(tuple(shape), device=DEVICE)
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
         return torch.ones(tuple(shape), device=DEVICE)
 
     def permutation(self, n: int) -> Tensor:

@@ -20,7 +20,7 @@ from bie.penalties import build_penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
-from bie.training.checkpoint import Keeper, State
+from bie.training.checkpoint import CheckpointHook, State
 from bie.training.fit import fit
 from bie.training.run import History, TrainingRun
 
@@ -51,7 +51,7 @@ class Stop(Exception):  # noqa: N818
     """As if the process were to end."""
 
 
-class OnPaper(Keeper):
+class OnPaper(CheckpointHook):
     """Keeps the state after an epoch as the bytes of a file."""
 
     def __init__(self, stop_after: int | None = None, content: bytes | None = None) -> None:
@@ -89,7 +89,9 @@ def cells(configurations: Configurations) -> Cells:
     return load(config(configurations).dataset)
 
 
-def train(settings: RunConfig, cells: Cells, keeper: Keeper) -> tuple[History, dict[str, Any], list[int]]:
+def train(
+    settings: RunConfig, cells: Cells, hook: CheckpointHook
+) -> tuple[History, dict[str, Any], list[int]]:
     """History, weights of model and penalty, epochs that were run."""
     assert isinstance(settings.model, Model)
     streams, seen = Streams(settings.seed), list[int]()
@@ -98,7 +100,7 @@ def train(settings: RunConfig, cells: Cells, keeper: Keeper) -> tuple[History, d
     penalty = build_penalty(settings.penalty, settings.model.n_latent, cells.n_batches, streams)
     rows = monte_carlo_split(cells.n_cells, 0.6, settings.seed)
     run = TrainingRun(
-        model, penalty, *rows, settings.train, streams, lambda row: seen.append(int(row["epoch"])), keeper
+        model, penalty, *rows, settings.train, streams, lambda row: seen.append(int(row["epoch"])), hook
     )
     (fitted,) = fit([run], cells)
     history = fitted.finished()
@@ -107,10 +109,10 @@ def train(settings: RunConfig, cells: Cells, keeper: Keeper) -> tuple[History, d
 
 
 def interrupted(settings: RunConfig, cells: Cells, after: int) -> OnPaper:
-    keeper = OnPaper(stop_after=after)
+    hook = OnPaper(stop_after=after)
     with pytest.raises(Stop):
-        train(settings, cells, keeper)
-    return keeper
+        train(settings, cells, hook)
+    return hook
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -131,7 +133,7 @@ def test_goes_on_as_if_nothing_had_happened(
     if not compiled:
         monkeypatch.setattr(native, "kernels", lambda: native.Kernels(None, "the plain path"))
     settings = config(configurations, *case)
-    history, weights, _ = train(settings, cells, Keeper())
+    history, weights, _ = train(settings, cells, CheckpointHook())
     paper = interrupted(settings, cells, after=1)
     again = OnPaper(stop_after=2, content=paper.content)  # and once more, two epochs later
     with pytest.raises(Stop):
@@ -160,7 +162,7 @@ def test_every_part_of_the_state_matters(
 ) -> None:
     """With any one of them as it was an epoch earlier, the training takes another way."""
     settings = config(configurations, "model=scvi_mine", "mine.steps=1", "mine.critic=mlp")  # which draws
-    history, *_ = train(settings, cells, Keeper())
+    history, *_ = train(settings, cells, CheckpointHook())
     early, late = (OnPaper(content=interrupted(settings, cells, n).content).start() for n in (1, 2))
     assert early
     assert late
@@ -171,7 +173,7 @@ def test_every_part_of_the_state_matters(
         source, target = source[folder], target[folder]
     target[name] = source[name]
 
-    class Mixed(Keeper):
+    class Mixed(CheckpointHook):
         def start(self) -> State:
             return mixed
 

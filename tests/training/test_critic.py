@@ -17,7 +17,7 @@ from bie.penalties.base import Penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.result import Result
-from bie.training.critic import MOST_HALVINGS, Critics, Scored
+from bie.training.critic import MOST_HALVINGS, Critics, EncoderLoss
 from bie.training.learner import Solo, Start
 from bie.training.optimiser import Rule
 
@@ -65,8 +65,8 @@ def minibatch(z: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     return torch.full((4, 2), z), torch.full((4, 2), z), torch.zeros(4, dtype=torch.int64)
 
 
-def said(training: Critics, z: float = 1.0) -> Scored:
-    return training.term(*minibatch(z), Noise(torch.Generator().manual_seed(0)))
+def said(training: Critics, z: float = 1.0) -> EncoderLoss:
+    return training.step(*minibatch(z), Noise(torch.Generator().manual_seed(0)))
 
 
 def terms(training: Critics, minibatches: int) -> list[float]:
@@ -79,7 +79,7 @@ def test_back_and_on_at_half_the_rate(value: float) -> None:
     """Adam's steps on a constant slope are lr long; 3 is too far, so 2 again, then by halves 2.5 and 3."""
     training = critics(edge=2.9, value=value)
     assert terms(training, 6) == [1.0, 2.0, 2.0, 2.5, 2.5, 2.75]
-    assert training.facts() == {"critic_halvings": 2}
+    assert training.history_columns() == {"critic_halvings": 2}
 
 
 def test_back_to_before_the_minibatch_parameters_and_buffers() -> None:
@@ -103,7 +103,7 @@ def test_goes_on_from_its_state_as_if_nothing_had_been() -> None:
     terms(one, 4)
     other = critics(edge=2.9, state=copy.deepcopy(one.part(0)))
     assert terms(one, 4) == terms(other, 4)
-    assert one.facts() == other.facts() != {"critic_halvings": 0}
+    assert one.history_columns() == other.history_columns() != {"critic_halvings": 0}
 
 
 def run(configurations: Configurations, *overrides: str) -> Result:

@@ -406,9 +406,9 @@ def test_a_critic_that_goes_back_leaves_nothing_of_what_it_knew() -> None:
     assert critics
     assert critics.kernel
     latent = [torch.randn(40, 4, generator=Streams(0).torch("noise")) for _ in range(2)]
-    scored = critics.term(latent[0], latent[1], torch.arange(40) % B, Noise(Streams(0).torch("penalty")))
+    scored = critics.step(latent[0], latent[1], torch.arange(40) % B, Noise(Streams(0).torch("penalty")))
     assert critics.halvings == 1
     assert scored.loss.isfinite()
-    assert scored.by_z_nd is not None
-    assert scored.by_z_nd.isfinite().all()
+    assert scored.grad_z_nd is not None
+    assert scored.grad_z_nd.isfinite().all()
     assert torch.equal(vector(penalty), start)

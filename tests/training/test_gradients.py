@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from bie.penalties.preference import Preference, Weights
 from bie.training.gradients import balanced
-from bie.training.learner import Learner, Solo, Stack, Start
+from bie.training.learner import Learner, Solo, Start
+from bie.training.stacked_learner import Stack
 
 X_ND = torch.randn(7, 3, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
 
@@ -96,7 +97,7 @@ def test_marks_are_those_of_the_named_parameters(prefix: str) -> None:
     model = Autoencoder(0)
     solo, stack = Solo(Start(model, None)), Stack([Start(model, None)] * 2, torch.device("cpu"))
     named = [name.startswith(prefix) for name, _ in model.named_parameters()]
-    assert [bool(mark) for mark in solo.within(prefix)] == named
-    (marks,) = stack.within(prefix)
+    assert [bool(mark) for mark in solo.mask(prefix)] == named
+    (marks,) = stack.mask(prefix)
     sizes = [parameter.numel() for parameter in model.parameters()]
     assert marks.tolist() == [float(own) for own, size in zip(named, sizes, strict=True) for _ in range(size)]

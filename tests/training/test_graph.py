@@ -10,7 +10,7 @@ from bie.models import decoder, likelihoods
 from bie.planning.compose import Configurations
 from bie.seeds import Streams
 from bie.training.critic import Critics
-from bie.training.draws import Draw, Given, in_blocks, step_by_step
+from bie.training.draws import Draw, PredrawnNoise, in_blocks, step_by_step
 from bie.training.engine import engines
 from bie.training.fit import fit
 from bie.training.graph import BLOCK, Unrecorded
@@ -84,7 +84,7 @@ def test_a_number_that_is_baked_in_is_found_out(
         moved = {name: value.clone() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         vars(self).update(moved)
         if isinstance(self, Critics):
-            self.penalty.strengths = self._strengths
+            self.penalty.current_scales = self._current_scales
         begin(self, *args)
 
     (plain, cells), (baked, _) = members(configurations, *typed), members(configurations, *typed)
@@ -165,7 +165,7 @@ def test_draws_in_blocks_are_what_they_should_be() -> None:
 
 
 def test_noise_is_given_in_the_order_in_which_it_was_drawn() -> None:
-    noise = Given(DRAWS, 2, torch.device("cpu"))
+    noise = PredrawnNoise(DRAWS, 2, torch.device("cpu"))
     noise.fill(step_by_step(streams(0, 1), DRAWS, 3), 2)
     expected = [step_by_step(streams(0, 1), DRAWS, 3)[draw.kind][2] for draw in DRAWS]
     for _ in range(2):
@@ -188,11 +188,11 @@ def test_packs_and_checkpoints_with_noise_in_blocks(model: str, configurations: 
     cells = cells_of(found[0])
     blocks = recorded(Unrecorded(), in_blocks)
     alone = [fit([member(config, cells)], cells, build=engines(cells, "cpu", blocks))[0] for config in found]
-    keepers = [Notebook(stop=1), Notebook(), Notebook()]
-    runs = [member(config, cells, keeper=keeper) for config, keeper in zip(found, keepers, strict=True)]
+    hooks = [Notebook(stop=1), Notebook(), Notebook()]
+    runs = [member(config, cells, hook=hook) for config, hook in zip(found, hooks, strict=True)]
     stopped, *packed = fit(runs, cells, build=engines(cells, "cpu", blocks))
     assert isinstance(stopped.error, Halt)
-    resumed = member(found[0], cells, keeper=Notebook(begin=keepers[0].state))
+    resumed = member(found[0], cells, hook=Notebook(begin=hooks[0].state))
     packed = [*fit([resumed], cells, build=engines(cells, "cpu", blocks)), *packed]
     for one, other in zip(packed, alone, strict=True):
         same(one, other.history, rel=1e-8)

@@ -10,7 +10,7 @@ import torch
 from bie.data.load import load
 from bie.errors import RunFailed
 from bie.planning.compose import Configurations
-from bie.training.checkpoint import Keeper, State
+from bie.training.checkpoint import CheckpointHook, State
 from bie.training.evaluation import embed
 from bie.training.fit import fit
 from bie.training.run import Fitted, TrainingRun
@@ -183,7 +183,7 @@ class Halt(Exception):  # noqa: N818
     """Asked to stop."""
 
 
-class Notebook(Keeper):
+class Notebook(CheckpointHook):
     """Keeps the state of an epoch and stops there; starts from what it is given."""
 
     def __init__(self, stop: int | None = None, begin: State | None = None) -> None:
@@ -219,15 +219,13 @@ def test_a_run_goes_from_pack_to_solo_and_back(
     whole = [alone(member(config, cells), cells) for config in found]
 
     first = [Notebook(stop=1) for _ in found]
-    stopped = fit([member(c, cells, keeper=k) for c, k in zip(found, first, strict=True)], cells)
+    stopped = fit([member(c, cells, hook=k) for c, k in zip(found, first, strict=True)], cells)
     assert all(isinstance(each.error, Halt) for each in stopped)
     second = Notebook(stop=1, begin=first[0].state)
     with pytest.raises(Halt):
-        alone(member(found[0], cells, keeper=second), cells)
+        alone(member(found[0], cells, hook=second), cells)
     states = second.state, first[1].state  # after two epochs and after one
-    last = fit(
-        [member(c, cells, keeper=Notebook(begin=s)) for c, s in zip(found, states, strict=True)], cells
-    )
+    last = fit([member(c, cells, hook=Notebook(begin=s)) for c, s in zip(found, states, strict=True)], cells)
     for fitted, history in zip(last, whole, strict=True):
         same(fitted, history, rel=1e-8)
 
@@ -235,8 +233,8 @@ def test_a_run_goes_from_pack_to_solo_and_back(
 def test_a_run_that_is_stopped_leaves_the_others_to_go_on(configurations: Configurations) -> None:
     found = configs(configurations, *MINE)
     cells = cells_of(found[0])
-    keepers = [Notebook(), Notebook(stop=2)]
-    fitted = fit([member(c, cells, keeper=k) for c, k in zip(found, keepers, strict=True)], cells)
+    hooks = [Notebook(), Notebook(stop=2)]
+    fitted = fit([member(c, cells, hook=k) for c, k in zip(found, hooks, strict=True)], cells)
     assert fitted[0].error is None
     assert (len(fitted[0].history), len(fitted[1].history)) == (3, 2)
 

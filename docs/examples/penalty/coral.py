@@ -31,7 +31,7 @@ class CoralPenalty(Penalty):
         covariances = [torch.cov(part.T) for part in parts if len(part) > 1]
         pairs = [(a - b).square().sum() for i, a in enumerate(covariances) for b in covariances[:i]]
         distance = torch.stack(pairs).mean() / (4 * z_nd.shape[-1] ** 2) if pairs else z_nd.new_zeros(())
-        return self.strength() * distance, {"coral": distance.detach()}
+        return self.current_scale() * distance, {"coral": distance.detach()}
 
 
 def build(settings: Coral, n_latent: int, n_batches: int, streams: Streams) -> CoralPenalty:

@@ -12,7 +12,7 @@ from bie.execution.run_spec import RunSpec
 from bie.store.claims import Claim
 from bie.store.provenance import provenance
 from bie.store.record import CHECKPOINT, write_file
-from bie.training.checkpoint import Keeper, State
+from bie.training.checkpoint import CheckpointHook, State
 
 EVERY = 300.0
 """Seconds between checkpoints: what a killed run can lose."""
@@ -26,7 +26,7 @@ class TakenOver(Exception):  # noqa: N818
     """Somebody else has the run by now: this process was out of sight for too long."""
 
 
-class Checkpoints(Keeper):
+class Checkpoints(CheckpointHook):
     """Keeps the state of a run in ``checkpoint.pt``: every few minutes, and when it is asked to stop.
 
     A checkpoint that was made for another run, by other code, kernels or packages, or that cannot be read, is

@@ -113,7 +113,7 @@ class Scorers:
 
     def _begin(self, run: Unscored, end: End) -> None:
         try:
-            run.settle()
+            run.finish()
         except Exception as error:  # goes to the border of the run, as what its process raises does
             end(raising(error))
             return

@@ -9,10 +9,10 @@ typedef struct {
     int64_t n_steps;
 } AdamRule;
 
-/* What is the same for all parameters at a step. step: step size times correction, the root of 1 - beta2^t, since the moments are
- * averages that begin at 0; least: eps times correction. */
+/* What is the same for all parameters at a step. step_size: lr times correction, the root of 1 - beta2^t, since the moments are
+ * averages that begin at 0; eps: that of the rule times correction. */
 typedef struct {
-    float step, least, beta1, beta2, decay;
+    float step_size, eps, beta1, beta2, decay;
 } AdamStep;
 
 /* Those of the next step, which counts as taken. */
@@ -24,13 +24,13 @@ static inline AdamStep next_step(AdamRule *rule)
 }
 
 static inline void adam_step(int64_t n, float *restrict x, const float *restrict gradient, float *restrict mean,
-                             float *restrict square, AdamStep by)
+                             float *restrict square, AdamStep step)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        const float g = gradient[i] + by.decay * x[i];
-        mean[i] += (1.0f - by.beta1) * (g - mean[i]);
-        square[i] = by.beta2 * square[i] + (1.0f - by.beta2) * g * g;
-        x[i] -= by.step * mean[i] / (sqrtf(square[i]) + by.least); /* step_size mean / (sqrt(square) / correction + eps) */
+        const float g = gradient[i] + step.decay * x[i];
+        mean[i] += (1.0f - step.beta1) * (g - mean[i]);
+        square[i] = step.beta2 * square[i] + (1.0f - step.beta2) * g * g;
+        x[i] -= step.step_size * mean[i] / (sqrtf(square[i]) + step.eps); /* step_size mean / (sqrt(square) / correction + eps) */
     }
 }

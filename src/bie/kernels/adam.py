@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bie.kernels.native import Bound, bind, call, sizes
 
-LINE = 16
-"""Numbers of a line of a cache."""
+CACHE_LINE = 16
+"""Single-precision numbers of a cache line, 64 bytes."""
 
 
 class Part(NamedTuple):
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     square: Tensor
 
     def rows(self, begin: int, end: int | None) -> "Part":
-        """Some of the rows."""
+        """The rows from `begin` to before `end`, None: to the last; views."""
         return Part(*(tensor[begin:end] for tensor in self))
 
 
@@ -57,8 +57,8 @@ class CompiledAdam:
 
     def __init__(self, parameters: list[Tensor], lr: float, eps: float, weight_decay: float) -> None:
         self.parameters = parameters
-        room = sum(_rounded_up(parameter.numel()) for parameter in parameters)
-        self.mean, self.square = torch.zeros(2, room)
+        size = sum(_rounded_up(parameter.numel()) for parameter in parameters)
+        self.mean, self.square = torch.zeros(2, size)
         self.rule, self.coefficients = Rule(lr, eps, 0.9, 0.999, weight_decay, 0), torch.empty(5)
         self._begin = bind("adam_begin", self.rule, self.coefficients)
         moments = self._split(self.mean), self._split(self.square)
@@ -85,17 +85,19 @@ class CompiledAdam:
         return self._part_of[id(parameter)]
 
     def bound(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> Bound:
-        """What takes some parts through the step that was counted, by gradients that stay where they are."""
+        """The step that was counted, of some parts alone; bound to gradients that stay where they are."""
         return bind("adam", *self._arguments(parts, gradients))
 
     def _arguments(self, parts: Sequence[Part], gradients: Sequence[Tensor]) -> tuple[Any, ...]:
-        alike = [_alike(gradient, part.parameter) for gradient, part in zip(gradients, parts, strict=True)]
+        gradients = [
+            _in_layout_of(part.parameter, gradient) for gradient, part in zip(gradients, parts, strict=True)
+        ]
         parameters, means, squares = map(list, zip(*parts, strict=True))
         return (
-            len(alike),
-            sizes([g.numel() for g in alike]),
+            len(gradients),
+            sizes([g.numel() for g in gradients]),
             parameters,
-            alike,
+            gradients,
             means,
             squares,
             self.coefficients,
@@ -126,12 +128,12 @@ class CompiledAdam:
 
 
 def _rounded_up(n: int) -> int:
-    """To whole lines of a cache: a vector that lies in two takes twice as long to be read."""
-    return -(-n // LINE) * LINE
+    """To whole cache lines: a vector that lies in two takes twice as long to be read."""
+    return -(-n // CACHE_LINE) * CACHE_LINE
 
 
-def _alike(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient in the memory layout of its parameter."""
+def _in_layout_of(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the memory layout of its parameter, copied only if it has another."""
     return (
         gradient
         if gradient.stride() == parameter.stride()

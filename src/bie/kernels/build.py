@@ -26,8 +26,8 @@ FLAGS = (
 )
 """Not ``-ffast-math``: a run that diverges must give NaN, and be seen to."""
 
-PATIENCE = 120
-"""Seconds for a compiler that should need one."""
+COMPILER_TIMEOUT_S = 120
+"""Seconds after which a compiler, which needs about one, is given up."""
 
 _ADDRESS = ctypes.c_void_p
 _TYPES = {"int64_t": ctypes.c_int64, "int": ctypes.c_int, "float": ctypes.c_float}
@@ -111,8 +111,10 @@ def _cache_folder() -> Path:
 
 
 def output(command: list[str]) -> str:
-    """What a command says, within `PATIENCE`."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+    """Standard output of a command that ends well within `COMPILER_TIMEOUT_S`."""
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=COMPILER_TIMEOUT_S
+    ).stdout
 
 
 def reason(error: Exception) -> str:

@@ -59,7 +59,7 @@ class SparseCounts:
         return self.indptr, self.indices, self.values
 
     def csc(self) -> Csc:
-        """The same by columns."""
+        """The counts by columns, made at first use."""
         return self._columns or self._described.columns
 
     @cached_property
@@ -78,7 +78,7 @@ class SparseCounts:
 
 
 class _Described(NamedTuple):
-    """What is made of counts in one pass over them."""
+    """Logs, totals and columns of counts, made in one pass over them."""
 
     logs: SparseCounts
     total_n: Tensor

@@ -8,7 +8,7 @@
 int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x, float *hidden,
                 float *out);
 int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
-                 const float *hidden, const float *by_out, float *by_x, float *by_parameters);
+                 const float *hidden, const float *grad_out, float *grad_x, float *grad_parameters);
 
 typedef struct { /* parameters as mlp.c has them, with their moments */
     int64_t n_layers;
@@ -18,8 +18,8 @@ typedef struct { /* parameters as mlp.c has them, with their moments */
     float *mean, *square;
 } Critic;
 
-typedef struct { /* of some rows: hidden units, outputs, the derivatives by these; and those by the parameters */
-    float *hidden, *out, *by_out, *gradient;
+typedef struct { /* of some rows: hidden units, outputs, the derivatives w.r.t. these; and those w.r.t. the parameters */
+    float *hidden, *out, *grad_out, *gradient;
 } Activations;
 
 static int64_t n_parameters(const Critic *critic)
@@ -42,7 +42,7 @@ static int activations_of(int64_t n, const Critic *critic, Activations *of)
         return 1;
     of->gradient = of->hidden + n * n_units;
     of->out = of->gradient + size;
-    of->by_out = of->out + n_outputs;
+    of->grad_out = of->out + n_outputs;
     return 0;
 }
 
@@ -51,28 +51,29 @@ static int forward(int64_t n, const Critic *critic, const float *x, Activations 
     return mlp_forward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->out);
 }
 
-/* A step of Adam, from the derivatives by the outputs. */
+/* A step of Adam, from the derivatives w.r.t. the outputs. */
 static int step(int64_t n, const Critic *critic, const float *x, Activations *of)
 {
-    if (mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->by_out, NULL, of->gradient))
+    if (mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->grad_out, NULL, of->gradient))
         return 1;
     adam_step(n_parameters(critic), critic->parameters, of->gradient, critic->mean, critic->square, next_step(critic->rule));
     return 0;
 }
 
-/* Derivatives by the inputs, from those by the outputs. */
-static int by_inputs(int64_t n, const Critic *critic, const float *x, Activations *of, float *by_x)
+/* Derivatives w.r.t. the inputs, from those w.r.t. the outputs. */
+static int grad_inputs(int64_t n, const Critic *critic, const float *x, Activations *of, float *grad_x)
 {
-    return mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->by_out, by_x, NULL);
+    return mlp_backward(n, critic->n_layers, critic->widths, critic->parameters, x, of->hidden, of->grad_out, grad_x, NULL);
 }
 
-/* What a critic minimises, as a function of its outputs for n cells; it gives the derivatives by these as well. `learns`: a step
- * follows. */
-typedef double (*Objective)(const void *of, int64_t n, int learns, const float *out, float *by_out);
+/* What a critic minimises, as a function of its outputs for n cells; it gives the derivatives w.r.t. these as well.
+ * `learns`: a step follows. */
+typedef double (*Objective)(const void *of, int64_t n, int learns, const float *out, float *grad_out);
 
-/* Steps of the critic, then the objective by the critic as it is then, and its derivatives by the inputs, unless `by_x` is NULL. */
+/* Steps of the critic, then the objective by the critic as it is then, and its derivatives w.r.t. the inputs, unless `grad_x` is
+ * NULL. */
 static int update_and_score(int64_t n_steps, int64_t n, const Critic *critic, const float *x, Objective objective, const void *of,
-                            float *value, float *by_x)
+                            float *value, float *grad_x)
 {
     Activations at = {0};
     int failed = activations_of(n, critic, &at);
@@ -80,11 +81,11 @@ static int update_and_score(int64_t n_steps, int64_t n, const Critic *critic, co
         failed = forward(n, critic, x, &at);
         if (failed)
             break;
-        *value = (float)objective(of, n, t < n_steps, at.out, at.by_out);
+        *value = (float)objective(of, n, t < n_steps, at.out, at.grad_out);
         if (t < n_steps)
             failed = step(n, critic, x, &at);
-        else if (by_x)
-            failed = by_inputs(n, critic, x, &at, by_x);
+        else if (grad_x)
+            failed = grad_inputs(n, critic, x, &at, grad_x);
     }
     free(at.hidden);
     return failed;

@@ -1,7 +1,7 @@
-"""All updates of a critic on a minibatch, then its value and the gradient by the latent vectors, in one call.
+"""All updates of a critic on a minibatch, then its value and its gradient w.r.t. the latent vectors.
 
-Defined by `bie.training.critic.Critics` with the penalty alone. A single update takes longer to be called
-than to be done.
+In one call, since a single update takes longer to be called than to be done. Defined by
+`bie.training.critic.Critics` with the penalty alone.
 """
 
 from collections.abc import Callable
@@ -65,14 +65,14 @@ class MineKernel:
 
     def __init__(self, learner: Learner, n: int, d: int, average: Average, epsilon: float | None) -> None:
         check_width(d, learner.widths)
-        self._bound, self._by = torch.empty(()), torch.empty(n, d)
+        self._bound, self._grad = torch.empty(()), torch.empty(n, d)
         shape = learner.n_steps, n, d, epsilon is not None, epsilon or 0.0
-        self._kernel = bind("mine", *shape, *learner.arguments(), *average, self._bound, self._by)
+        self._kernel = bind("mine", *shape, *learner.arguments(), *average, self._bound, self._grad)
 
     def __call__(self, latent_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
         """The bound after the steps, nats, and its gradient ``(n, d)``, in memory that is used again."""
         self._kernel(latent_nd.contiguous(), codes(batch_n))
-        return self._bound.clone(), self._by
+        return self._bound.clone(), self._grad
 
 
 class ClassifierKernel:
@@ -88,16 +88,16 @@ class ClassifierKernel:
 
     def __init__(self, learner: Learner, n: int, d: int) -> None:
         check_width(d, learner.widths)
-        self._value, self._by = torch.empty(()), torch.empty(n, d)
-        self._kernel = bind("classifier", learner.n_steps, n, *learner.arguments(), self._value, self._by)
+        self._value, self._grad = torch.empty(()), torch.empty(n, d)
+        self._kernel = bind("classifier", learner.n_steps, n, *learner.arguments(), self._value, self._grad)
 
     def __call__(self, z_nd: Tensor, class_n: Tensor) -> tuple[Tensor, Tensor]:
         """The cross-entropy after the steps, nats, and its gradient, in memory that is used again."""
         self._kernel(z_nd.contiguous(), codes(class_n))
-        return self._value.clone(), self._by
+        return self._value.clone(), self._grad
 
 
-def bound_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Tensor) -> Tensor:
+def dv_bound_value(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Tensor) -> Tensor:
     """``dv_bound`` of latent vectors by a separable critic as it is, nats, without gradient."""
     (n, d), value, asked = z_nd.shape, torch.empty(()), Learner(vector, widths).arguments()
     check_width(d, widths)
@@ -106,7 +106,7 @@ def bound_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, batch_n: Ten
     return value
 
 
-def cross_entropy_by(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, class_n: Tensor) -> Tensor:
+def cross_entropy_value(vector: Tensor, widths: tuple[int, ...], z_nd: Tensor, class_n: Tensor) -> Tensor:
     """The cross-entropy to the true classes by a classifier as it is, nats, without gradient."""
     (n, d), value, asked = z_nd.shape, torch.empty(()), Learner(vector, widths).arguments()
     check_width(d, widths)
@@ -131,7 +131,7 @@ class CriticKernels(Generic[Kernel]):
         self._optimiser: object = None
 
     def of(self, optimiser: object, latent_nd: Tensor) -> Kernel:
-        """The one for these latent vectors."""
+        """The kernel bound for latent vectors of this shape, made at first use."""
         assert isinstance(optimiser, CompiledAdam)
         if optimiser is not self._optimiser:
             self._optimiser, self._known = optimiser, {}

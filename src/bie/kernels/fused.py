@@ -77,7 +77,7 @@ def log_likelihood(
     Returns
     -------
     Tensor
-        ``(..., n)``, nats; with gradient by all but the counts.
+        ``(..., n)``, nats; with gradient w.r.t. all but the counts.
     """
     pi = () if zero_logit_ng is None else (zero_logit_ng,)
     value: Tensor = _LogLikelihood.apply(x_ng, logit_ng, log_library_n1, log_theta_1g, *pi)  # type: ignore[no-untyped-call]
@@ -103,22 +103,22 @@ class _LogLikelihood(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_value: Tensor) -> tuple[Tensor | None, ...]:
         from bie.kernels import triton_likelihood
 
         *inputs, slope, top, total = ctx.saved_tensors
         x, logit, _, _, *pi = inputs
         *outer, n, g = x.shape
         blocks = _blocks(n, BACKWARD["CELLS"])
-        by_value = by_value.contiguous()
-        by_logits = [torch.empty_like(each) for each in (logit, *pi)]
-        by_theta = torch.empty(*outer, blocks, g, device=x.device)
+        grad_value = grad_value.contiguous()
+        grad_logits = [torch.empty_like(each) for each in (logit, *pi)]
+        grad_theta = torch.empty(*outer, blocks, g, device=x.device)
         grid = x.numel() // (n * g), blocks, _blocks(g, BACKWARD["GENES"])
-        places = by_logits[0], by_logits[-1], by_theta
-        pointers = *_five(inputs), slope, top, total, by_value, *places
+        places = grad_logits[0], grad_logits[-1], grad_theta
+        pointers = *_five(inputs), slope, top, total, grad_value, *places
         triton_likelihood.backward[grid](*pointers, n, g, bool(pi), **BACKWARD)
-        by_library = (by_value * slope).unsqueeze(-1)
-        return None, by_logits[0], by_library, by_theta.sum(-2, keepdim=True), *by_logits[1:]
+        grad_library = (grad_value * slope).unsqueeze(-1)
+        return None, grad_logits[0], grad_library, grad_theta.sum(-2, keepdim=True), *grad_logits[1:]
 
 
 def _five(inputs: list[Tensor]) -> list[Tensor]:

@@ -8,21 +8,21 @@
 #define PANEL 48 /* genes whose outputs are used while they are in a near cache; whole bands of a product */
 #define CHUNK 32 /* cells; whole vectors of any width */
 
-typedef struct { /* last hidden layer of n cells with k units, both also rounded up, and the derivatives by it */
+typedef struct { /* last hidden layer of n cells with k units, both also rounded up, and the derivatives w.r.t. it */
     int64_t n, n_cells, k, n_units, columns_stride, rows_stride;
-    float *columns, *rows, *by; /* n_units x n_cells, the two others n_cells x n_units */
-    float *panel, *by_panel; /* room for the weights of a panel and the derivatives by them, PANEL x n_units */
+    float *columns, *rows, *grad; /* n_units x n_cells, the two others n_cells x n_units */
+    float *panel, *grad_panel; /* room for the weights of a panel and the derivatives w.r.t. them, PANEL x n_units */
 } Hidden;
 
 typedef struct { /* a linear layer, weights gene by gene. Without moments of Adam both gradients are written; with them the weights
-                  * are updated in place, and the gradient by the bias alone is written */
+                  * are updated in place, and the gradient w.r.t. the bias alone is written */
     float *weight;
     const float *bias;
-    float *by_weight, *by_bias, *mean, *square;
+    float *grad_weight, *grad_bias, *mean, *square;
 } Head;
 
-/* From its parts in the order of their declaration: weight g x k, bias g, the derivatives by them, moments of Adam for the weight.
- * Those by the weight are without meaning with moments. */
+/* From its parts in the order of their declaration: weight g x k, bias g, the derivatives w.r.t. them, moments of Adam for the
+ * weight. Those w.r.t. the weight are without meaning with moments. */
 static Head head_of(float *const *part) { return (Head){part[0], part[1], part[2], part[3], part[4], part[5]}; }
 
 static void *piece(char **memory, size_t size)
@@ -78,7 +78,7 @@ static Hidden hidden_of(int64_t n, int64_t k, const float *h, char **memory)
     for (int64_t p = 0; p < n_units; p++)
         for (int64_t i = 0; i < n_cells; i++)
             hidden.columns[p * columns_stride + i] = hidden.rows[i * rows_stride + p];
-    memset(hidden.by, 0, (size_t)(n_cells * n_units) * sizeof(float));
+    memset(hidden.grad, 0, (size_t)(n_cells * n_units) * sizeof(float));
     return hidden;
 }
 
@@ -104,29 +104,29 @@ static void logits_of(const Hidden *hidden, const Head *head, int64_t first, int
             out[j * n + i] += head->bias[first + j];
 }
 
-/* Derivatives by weights and bias of a panel from those by its logits, and those by the hidden layer, to which they are added. With
- * moments of Adam the weights are updated at once, and the derivatives by them not kept. */
-static void learn(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *by, const AdamStep *adam,
+/* From the derivatives w.r.t. the logits of a panel to those w.r.t. its weights and bias, and w.r.t. the hidden layer, where they
+ * are added to what is there. With moments of Adam the weights are updated at once, and the derivatives w.r.t. them not kept. */
+static void head_backward(const Hidden *hidden, const Head *head, int64_t first, int64_t width, float *grad, const AdamStep *adam,
                   Prefetch prefetch)
 {
     const int64_t k = hidden->n_units, n = hidden->n_cells, at = first * hidden->k, size = width * hidden->k;
     const int whole = hidden->k == k, direct = !adam && whole && width == PANEL;
-    float *const out = direct ? head->by_weight + at : hidden->by_panel;
+    float *const out = direct ? head->grad_weight + at : hidden->grad_panel;
     Prefetch moments = {0};
     if (adam)
         prefetch_later(&moments, head->mean + at, size), prefetch_later(&moments, head->square + at, size);
-    memset(by + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
+    memset(grad + width * n, 0, (size_t)((PANEL - width) * n) * sizeof(float));
     for (int64_t j = 0; j < width; j++) {
         float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
         for (int64_t i = 0; i < n; i++)
-            sum += by[j * n + i];
-        head->by_bias[first + j] = sum;
+            sum += grad[j * n + i];
+        head->grad_bias[first + j] = sum;
     }
-    block(n / ROWS, k, PANEL, by, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->by, k, &moments);
-    block(PANEL / ROWS, k, hidden->n, by, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, &prefetch);
+    block(n / ROWS, k, PANEL, grad, ROWS, 1, n, weights(hidden, head, first, width), k, 1, hidden->grad, k, &moments);
+    block(PANEL / ROWS, k, hidden->n, grad, ROWS * n, n, 1, hidden->rows, hidden->rows_stride, 0, out, k, &prefetch);
     for (int64_t j = 0; j < width && !direct && !(adam && whole); j++)
-        memmove((adam ? out : head->by_weight + at) + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
+        memmove((adam ? out : head->grad_weight + at) + j * hidden->k, out + j * k, (size_t)hidden->k * sizeof(float));
     if (adam)
         adam_step(size, head->weight + at, out, head->mean + at, head->square + at, *adam);
 }

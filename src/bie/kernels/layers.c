@@ -93,30 +93,30 @@ int hidden_forward(int64_t n, int64_t h, int training, float momentum, float eps
     return 0;
 }
 
-/* Backward pass. `normal`, `inverse_sd` and `out` as the forward pass left them; `by_out` is replaced by the derivatives by x,
- * and those by bias, weight and shift are written. Returns 0. */
+/* Backward pass. `normal`, `inverse_sd` and `out` as the forward pass left them; `grad_out` is replaced by the derivatives
+ * w.r.t. x, and those w.r.t. bias, weight and shift are written. Returns 0. */
 int hidden_backward(int64_t n, int64_t h, int training, const float *normal, const float *weight,
-                    const float *inverse_sd, const float *out, float factor, float *by_out, float *by_bias,
-                    float *by_weight, float *by_shift)
+                    const float *inverse_sd, const float *out, float factor, float *grad_out, float *grad_bias,
+                    float *grad_weight, float *grad_shift)
 {
-    memset(by_bias, 0, (size_t)h * sizeof(float));
-    memset(by_weight, 0, (size_t)h * sizeof(float));
-    memset(by_shift, 0, (size_t)h * sizeof(float));
+    memset(grad_bias, 0, (size_t)h * sizeof(float));
+    memset(grad_weight, 0, (size_t)h * sizeof(float));
+    memset(grad_shift, 0, (size_t)h * sizeof(float));
     for (int64_t i = 0; i < n; i++)
 #pragma omp simd
         for (int64_t j = 0; j < h; j++) {
-            const float by = out[i * h + j] > 0.0f ? by_out[i * h + j] * factor : 0.0f;
-            by_out[i * h + j] = by;
-            by_shift[j] += by;
-            by_weight[j] += by * normal[i * h + j];
+            const float grad = out[i * h + j] > 0.0f ? grad_out[i * h + j] * factor : 0.0f;
+            grad_out[i * h + j] = grad;
+            grad_shift[j] += grad;
+            grad_weight[j] += grad * normal[i * h + j];
         }
     const float share = training ? 1.0f / (float)n : 0.0f;
     for (int64_t i = 0; i < n; i++)
 #pragma omp simd
         for (int64_t j = 0; j < h; j++) {
-            const float through_moments = share * (by_shift[j] + normal[i * h + j] * by_weight[j]);
-            by_out[i * h + j] = weight[j] * inverse_sd[j] * (by_out[i * h + j] - through_moments);
-            by_bias[j] += by_out[i * h + j];
+            const float through_moments = share * (grad_shift[j] + normal[i * h + j] * grad_weight[j]);
+            grad_out[i * h + j] = weight[j] * inverse_sd[j] * (grad_out[i * h + j] - through_moments);
+            grad_bias[j] += grad_out[i * h + j];
         }
     return 0;
 }
@@ -138,21 +138,21 @@ int standardise(int64_t n, int64_t d, float least, const float *x, float *invers
     return 0;
 }
 
-/* Backward pass: derivatives by x from those by y. Returns 0, or 1 if there is no memory. */
-int standardise_backward(int64_t n, int64_t d, const float *y, const float *inverse_sd, const float *by_y, float *by_x)
+/* Backward pass: derivatives w.r.t. x from those w.r.t. y. Returns 0, or 1 if there is no memory. */
+int standardise_backward(int64_t n, int64_t d, const float *y, const float *inverse_sd, const float *grad_y, float *grad_x)
 {
-    double *mean = calloc((size_t)(2 * d), sizeof(double)), *slope = mean + d; /* of by_y, and of by_y y */
+    double *mean = calloc((size_t)(2 * d), sizeof(double)), *slope = mean + d; /* of grad_y, and of grad_y y */
     if (mean == NULL)
         return 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < d; j++) {
-            mean[j] += by_y[i * d + j] / (double)n;
-            slope[j] += by_y[i * d + j] * (double)y[i * d + j] / (double)n;
+            mean[j] += grad_y[i * d + j] / (double)n;
+            slope[j] += grad_y[i * d + j] * (double)y[i * d + j] / (double)n;
         }
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < d; j++) {
             const int64_t at = i * d + j;
-            by_x[at] = inverse_sd[j] * (by_y[at] - (float)mean[j] - y[at] * (float)slope[j]);
+            grad_x[at] = inverse_sd[j] * (grad_y[at] - (float)mean[j] - y[at] * (float)slope[j]);
         }
     free(mean);
     return 0;
@@ -197,35 +197,35 @@ int normal_forward(int64_t n, int64_t k, int64_t d, float floor, const float *h,
     return 0;
 }
 
-/* Backward pass from the derivatives by z and by the means (n x d) and by kl (n): those by h, the weights and the biases. Returns 0, or 1 if
- * there is no memory. */
+/* Backward pass, from the derivatives w.r.t. z and the means (n x d) and kl (n) to those w.r.t. h, the weights and the biases.
+ * Returns 0, or 1 if there is no memory. */
 int normal_backward(int64_t n, int64_t k, int64_t d, float floor, const float *h, const float *weight_m,
                     const float *weight_v, const float *prior_mean, const float *prior_variance, const float *mean,
-                    const float *variance, const float *by_z, const float *by_given_mean, const float *by_kl,
-                    float *by_h, float *by_weight_m, float *by_bias_m, float *by_weight_v, float *by_bias_v,
+                    const float *variance, const float *grad_z, const float *grad_given_mean, const float *grad_kl,
+                    float *grad_h, float *grad_weight_m, float *grad_bias_m, float *grad_weight_v, float *grad_bias_v,
                     const float *noise)
 {
     const int64_t work = memory_of_product(k > d ? k : d, n > d ? n : d);
-    float *by_mean = aligned(2 * n * d + work);
-    if (by_mean == NULL)
+    float *grad_mean = aligned(2 * n * d + work);
+    if (grad_mean == NULL)
         return 1;
-    float *by_log = by_mean + n * d, *memory = by_log + n * d; /* by_log: by what the exponential is of */
-    memset(by_bias_m, 0, (size_t)d * sizeof(float));
-    memset(by_bias_v, 0, (size_t)d * sizeof(float));
+    float *grad_log = grad_mean + n * d, *memory = grad_log + n * d; /* grad_log: w.r.t. the log variance before the floor */
+    memset(grad_bias_m, 0, (size_t)d * sizeof(float));
+    memset(grad_bias_v, 0, (size_t)d * sizeof(float));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < d; j++) {
             const int64_t at = i * d + j;
-            const float by_ratio = by_kl[i] * (1.0f / prior_variance[at] - 1.0f / variance[at]) / 2.0f;
-            const float by_variance = by_z[at] * noise[at] / (2.0f * sqrtf(variance[at])) + by_ratio;
-            by_mean[at] = by_z[at] + by_given_mean[at] + by_kl[i] * (mean[at] - prior_mean[at]) / prior_variance[at];
-            by_log[at] = by_variance * (variance[at] - floor);
-            by_bias_m[j] += by_mean[at];
-            by_bias_v[j] += by_log[at];
+            const float from_kl = grad_kl[i] * (1.0f / prior_variance[at] - 1.0f / variance[at]) / 2.0f;
+            const float grad_variance = grad_z[at] * noise[at] / (2.0f * sqrtf(variance[at])) + from_kl;
+            grad_mean[at] = grad_z[at] + grad_given_mean[at] + grad_kl[i] * (mean[at] - prior_mean[at]) / prior_variance[at];
+            grad_log[at] = grad_variance * (variance[at] - floor);
+            grad_bias_m[j] += grad_mean[at];
+            grad_bias_v[j] += grad_log[at];
         }
-    product(n, k, d, (Matrix){by_mean, d, 1}, (Matrix){weight_m, 1, d}, 0, by_h, k, memory);
-    product(n, k, d, (Matrix){by_log, d, 1}, (Matrix){weight_v, 1, d}, 1, by_h, k, memory);
-    product(k, d, n, (Matrix){h, 1, k}, (Matrix){by_mean, d, 1}, 0, by_weight_m, d, memory);
-    product(k, d, n, (Matrix){h, 1, k}, (Matrix){by_log, d, 1}, 0, by_weight_v, d, memory);
-    free(by_mean);
+    product(n, k, d, (Matrix){grad_mean, d, 1}, (Matrix){weight_m, 1, d}, 0, grad_h, k, memory);
+    product(n, k, d, (Matrix){grad_log, d, 1}, (Matrix){weight_v, 1, d}, 1, grad_h, k, memory);
+    product(k, d, n, (Matrix){h, 1, k}, (Matrix){grad_mean, d, 1}, 0, grad_weight_m, d, memory);
+    product(k, d, n, (Matrix){h, 1, k}, (Matrix){grad_log, d, 1}, 0, grad_weight_v, d, memory);
+    free(grad_mean);
     return 0;
 }

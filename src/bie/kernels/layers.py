@@ -35,10 +35,10 @@ class Norm(Affine, Protocol):
 
 
 class Inputs(NamedTuple):
-    """What comes into a layer, and the gradient by it: to be made there, in the same shape."""
+    """Input of a layer, and memory for the gradient w.r.t. it, which the layer writes, in the same shape."""
 
     x: Tensor
-    by_x: Tensor
+    grad_x: Tensor
 
 
 class Hidden:
@@ -50,8 +50,8 @@ class Hidden:
         Cells.
     linear, norm
         The layers.
-    share
-        Of the units that dropout keeps in training.
+    keep_prob
+        Probability that dropout keeps a unit in training, above 0 to 1.
     inputs, covariates
         What comes in, ``(n, k)``, None where it is counts; covariates ``(n, c)`` are the last of the inputs
         and get no gradient.
@@ -61,7 +61,8 @@ class Hidden:
     Attributes
     ----------
     outputs
-        Hidden units, ``(n, units)``; `backward` spoils the gradient by them, which the next layer makes.
+        Hidden units, ``(n, units)``, with the gradient w.r.t. them, which the next layer writes and
+        `backward` uses as working memory.
     """
 
     def __init__(
@@ -69,16 +70,16 @@ class Hidden:
         n: int,
         linear: Affine,
         norm: Norm,
-        share: float,
+        keep_prob: float,
         inputs: Inputs | None,
         covariates: Tensor | None,
         adam: CompiledAdam | None = None,
     ) -> None:
-        self.linear, self.norm, self.share, self.adam = linear, norm, share, adam
+        self.linear, self.norm, self.keep_prob, self.adam = linear, norm, keep_prob, adam
         self.inputs, self.covariates = inputs, covariates
         self.shape = n, linear.weight.shape[1]
-        h, by_h, self._normal = torch.empty(3, *self.shape)
-        self.outputs = Inputs(h, by_h)
+        h, grad_h, self._normal = torch.empty(3, *self.shape)
+        self.outputs = Inputs(h, grad_h)
         self._inverse_sd = torch.empty(self.shape[1])
         self._n_inputs = len(linear.weight) - (0 if covariates is None else covariates.shape[1])
         weight = check_contiguous(linear.weight)[: self._n_inputs]
@@ -101,42 +102,42 @@ class Hidden:
         self._units[training](keep_nh)
 
     def backward(self, counts: SparseCounts | None = None) -> None:
-        """Make the gradients by parameters and inputs, after `forward` in training."""
+        """Make the gradients w.r.t. parameters and inputs, after `forward` in training."""
         self._through_units()
-        by_weight, *others = self._by
-        by_weight(*(() if counts is None else counts.csc()))
+        grad_weight, *others = self._grads
+        grad_weight(*(() if counts is None else counts.csc()))
         for other in others:
             other()
 
     def _forward(self, training: bool) -> Bound:
         norm = self.norm
         parameters = self.linear.bias, norm.weight, norm.bias, norm.running_mean, norm.running_variance
-        factor = 1 / self.share if training else 1.0
+        factor = 1 / self.keep_prob if training else 1.0
         numbers = training, norm.momentum, norm.eps
         made = self._inverse_sd, self.outputs.x
         return bind("hidden_forward", *self.shape, *numbers, self._normal, *parameters, factor, *made)
 
     @cached_property
     def _through_units(self) -> Bound:
-        h, by_h = self.outputs
+        h, grad_h = self.outputs
         saved = self._normal, self.norm.weight, self._inverse_sd, h
-        by = by_h, self.linear.bias.grad, self.norm.weight.grad, self.norm.bias.grad
-        return bind("hidden_backward", *self.shape, True, *saved, 1 / self.share, *by)
+        grads = grad_h, self.linear.bias.grad, self.norm.weight.grad, self.norm.bias.grad
+        return bind("hidden_backward", *self.shape, True, *saved, 1 / self.keep_prob, *grads)
 
     @cached_property
-    def _by(self) -> list[Bound]:
-        """What makes the gradients by the weights and by the inputs."""
+    def _grads(self) -> list[Bound]:
+        """Kernels that make the gradients w.r.t. the weights and the inputs."""
         gradient = self.linear.weight.grad
         assert gradient is not None
-        n_inputs, by_h = self._n_inputs, self.outputs.by_x
+        n_inputs, grad_h = self._n_inputs, self.outputs.grad_x
         of_inputs, of_covariates = gradient[:n_inputs], gradient[n_inputs:]
-        covariates = [] if self.covariates is None else [_product(self.covariates.mT, by_h, of_covariates)]
+        covariates = [] if self.covariates is None else [_product(self.covariates.mT, grad_h, of_covariates)]
         if self.inputs is None:
             learning = _learning(self.adam, self.linear.weight, n_inputs)
-            by_counts = bind("multiply_transposed", n_inputs, self.shape[1], by_h, of_inputs, *learning)
-            return [by_counts, *covariates]
-        by_inputs = _product(by_h, self.linear.weight[:n_inputs].mT, self.inputs.by_x)
-        return [_product(self.inputs.x.mT, by_h, of_inputs), *covariates, by_inputs]
+            grad_counts = bind("multiply_transposed", n_inputs, self.shape[1], grad_h, of_inputs, *learning)
+            return [grad_counts, *covariates]
+        grad_inputs = _product(grad_h, self.linear.weight[:n_inputs].mT, self.inputs.grad_x)
+        return [_product(self.inputs.x.mT, grad_h, of_inputs), *covariates, grad_inputs]
 
 
 def _learning(adam: CompiledAdam | None, weight: Tensor, n_rows: int) -> tuple[Tensor | None, ...]:
@@ -168,7 +169,7 @@ class Normal:
         Kullback-Leibler divergence from the prior, ``(n,)``, nats.
     prior_mean, prior_variance
         Of the prior, ``(n, d)``: standard normal until something else is written there.
-    by_z, by_mean, by_kl
+    grad_z, grad_mean, grad_kl
         Gradients that `backward` finds there.
     """
 
@@ -177,8 +178,8 @@ class Normal:
         d = mean.weight.shape[1]
         self.hidden, self.layers = hidden, (mean, log_variance)
         # apart, since autograd takes a change of a part for one of the whole
-        self.z, self.mean, self.by_z, self.by_mean, self._variance = (torch.empty(n, d) for _ in range(5))
-        self.kl, self.by_kl = torch.empty(2, n)
+        self.z, self.mean, self.grad_z, self.grad_mean, self._variance = (torch.empty(n, d) for _ in range(5))
+        self.kl, self.grad_kl = torch.empty(2, n)
         self.prior_mean, self.prior_variance = torch.zeros(n, d), torch.ones(n, d)
         self._numbers = n, k, d, floor
         parameters = (
@@ -196,7 +197,7 @@ class Normal:
         self._forward(noise_nd)
 
     def backward(self) -> None:
-        """Make the gradients by the parameters and by the hidden layer."""
+        """Make the gradients w.r.t. the parameters and the hidden layer."""
         self._backward(self._noise_nd)
 
     @property
@@ -212,6 +213,6 @@ class Normal:
             self.mean,
             self._variance,
         )
-        by_parameters = [part.grad for layer in self.layers for part in (layer.weight, layer.bias)]
-        by = self.by_z, self.by_mean, self.by_kl, self.hidden.by_x, *by_parameters
-        return bind("normal_backward", *self._numbers, *saved, *by)
+        grad_parameters = [part.grad for layer in self.layers for part in (layer.weight, layer.bias)]
+        grads = self.grad_z, self.grad_mean, self.grad_kl, self.hidden.grad_x, *grad_parameters
+        return bind("normal_backward", *self._numbers, *saved, *grads)

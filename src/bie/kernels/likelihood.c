@@ -72,25 +72,25 @@ static Minibatch minibatch_of(const Hidden *hidden, int64_t g, Columns columns, 
 
 /* Likelihood of the genes from `first` on, up to GENE_GROUP of them; see `panel`. */
 INLINE void gene_group(Minibatch *m, int64_t first, int64_t column, int64_t number, const Gammas *gammas,
-                const float *exponential, float *pi, float *by_log_mu, float *by_log_theta, int inflated, int gradient)
+                const float *exponential, float *pi, float *grad_log_mu, float *grad_log_theta, int inflated, int gradient)
 {
     const int64_t n = m->n_cells;
     double of_large[GENE_GROUP];
     for (int64_t j = 0; j < number; j++)
         of_large[j] = scatter_counts(&m->genes, first + j, column + j, &m->columns, gammas, &m->room[j], &m->sums);
-    for (int64_t j = 0; j < number; j++, exponential += n, by_log_mu += n, pi += inflated ? n : 0) {
+    for (int64_t j = 0; j < number; j++, exponential += n, grad_log_mu += n, pi += inflated ? n : 0) {
         const Counts *x = &m->room[j];
         const float theta = m->genes.theta[first + j], inverse = m->genes.inverse[first + j];
-        float by[CHUNK] = {0}, sum = 0.0f;
+        float grad[CHUNK] = {0}, sum = 0.0f;
         for (int64_t at = 0; at < n; at += CHUNK)
             if (x->any[at / CHUNK])
-                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 0, inflated, gradient);
+                chunk(theta, inverse, x, at, exponential, pi, grad_log_mu, grad, &m->sums, 0, inflated, gradient);
             else
-                chunk(theta, inverse, x, at, exponential, pi, by_log_mu, by, &m->sums, 1, inflated, gradient);
+                chunk(theta, inverse, x, at, exponential, pi, grad_log_mu, grad, &m->sums, 1, inflated, gradient);
         for (int c = 0; c < CHUNK; c++)
-            sum += by[c];
+            sum += grad[c];
         if (gradient)
-            by_log_theta[j] = theta * (sum + (float)of_large[j]);
+            grad_log_theta[j] = theta * (sum + (float)of_large[j]);
         memset(x->count, 0, (size_t)(3 * n) * sizeof(float)); /* value and slope as well */
         memset(x->any, 0, (size_t)(n / CHUNK));
     }
@@ -98,7 +98,7 @@ INLINE void gene_group(Minibatch *m, int64_t first, int64_t column, int64_t numb
 
 /* Likelihood of a panel, from its exponentials and the logits of technical zeros, which their derivatives replace; derivatives
  * by log mu, PANEL x n_cells, and by log theta. */
-INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, float *by_log_mu, float *by_log_theta,
+INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, float *grad_log_mu, float *grad_log_theta,
                   int inflated, int gradient)
 {
     const int64_t first = j * PANEL, width = width_of(j, m->g), n = m->n_cells;
@@ -107,7 +107,7 @@ INLINE void panel(Minibatch *m, int64_t j, const float *exponential, float *pi, 
         m->sums.sum[i] = m->sums.total[i] = 0.0f, m->sums.product[i] = 1.0f;
     for (int64_t c = 0; c < width; c += GENE_GROUP)
         gene_group(m, first + c, c, smaller(GENE_GROUP, width - c), &gammas, exponential + c * n, inflated ? pi + c * n : NULL,
-            by_log_mu + c * n, by_log_theta + c, inflated, gradient);
+            grad_log_mu + c * n, grad_log_theta + c, inflated, gradient);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
         m->sums.value[i] += m->sums.sum[i] + log_positive(m->sums.product[i]);
@@ -132,14 +132,14 @@ static Prefetch prefetch_for_panel(const Minibatch *m, int64_t j, const float *e
  * h                                  n x k
  * rho, pi                            heads: see `head_of`; NULL for the latter: no extra zeros
  * value                              n
- * by_...                             derivatives, without meaning without `gradient`
+ * grad_...                           derivatives, without meaning without `gradient`
  * start (g + 1), cell, count         CSC, n x g
  *
  * Returns 0, or 1 if there is no memory.
  */
 int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *log_library, const float *weight,
-                   const float *log_theta, const float *h, float *const *rho, float *const *pi, float *value, float *by_h,
-                   float *by_log_library, float *by_log_theta, const AdamStep *adam, const int32_t *start, const int32_t *cell,
+                   const float *log_theta, const float *h, float *const *rho, float *const *pi, float *value, float *grad_h,
+                   float *grad_log_library, float *grad_log_theta, const AdamStep *adam, const int32_t *start, const int32_t *cell,
                    const float *count)
 {
     const int64_t n_panels = panels(g), n_cells = rounded_up(n, CHUNK), size = PANEL * n_cells;
@@ -152,47 +152,47 @@ int log_likelihood(int64_t n, int64_t g, int gradient, int64_t k, const float *l
     const Hidden hidden = hidden_of(n, k, h, &next);
     const Softmax softmax = softmax_of(&hidden, &proportions, g, &next);
     Minibatch m = minibatch_of(&hidden, g, (Columns){start, cell, count}, log_theta, weight, &next);
-    float *const by_log_mu = floats(&next, n_panels * size), *const logits = floats(&next, size);
+    float *const grad_log_mu = floats(&next, n_panels * size), *const logits = floats(&next, size);
     double *const total = doubles(&next, n_cells), *const library = doubles(&next, n_cells);
 
     for (int64_t i = 0; i < n_cells; i++)
         library[i] = i < n ? exp((double)log_library[i]) / softmax.sum[i] : 0.0, total[i] = 0.0;
     for (int64_t j = 0; j < n_panels; j++) {
         const float *exponential = softmax.exponential + j * size;
-        float *const by = by_log_mu + j * size, *const by_theta = gradient ? by_log_theta + j * PANEL : NULL;
+        float *const grad = grad_log_mu + j * size, *const grad_theta = gradient ? grad_log_theta + j * PANEL : NULL;
         for (int64_t i = 0; i < n_cells; i++)
             m.sums.scale[i] = (float)(library[i] * softmax.factor[j * n_cells + i]);
         if (pi)
             logits_of(&hidden, &zeros, j * PANEL, width_of(j, g), logits, prefetch_for_panel(&m, j, exponential));
         if (pi && gradient)
-            panel(&m, j, exponential, logits, by, by_theta, 1, 1);
+            panel(&m, j, exponential, logits, grad, grad_theta, 1, 1);
         else if (pi)
-            panel(&m, j, exponential, logits, by, by_theta, 1, 0);
+            panel(&m, j, exponential, logits, grad, grad_theta, 1, 0);
         else if (gradient)
-            panel(&m, j, exponential, NULL, by, by_theta, 0, 1);
+            panel(&m, j, exponential, NULL, grad, grad_theta, 0, 1);
         else
-            panel(&m, j, exponential, NULL, by, by_theta, 0, 0);
+            panel(&m, j, exponential, NULL, grad, grad_theta, 0, 0);
         for (int64_t i = 0; i < n_cells; i++)
             total[i] += m.sums.total[i];
         Prefetch prefetch = {0};
         prefetch_weights(&prefetch, &hidden, &zeros, j + 1, g);
         if (gradient && pi)
-            learn(&hidden, &zeros, j * PANEL, width_of(j, g), logits, adam, prefetch);
+            head_backward(&hidden, &zeros, j * PANEL, width_of(j, g), logits, adam, prefetch);
     }
     for (int64_t j = 0; j < n_panels && gradient; j++) {
-        through_softmax(&softmax, j, width_of(j, g), n_cells, total, by_log_mu + j * size);
+        softmax_backward(&softmax, j, width_of(j, g), n_cells, total, grad_log_mu + j * size);
         Prefetch prefetch = {0};
         prefetch_weights(&prefetch, &hidden, &proportions, j + 1, g);
         if (j + 1 < n_panels)
-            prefetch_later(&prefetch, by_log_mu + (j + 1) * size, size), prefetch_later(&prefetch, softmax.exponential + (j + 1) * size, size);
-        learn(&hidden, &proportions, j * PANEL, width_of(j, g), by_log_mu + j * size, adam, prefetch);
+            prefetch_later(&prefetch, grad_log_mu + (j + 1) * size, size), prefetch_later(&prefetch, softmax.exponential + (j + 1) * size, size);
+        head_backward(&hidden, &proportions, j * PANEL, width_of(j, g), grad_log_mu + j * size, adam, prefetch);
     }
     for (int64_t i = 0; i < n; i++) {
         value[i] = (float)m.sums.value[i];
         if (!gradient)
             continue;
-        by_log_library[i] = (float)total[i];
-        memcpy(by_h + i * k, hidden.by + i * hidden.n_units, (size_t)k * sizeof(float));
+        grad_log_library[i] = (float)total[i];
+        memcpy(grad_h + i * k, hidden.grad + i * hidden.n_units, (size_t)k * sizeof(float));
     }
     return 0;
 }

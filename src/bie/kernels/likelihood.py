@@ -17,9 +17,9 @@ from bie.kernels.native import Bound, bind, check_contiguous
 class Likelihood:
     """Log-likelihood of the counts of n cells, with means ``exp(log_library) softmax(rho(h))``.
 
-    The gradient, that of a weighted sum over the cells, is made in the same pass: those by the parameters are
-    ``parameter.grad``, as in `bie.kernels.layers`. With an optimiser the weights of the layers learn in that
-    pass, by the step that it has counted, and theirs is not kept.
+    The gradient of a weighted sum over the cells is made in the same pass. W.r.t. the parameters it is in
+    ``parameter.grad``, as in `bie.kernels.layers`. With an optimiser the weights of the layers are updated in
+    that pass, by the step that it has counted, and their gradient is not kept.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class Likelihood:
 
     @cached_property
     def _with_gradient(self) -> Bound:
-        by = self.hidden.by_x, self.library.by_x, self.log_theta.grad
+        grads = self.hidden.grad_x, self.library.grad_x, self.log_theta.grad
         heads = [self._with_its_gradient(head) for head in self.heads]
-        return self._bound(True, heads, [*by, self.adam.coefficients if self.adam else None])
+        return self._bound(True, heads, [*grads, self.adam.coefficients if self.adam else None])
 
     def _with_its_gradient(self, head: Affine) -> list[Tensor | None]:
         """A head and its gradients; with an optimiser the moments by which the weight learns at once."""
@@ -79,9 +79,9 @@ class Likelihood:
         assert head.weight.grad is not None
         return [weight, bias, head.weight.grad.mT, bias.grad, None, None]
 
-    def _bound(self, gradient: bool, heads: list[list[Tensor | None]], by: list[Tensor | None]) -> Bound:
+    def _bound(self, gradient: bool, heads: list[list[Tensor | None]], grads: list[Tensor | None]) -> Bound:
         n, k = self.hidden.x.shape
         given = self.library.x, self.weight_n, self.log_theta, self.hidden.x
         rho, pi = heads if len(heads) == 2 else (*heads, None)
         sizes = n, self.log_theta.shape[1], gradient, k
-        return bind("log_likelihood", *sizes, *given, rho, pi, self.value, *by)
+        return bind("log_likelihood", *sizes, *given, rho, pi, self.value, *grads)

@@ -56,42 +56,42 @@ static void linear(int64_t n, int64_t n_in, int64_t n_out, const float *x, const
             out[i * n_out + j] = dot(n_in, x + i * n_in, memory + j * n_in);
 }
 
-/* Gradient by the weight and the bias of a layer from that by its output. */
-static void by_parameters_of(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *by_out,
-                             float *by_weight, float *by_bias, float *memory)
+/* Gradient w.r.t. the weight and the bias of a layer from that w.r.t. its output. */
+static void grad_parameters_of(int64_t n, int64_t n_in, int64_t n_out, const float *x, const float *grad_out,
+                             float *grad_weight, float *grad_bias, float *memory)
 {
-    memset(by_bias, 0, (size_t)n_out * sizeof(float));
+    memset(grad_bias, 0, (size_t)n_out * sizeof(float));
     for (int64_t i = 0; i < n; i++)
-        add(n_out, 1.0f, by_out + i * n_out, by_bias);
+        add(n_out, 1.0f, grad_out + i * n_out, grad_bias);
     if (n_out > NARROW) {
-        product(n_in, n_out, n, (Matrix){x, 1, n_in}, (Matrix){by_out, n_out, 1}, 0, by_weight, n_out, memory);
+        product(n_in, n_out, n, (Matrix){x, 1, n_in}, (Matrix){grad_out, n_out, 1}, 0, grad_weight, n_out, memory);
         return;
     }
     memset(memory, 0, (size_t)(n_in * n_out) * sizeof(float));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n_out; j++)
-            add(n_in, by_out[i * n_out + j], x + i * n_in, memory + j * n_in);
-    transpose(n_out, n_in, memory, by_weight);
+            add(n_in, grad_out[i * n_out + j], x + i * n_in, memory + j * n_in);
+    transpose(n_out, n_in, memory, grad_weight);
 }
 
-/* Gradient by the input of a layer from that by its output. */
-static void by_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *weight, const float *by_out,
-                        float *by_x, float *memory)
+/* Gradient w.r.t. the input of a layer from that w.r.t. its output. */
+static void grad_input_of(int64_t n, int64_t n_in, int64_t n_out, const float *weight, const float *grad_out,
+                        float *grad_x, float *memory)
 {
     if (n_out > NARROW) {
-        product(n, n_in, n_out, (Matrix){by_out, n_out, 1}, (Matrix){weight, 1, n_out}, 0, by_x, n_in, memory);
+        product(n, n_in, n_out, (Matrix){grad_out, n_out, 1}, (Matrix){weight, 1, n_out}, 0, grad_x, n_in, memory);
         return;
     }
     transpose(n_in, n_out, weight, memory);
-    for (int64_t i = 0; i < n; i++, by_x += n_in) {
-        memset(by_x, 0, (size_t)n_in * sizeof(float));
+    for (int64_t i = 0; i < n; i++, grad_x += n_in) {
+        memset(grad_x, 0, (size_t)n_in * sizeof(float));
         for (int64_t j = 0; j < n_out; j++)
-            add(n_in, by_out[i * n_out + j], memory + j * n_in, by_x);
+            add(n_in, grad_out[i * n_out + j], memory + j * n_in, grad_x);
     }
 }
 
 /* Bias, and ELU if asked, for n rows of h. */
-static void finish(int64_t n, int64_t n_out, const float *restrict bias, int has_elu, float *restrict h)
+static void bias_and_elu(int64_t n, int64_t n_out, const float *restrict bias, int has_elu, float *restrict h)
 {
     for (int64_t i = 0; i < n; i++, h += n_out)
 #pragma omp simd
@@ -101,12 +101,12 @@ static void finish(int64_t n, int64_t n_out, const float *restrict bias, int has
         }
 }
 
-/* Gradient by the input of the unit in place of that by its output h. */
-static void through_elu(int64_t n, const float *restrict h, float *restrict by)
+/* Gradient w.r.t. the input of the unit in place of that w.r.t. its output h. */
+static void elu_backward(int64_t n, const float *restrict h, float *restrict grad)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        by[i] *= h[i] > 0.0f ? 1.0f : h[i] + 1.0f;
+        grad[i] *= h[i] > 0.0f ? 1.0f : h[i] + 1.0f;
 }
 
 /* out (n x last width) = network(x), and the hidden units. Returns 0, or 1 if there is no memory. */
@@ -122,25 +122,25 @@ int mlp_forward(int64_t n, int64_t n_layers, const int64_t *widths, const float 
         float *h = l == n_layers - 1 ? out : hidden;
         linear(n, n_in, n_out, x, parameters, h, memory);
         if (h == hidden)
-            finish(n, n_out, parameters + n_in * n_out, 1, h);
+            bias_and_elu(n, n_out, parameters + n_in * n_out, 1, h);
         else
-            finish(n, n_out, parameters + n_in * n_out, 0, h);
+            bias_and_elu(n, n_out, parameters + n_in * n_out, 0, h);
         parameters += (n_in + 1) * n_out, hidden += n * n_out, x = h;
     }
     free(memory);
     return 0;
 }
 
-/* From the gradient by the output that by x and that by the parameters, neither where it is NULL. Returns 0, or
+/* From the gradient w.r.t. the output that w.r.t. x and that w.r.t. the parameters, neither where it is NULL. Returns 0, or
  * 1 if there is no memory. */
 int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float *parameters, const float *x,
-                 const float *hidden, const float *by_out, float *by_x, float *by_parameters)
+                 const float *hidden, const float *grad_out, float *grad_x, float *grad_parameters)
 {
     const int64_t width = widest(n_layers, widths), packed = rounded_up(memory_of_product(width, larger(n, width)), LINE_OF_FLOATS);
     float *memory = aligned(packed + 2 * n * width);
     if (memory == NULL)
         return 1;
-    float *by_hidden[2] = {memory + packed, memory + packed + n * width};
+    float *grad_hidden[2] = {memory + packed, memory + packed + n * width};
     int64_t end = 0; /* of the parameters of the layers up to l */
     for (int64_t l = 0; l < n_layers; l++) {
         end += (widths[l] + 1) * widths[l + 1];
@@ -149,15 +149,15 @@ int mlp_backward(int64_t n, int64_t n_layers, const int64_t *widths, const float
     for (int64_t l = n_layers - 1; l >= 0; l--) {
         const int64_t n_in = widths[l], n_out = widths[l + 1], weight = end - (n_in + 1) * n_out;
         const float *input = l ? (hidden -= n * n_in) : x;
-        float *by_input = l ? by_hidden[l % 2] : by_x;
-        if (by_parameters)
-            by_parameters_of(n, n_in, n_out, input, by_out, by_parameters + weight,
-                             by_parameters + end - n_out, memory);
-        if (by_input)
-            by_input_of(n, n_in, n_out, parameters + weight, by_out, by_input, memory);
+        float *grad_input = l ? grad_hidden[l % 2] : grad_x;
+        if (grad_parameters)
+            grad_parameters_of(n, n_in, n_out, input, grad_out, grad_parameters + weight,
+                             grad_parameters + end - n_out, memory);
+        if (grad_input)
+            grad_input_of(n, n_in, n_out, parameters + weight, grad_out, grad_input, memory);
         if (l)
-            through_elu(n * n_in, input, by_input);
-        by_out = by_input, end = weight;
+            elu_backward(n * n_in, input, grad_input);
+        grad_out = grad_input, end = weight;
     }
     free(memory);
     return 0;

@@ -93,9 +93,9 @@ class _Mlp(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, parameters, hidden = ctx.saved_tensors
         wanted = zip((x, parameters), ctx.needs_input_grad, strict=False)
-        by = [torch.empty_like(tensor) if needed else None for tensor, needed in wanted]
-        call("mlp_backward", *ctx.shape, parameters, x, hidden, by_output.contiguous(), *by)
-        return *by, None
+        grads = [torch.empty_like(tensor) if needed else None for tensor, needed in wanted]
+        call("mlp_backward", *ctx.shape, parameters, x, hidden, grad_output.contiguous(), *grads)
+        return *grads, None

@@ -60,11 +60,11 @@ static void factors_of(int64_t n, int64_t n_batches, const int32_t *batch, int c
  * n_widths, widths                   bandwidths of the kernels in median distances; none: one kernel of rate 1
  * least                              of the median of the squared distances
  * z (n x d), batch (n)               latent vectors, codes
- * value, by_z (n x d)                the statistic and its derivatives
+ * value, grad_z (n x d)                the statistic and its derivatives
  *
  * Returns 0, or 1 if there is no memory. */
 int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int64_t n_widths, const float *widths, float least,
-        const float *z, const int32_t *batch, float *value, float *by_z)
+        const float *z, const int32_t *batch, float *value, float *grad_z)
 {
     double *size = malloc((size_t)(n_batches * (n_batches + 1)) * sizeof(double));
     float *square = malloc((size_t)(2 * n * n + (d + 2) * n + n_widths + 1) * sizeof(float));
@@ -114,11 +114,11 @@ int mmd(int64_t n, int64_t d, int64_t n_batches, int consecutive, int64_t n_widt
             of_row[j] *= (float)(4.0 * share); /* 2 for z_j, which feels as much, and 2 for the square */
         }
         for (int64_t k = 0; k < d; k++) {
-            float by = 0.0f;
-#pragma omp simd reduction(+ : by)
+            float grad = 0.0f;
+#pragma omp simd reduction(+ : grad)
             for (int64_t j = 0; j < n; j++)
-                by += of_row[j] * (z[i * d + k] - columns[k * n + j]);
-            by_z[i * d + k] = by;
+                grad += of_row[j] * (z[i * d + k] - columns[k * n + j]);
+            grad_z[i * d + k] = grad;
         }
     }
     *value = (float)sum;

@@ -29,9 +29,9 @@ def v_statistic(
         Bandwidths of the kernels in median distances; none: one kernel of bandwidth 1.
     """
     how = pairs == "consecutive", len(widths), _array(widths), torch.finfo(z_nd.dtype).eps
-    value, by_z = z_nd.new_empty(()), z_nd.new_empty(z_nd.shape)
-    call("mmd", *z_nd.shape, n_batches, *how, z_nd.contiguous(), batch_n.int(), value, by_z)
-    return value, by_z
+    value, grad_z = z_nd.new_empty(()), z_nd.new_empty(z_nd.shape)
+    call("mmd", *z_nd.shape, n_batches, *how, z_nd.contiguous(), batch_n.int(), value, grad_z)
+    return value, grad_z
 
 
 @cache

@@ -80,9 +80,9 @@ static Softmax softmax_of(const Hidden *hidden, const Head *head, int64_t g, cha
     return softmax;
 }
 
-/* From derivatives by log mu of a panel to those by its logits; `total` is the sum of the former over all genes. */
-static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width, int64_t n, const double *total,
-                            float *restrict by)
+/* From derivatives w.r.t. log mu of a panel to those w.r.t. its logits; `total` is the sum of the former over all genes. */
+static void softmax_backward(const Softmax *softmax, int64_t panel, int64_t width, int64_t n, const double *total,
+                            float *restrict grad)
 {
     const float *restrict exponential = softmax->exponential + panel * PANEL * n;
     float *restrict share = softmax->factor + panel * n; /* no longer needed as it was */
@@ -91,5 +91,5 @@ static void through_softmax(const Softmax *softmax, int64_t panel, int64_t width
     for (int64_t j = 0; j < width; j++)
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
-            by[j * n + i] -= exponential[j * n + i] * share[i];
+            grad[j * n + i] -= exponential[j * n + i] * share[i];
 }

@@ -87,7 +87,7 @@ def _value(x, mu, theta, pi, zero_inflated: tl.constexpr):
 
 @triton.jit
 def _weight(x, mu, theta, pi, zero_inflated: tl.constexpr):
-    """Derivative of the log-probability by that under NB: the chance that a zero was counted; else 1."""
+    """Derivative of ln ZINB(x) w.r.t. ln NB(x): the chance that a zero is no technical one; 1 for others."""
     if zero_inflated:
         none = -theta * _log1p(mu / (theta + EPS))
         return tl.where(x == 0, _sigmoid(none - pi), 1.0)
@@ -95,23 +95,66 @@ def _weight(x, mu, theta, pi, zero_inflated: tl.constexpr):
 
 
 @triton.jit
-def _by_log_mu(x, mu, theta):
-    """Derivative of ln NB(x) by ln mu."""
+def _grad_log_mu(x, mu, theta):
+    """Derivative of ln NB(x) w.r.t. ln mu."""
     return mu * (x / (mu + EPS) - (x + theta) / (theta + mu + EPS))
 
 
 @triton.jit
-def _by_log_theta(x, mu, theta):
-    """Derivative of ln NB(x) by ln theta."""
+def _grad_log_theta(x, mu, theta):
+    """Derivative of ln NB(x) w.r.t. ln theta."""
     total = theta + mu + EPS
     rest = (theta * mu / (theta + EPS) - x) / total - _log1p(mu / (theta + EPS))
     return theta * (rest + tl.where(x == 0, 0.0, _digammas(x, theta)))
 
 
 @triton.jit
+def _load_tile(
+    x_ptr,
+    logit_ptr,
+    pi_ptr,
+    at,
+    inside,
+    zero_inflated: tl.constexpr,
+    CELLS: tl.constexpr,
+    GENES: tl.constexpr,
+):
+    """Counts, logits of the proportions and of technical zeros at some addresses; 0 where not `inside`."""
+    logit = tl.load(logit_ptr + at, mask=inside, other=0.0)
+    x = tl.load(x_ptr + at, mask=inside, other=0.0)
+    pi = tl.zeros((CELLS, GENES), tl.float32)
+    if zero_inflated:
+        pi = tl.load(pi_ptr + at, mask=inside, other=0.0)
+    return x, logit, pi
+
+
+@triton.jit
+def _softmax_parts(logit_ptr, start, is_cell, n_genes, CELLS: tl.constexpr, GENES: tl.constexpr):
+    """Largest logit of each cell and the sum of ``e^(logit - largest)``, in one pass over the genes.
+
+    A running maximum and a sum that is rescaled when it rises (Milakov & Gimelshein 2018, arXiv:1805.02867),
+    one for each column of the tile, so that columns are put together once, at the end.
+    """
+    top = tl.full((CELLS, GENES), float("-inf"), tl.float32)
+    total = tl.zeros((CELLS, GENES), tl.float32)
+    for first in range(0, n_genes, GENES):
+        gene = first + tl.arange(0, GENES)
+        inside = is_cell[:, None] & (gene < n_genes)[None, :]
+        logit = tl.load(logit_ptr + start + gene[None, :], mask=inside, other=float("-inf"))
+        higher = tl.maximum(top, logit)
+        # Where a column has met nothing but masked genes, -inf - -inf would be NaN.
+        finite = tl.where(higher == float("-inf"), 0.0, higher)
+        total = total * tl.exp(top - finite) + tl.exp(logit - finite)
+        top = higher
+    largest = tl.where(is_cell, tl.max(top, 1), 0.0)
+    sums = tl.sum(total * tl.exp(top - largest[:, None]), 1)
+    return largest, tl.where(is_cell, sums, 1.0)  # a divisor, beyond the last cell as well
+
+
+@triton.jit
 def forward(
     x_ptr,
-    rho_ptr,
+    logit_ptr,
     library_ptr,
     log_theta_ptr,
     pi_ptr,
@@ -125,28 +168,13 @@ def forward(
     CELLS: tl.constexpr,
     GENES: tl.constexpr,
 ):
-    """For `CELLS` cells of a run: log-likelihood, its derivative by the log library, parts of the softmax."""
+    """For `CELLS` cells of a run: log-likelihood, its derivative w.r.t. log library, parts of the softmax."""
     run, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     cell = block * CELLS + tl.arange(0, CELLS)
     is_cell = cell < n_cells
     row = run * n_cells + cell
     start = row[:, None] * n_genes
-
-    top = tl.full((CELLS, GENES), float("-inf"), tl.float32)
-    total = tl.zeros((CELLS, GENES), tl.float32)
-    for first in range(0, n_genes, GENES):
-        gene = first + tl.arange(0, GENES)
-        inside = is_cell[:, None] & (gene < n_genes)[None, :]
-        rho = tl.load(rho_ptr + start + gene[None, :], mask=inside, other=float("-inf"))
-        higher = tl.maximum(top, rho)
-        still = tl.where(higher == float("-inf"), 0.0, higher)  # nothing but masked genes so far
-        total = total * tl.exp(top - still) + tl.exp(rho - still)
-        top = higher
-    highest = tl.max(top, 1)
-    highest = tl.where(is_cell, highest, 0.0)
-    sums = tl.sum(total * tl.exp(top - highest[:, None]), 1)
-    sums = tl.where(is_cell, sums, 1.0)
-
+    top, sums = _softmax_parts(logit_ptr, start, is_cell, n_genes, CELLS, GENES)
     library = tl.load(library_ptr + row, mask=is_cell, other=0.0)
     scale = tl.exp(library) / sums
     value = tl.zeros((CELLS, GENES), tl.float32)
@@ -154,45 +182,42 @@ def forward(
     for first in range(0, n_genes, GENES):
         gene = first + tl.arange(0, GENES)
         inside = is_cell[:, None] & (gene < n_genes)[None, :]
-        at = start + gene[None, :]
         log_theta = tl.load(log_theta_ptr + run * n_genes + gene, mask=gene < n_genes, other=0.0)
         theta = tl.exp(log_theta)[None, :]
-        rho = tl.load(rho_ptr + at, mask=inside, other=0.0)
-        x = tl.load(x_ptr + at, mask=inside, other=0.0)
-        pi = tl.zeros((CELLS, GENES), tl.float32)
-        if zero_inflated:
-            pi = tl.load(pi_ptr + at, mask=inside, other=0.0)
-        mu = scale[:, None] * tl.exp(rho - highest[:, None])
-        by_mu = _weight(x, mu, theta, pi, zero_inflated) * _by_log_mu(x, mu, theta)
+        at = start + gene[None, :]
+        x, logit, pi = _load_tile(x_ptr, logit_ptr, pi_ptr, at, inside, zero_inflated, CELLS, GENES)
+        mu = scale[:, None] * tl.exp(logit - top[:, None])
+        # d/d log library = d/d log mu, summed over the genes, since each mu is proportional to the library.
+        grad_log_mu = _weight(x, mu, theta, pi, zero_inflated) * _grad_log_mu(x, mu, theta)
         value += tl.where(inside, _value(x, mu, theta, pi, zero_inflated), 0.0)
-        slope += tl.where(inside, by_mu, 0.0)
+        slope += tl.where(inside, grad_log_mu, 0.0)
     tl.store(value_ptr + row, tl.sum(value, 1), mask=is_cell)
     tl.store(slope_ptr + row, tl.sum(slope, 1), mask=is_cell)
-    tl.store(top_ptr + row, highest, mask=is_cell)
+    tl.store(top_ptr + row, top, mask=is_cell)
     tl.store(sum_ptr + row, sums, mask=is_cell)
 
 
 @triton.jit
 def backward(
     x_ptr,
-    rho_ptr,
+    logit_ptr,
     library_ptr,
     log_theta_ptr,
     pi_ptr,
     slope_ptr,
     top_ptr,
     sum_ptr,
-    by_value_ptr,
-    by_rho_ptr,
-    by_pi_ptr,
-    by_theta_ptr,
+    grad_value_ptr,
+    grad_logit_ptr,
+    grad_pi_ptr,
+    grad_theta_ptr,
     n_cells,
     n_genes,
     zero_inflated: tl.constexpr,
     CELLS: tl.constexpr,
     GENES: tl.constexpr,
 ):
-    """For a tile of a run: derivatives by both logits, and that by ln theta, summed over its cells."""
+    """For a tile of a run: derivatives w.r.t. both logits, and w.r.t. ln theta, summed over its cells."""
     run, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     gene = tl.program_id(2) * GENES + tl.arange(0, GENES)
     is_gene = gene < n_genes
@@ -201,26 +226,29 @@ def backward(
     row = run * n_cells + cell
     inside = is_cell[:, None] & is_gene[None, :]
     at = row[:, None] * n_genes + gene[None, :]
-
     theta = tl.exp(tl.load(log_theta_ptr + run * n_genes + gene, mask=is_gene, other=0.0))[None, :]
-    library = tl.load(library_ptr + row, mask=is_cell, other=0.0)
+    x, logit, pi = _load_tile(x_ptr, logit_ptr, pi_ptr, at, inside, zero_inflated, CELLS, GENES)
+    rho = _proportions(logit, top_ptr, sum_ptr, row, is_cell)
+    mu = tl.exp(tl.load(library_ptr + row, mask=is_cell, other=0.0))[:, None] * rho
     slope = tl.load(slope_ptr + row, mask=is_cell, other=0.0)
+    grad_value = tl.load(grad_value_ptr + row, mask=is_cell, other=0.0)[:, None]
+    weight = _weight(x, mu, theta, pi, zero_inflated)
+    # Through the softmax: what a gene's own mu gives, less its share of what all of them give.
+    grad_logit = weight * _grad_log_mu(x, mu, theta) - rho * slope[:, None]
+    tl.store(grad_logit_ptr + at, grad_value * grad_logit, mask=inside)
+    if zero_inflated:
+        # Probability that this count is a technical zero, less the probability of one before it was seen.
+        grad_pi = tl.where(x == 0, 1.0 - weight, 0.0) - _sigmoid(pi)
+        tl.store(grad_pi_ptr + at, grad_value * grad_pi, mask=inside)
+    grad_theta = tl.where(inside, grad_value * (weight * _grad_log_theta(x, mu, theta)), 0.0)
+    # A sum over the cells of this block alone; the caller adds up the blocks, in a fixed order.
+    place = (run * tl.num_programs(1) + block) * n_genes + gene
+    tl.store(grad_theta_ptr + place, tl.sum(grad_theta, 0), mask=is_gene)
+
+
+@triton.jit
+def _proportions(logit, top_ptr, sum_ptr, row, is_cell):
+    """The softmax of some logits, from the parts that `forward` left."""
     top = tl.load(top_ptr + row, mask=is_cell, other=0.0)
     sums = tl.load(sum_ptr + row, mask=is_cell, other=1.0)
-    by_value = tl.load(by_value_ptr + row, mask=is_cell, other=0.0)[:, None]
-    rho = tl.load(rho_ptr + at, mask=inside, other=0.0)
-    x = tl.load(x_ptr + at, mask=inside, other=0.0)
-    pi = tl.zeros((CELLS, GENES), tl.float32)
-    if zero_inflated:
-        pi = tl.load(pi_ptr + at, mask=inside, other=0.0)
-    share = tl.exp(rho - top[:, None]) / sums[:, None]
-    mu = tl.exp(library)[:, None] * share
-    weight = _weight(x, mu, theta, pi, zero_inflated)
-    by_rho = weight * _by_log_mu(x, mu, theta) - share * slope[:, None]
-    tl.store(by_rho_ptr + at, by_value * by_rho, mask=inside)
-    if zero_inflated:
-        by_pi = tl.where(x == 0, 1.0 - weight, 0.0) - _sigmoid(pi)  # technical: told by the count - expected
-        tl.store(by_pi_ptr + at, by_value * by_pi, mask=inside)
-    by_theta = tl.where(inside, by_value * (weight * _by_log_theta(x, mu, theta)), 0.0)
-    place = (run * tl.num_programs(1) + block) * n_genes + gene
-    tl.store(by_theta_ptr + place, tl.sum(by_theta, 0), mask=is_gene)
+    return tl.exp(logit - top[:, None]) / sums[:, None]

@@ -34,11 +34,11 @@ typedef struct { /* non-zero counts in the order of the genes, those of gene j f
 
 typedef struct { /* of each cell. mu = exponential * scale; sum, product and total are those of a panel */
     const float *weight;
-    float *scale, *sum, *product, *total; /* log-likelihood without and with ln product, derivative by log mu */
+    float *scale, *sum, *product, *total; /* log-likelihood without and with ln product, derivative w.r.t. log mu */
     double *value; /* log-likelihood of large counts */
 } Sums;
 
-typedef struct { /* ln of Gamma(x + theta) / (Gamma(theta) x!) at row x - 1, and its derivative by theta */
+typedef struct { /* ln of Gamma(x + theta) / (Gamma(theta) x!) at row x - 1, and its derivative w.r.t. theta */
     float value[SMALL][PANEL], slope[SMALL][PANEL];
 } Gammas;
 
@@ -49,7 +49,7 @@ typedef struct { /* counts of one gene; value and slope of their gamma functions
 
 typedef struct { /* of zeros; and the log ratios of non-zero counts to them, 0 for zeros */
     float mu[CHUNK], log_nb[CHUNK], one_over_w[CHUNK];
-    float by_log_mu[CHUNK], by_theta[CHUNK]; /* derivatives of log_nb */
+    float grad_log_mu[CHUNK], grad_theta[CHUNK]; /* derivatives of log_nb */
     float log_odds[CHUNK], a[CHUNK], b[CHUNK]; /* a = e^-|log_odds|, b = e^-|pi| */
     float counted[CHUNK], uncounted[CHUNK], technical[CHUNK]; /* sigmoid of log_odds, -log_odds, pi */
     float factor[CHUNK]; /* (1 + a) / (1 + b), without the numerator where the count is not zero */
@@ -69,8 +69,8 @@ INLINE void negative_binomial(const float *restrict exponential, const float *re
         t->mu[c] = mu;
         t->one_over_w[c] = one_over_w;
         t->log_nb[c] = -theta * log_w;
-        t->by_log_mu[c] = -theta * u * one_over_w;
-        t->by_theta[c] = theta * u * one_over_w * inverse - log_w;
+        t->grad_log_mu[c] = -theta * u * one_over_w;
+        t->grad_theta[c] = theta * u * one_over_w * inverse - log_w;
     }
 }
 
@@ -104,24 +104,24 @@ INLINE void nonzero_ratio(const float *restrict count, const float *restrict val
     for (int c = 0; c < CHUNK; c++) {
         const float mean = t->mu[c] + EPS, odds = inverse * t->one_over_w[c];
         const float ratio = count[c] * log_positive(mean * odds) + value[c];
-        const float by_log_mu = count[c] * (t->mu[c] / mean - (1.0f - t->one_over_w[c]));
+        const float grad_log_mu = count[c] * (t->mu[c] / mean - (1.0f - t->one_over_w[c]));
         t->ratio[c] = count[c] > 0.0f ? ratio : 0.0f;
-        t->ratio_by_log_mu[c] = count[c] > 0.0f ? by_log_mu : 0.0f;
+        t->ratio_by_log_mu[c] = count[c] > 0.0f ? grad_log_mu : 0.0f;
         t->ratio_by_theta[c] = count[c] > 0.0f ? slope[c] - count[c] * odds : 0.0f;
     }
 }
 
 /* The counts of a gene in CHUNK cells from `at` on. Derivatives, each cell times its weight, go where pi and the exponentials
- * are, that by theta is added up for each of the CHUNK cells. The product is that of `factor`: of PANEL genes up to 2^PANEL,
+ * are, that w.r.t. theta is added up for each of the CHUNK cells. The product is that of `factor`: of PANEL genes up to 2^PANEL,
  * at least its inverse. */
 INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const float *exponential, float *pi,
-                  float *restrict by_log_mu, float *restrict by_theta, const Sums *cells, int only_zeros, int inflated,
+                  float *restrict grad_log_mu, float *restrict grad_theta, const Sums *cells, int only_zeros, int inflated,
                   int gradient)
 {
     Terms t;
     const float *restrict count = x->count + at, *restrict weight = cells->weight + at;
     float *restrict sum = cells->sum + at, *restrict product = cells->product + at, *restrict total = cells->total + at;
-    float *restrict logit = inflated ? pi + at : NULL, *restrict by = by_log_mu + at;
+    float *restrict logit = inflated ? pi + at : NULL, *restrict grad = grad_log_mu + at;
     negative_binomial(exponential + at, cells->scale + at, theta, inverse, &t);
     if (inflated)
         inflate(logit, count, &t);
@@ -143,11 +143,11 @@ INLINE void chunk(float theta, float inverse, const Counts *x, int64_t at, const
 #pragma omp simd
     for (int c = 0; c < CHUNK; c++) {
         const float counted = inflated ? t.counted[c] : 1.0f;
-        const float slope = counted * t.by_theta[c] + (only_zeros ? 0.0f : t.ratio_by_theta[c]);
-        const float by_mu = counted * t.by_log_mu[c] + (only_zeros ? 0.0f : t.ratio_by_log_mu[c]);
-        by[c] = weight[c] * by_mu;
-        total[c] += by[c];
-        by_theta[c] += weight[c] * slope;
+        const float slope = counted * t.grad_theta[c] + (only_zeros ? 0.0f : t.ratio_by_theta[c]);
+        const float grad_mu = counted * t.grad_log_mu[c] + (only_zeros ? 0.0f : t.ratio_by_log_mu[c]);
+        grad[c] = weight[c] * grad_mu;
+        total[c] += grad[c];
+        grad_theta[c] += weight[c] * slope;
         if (inflated)
             logit[c] = weight[c] * (t.uncounted[c] - t.technical[c]);
     }
@@ -175,29 +175,29 @@ static double log_factorial(const Genes *genes, float x)
     return value;
 }
 
-/* Gamma functions of n large counts of a gene; in double, since large numbers cancel. Returns the derivative by theta. */
+/* Gamma functions of n large counts of a gene; in double, since large numbers cancel. Returns the derivative w.r.t. theta. */
 static double large_count_ratios(const Genes *genes, int64_t gene, int n, const int32_t *cell, const float *count, const Sums *cells)
 {
-    double value[BLOCK], slope[BLOCK], by_theta = 0.0;
+    double value[BLOCK], slope[BLOCK], grad_theta = 0.0;
 #pragma omp simd
     for (int k = 0; k < n; k++)
         log_gamma((double)count[k] + (double)genes->theta[gene], &value[k], &slope[k]);
     for (int k = 0; k < n; k++) {
         cells->value[cell[k]] += value[k] - genes->log_gamma[gene] - log_factorial(genes, count[k]);
-        by_theta += (double)cells->weight[cell[k]] * (slope[k] - genes->digamma[gene]);
+        grad_theta += (double)cells->weight[cell[k]] * (slope[k] - genes->digamma[gene]);
     }
-    return by_theta;
+    return grad_theta;
 }
 
 /* Write the counts of a gene, the one at `column` of `gammas`, where there are zeros only; the ratios of the large ones are added at once.
- * Returns the derivative by theta of these. */
+ * Returns the derivative w.r.t. theta of these. */
 INLINE double scatter_counts(const Genes *genes, int64_t gene, int64_t column, const Columns *columns, const Gammas *gammas,
                      const Counts *x, const Sums *cells)
 {
     int32_t cell[BLOCK];
     float large[BLOCK];
     int n_large = 0;
-    double by_theta = 0.0;
+    double grad_theta = 0.0;
     for (int32_t k = columns->start[gene]; k < columns->start[gene + 1]; k++) {
         const int32_t i = columns->cell[k];
         const float count = columns->count[k];
@@ -206,11 +206,11 @@ INLINE double scatter_counts(const Genes *genes, int64_t gene, int64_t column, c
         if (count > SMALL) {
             cell[n_large] = i, large[n_large++] = count;
             if (n_large == BLOCK)
-                by_theta += large_count_ratios(genes, gene, n_large, cell, large, cells), n_large = 0;
+                grad_theta += large_count_ratios(genes, gene, n_large, cell, large, cells), n_large = 0;
         } else {
             x->value[i] = gammas->value[(int)count - 1][column];
             x->slope[i] = gammas->slope[(int)count - 1][column];
         }
     }
-    return n_large ? by_theta + large_count_ratios(genes, gene, n_large, cell, large, cells) : by_theta;
+    return n_large ? grad_theta + large_count_ratios(genes, gene, n_large, cell, large, cells) : grad_theta;
 }

@@ -34,7 +34,7 @@ OnEpoch = Callable[[dict[str, float]], None]
 
 
 class Kind(Protocol):
-    """What a module of this package has."""
+    """Functions that a module of this package has."""
 
     def about(self, dataset: Data) -> str:
         """Size of a data set, for the plan."""

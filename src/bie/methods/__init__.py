@@ -6,7 +6,7 @@ Each control is a module of this package with a function ``build(settings) -> Em
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bie.config import Method, Model, PenaltySection, Train
 from bie.data.cells import Cells
@@ -14,18 +14,24 @@ from bie.methods.base import Embedder, Row, Rows
 from bie.seeds import Streams
 
 if TYPE_CHECKING:
-    from bie.training.checkpoint import Keeper
+    from bie.training.checkpoint import CheckpointHook
     from bie.training.run import Fitted
 
-Given = tuple[Rows, Rows, Streams, Callable[[Row], None]]
-"""What `Embedder.fit` is given beside the cells."""
+
+class FitInputs(NamedTuple):
+    """Arguments of `Embedder.fit` beside the cells; see there."""
+
+    train: Rows
+    test: Rows
+    streams: Streams
+    on_epoch: Callable[[Row], None]
 
 
 def build_embedder(
     model: Model | Method,
     penalty: tuple[str, PenaltySection] | None,
     train: Train,
-    keeper: "Keeper | None" = None,
+    hook: "CheckpointHook | None" = None,
 ) -> Embedder:
     """Choose the embedder of a run.
 
@@ -33,29 +39,37 @@ def build_embedder(
     ----------
     model, penalty, train
         Sections of the configuration; a control reads the first alone.
-    keeper
-        Lets a training go on from an earlier one's state, and leaves its own.
+    hook
+        Where a training finds a checkpoint to go on from, and leaves its own.
     """
     if isinstance(model, Method):
         return _control(model)
     from bie.methods.trained import Trained
 
-    return Trained(model, penalty, train, keeper)
+    return Trained(model, penalty, train, hook)
 
 
 def fit_all(
-    embedders: Sequence[Embedder], given: Sequence[Given], cells: Cells, device: str
+    embedders: Sequence[Embedder], inputs: Sequence[FitInputs], cells: Cells, device: str
 ) -> "list[Fitted]":
-    """Fit embedders, in place: a control, which comes alone, or models, which train on a device together."""
+    """Fit embedders, in place: one control, or models, which train on a device together.
+
+    Parameters
+    ----------
+    embedders, inputs
+        Of equal length: of each the arguments of its `Embedder.fit` beside the cells.
+    cells, device
+        The data, and where models train.
+    """
     from bie.methods.trained import Trained
     from bie.training.fit import fit
     from bie.training.run import Fitted
 
-    each = list(zip(embedders, given, strict=True))
-    models = [embedder.run(cells, *what) for embedder, what in each if isinstance(embedder, Trained)]
+    pairs = list(zip(embedders, inputs, strict=True))
+    models = [embedder.run(cells, *its) for embedder, its in pairs if isinstance(embedder, Trained)]
     if models:
         return fit(models, cells, device)
-    return [Fitted(embedder.fit(cells, *what)) for embedder, what in each]
+    return [Fitted(embedder.fit(cells, *its)) for embedder, its in pairs]
 
 
 def check(control: Method, cells: Cells, n_train: int) -> None:

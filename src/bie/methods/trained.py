@@ -11,7 +11,7 @@ from bie.methods.base import Embedder, Latent, Row, Rows
 from bie.models.scvi import Scvi
 from bie.penalties import build_penalty
 from bie.seeds import Streams
-from bie.training.checkpoint import Keeper
+from bie.training.checkpoint import CheckpointHook
 from bie.training.evaluation import embed, loss_terms
 from bie.training.fit import fit
 from bie.training.run import TrainingRun
@@ -24,7 +24,7 @@ class Trained(Embedder):
     ----------
     model, penalty, train
         Sections of the configuration.
-    keeper
+    hook
         Of the training's state; see `bie.training.run.TrainingRun`.
     """
 
@@ -33,9 +33,9 @@ class Trained(Embedder):
         model: Model,
         penalty: tuple[str, PenaltySection] | None,
         train: Train,
-        keeper: Keeper | None = None,
+        hook: CheckpointHook | None = None,
     ) -> None:
-        self.settings, self.penalty, self.train, self.keeper = model, penalty, train, keeper
+        self.settings, self.penalty, self.train, self.hook = model, penalty, train, hook
 
     def fit(
         self, cells: Cells, train: Rows, test: Rows, streams: Streams, on_epoch: Callable[[Row], None]
@@ -53,8 +53,8 @@ class Trained(Embedder):
         sizes = cells.n_genes, cells.n_batches
         self.model = Scvi(*sizes, self.settings, mean_b, var_b, init, cells.n_labels)
         penalty = build_penalty(self.penalty, self.settings.n_latent, cells.n_batches, streams)
-        keeper = self.keeper or Keeper()
-        return TrainingRun(self.model, penalty, train, test, self.train, streams, on_epoch, keeper)
+        hook = self.hook or CheckpointHook()
+        return TrainingRun(self.model, penalty, train, test, self.train, streams, on_epoch, hook)
 
     def restore(self, n_genes: int, n_batches: int, n_labels: int, state: Mapping[str, Tensor]) -> None:
         """Take the weights of a model that was trained on data of these sizes, in place of `fit`.

@@ -41,9 +41,9 @@ class CompiledScvi:
     model
         Whose parameters these are; they must stay where they are in memory.
     adam
-        The optimiser of its parameters, which then learn in the passes: large weights as soon as their
-        gradient is made, while both are in the caches. Without one the passes leave gradients in
-        ``parameter.grad``. Terms and gradients lie in memory that the next call uses again.
+        The optimiser of its parameters, which then takes its step within the passes: it updates large weights
+        as soon as their gradient is made, while both are in the caches. Without one the passes leave
+        gradients in ``parameter.grad``. Terms and gradients lie in memory that the next call uses again.
     """
 
     def __init__(self, model: Scvi, adam: CompiledAdam | None = None) -> None:
@@ -74,9 +74,9 @@ class CompiledScvi:
 
     @torch.no_grad()
     def backward(
-        self, kl_slope: float, by_z_nd: Tensor | None = None, by_mean_nd: Tensor | None = None
+        self, kl_slope: float, grad_z_nd: Tensor | None = None, grad_mean_nd: Tensor | None = None
     ) -> None:
-        """The rest of the step that `forward` began; see `Passes.backward`.
+        """The backward pass of the step that `forward` began, and the optimiser's; see `Passes.backward`.
 
         Raises
         ------
@@ -87,13 +87,13 @@ class CompiledScvi:
             raise RuntimeError("forward has not been called just before")
         self._attach()
         (passes, x_ng), self._latest = self._latest, None
-        passes.backward(x_ng, kl_slope, by_z_nd, by_mean_nd)
+        passes.backward(x_ng, kl_slope, grad_z_nd, grad_mean_nd)
         if self.adam:
-            self._others_learn()
+            self._update_others()
 
     @cached_property
-    def _others_learn(self) -> Bound:
-        """What takes the parameters through a step that do not learn in the passes."""
+    def _update_others(self) -> Bound:
+        """Step of Adam for the parameters that are not updated within the passes (`fused_adam_rows`)."""
         assert self.adam is not None
         learned = fused_adam_rows(self.model)
         parts, gradients = list[Part](), list[Tensor]()
@@ -108,13 +108,16 @@ class CompiledScvi:
     def posterior_mean(self, x_ng: SparseCounts, batch_n: Tensor) -> Tensor:
         """As `Scvi.posterior_mean`, in evaluation mode."""
         passes, self._latest = self._of(x_ng), None
-        passes.see(batch_n)
+        passes.set_batches(batch_n)
         passes.encoder.forward(x_ng.log1p(), None, training=False)
         mean: Tensor = passes.encoder.normal.mean.clone()
         return mean
 
     def _attach(self) -> None:
-        """Let the parameters have their gradients, unless they do."""
+        """Give the parameters their gradients back, in the memory that kernels are bound to.
+
+        Somebody may have set ``parameter.grad`` to None, or to another tensor, in between.
+        """
         if self._gradients and self._parameters[0].grad is self._gradients[0]:
             return
         self._gradients = self._gradients or [torch.empty_like(parameter) for parameter in self._parameters]

@@ -107,7 +107,7 @@ class HiddenLayers(nn.Module):
         widths = [n_in + n_covariates] + [n_hidden + deep * n_covariates] * (n_layers - 1)
         self.linears = nn.ModuleList(Linear(width, n_hidden, init) for width in widths)
         self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in widths)
-        self.keep, self.deep = 1 - dropout, deep
+        self.keep_prob, self.deep = 1 - dropout, deep
 
     def forward(self, h: Tensor, covariates: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """Map ``(..., n, n_in)`` to ``(..., n, n_hidden)``.
@@ -121,10 +121,10 @@ class HiddenLayers(nn.Module):
         noise
             Stream of the dropout masks; without it nothing is dropped.
         """
-        noise = noise if self.training and self.keep < 1 else None
+        noise = noise if self.training and self.keep_prob < 1 else None
         for layer, (linear, norm) in enumerate(zip(self.linears, self.norms, strict=True)):
             assert isinstance(linear, Linear)
             assert isinstance(norm, BatchNorm)
             h = norm(linear(h, covariates if self.deep or layer == 0 else None)).relu()
-            h = h * noise.keep(h.shape, self.keep) / self.keep if noise else h
+            h = h * noise.keep(h.shape, self.keep_prob) / self.keep_prob if noise else h
         return h

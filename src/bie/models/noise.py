@@ -22,10 +22,10 @@ class Noise:
         """Independent standard normal numbers."""
         return torch.randn(tuple(shape), generator=self.generator, device=self.generator.device)
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
-        """Independent 1 with probability `share`, else 0: a mask for dropout."""
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
+        """Independent 1 with probability `keep_prob`, else 0: a mask for dropout."""
         uniform = torch.rand(tuple(shape), generator=self.generator, device=self.generator.device)
-        return uniform.lt_(share)
+        return uniform.lt_(keep_prob)
 
     def permutation(self, n: int) -> Tensor:
         """Random order of the rows 0 to n - 1 (int64)."""
@@ -51,12 +51,12 @@ class StackedNoise(Noise):
             of_run.normal_(generator=generator)
         return draws
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
-        """Independent 1 with probability `share`, else 0, ``(r, ...)``."""
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
+        """Independent 1 with probability `keep_prob`, else 0, ``(r, ...)``."""
         uniform = torch.empty(tuple(shape), device=self._device)
         for of_run, generator in zip(uniform, self.generators, strict=True):
             of_run.uniform_(generator=generator)
-        return uniform.lt_(share)
+        return uniform.lt_(keep_prob)
 
     def permutation(self, n: int) -> Tensor:
         """A random order of the rows for each run, ``(r, n)`` (int64)."""
@@ -84,9 +84,9 @@ class Replay(Noise):
         """As `Noise.normal`."""
         return self._next(lambda: self._noise.normal(shape))
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
         """As `Noise.keep`."""
-        return self._next(lambda: self._noise.keep(shape, share))
+        return self._next(lambda: self._noise.keep(shape, keep_prob))
 
     def permutation(self, n: int) -> Tensor:
         """As `Noise.permutation`."""

@@ -27,26 +27,26 @@ class Passes:
         if self.modelled:
             self.library = EncoderPasses(self.modelled.encoder, n, self.batch_nb, adam)
             normal = self.library.normal
-            normal.by_mean.zero_()  # nobody sees it
-            normal.by_kl.fill_(1 / n)
-            self.log_library, self.kl_library = Inputs(normal.z, normal.by_z), normal.kl
+            normal.grad_mean.zero_()  # the mean enters the loss by sample and KL alone
+            normal.grad_kl.fill_(1 / n)
+            self.log_library, self.kl_library = Inputs(normal.z, normal.grad_z), normal.kl
         decoder, normal = model.decoder, self.encoder.normal
         covariates = self.batch_nb if decoder.sees_batch else None
-        self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.by_z), covariates)
+        self.hidden = hidden_layers(decoder.hidden, n, Inputs(normal.z, normal.grad_z), covariates)
         assert isinstance(decoder.log_theta, Tensor)
         heads = cast("Affine", decoder.log_proportion), cast("Affine | None", decoder.zero_logit)
         inputs, weight_n = (self.hidden[-1].outputs, self.log_library), torch.full((n,), -1.0) / n
         self.likelihood = Likelihood(*inputs, decoder.log_theta, *heads, weight_n, adam)
 
-    def see(self, batch_n: Tensor) -> None:
-        """These are the batches of the cells."""
+    def set_batches(self, batch_n: Tensor) -> None:
+        """Write the one-hot batches of the cells where the kernels read them."""
         torch.index_select(self._codes_bb, 0, batch_n, out=self.batch_nb)
 
     def forward(
         self, x_ng: SparseCounts, batch_n: Tensor, noise: Noise, training: bool, gradient: bool
     ) -> None:
         """Make `terms`, and with `gradient` those gradients that come with them."""
-        self.see(batch_n)
+        self.set_batches(batch_n)
         self.encoder.forward(x_ng.log1p(), noise, training)
         if self.modelled:
             torch.mm(self.batch_nb, self.modelled.mean_b1, out=self.library.normal.prior_mean)
@@ -66,30 +66,30 @@ class Passes:
         return Terms(*(tensor.detach() for tensor in given))
 
     def backward(
-        self, x_ng: SparseCounts, kl_slope: float, by_z_nd: Tensor | None, by_mean_nd: Tensor | None
+        self, x_ng: SparseCounts, kl_slope: float, grad_z_nd: Tensor | None, grad_mean_nd: Tensor | None
     ) -> None:
-        """Make the gradients by all other parameters.
+        """Make the gradients w.r.t. all other parameters.
 
         Parameters
         ----------
         x_ng
-            Of the forward pass.
+            Counts of the forward pass.
         kl_slope
-            Derivative of the loss by the mean KL of z. By the means of reconstruction and library's
-            divergence it is 1.
-        by_z_nd, by_mean_nd
-            Gradients of the loss by samples and means of the latent vectors as far as others make them.
+            Derivative of the loss w.r.t. the mean KL of z. That w.r.t. the means of the reconstruction and
+            of the library's divergence is 1.
+        grad_z_nd, grad_mean_nd
+            Gradients of the penalty w.r.t. samples and means of the latent vectors, ``(n, d)``; None: 0.
         """
         for layer in reversed(self.hidden):
             layer.backward()
         normal = self.encoder.normal
-        if by_z_nd is not None:
-            normal.by_z += by_z_nd
-        normal.by_mean.zero_() if by_mean_nd is None else normal.by_mean.copy_(by_mean_nd)
-        normal.by_kl.fill_(kl_slope / len(normal.by_kl))
+        if grad_z_nd is not None:
+            normal.grad_z += grad_z_nd
+        normal.grad_mean.zero_() if grad_mean_nd is None else normal.grad_mean.copy_(grad_mean_nd)
+        normal.grad_kl.fill_(kl_slope / len(normal.grad_kl))
         self.encoder.backward(x_ng.log1p())
         if self.modelled:
-            self.library.normal.by_z *= self.library.normal.z < self.modelled.most  # as clamp's gradient
+            self.library.normal.grad_z *= self.library.normal.z < self.modelled.most  # as clamp's gradient
             self.library.backward(x_ng.log1p())
 
 
@@ -98,8 +98,8 @@ class EncoderPasses:
 
     def __init__(self, encoder: Encoder, n: int, batch_nb: Tensor, adam: CompiledAdam | None) -> None:
         covariates = batch_nb if encoder.sees_batch else None
-        self.share = encoder.hidden.keep
-        self.hidden = hidden_layers(encoder.hidden, n, None, covariates, self.share, adam)
+        self.keep_prob = encoder.hidden.keep_prob
+        self.hidden = hidden_layers(encoder.hidden, n, None, covariates, self.keep_prob, adam)
         layers = cast("Affine", encoder.mean), cast("Affine", encoder.log_variance)
         self.normal = Normal(self.hidden[-1].outputs, *layers, encoder.variance_floor)
 
@@ -107,15 +107,15 @@ class EncoderPasses:
         """Make what `normal` holds; its samples are its means without noise."""
         counts: SparseCounts | None = log_x_ng
         for layer in self.hidden:
-            drops = noise is not None and training and self.share < 1
-            keep_nh = noise.keep(layer.shape, self.share) if noise and drops else None
+            drops = noise is not None and training and self.keep_prob < 1
+            keep_nh = noise.keep(layer.shape, self.keep_prob) if noise and drops else None
             layer.forward(training, keep_nh, counts)
             counts = None
         shape = self.normal.z.shape
         self.normal.forward(noise.normal(shape) if noise else torch.zeros(shape))
 
     def backward(self, log_x_ng: SparseCounts) -> None:
-        """Make the gradients by the parameters from those that `normal` holds."""
+        """Make the gradients w.r.t. the parameters from those that `normal` holds."""
         self.normal.backward()
         first, *others = self.hidden
         for layer in reversed(others):
@@ -128,13 +128,13 @@ def hidden_layers(
     n: int,
     inputs: Inputs | None,
     covariates: Tensor | None,
-    share: float = 1.0,
+    keep_prob: float = 1.0,
     adam: CompiledAdam | None = None,
 ) -> list[Hidden]:
     """The layers for n cells, each with the outputs of the one before as inputs."""
     bound: list[Hidden] = []
     for linear, norm in zip(layers.linears, layers.norms, strict=True):
         seen = covariates if layers.deep or not bound else None
-        bound.append(Hidden(n, cast("Affine", linear), cast("Norm", norm), share, inputs, seen, adam))
+        bound.append(Hidden(n, cast("Affine", linear), cast("Norm", norm), keep_prob, inputs, seen, adam))
         inputs = bound[-1].outputs
     return bound

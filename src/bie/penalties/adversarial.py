@@ -50,14 +50,14 @@ class Classifier(nn.Module):
     def __init__(self, n_latent: int, n_batches: int, settings: Adversarial, init: torch.Generator) -> None:
         super().__init__()
         self.network = Mlp((n_latent, *[settings.n_hidden] * settings.n_layers, n_batches), init)
-        self.keep = 1 - settings.dropout
+        self.keep_prob = 1 - settings.dropout
 
     def forward(self, z_nd: Tensor, noise: Noise | None = None, frozen: bool = False) -> Tensor:
         """Map ``(..., n, d)`` to ``(..., n, b)``.
 
         Without `noise` no unit is dropped; of a `frozen` classifier the parameters get no gradient.
         """
-        if noise and self.keep < 1:
+        if noise and self.keep_prob < 1:
             return self._dropped(z_nd, noise).log_softmax(-1)
         logit_nb: Tensor = self.network(z_nd, frozen)
         return logit_nb.log_softmax(-1)
@@ -66,7 +66,7 @@ class Classifier(nn.Module):
         *hidden, (weight, bias) = self.network.layers
         for hidden_weight, hidden_bias in hidden:
             h = elu(h @ hidden_weight + hidden_bias)
-            h = h * noise.keep(h.shape, self.keep) / self.keep
+            h = h * noise.keep(h.shape, self.keep_prob) / self.keep_prob
         return h @ weight + bias
 
 
@@ -122,7 +122,7 @@ class AdversarialPenalty(Penalty):
         log_probability_nb: Tensor = self.classifier(z_nd, frozen=True)
         truth = true_cross_entropy(log_probability_nb, batch_n)
         objective = -truth if self.objective == "reversal" else self._distance(log_probability_nb, batch_n)
-        return self.strength() * objective, {"cross_entropy": truth.detach()}
+        return self.current_scale() * objective, {"cross_entropy": truth.detach()}
 
     def _distance(self, log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
         """From the probabilities that the encoder aims at."""
@@ -130,8 +130,8 @@ class AdversarialPenalty(Penalty):
         target_nb = torch.ones_like(true_nb) if self.objective == "uniform" else 1 - true_nb
         return cross_entropy(log_probability_nb, target_nb, batch_n)
 
-    def weight(self) -> float:
-        """Weight of the objective by the ramp, 0 to 1."""
+    def scale_factor(self) -> float:
+        """The ramp, 0 to 1."""
         return math.tanh(5 * self.progress) if self.ramp == "ganin" else 1.0
 
 

@@ -18,9 +18,9 @@ class Penalty(nn.Module, ABC):
     name
         That of its section of the configuration.
     scale
-        Its weight in the model's loss at the end of any ramp.
-    strengths
-        In a pack, `strength` of each run now, ``(r,)``, in memory that stays where it is; else None.
+        Its coefficient in the model's loss at the end of any ramp, >= 0.
+    current_scales
+        In a pack, `current_scale` of each run, ``(r,)``, in memory that stays where it is; else None.
     critic_steps
         Steps of the critic before each step of the model; 0 where there is none.
     critic_lr
@@ -29,12 +29,12 @@ class Penalty(nn.Module, ABC):
         Weighs it against the model's loss, step by step, in place of a scale; None: the scale does.
     epoch, progress
         Epochs that are over, and their share in all, 0 to below 1. The training loop sets them; a penalty may
-        look at them in `weight`: a step that is recorded would not see them change elsewhere.
+        look at them in `scale_factor`: a step that is recorded would not see them change elsewhere.
     """
 
     name: str = "penalty"
     scale: float
-    strengths: Tensor | None = None
+    current_scales: Tensor | None = None
     critic_steps: int = 0
     critic_lr: float = 0.0
     preference: Preference | None
@@ -45,13 +45,13 @@ class Penalty(nn.Module, ABC):
         super().__init__()
         self.preference = None
 
-    def weight(self) -> float:
-        """Share of the scale that counts at this point of the training, 0 to 1."""
+    def scale_factor(self) -> float:
+        """Factor of the scale at this point of the training, 0 to 1: a ramp, or a warm start."""
         return 1.0
 
-    def strength(self) -> float | Tensor:
-        """Scale times weight, as `encoder_loss` is to take it."""
-        return self.scale * self.weight() if self.strengths is None else self.strengths
+    def current_scale(self) -> float | Tensor:
+        """`scale` times `scale_factor`: what `encoder_loss` multiplies its value by."""
+        return self.scale * self.scale_factor() if self.current_scales is None else self.current_scales
 
     def critic_input(self, z_nd: Tensor, mean_nd: Tensor) -> Tensor:
         """Latent vectors of a minibatch as this penalty judges them: as they were sampled.

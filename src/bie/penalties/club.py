@@ -61,7 +61,7 @@ class ClubPenalty(Penalty):
         log_q_nb: Tensor = self.network(z_nd, frozen=True).log_softmax(-1)
         bound = club_bound(log_q_nb, batch_n)
         told = true_cross_entropy(log_q_nb.detach(), batch_n)
-        return self.strength() * bound, {"club": bound.detach(), "cross_entropy": told}
+        return self.current_scale() * bound, {"club": bound.detach(), "cross_entropy": told}
 
 
 def club_bound(log_q_nb: Tensor, batch_n: Tensor) -> Tensor:

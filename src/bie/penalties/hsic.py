@@ -51,7 +51,7 @@ class HsicPenalty(Penalty):
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times HSIC, dimensionless; the history gets HSIC itself as ``hsic``."""
         value = hsic(z_nd, batch_n, self.n_batches, self.bandwidth)
-        return self.strength() * value, {"hsic": value.detach()}
+        return self.current_scale() * value, {"hsic": value.detach()}
 
 
 def hsic(z_nd: Tensor, batch_n: Tensor, n_batches: int, bandwidth: str) -> Tensor:

@@ -69,12 +69,12 @@ class Mine(PenaltySection):
     def inactive(self) -> dict[str, str]:
         """Some critics have an input or sizes of their own; one that does not train needs no way to do so."""
         own = {"separable": ["batch_input"], "mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
-        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
+        unused = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
         if self.critic_training == "none":
             training = ["latent", "estimator", "lr", "steps", "ema", "warm_start"]
-            return silent | dict.fromkeys(training, "critic_training=none")
-        silent |= super().inactive()
-        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
+            return unused | dict.fromkeys(training, "critic_training=none")
+        unused |= super().inactive()
+        return unused if self.estimator == "dv" else unused | {"ema": f"estimator={self.estimator}"}
 
     def check(self, epochs: int) -> None:
         """Not if it warms up for all of them, or a preference goes by a critic that nobody trains."""
@@ -143,9 +143,9 @@ class MinePenalty(Penalty):
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound, at least 0; the history gets the bound itself as ``mine``, nats."""
         bound = self.bound(*self._scores(self._frozen, z_nd, batch_n, noise))
-        return self.strength() * bound.relu(), {"mine": bound.detach()}
+        return self.current_scale() * bound.relu(), {"mine": bound.detach()}
 
-    def weight(self) -> float:
+    def scale_factor(self) -> float:
         """0 in the epochs of the warm start, then 1."""
         return float(self.epoch >= self.warm_start)
 

@@ -79,7 +79,7 @@ class MmdPenalty(Penalty):
         else:
             mmd_bb = v_statistics(z_nd, batch_n, self.n_batches, self.bandwidth)
             mmd = torch.where(self._is_pair(batch_n), mmd_bb, 0).sum((-2, -1))
-        return self.strength() * mmd, self.terms(mmd.detach(), z_nd)
+        return self.current_scale() * mmd, self.terms(mmd.detach(), z_nd)
 
     def terms(self, mmd: Tensor, z_nd: Tensor) -> dict[str, Tensor]:
         """What the history gets, from the sum of MMD²."""

@@ -44,7 +44,7 @@ class OrthogonalPenalty(Penalty):
         centred_nd = z_nd - z_nd.mean(-2, keepdim=True)
         covariance_db = centred_nd.mT @ batch_nb / max(z_nd.shape[-2] - 1, 1)
         norm = covariance_db.square().sum((-2, -1))
-        return self.strength() * norm, {"covariance": norm.detach()}
+        return self.current_scale() * norm, {"covariance": norm.detach()}
 
 
 def build(settings: Orthogonal, n_latent: int, n_batches: int, streams: Streams) -> OrthogonalPenalty:

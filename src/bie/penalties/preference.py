@@ -8,7 +8,8 @@ extremes, F = (L - lowest) / (highest - lowest), so that no unit counts, and the
     2/pi arctan2(F of the model, F of the penalty),   0: all is fit, 1: all is removal.
 
 Preference vectors cut the quarter circle into sectors; a run is to end on the Pareto front in the one around
-its preference. Within it the encoder follows the shortest vector between the gradients of both F (`least`),
+its preference. Within it the encoder follows the shortest vector between the gradients of both F
+(`min_norm_share`),
 which lowers both until neither can fall without the other rising (Désidéri 2012, CRAS 350:313; Sener &
 Koltun 2018, NeurIPS). Outside of it the loss that is too large is lowered alone.
 
@@ -36,11 +37,17 @@ RATE = 0.05
 
 
 class Weights(NamedTuple):
-    """What weighs the two gradients, of each run, ``(...)``.
+    """Weights of the two gradients, of each run, ``(...)``.
 
-    ``fit`` times the model's gradient plus ``removal`` times the penalty's is a step in F, in the unit of
-    the model's loss, so that it is as long as one of that loss alone. ``share`` is the penalty's part in
-    terms of F, 0 to 1, ``angle`` the place between fit, 0, and removal, 1.
+    Attributes
+    ----------
+    fit, removal
+        Factors of the model's gradient and of the penalty's. Their sum is a step in F, in the unit of the
+        model's loss, so that it is as long as one of that loss alone.
+    share
+        Of the penalty in that step, in terms of F, 0 to 1.
+    angle
+        Place of the run between fit, 0, and removal, 1.
     """
 
     fit: Tensor
@@ -58,6 +65,16 @@ class Preference(nn.Module):
     ----------
     value
         Above 0, fit alone, and below 1, removal alone.
+
+    Attributes
+    ----------
+    stage
+        0 or 1 while it does not act, 1 in the last epoch of that; 2 when it acts. Like all numbers here a
+        tensor, since recorded steps see no others change.
+    lowest, highest
+        Extremes of both losses, ``(..., 2)``.
+    average
+        Moving averages of both losses, ``(..., 2)``; NaN before the first minibatch.
     """
 
     value: Tensor
@@ -93,31 +110,36 @@ class Preference(nn.Module):
         losses
             Of the model and of the penalty, ``(..., 2)``.
         products
-            Of the gradients by the encoder's parameters, ``(..., 3)``: the model's with itself, with the
-            penalty's, the penalty's with itself.
+            Inner products of the gradients w.r.t. the encoder's parameters, ``(..., 3)``: the model's with
+            itself, with the penalty's, the penalty's with itself.
 
         Returns
         -------
         Weights
             Fit 1, removal 0 before `first_epoch`.
         """
-        self._look(losses)
+        self._update_extremes(losses)
         span = (self.highest - self.lowest).clamp_min(torch.finfo(losses.dtype).tiny)
         unit = span[..., 0] / span[..., 1]
         place = angle((self.average - self.lowest) / span)
-        both, one, other = products[..., 1] * unit, products[..., 0], products[..., 2] * unit.square()
-        share = least(one, both, other)
+        # Gradients of F, both in the unit of the model's loss.
+        uu, uv, vv = products[..., 0], products[..., 1] * unit, products[..., 2] * unit.square()
+        share = min_norm_share(uu, uv, vv)
         share = torch.where(place > self.value + HALF_SECTOR, 0, share)
         share = torch.where(place < self.value - HALF_SECTOR, 1, share)
         share = torch.where(self.stage > 1, share, 0)
         removal = torch.where(share > 0, share * unit, 0)
         return Weights(1 - share, removal, share, torch.where(self.stage > 1, place, 0))
 
-    def _look(self, losses: Tensor) -> None:
-        """Keep averages, and extremes, which follow a loss that falls further, as far apart as before."""
-        sees, acts = torch.stack([self.stage == 1, self.stage < 2]), self.stage > 1
-        lowest = torch.where(sees | acts, torch.minimum(self.lowest, losses), self.lowest)
-        highest = torch.where(sees, torch.maximum(self.highest, losses), self.highest)
+    def _update_extremes(self, losses: Tensor) -> None:
+        """Take losses into the extremes and averages.
+
+        Before it acts extremes are those seen in the epochs of `begin`. When it acts, extremes follow a loss
+        that falls further, as far apart as before.
+        """
+        pretrains, acts = torch.stack([self.stage == 1, self.stage < 2]), self.stage > 1
+        lowest = torch.where(pretrains | acts, torch.minimum(self.lowest, losses), self.lowest)
+        highest = torch.where(pretrains, torch.maximum(self.highest, losses), self.highest)
         self.highest.copy_(torch.where(acts, self.highest - (self.lowest - lowest), highest))
         self.lowest.copy_(lowest)
         average = torch.lerp(self.average, losses, RATE)
@@ -134,10 +156,15 @@ def angle(place: Tensor) -> Tensor:
     return torch.atan2(place[..., 0], place[..., 1]) * (2 / math.pi)
 
 
-def least(one: Tensor, both: Tensor, other: Tensor) -> Tensor:
-    """Share of the second of two vectors in the shortest one between them, 0 to 1.
+def min_norm_share(uu: Tensor, uv: Tensor, vv: Tensor) -> Tensor:
+    """Share s of v in the shortest vector between u and v, 0 to 1: the minimum of ``|(1 - s) u + s v|``.
 
-    The minimum of ``|(1 - s) u + s v|``; from the products ``uu``, ``uv`` and ``vv``.
+    The min-norm point of two tasks in closed form (Sener & Koltun 2018, equation 4).
+
+    Parameters
+    ----------
+    uu, uv, vv
+        Inner products of u and v, ``(...)``.
     """
-    distance = (one - 2 * both + other).clamp_min(torch.finfo(one.dtype).tiny)
-    return ((one - both) / distance).clamp(0, 1)
+    distance = (uu - 2 * uv + vv).clamp_min(torch.finfo(uu.dtype).tiny)
+    return ((uu - uv) / distance).clamp(0, 1)

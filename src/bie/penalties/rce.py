@@ -50,7 +50,7 @@ class RcePenalty(Penalty):
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the cross-entropy, which the history gets as ``reverse_cross_entropy``, nats."""
         value = reverse_cross_entropy(self.network(z_nd, frozen=True).log_softmax(-1), batch_n)
-        return self.strength() * value, {"reverse_cross_entropy": value.detach()}
+        return self.current_scale() * value, {"reverse_cross_entropy": value.detach()}
 
 
 def reverse_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:

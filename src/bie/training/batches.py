@@ -40,7 +40,7 @@ class Resident(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        """Where they lie."""
+        """Device that the tensors are on."""
         return self.x_ng.device
 
     def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

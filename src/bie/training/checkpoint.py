@@ -10,7 +10,7 @@ State = dict[str, Any]
 """Tensors, numbers, strings, lists and dicts: what `torch.load` reads with ``weights_only=True``."""
 
 
-class Keeper:
+class CheckpointHook:
     """Where a training may find the state of an earlier one and leave its own. This one keeps nothing."""
 
     def start(self) -> State | None:

@@ -25,7 +25,7 @@ class Compiled(Engine):
     """One run, whose model has kernels; see `Engine`.
 
     Reconstruction and divergences enter a loss by their means over the cells, whose derivatives are known;
-    what the penalty makes of the latent vectors comes with its value.
+    the gradient of the penalty w.r.t. the latent vectors comes with its value (`Critics.step`).
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class Compiled(Engine):
     def _step(self, rows: NDArray[np.int64], epoch: int) -> Row:
         x_ng, batch_n, _ = sparse(self._cells, rows)
         terms = self._model.forward(x_ng, batch_n, self._noise["noise"])
-        by: tuple[Tensor | None, ...] = (None, None)
-        penalty, facts = None, {}
+        grads: tuple[Tensor | None, ...] = (None, None)
+        penalty, columns = None, {}
         if self._critics:
-            scored = self._critics.term(terms.z_nd, terms.mean_nd, batch_n, self._noise["penalty"])
-            penalty, by, facts = scored[:2], scored[2:], self._critics.facts()
-        row = numbers(total(mean_parts(terms), self._kl.of(terms.kl_z_n), penalty) | facts)
-        self._model.backward(self._run.schedule.slope(row["kl_z"], epoch), *by)
+            found = self._critics.step(terms.z_nd, terms.mean_nd, batch_n, self._noise["penalty"])
+            penalty, grads, columns = found[:2], found[2:], self._critics.history_columns()
+        row = numbers(total(mean_parts(terms), self._kl.of(terms.kl_z_n), penalty) | columns)
+        self._model.backward(self._run.schedule.slope(row["kl_z"], epoch), *grads)
         return row
 
     @torch.inference_mode()
@@ -77,7 +77,7 @@ class Compiled(Engine):
         x_ng, batch_n, _ = sparse(self._cells, rows)
         terms, penalty = self._model(x_ng, batch_n, noise), None
         if self._critics:
-            penalty = self._critics.judge(terms.z_nd, terms.mean_nd, batch_n, of_penalty)
+            penalty = self._critics.evaluate(terms.z_nd, terms.mean_nd, batch_n, of_penalty)
         return numbers(total(mean_parts(terms), self._kl.of(terms.kl_z_n), penalty))
 
     def keep(self, places: Sequence[int]) -> None:

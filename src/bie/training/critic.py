@@ -10,44 +10,55 @@ from torch import Tensor
 from bie.errors import RunFailed
 from bie.models.noise import Noise, Replay
 from bie.penalties.base import Penalty
-from bie.training.learner import Learner, Solo, Stack
+from bie.training.learner import Learner, Solo
 from bie.training.run import HALVINGS, Progress
 from bie.training.schedules import fill
+from bie.training.stacked_learner import Stack
 
 MOST_HALVINGS = 5
 """How often the critic of a run may diverge before the run is given up."""
 
 
-class Scored(NamedTuple):
-    """What a penalty says of a minibatch: its part of each loss, ``(...)``; unscaled terms for the history;
-    gradients of the loss by samples and means of the latent vectors, None where there is none."""
+class EncoderLoss(NamedTuple):
+    """The penalty's part of the model's loss on a minibatch, with its gradient.
+
+    Attributes
+    ----------
+    loss
+        Of each run, ``(...)``, nats per cell, scale included.
+    terms
+        Unscaled terms for the history, each ``(...)``.
+    grad_z_nd, grad_mean_nd
+        Gradients of the loss w.r.t. samples and means of the latent vectors; None: it does not read them.
+    """
 
     loss: Tensor
     terms: dict[str, Tensor]
-    by_z_nd: Tensor | None
-    by_mean_nd: Tensor | None
+    grad_z_nd: Tensor | None
+    grad_mean_nd: Tensor | None
 
 
 class Kernel(Protocol):
     """A critic's steps on a minibatch and what it says then, in one call (`bie.training.penalty_kernels`)."""
 
     learns: bool
-    """False: the critic's steps are left to their definition, and `learn` is not called."""
+    """False: autograd takes the critic's steps, and `learn` is not called."""
 
-    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> Scored | None:
-        """Take the critic's steps; None: the encoder's loss is left to its definition."""
+    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> EncoderLoss | None:
+        """Take the critic's steps; None: autograd takes the encoder's loss."""
 
-    def judge(self, seen_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
-        """`Penalty.encoder_loss` without gradient; None: it is left to its definition."""
+    def evaluate(self, seen_nd: Tensor, batch_n: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
+        """`Penalty.encoder_loss` without gradient; None: there is no kernel for that."""
 
 
 class Critics:
     """The penalties of one or several runs in training.
 
-    A critic with which the encoder's loss is not finite has diverged. It goes back to where it was before it
-    learned from this minibatch, and goes on at half the learning rate with a fresh Adam, whose moments the
-    bad gradient has spoiled. In a stack that is found by a pass without gradient, so that the one with
-    gradient is by the critic that stays. A run whose critic has diverged too often is not stopped here.
+    A critic with which the encoder's loss is not finite has diverged. It is rolled back to where it was
+    before it learned from this minibatch, and goes on at half the learning rate with a fresh Adam, whose
+    moments the bad gradient has spoiled. In a stack a pass without gradient finds that out, so that the pass
+    with gradient is taken once, with the critic that stays. A run whose critic has diverged too often is not
+    stopped here but by `bie.training.fit`, which sees `halvings`.
 
     Parameters
     ----------
@@ -64,17 +75,18 @@ class Critics:
     def __init__(self, learner: Learner, halvings: Tensor, epochs: int, kernel: Kernel | None = None) -> None:
         self.learner, self.halvings, self.epochs, self.kernel = learner, halvings, epochs, kernel
         self.learns = self.penalty.critic_steps > 0
-        self._take_stock()
+        self._allocate_scales()
 
-    def _take_stock(self) -> None:
-        self._strengths = torch.zeros(self.learner.shape, device=self.halvings.device)
+    def _allocate_scales(self) -> None:
+        """Memory for the scale of each run of a stack, where recorded steps read it."""
+        self._current_scales = torch.zeros(self.learner.shape, device=self.halvings.device)
         if self.learner.shape:  # one alone has a number of its own
-            self._strengths = self._strengths.to(self.learner.leaves[0].dtype)
-            self.penalty.strengths = self._strengths
+            self._current_scales = self._current_scales.to(self.learner.leaves[0].dtype)
+            self.penalty.current_scales = self._current_scales
 
     @property
     def penalty(self) -> Penalty:
-        """That of all runs."""
+        """The penalty of the run, or that of a stack, with an axis of runs."""
         return cast("Penalty", self.learner.bind())
 
     @property
@@ -83,29 +95,32 @@ class Critics:
         return [*self.learner.state, self.halvings]
 
     def begin(self, epoch: int) -> None:
-        """Tell the penalties how far the training is."""
+        """Tell the penalties how far the training is, in epochs counted from 0."""
         penalty = self.penalty
         penalty.epoch, penalty.progress = epoch, epoch / self.epochs
         if penalty.preference:
             penalty.preference.begin(epoch, self.epochs)
         if self.learner.shape:
-            weight = penalty.weight()
-            fill(self._strengths, [cast("Penalty", home).scale * weight for home in self.learner.homes])
+            factor = penalty.scale_factor()
+            scales = [cast("Penalty", module).scale for module in self.learner.run_modules]
+            fill(self._current_scales, [scale * factor for scale in scales])
 
-    def term(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> Scored:
+    def step(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> EncoderLoss:
         """Train the critics on the latent vectors of a minibatch, then ask for the encoder's loss.
 
         Parameters
         ----------
         z_nd, mean_nd, batch_n
-            Samples and means of the cells' latent distributions, detached from the model; batch codes.
+            Samples and means of the cells' latent distributions, ``(..., n, d)``, detached from the model;
+            batch codes ``(..., n)``.
         noise
             Stream of the penalty's draws.
         """
         kernel = self.kernel if self.kernel and self.kernel.learns else None
         if not self.learns:
             found = kernel.learn(z_nd, mean_nd, batch_n) if kernel else None
-            return found or self._scored(z_nd, mean_nd, batch_n, noise)
+            return found or self._encoder_loss(z_nd, mean_nd, batch_n, noise)
+        # A critic that diverges is rolled back and asked again, with the same draws: hence copies and replay.
         before, replay = self.learner.copy(), Replay(noise)
         found = kernel.learn(z_nd, mean_nd, batch_n) if kernel else None
         if found and _finite(found):
@@ -113,17 +128,17 @@ class Critics:
         with torch.no_grad():
             seen_nd = self.penalty.critic_input(z_nd, mean_nd)
         if not kernel:
-            self._learn(seen_nd, batch_n, noise)
+            self._train_critic(seen_nd, batch_n, noise)
         if not found and not self.learner.shape:  # one alone may branch on a value; runs in a stack may not
-            found = self._scored(z_nd, mean_nd, batch_n, replay)
+            found = self._encoder_loss(z_nd, mean_nd, batch_n, replay)
             if _finite(found):
                 return found
         with torch.no_grad():
             loss, terms = found[:2] if found else self.penalty.encoder_loss(seen_nd, batch_n, replay)
-            self._go_back(loss, terms, seen_nd, before)
-        return self._scored(z_nd, mean_nd, batch_n, replay.rewound())
+            self._roll_back(loss, terms, seen_nd, before)
+        return self._encoder_loss(z_nd, mean_nd, batch_n, replay.rewound())
 
-    def _learn(self, seen_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
+    def _train_critic(self, seen_nd: Tensor, batch_n: Tensor, noise: Noise) -> None:
         """Steps of the critics, each by the gradient of `Penalty.critic_loss`."""
         for _ in range(self.penalty.critic_steps):
             with torch.enable_grad():
@@ -131,27 +146,32 @@ class Critics:
                 gradients = torch.autograd.grad(loss.sum(), self.learner.leaves)
             self.learner.step(gradients)
 
-    def _go_back(
+    def _roll_back(
         self, loss: Tensor, terms: dict[str, Tensor], seen_nd: Tensor, before: Sequence[Tensor]
     ) -> None:
-        """Take critics back that have diverged."""
+        """Roll back critics that have diverged: those with a loss or a term that is not finite.
+
+        Not where the latent vectors themselves are not finite: then it is the model that has diverged.
+        """
         healthy = torch.stack([loss, *terms.values()]).isfinite().all(0)
-        bad = ~healthy & seen_nd.square().sum((-2, -1)).isfinite()  # or else it is the model
-        self.learner.go_back(bad, before)
+        bad = ~healthy & seen_nd.square().sum((-2, -1)).isfinite()
+        self.learner.roll_back(bad, before)
         self.halvings += bad
 
-    def _scored(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> Scored:
+    def _encoder_loss(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise) -> EncoderLoss:
         """The encoder's loss, and its gradient by autograd."""
         z_nd, mean_nd = (latent_nd.detach().requires_grad_() for latent_nd in (z_nd, mean_nd))
         with torch.enable_grad():
             penalty = self.penalty
             loss, terms = penalty.encoder_loss(penalty.critic_input(z_nd, mean_nd), batch_n, noise)
-            by: tuple[Tensor | None, ...] = (None, None)
+            grads: tuple[Tensor | None, ...] = (None, None)
             if loss.requires_grad:
-                by = torch.autograd.grad(loss.sum(), (z_nd, mean_nd), allow_unused=True)
-        return Scored(loss.detach(), {name: term.detach() for name, term in terms.items()}, *by)
+                # A loss depends on the latent vectors of its own run alone, so the gradient of the sum
+                # over runs is the gradient of each.
+                grads = torch.autograd.grad(loss.sum(), (z_nd, mean_nd), allow_unused=True)
+        return EncoderLoss(loss.detach(), {name: term.detach() for name, term in terms.items()}, *grads)
 
-    def judge(
+    def evaluate(
         self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor, noise: Noise
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The encoder's loss by critics as they are, for cells that nothing learns from; without gradient.
@@ -160,12 +180,12 @@ class Critics:
         as the lowest number there is.
         """
         seen_nd = self.penalty.critic_input(z_nd, mean_nd)
-        found = self.kernel.judge(seen_nd, batch_n) if self.kernel else None
+        found = self.kernel.evaluate(seen_nd, batch_n) if self.kernel else None
         loss, terms = found or self.penalty.encoder_loss(seen_nd, batch_n, noise)
         lowest = torch.finfo(loss.dtype).min
         return loss.clamp_min(lowest), {name: value.clamp_min(lowest) for name, value in terms.items()}
 
-    def facts(self) -> dict[str, Tensor]:
+    def history_columns(self) -> dict[str, Tensor]:
         """How often the critics have diverged so far."""
         return {HALVINGS: self.halvings} if self.learns else {}
 
@@ -174,7 +194,7 @@ class Critics:
         assert isinstance(self.learner, Stack)
         self.learner.keep(places, index)
         self.halvings = self.halvings[index]
-        self._take_stock()
+        self._allocate_scales()
 
     def part(self, place: int) -> dict[str, Any]:
         """State of one run; see `bie.training.run.Progress.parts`."""
@@ -215,5 +235,5 @@ def diverged(penalty: Penalty, epoch: int) -> RunFailed:
     )
 
 
-def _finite(found: Scored) -> bool:
+def _finite(found: EncoderLoss) -> bool:
     return all(math.isfinite(value.item()) for value in (found.loss, *found.terms.values()))

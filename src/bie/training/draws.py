@@ -1,7 +1,8 @@
 """The random draws of steps, made before the steps are taken.
 
 A step that is recorded once and then replayed cannot draw: it reads its noise from memory that is filled
-before. What a step draws, and in which order, a rehearsal tells. It is drawn in one of two ways:
+before. `DrawRecorder` notes in a dry run what a step draws, and in which order; `PredrawnNoise` hands it out.
+It is drawn in one of two ways:
 
 ==============  ==========================================================================================
 `step_by_step`  each draw of each step as the step itself would make it: the same numbers, in many calls
@@ -22,11 +23,21 @@ Generators = Sequence[torch.Generator]
 
 
 class Draw(NamedTuple):
-    """A draw of a step: its kind, its shape for one run, the share that `Noise.keep` keeps."""
+    """A draw of a step.
+
+    Attributes
+    ----------
+    kind
+        Method of `Noise` that makes it, one of `KINDS`.
+    shape
+        For one run.
+    keep_prob
+        Of `Noise.keep`.
+    """
 
     kind: str
     shape: tuple[int, ...]
-    share: float = 1.0
+    keep_prob: float = 1.0
 
     @property
     def size(self) -> int:
@@ -40,8 +51,8 @@ Tables = dict[str, Tensor]
 KINDS = {"normal": torch.float32, "keep": torch.float32, "permutation": torch.int64}
 
 
-class Rehearsal(Noise):
-    """Notes what is drawn and answers with constants; touches no stream.
+class DrawRecorder(Noise):
+    """Notes what a step draws and answers with constants, ``(r, ...)``; touches no stream.
 
     Parameters
     ----------
@@ -59,9 +70,9 @@ class Rehearsal(Noise):
         self.draws.append(Draw("normal", tuple(shape[1:])))
         return torch.zeros(tuple(shape), device=self._place)
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
         """Ones."""
-        self.draws.append(Draw("keep", tuple(shape[1:]), share))
+        self.draws.append(Draw("keep", tuple(shape[1:]), keep_prob))
         return torch.ones(tuple(shape), device=self._place)
 
     def permutation(self, n: int) -> Tensor:
@@ -70,7 +81,7 @@ class Rehearsal(Noise):
         return torch.arange(n, device=self._place).repeat(self._n_runs, 1)
 
 
-class Given(Noise):
+class PredrawnNoise(Noise):
     """The draws of a step from memory that stays where it is.
 
     Parameters
@@ -78,7 +89,7 @@ class Given(Noise):
     draws
         In their order.
     n_runs, device
-        As for `Rehearsal`.
+        As for `DrawRecorder`.
 
     Attributes
     ----------
@@ -98,7 +109,7 @@ class Given(Noise):
         for kind, memory in self._memory.items():
             memory.copy_(tables[kind][step])
 
-    def rewound(self) -> "Given":
+    def rewound(self) -> "PredrawnNoise":
         """From the first draw on again."""
         self._next = 0
         return self
@@ -107,7 +118,7 @@ class Given(Noise):
         """The next draw, and so are the others."""
         return self._take()
 
-    def keep(self, shape: Sequence[int], share: float) -> Tensor:
+    def keep(self, shape: Sequence[int], keep_prob: float) -> Tensor:
         """See `normal`."""
         return self._take()
 
@@ -141,7 +152,7 @@ def step_by_step(generators: Generators, draws: Sequence[Draw], n_steps: int) ->
 def in_blocks(generators: Generators, draws: Sequence[Draw], n_steps: int) -> Tables:
     """From each stream one block of numbers of each kind, in the order of `KINDS`, cut into steps and draws.
 
-    Masks are uniform numbers below the share; permutations are the orders of uniform numbers.
+    Masks are uniform numbers below `keep_prob`; permutations are the orders of uniform numbers.
     """
     sizes = _sizes(draws)
     tables = {kind: _block(kind, generators, n_steps, size) for kind, size in sizes.items()}
@@ -149,7 +160,7 @@ def in_blocks(generators: Generators, draws: Sequence[Draw], n_steps: int) -> Ta
         of_kind = [draw for draw in draws if draw.kind == kind]
         parts = torch.split(table, [draw.size for draw in of_kind], -1)
         if kind == "keep":
-            kept = [part < draw.share for draw, part in zip(of_kind, parts, strict=True)]
+            kept = [part < draw.keep_prob for draw, part in zip(of_kind, parts, strict=True)]
             tables[kind] = torch.cat(kept, -1).to(KINDS[kind])
         if kind == "permutation":
             tables[kind] = torch.cat([part.argsort(dim=-1, stable=True) for part in parts], -1)
@@ -169,7 +180,7 @@ def _drawn(noise: Noise, draw: Draw, n_runs: int) -> Tensor:
     if draw.kind == "permutation":
         return noise.permutation(*draw.shape)
     shape = n_runs, *draw.shape
-    return noise.normal(shape) if draw.kind == "normal" else noise.keep(shape, draw.share)
+    return noise.normal(shape) if draw.kind == "normal" else noise.keep(shape, draw.keep_prob)
 
 
 def _sizes(draws: Sequence[Draw]) -> dict[str, int]:

@@ -109,7 +109,7 @@ class _Pack:
             train.check(place, len(run.history), run.run.penalty)
             run.history.append(run.row(train.mean(place), test.mean(place) if test else {}))
             run.run.on_epoch(run.history[-1])
-            run.run.keeper.epoch_ended(snapshot)
+            run.run.hook.epoch_ended(snapshot)
         except Exception as error:  # the border of a run: the others go on
             error.add_note(traceback.format_exc())
             run.error = error.with_traceback(None)  # whose frames would keep the tensors of the pack

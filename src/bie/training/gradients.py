@@ -1,4 +1,4 @@
-"""Gradients of a step: of model's loss and penalty in sum, or of both, weighed by a preference."""
+"""Gradients of a step: of the model's loss plus the penalty, or of both, weighted by a preference."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,32 @@ from bie.penalties.preference import Preference
 from bie.training.learner import Learner
 
 SHARED = "encoder."
-"""How parameters are named that both losses reach; all others have the gradient of the model's loss alone."""
+"""Prefix of the parameters that both losses reach; all others get the gradient of the model's loss alone."""
 
-Told = Sequence[tuple[Tensor, Tensor]]
-"""Latent vectors, attached to the model, each with the gradient of the penalty by them; empty without any."""
+LatentGrad = tuple[Tensor, Tensor]
+"""Latent vectors ``(..., n, d)``, attached to the model, and the gradient of the penalty w.r.t. them.
+
+Gradients of the penalty stop at the latent vectors, since its critic works on detached ones; from there they
+go on into the encoder as those of further outputs beside the model's loss (``grad_outputs`` of
+`torch.autograd.grad`), in the same backward pass.
+"""
 
 
-def summed(learner: Learner, loss: Tensor, told: Told) -> Sequence[Tensor]:
-    """Gradients by the learner's leaves of the model's loss, ``(...)``, and what penalties add to it."""
-    roots, by_roots = [loss.sum(), *(nd for nd, _ in told)], [None, *(by_nd for _, by_nd in told)]
-    return torch.autograd.grad(roots, learner.leaves, by_roots, materialize_grads=True)
+def summed(learner: Learner, loss: Tensor, latent_grads: Sequence[LatentGrad]) -> Sequence[Tensor]:
+    """Gradients w.r.t. the learner's leaves of the model's loss ``(...)`` plus the penalty."""
+    outputs = [loss.sum(), *(latent_nd for latent_nd, _ in latent_grads)]
+    grad_outputs = [None, *(grad_nd for _, grad_nd in latent_grads)]
+    return torch.autograd.grad(outputs, learner.leaves, grad_outputs, materialize_grads=True)
 
 
 def balanced(
-    learner: Learner, preference: Preference, loss: Tensor, penalty: Tensor, told: Told
+    learner: Learner,
+    preference: Preference,
+    loss: Tensor,
+    penalty: Tensor,
+    latent_grads: Sequence[LatentGrad],
 ) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
-    """Gradients by the learner's leaves, weighed in the encoder, and what weighed them.
+    """Gradients w.r.t. the learner's leaves, weighted in the encoder, and the weights.
 
     Parameters
     ----------
@@ -32,35 +42,36 @@ def balanced(
         The model, and the preference of its penalty.
     loss, penalty
         Of the model, attached to it, and of the penalty, detached: ``(...)``.
-    told
-        See `Told`.
+    latent_grads
+        See `LatentGrad`; none while the penalty reads neither samples nor means.
 
     Returns
     -------
     gradients : Sequence[Tensor]
         Of the other parameters, that of the model's loss alone.
-    facts : dict[str, Tensor]
+    columns : dict[str, Tensor]
         For the history, see `bie.penalties.preference.Weights`: ``removal_share`` and ``angle``, ``(...)``.
     """
-    one = torch.autograd.grad(loss.sum(), learner.leaves, retain_graph=True, materialize_grads=True)
-    other: Sequence[Tensor] = [torch.zeros_like(gradient) for gradient in one]
-    if told:
-        roots, by_roots = zip(*told, strict=True)
-        other = torch.autograd.grad(roots, learner.leaves, by_roots, materialize_grads=True)
-    shared, axes = learner.within(SHARED), len(learner.shape)
-    pairs = ((one, one), (one, other), (other, other))
-    products = torch.stack([_inner(a, b, shared, axes) for a, b in pairs], -1)
+    fit = torch.autograd.grad(loss.sum(), learner.leaves, retain_graph=True, materialize_grads=True)
+    removal: Sequence[Tensor] = [torch.zeros_like(gradient) for gradient in fit]
+    if latent_grads:
+        outputs, grad_outputs = zip(*latent_grads, strict=True)
+        removal = torch.autograd.grad(outputs, learner.leaves, grad_outputs, materialize_grads=True)
+    masks, axes = learner.mask(SHARED), len(learner.shape)
+    pairs = ((fit, fit), (fit, removal), (removal, removal))
+    products = torch.stack([_inner(a, b, masks, axes) for a, b in pairs], -1)
     weights = preference.weights(torch.stack([loss.detach(), penalty], -1), products)
+    # Weights act on the shared parameters alone, where the mask is 1; elsewhere the gradient stays `a`.
     less, more = weights.fit - 1, weights.removal
     gradients = [
-        a + mark * (_times(less, a) + _times(more, b)) for a, b, mark in zip(one, other, shared, strict=True)
+        a + mask * (_times(less, a) + _times(more, b)) for a, b, mask in zip(fit, removal, masks, strict=True)
     ]
     return gradients, {"removal_share": weights.share, "angle": weights.angle}
 
 
-def _inner(one: Sequence[Tensor], other: Sequence[Tensor], shared: Sequence[Tensor], axes: int) -> Tensor:
-    """Inner product of the shared parts, ``(...)``."""
-    parts = ((mark * a * b).flatten(axes).sum(-1) for a, b, mark in zip(one, other, shared, strict=True))
+def _inner(left: Sequence[Tensor], right: Sequence[Tensor], masks: Sequence[Tensor], axes: int) -> Tensor:
+    """Inner product of two gradients over the masked parameters, ``(...)``; `axes` leading ones are kept."""
+    parts = ((mask * a * b).flatten(axes).sum(-1) for a, b, mask in zip(left, right, masks, strict=True))
     return torch.stack(list(parts)).sum(0)
 
 

@@ -3,7 +3,7 @@
 On a GPU a step is hundreds of operations, each of which takes longer to be asked for than to be done. A CUDA
 graph asks for all of them at once. It repeats what was recorded to the letter: the same operations on the
 same memory. So whatever changes from step to step lies in memory that is filled before it: rows, noise, and
-what the pack keeps up to date by itself (KL weights, strengths of penalties, numbers of steps).
+what the pack keeps up to date by itself (KL weights, scales of penalties, numbers of steps).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bie.kernels import are_wanted, fused
 from bie.models.noise import Noise
-from bie.training.draws import Drawing, Generators, Given, Rehearsal, in_blocks
+from bie.training.draws import Drawing, DrawRecorder, Generators, PredrawnNoise, in_blocks
 from bie.training.engine import Table
 
 BLOCK = 16
@@ -36,8 +36,8 @@ class Step(Protocol):
         """Take it on the cells at these rows, with draws from these streams."""
 
 
-def as_they_come(step: Step, rows_rn: Tensor, sizes: Sequence[int], noises: Sequence[Noise]) -> Table:
-    """Take a step for each minibatch, each operation when its turn comes.
+def eager(step: Step, rows_rn: Tensor, sizes: Sequence[int], noises: Sequence[Noise]) -> Table:
+    """Take a step for each minibatch, each operation when its turn comes (PyTorch's eager mode).
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ class Recorder(Protocol):
     """Records what is done on a device."""
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Do the work, perhaps several times, and return what does it again.
+        """Do the work, perhaps several times, and return what replays it.
 
-        What it works on stays where it is; the result is in the same memory every time.
+        What it works on stays where it is in memory; the result is in the same memory every time.
         """
 
 
@@ -80,6 +80,8 @@ class CudaGraphs:
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """See `Recorder.record`."""
+        # A capture needs a stream of its own, and warm-ups on such a one (PyTorch, CUDA semantics): what
+        # libraries allocate and compile at first use would otherwise be captured, or forbid the capture.
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
@@ -90,15 +92,15 @@ class CudaGraphs:
         with torch.cuda.graph(graph, pool=self._pool):
             result = work()
 
-        def again() -> Tensor:
+        def replay() -> Tensor:
             graph.replay()
             return result
 
-        return again
+        return replay
 
 
 class Unrecorded:
-    """Records nothing: what is done again is done as at first."""
+    """Records nothing: to replay is to do the work again, operation by operation."""
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """See `Recorder.record`."""
@@ -135,7 +137,7 @@ class Replays:
         sizes: Sequence[int],
         streams: Sequence[Generators],
     ) -> Table:
-        """As `as_they_come`.
+        """As `eager`.
 
         Parameters
         ----------
@@ -144,7 +146,7 @@ class Replays:
         state
             All that the step changes: after a recording it is what it was before.
         rows_rn, sizes
-            As for `as_they_come`.
+            As for `eager`.
         streams
             For each stream that the steps draw from, the generators of the runs.
         """
@@ -159,7 +161,7 @@ class Replays:
                 recorded.rows_rn.copy_(rows_rn[:, start : start + size])
                 for noise, table in zip(recorded.noises, tables, strict=True):
                     noise.fill(table, place)
-                found.append(recorded.again().clone())
+                found.append(recorded.replay().clone())
                 start += size
         return Table(recorded.names, torch.stack(found))
 
@@ -170,7 +172,7 @@ class Replays:
         if key not in self._known:
             before = [tensor.detach().clone() for tensor in state]
             self._known[key] = _Recorded(step, rows_rn.clone(), len(streams), self._recorder)
-            with torch.no_grad():
+            with torch.no_grad():  # warm-ups took steps: undo them, in place, where the graph reads
                 for tensor, value in zip(state, before, strict=True):
                     tensor.copy_(value)
         return self._known[key]
@@ -194,10 +196,10 @@ class _Recorded:
     def __init__(self, step: Step, rows_rn: Tensor, n_streams: int, recorder: Recorder) -> None:
         self.rows_rn = rows_rn
         place = len(rows_rn), rows_rn.device
-        rehearsals = [Rehearsal(*place) for _ in range(n_streams)]
-        self.names = list(step(rows_rn, rehearsals))
-        self.noises = [Given(rehearsal.draws, *place) for rehearsal in rehearsals]
-        self.again = recorder.record(lambda: values(step(rows_rn, [each.rewound() for each in self.noises])))
+        dry = [DrawRecorder(*place) for _ in range(n_streams)]
+        self.names = list(step(rows_rn, dry))
+        self.noises = [PredrawnNoise(each.draws, *place) for each in dry]
+        self.replay = recorder.record(lambda: values(step(rows_rn, [each.rewound() for each in self.noises])))
 
 
 def _blocks(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -13,8 +13,8 @@ from bie.kernels.critics import (
     CriticKernels,
     Learner,
     MineKernel,
-    bound_by,
-    cross_entropy_by,
+    cross_entropy_value,
+    dv_bound_value,
 )
 from bie.kernels.native import is_active, is_float32_cpu
 from bie.mutual_information.critics import Mlp, SeparableCritic
@@ -23,11 +23,11 @@ from bie.penalties.adversarial import AdversarialPenalty
 from bie.penalties.base import Penalty
 from bie.penalties.mine import LEAST_VARIANCE, MinePenalty
 from bie.penalties.mmd import WIDTHS, MmdPenalty
-from bie.training.critic import Kernel, Scored
+from bie.training.critic import EncoderLoss, Kernel
 from bie.training.learner import Solo
 from bie.training.run import TrainingRun
 
-Judged = tuple[Tensor, dict[str, Tensor]]
+Evaluated = tuple[Tensor, dict[str, Tensor]]
 
 
 def kernel_of(run: TrainingRun, critic: Solo) -> Kernel | None:
@@ -63,20 +63,20 @@ class MineByKernel(Kernel):
         learner = _learner(self._network, optimiser, self._penalty)
         return MineKernel(learner, n, d, self._penalty.average.state(), epsilon)
 
-    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> Scored:
+    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> EncoderLoss:
         """See `Kernel`; the latent vectors are standardised on the way."""
         penalty = self._penalty
         latent_nd = mean_nd if penalty.of_means else z_nd
-        bound, by_nd = self._kernels.of(self._critic.optimiser, latent_nd)(latent_nd, batch_n)
-        strength = 0.0 if bound <= 0 else penalty.strength()
-        by_nd = strength * by_nd
-        by = (None, by_nd) if penalty.of_means else (by_nd, None)
-        return Scored(strength * bound, {"mine": bound}, *by)
+        bound, grad_nd = self._kernels.of(self._critic.optimiser, latent_nd)(latent_nd, batch_n)
+        scale = 0.0 if bound <= 0 else penalty.current_scale()  # an estimate below 0 moves nothing
+        grad_nd = scale * grad_nd
+        grads = (None, grad_nd) if penalty.of_means else (grad_nd, None)
+        return EncoderLoss(scale * bound, {"mine": bound}, *grads)
 
-    def judge(self, seen_nd: Tensor, batch_n: Tensor) -> Judged:
+    def evaluate(self, seen_nd: Tensor, batch_n: Tensor) -> Evaluated:
         """See `Kernel`."""
-        bound = bound_by(self._network.vector, self._network.widths, seen_nd, batch_n)
-        return self._penalty.strength() * bound.relu(), {"mine": bound}
+        bound = dv_bound_value(self._network.vector, self._network.widths, seen_nd, batch_n)
+        return self._penalty.current_scale() * bound.relu(), {"mine": bound}
 
 
 class AdversaryByKernel(Kernel):
@@ -84,26 +84,26 @@ class AdversaryByKernel(Kernel):
 
     def __init__(self, penalty: AdversarialPenalty, critic: Solo) -> None:
         self._penalty, self._critic, self._network = penalty, critic, penalty.classifier.network
-        self._reverses, self.learns = penalty.objective == "reversal", penalty.classifier.keep == 1
+        self._reverses, self.learns = penalty.objective == "reversal", penalty.classifier.keep_prob == 1
         self._kernels = CriticKernels(self._made)
 
     def _made(self, optimiser: CompiledAdam, z_nd: Tensor) -> ClassifierKernel:
         return ClassifierKernel(_learner(self._network, optimiser, self._penalty), *z_nd.shape)
 
-    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> Scored | None:
+    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> EncoderLoss | None:
         """See `Kernel`."""
-        truth, by_z_nd = self._kernels.of(self._critic.optimiser, z_nd)(z_nd, batch_n)
+        truth, grad_z_nd = self._kernels.of(self._critic.optimiser, z_nd)(z_nd, batch_n)
         if not self._reverses:
             return None
-        factor = -self._penalty.strength()
-        return Scored(factor * truth, {"cross_entropy": truth}, factor * by_z_nd, None)
+        factor = -self._penalty.current_scale()
+        return EncoderLoss(factor * truth, {"cross_entropy": truth}, factor * grad_z_nd, None)
 
-    def judge(self, seen_nd: Tensor, batch_n: Tensor) -> Judged | None:
+    def evaluate(self, seen_nd: Tensor, batch_n: Tensor) -> Evaluated | None:
         """See `Kernel`."""
         if not self._reverses:
             return None
-        truth = cross_entropy_by(self._network.vector, self._network.widths, seen_nd, batch_n)
-        return -self._penalty.strength() * truth, {"cross_entropy": truth}
+        truth = cross_entropy_value(self._network.vector, self._network.widths, seen_nd, batch_n)
+        return -self._penalty.current_scale() * truth, {"cross_entropy": truth}
 
 
 class MmdByKernel(Kernel):
@@ -115,13 +115,13 @@ class MmdByKernel(Kernel):
         self._penalty = penalty
         self._how = penalty.n_batches, penalty.pairs, WIDTHS.get(penalty.bandwidth, ())
 
-    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> Scored:
+    def learn(self, z_nd: Tensor, mean_nd: Tensor, batch_n: Tensor) -> EncoderLoss:
         """See `Kernel`; nothing learns."""
-        mmd, by_z_nd = mmd_kernel.v_statistic(z_nd, batch_n, *self._how)
-        strength = self._penalty.strength()
-        return Scored(strength * mmd, self._penalty.terms(mmd, z_nd), strength * by_z_nd, None)
+        mmd, grad_z_nd = mmd_kernel.v_statistic(z_nd, batch_n, *self._how)
+        scale = self._penalty.current_scale()
+        return EncoderLoss(scale * mmd, self._penalty.terms(mmd, z_nd), scale * grad_z_nd, None)
 
-    def judge(self, seen_nd: Tensor, batch_n: Tensor) -> Judged:
+    def evaluate(self, seen_nd: Tensor, batch_n: Tensor) -> Evaluated:
         """See `Kernel`."""
         return self.learn(seen_nd, seen_nd, batch_n)[:2]
 

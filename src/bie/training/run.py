@@ -12,7 +12,7 @@ from bie.models.scvi import Scvi
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
 from bie.training.batches import minibatches
-from bie.training.checkpoint import Keeper, State
+from bie.training.checkpoint import CheckpointHook, State
 from bie.training.learner import Start
 from bie.training.loss import Row
 from bie.training.optimiser import Rule
@@ -43,7 +43,7 @@ class TrainingRun:
         Of the run; ``minibatch``, ``noise``, ``penalty`` and those of `EVALUATION` are read.
     on_epoch
         Called with each row of the history as it is made.
-    keeper
+    hook
         Hands out the state to start from, and is offered the state after each epoch.
     """
 
@@ -54,7 +54,7 @@ class TrainingRun:
     settings: Train
     streams: Streams
     on_epoch: Callable[[Row], None] = lambda row: None
-    keeper: Keeper = field(default_factory=Keeper)
+    hook: CheckpointHook = field(default_factory=CheckpointHook)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Fitted:
     history
         See `bie.training.fit.fit`.
     snapshot
-        The state at the end, for a keeper; None where nothing trains.
+        The state at the end, for a hook; None where nothing trains.
     error
         What ended the run before its time, such as a `RunFailed`; None if nothing did.
     """
@@ -88,7 +88,7 @@ class Progress:
     Parameters
     ----------
     run
-        Continued from what its keeper hands out.
+        Continued from what its hook hands out.
     device
         Where its noise is drawn.
 
@@ -109,7 +109,7 @@ class Progress:
         names = ("noise", "penalty") if run.penalty else ("noise",)
         self.noise = {name: run.streams.torch(name, device) for name in names}
         self.parts: dict[str, Any] = {}
-        if state := run.keeper.start():
+        if state := run.hook.start():
             self._restore(state)
         self.began = len(self.history)
         self.error: Exception | None = None

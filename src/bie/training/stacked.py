@@ -19,12 +19,13 @@ from bie.models.noise import Noise, StackedNoise
 from bie.training.batches import CHUNK, Resident, dense
 from bie.training.critic import critics_of
 from bie.training.engine import Engine, Table
-from bie.training.gradients import balanced, summed
-from bie.training.graph import Replays, Step, Terms, as_they_come
-from bie.training.learner import Learner, Solo, Stack
+from bie.training.gradients import LatentGrad, balanced, summed
+from bie.training.graph import Replays, Step, Terms, eager
+from bie.training.learner import Learner, Solo
 from bie.training.loss import mean_parts, model_loss, total
 from bie.training.run import EVALUATION, Progress
 from bie.training.schedules import KlTerm
+from bie.training.stacked_learner import Stack
 
 
 class Stacked(Engine):
@@ -37,7 +38,7 @@ class Stacked(Engine):
     data
         All cells, where the training is to be.
     replays
-        Records steps and takes them from then on; None: they are taken as they come.
+        Records steps and replays them from then on; None: steps are eager.
     """
 
     def __init__(self, runs: Sequence[Progress], data: "Resident | Mapped", replays: Replays | None) -> None:
@@ -46,9 +47,10 @@ class Stacked(Engine):
         starts = [run.model_start() for run in runs]
         self.model: Learner = Solo(starts[0]) if self.alone else Stack(starts, data.device)
         self.critics = critics_of(runs, data.device, self.alone)
-        self._take_stock()
+        self._follow_runs()
 
-    def _take_stock(self) -> None:
+    def _follow_runs(self) -> None:
+        """What depends on which runs there are: their KL terms, their streams of noise."""
         schedules = [run.schedule for run in self.runs]
         self.kl = KlTerm(schedules, self.model.shape, self.model.leaves[0])
         names = list(self.runs[0].noise)
@@ -74,22 +76,21 @@ class Stacked(Engine):
         """
         x_ng, batch_n, label_n = self.data.take(rows_rn)
         terms = self.model.bind()(x_ng, batch_n, noises[0], label_n)
-        by = tuple[Tensor | None, ...]()
-        penalty, facts = None, dict[str, Tensor]()
+        penalty, latent_grads, columns = None, list[LatentGrad](), dict[str, Tensor]()
         if self.critics:
-            latent = terms.z_nd.detach(), terms.mean_nd.detach()
-            scored = self.critics.term(*latent, batch_n, noises[1])
-            penalty, by, facts = scored[:2], scored[2:], self.critics.facts()
+            found = self.critics.step(terms.z_nd.detach(), terms.mean_nd.detach(), batch_n, noises[1])
+            penalty, columns = found[:2], self.critics.history_columns()
+            pairs = zip((terms.z_nd, terms.mean_nd), found[2:], strict=True)
+            latent_grads = [(latent_nd, grad_nd) for latent_nd, grad_nd in pairs if grad_nd is not None]
         parts, kl = mean_parts(terms), self.kl.of(terms.kl_z_n)
-        told = [(nd, by_nd) for nd, by_nd in zip(terms[:2], by, strict=False) if by_nd is not None]
-        preference = self.critics.penalty.preference if self.critics else None
+        loss, preference = model_loss(parts, kl), self.critics.penalty.preference if self.critics else None
         if preference and penalty:
-            gradients, weighed = balanced(self.model, preference, model_loss(parts, kl), penalty[0], told)
-            facts |= weighed
+            gradients, weights = balanced(self.model, preference, loss, penalty[0], latent_grads)
+            columns |= weights
         else:
-            gradients = summed(self.model, model_loss(parts, kl), told)
-        self.model.step(gradients)  # of a run's loss to that run alone
-        return {name: part.detach() for name, part in {**total(parts, kl, penalty), **facts}.items()}
+            gradients = summed(self.model, loss, latent_grads)
+        self.model.step(gradients)
+        return {name: part.detach() for name, part in {**total(parts, kl, penalty), **columns}.items()}
 
     @torch.inference_mode()
     def evaluate(self, rows_rn: NDArray[np.int64]) -> Table:
@@ -105,7 +106,7 @@ class Stacked(Engine):
         terms = self.model.bind()(x_ng, batch_n, noises[0], label_n)
         penalty = None
         if self.critics:
-            penalty = self.critics.judge(terms.z_nd, terms.mean_nd, batch_n, noises[1])
+            penalty = self.critics.evaluate(terms.z_nd, terms.mean_nd, batch_n, noises[1])
         return total(mean_parts(terms), self.kl.of(terms.kl_z_n), penalty)
 
     def _table(
@@ -116,13 +117,13 @@ class Stacked(Engine):
         sizes: Sequence[int],
         streams: Sequence[Sequence[torch.Generator]],
     ) -> Table:
-        """Steps of one kind, by recordings or as they come."""
+        """Steps of one kind, replayed or eager."""
         rows = torch.from_numpy(rows_rn[0] if self.alone else rows_rn).to(self.data.device)
         if self.replays:
             state = self._state if name == "training" else []
             return self.replays.table(name, step, state, rows, sizes, streams)
         noises = [Noise(*each) if self.alone else StackedNoise(each) for each in streams]
-        names, values = as_they_come(step, rows, sizes, noises)
+        names, values = eager(step, rows, sizes, noises)
         return Table(names, values.view(*values.shape[:2], -1))
 
     @property
@@ -140,7 +141,7 @@ class Stacked(Engine):
             self.critics.keep(places, index)
         if self.replays:
             self.replays.forget()
-        self._take_stock()
+        self._follow_runs()
 
     def parts(self, place: int) -> dict[str, Any]:
         """See `Engine`."""

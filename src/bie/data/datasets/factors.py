@@ -79,8 +79,8 @@ class Factors(Source):
 
     def inactive(self) -> dict[str, str]:
         """Poisson counts have neither dispersion nor technical zeros."""
-        silent = dict.fromkeys(("theta", "zero_intercept", "zero_slope"), "counts=poisson")
-        return super().inactive() | (silent if self.counts == "poisson" else {})
+        unused = dict.fromkeys(("theta", "zero_intercept", "zero_slope"), "counts=poisson")
+        return super().inactive() | (unused if self.counts == "poisson" else {})
 
 
 def load(settings: Factors) -> Cells:
