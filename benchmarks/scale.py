@@ -159,12 +159,12 @@ def million_table(folder: Path, data: Path) -> str:
     short = ("train.epochs=1", "metrics.kmeans.n_init=1", "hydra.launcher.workers=1")
     outputs = folder / "million"
     cost = watch.bie("bie.run", "dataset=h5ad", *keys, *short, f"outputs={outputs}")
-    shelf = sum(path.stat().st_size for path in outputs.rglob("*.npy")) / 2**20
+    prepared = sum(path.stat().st_size for path in outputs.rglob("*.npy")) / 2**20
     rows = [
         "| 1,000,000 cells x 2,000 genes, `bie run`, one epoch | |",
         "|---|---|",
         f"| the .h5ad file | {data.stat().st_size / 2**20:,.0f} MiB |",
-        f"| the same on the shelf (CSR, float32 and int32, and names) | {shelf:,.0f} MiB |",
+        f"| the same, prepared (CSR, float32 and int32, and names) | {prepared:,.0f} MiB |",
         f"| peak memory of all processes, without mapped files | {cost.memory:,.0f} MiB |",
         f"| with mapped files | {cost.mapped:,.0f} MiB |",
         f"| time, all | {cost.cpu:,.0f} s (CPU), {cost.wall:,.0f} s (wall) |",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bie.data.load import load
-from bie.data.shelf import shelve
+from bie.data.prepared import write_prepared
 from bie.execution.packs import Pack
 from bie.execution.run_spec import RunSpec
 from bie.planning.compose import Configurations
@@ -27,7 +27,7 @@ def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) 
         small = ("train.epochs=3", "dataset.n_cells=200", "model.n_hidden=16")
         found = expand((*tiny, *small, *(typed or MINE)), configurations).combinations
         cells = load(found[0].config.dataset)
-        shelf = shelve(cells, tmp_path / "cells")
+        prepared = write_prepared(cells, tmp_path / "cells")
         specs = []
         for each in found:
             for seed in each.seeds:
@@ -35,7 +35,7 @@ def make(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ...]) 
                 plain = scientific(config, cells.hashes)
                 del plain["seed"]
                 folder = tmp_path / name / config_id(plain)[:12] / str(seed)
-                specs.append(RunSpec(folder.name, config, plain, config_id(plain), shelf, {}, folder))
+                specs.append(RunSpec(folder.name, config, plain, config_id(plain), prepared, {}, folder))
         return tuple(specs)
 
     return pack
@@ -51,7 +51,7 @@ def make_run(configurations: Configurations, tmp_path: Path, tiny: tuple[str, ..
         cells = load(config.dataset)
         plain = scientific(config, cells.hashes)
         del plain["seed"]
-        shelf = shelve(cells, tmp_path / "cells")
-        return RunSpec(name, config, plain, config_id(plain), shelf, {}, tmp_path / name)
+        prepared = write_prepared(cells, tmp_path / "cells")
+        return RunSpec(name, config, plain, config_id(plain), prepared, {}, tmp_path / name)
 
     return spec

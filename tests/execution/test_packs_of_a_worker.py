@@ -262,7 +262,7 @@ def test_what_torch_was_built_for_is_read_without_loading_it() -> None:
 def test_room_grows_with_the_memory(make: Make) -> None:
     (spec, _) = make()
     one = Experiment(spec.config)
-    cells = cells_on(spec.shelf)
+    cells = cells_on(spec.prepared)
     small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
     assert none == 1
@@ -279,6 +279,6 @@ def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
     specs, watch = dict(enumerate(make())), Watch()
     with worker.Worker(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as one:
         one.device = "cuda"
-        expected = room(Experiment(specs[0].config), cells_on(specs[0].shelf), worker.USABLE * 10**9 / 2)
+        expected = room(Experiment(specs[0].config), cells_on(specs[0].prepared), worker.USABLE * 10**9 / 2)
         assert one._size(specs) == expected > 1
     assert not specs[0].folder.exists()

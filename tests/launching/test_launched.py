@@ -41,7 +41,7 @@ def test_tasks_come_back_as_they_were_planned(planned):
         assert task.config == point.config.model_copy(update={"seed": seed})
         assert (task.title, task.plain, task.config_id) == (point.title, point.plain, point.config_id)
         assert task.identity["run_id"] == run_id(point.plain, seed)
-        assert (task.shelf / "meta.json").is_file()
+        assert (task.prepared / "meta.json").is_file()
         assert task.folder.parts[-4:] == ("zinb", point.model, point.config_id[:12], f"seed={seed:04d}")
 
 
@@ -57,7 +57,7 @@ def test_a_moved_tree_is_still_whole(planned, tmp_path: Path):
     _, folder = planned
     (tmp_path / "v1").rename(tmp_path / "moved")
     (task, *_) = runs_of(tmp_path / "moved" / "study" / "launches" / folder.name)
-    assert (task.shelf / "meta.json").is_file()
+    assert (task.prepared / "meta.json").is_file()
 
 
 def test_forecast_of_the_launch(planned):

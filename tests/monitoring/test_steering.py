@@ -125,7 +125,7 @@ def test_only_the_launcher_can_be_changed(study: Tree, capsys: Printed):
 
 
 def test_cells_that_are_gone_are_named(study: Tree, capsys: Printed):
-    shutil.rmtree(study.shelf)
+    shutil.rmtree(study.prepared)
     assert main([]) == 2
     assert "are gone" in capsys.readouterr().err
 

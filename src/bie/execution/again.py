@@ -11,7 +11,7 @@ from pathlib import Path
 from bie import devices
 from bie.config import RunConfig, Save
 from bie.data.load import load
-from bie.data.shelf import shelve
+from bie.data.prepared import write_prepared
 from bie.errors import BadInput, guarded
 from bie.execution.packs import Packing
 from bie.execution.run_spec import Outcome, RunSpec
@@ -58,13 +58,13 @@ def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, c
     if point is None:
         raise BadInput(f"{launch / POINTS} has no grid point {config_id}: it cannot be trained again")
     config = validated(RunConfig, point["config"]).model_copy(update={"seed": seed, "save": save})
-    shelf = Tree(launch.parents[1]).shelf / point["shelf"]
-    if getattr(config.dataset, "yields", "cells") == "cells" and not shelf.is_dir():
+    prepared = Tree(launch.parents[1]).prepared / point["shelf"]
+    if getattr(config.dataset, "yields", "cells") == "cells" and not prepared.is_dir():
         found = load(config.dataset)
         if found.sha256 != point["plain"]["dataset"]["sha256"]:
             raise BadInput(f"the data set {config.dataset.name} is not what it was when the run was made")
-        shelf = shelve(found, cells)
-    return RunSpec(point["title"], config, point["plain"], config_id, shelf, point["origin"], folder)
+        prepared = write_prepared(found, cells)
+    return RunSpec(point["title"], config, point["plain"], config_id, prepared, point["origin"], folder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -57,7 +57,7 @@ def kind(spec: RunSpec) -> str:
         for section, values in plain.items()
         if section not in FREE[""]
     }
-    return canonical({**common, "cells": spec.shelf.name})
+    return canonical({**common, "cells": spec.prepared.name})
 
 
 def _without(free: Sequence[str], values: Any) -> Any:

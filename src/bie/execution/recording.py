@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from bie.data.cells import Cells
-from bie.data.shelf import unshelve
+from bie.data.prepared import read_prepared
 from bie.errors import RunFailed
 from bie.execution.checkpoints import Checkpoints, Interrupted, TakenOver
 from bie.execution.run_spec import Outcome, RunSpec, leave_failure
@@ -133,9 +133,9 @@ def failed(spec: RunSpec, error: Exception) -> Outcome:
 
 
 @lru_cache(maxsize=2)
-def cells_on(shelf: Path) -> Cells:
-    """Cells of a shelf, mapped once however many runs read them."""
-    return unshelve(shelf)
+def cells_on(prepared: Path) -> Cells:
+    """Prepared cells, mapped once however many runs read them."""
+    return read_prepared(prepared)
 
 
 def cause_of(error: BaseException) -> str:

@@ -25,7 +25,7 @@ class RunSpec:
         Checked configuration, seed included.
     plain, config_id
         Scientific config without the seed, and its identity.
-    shelf
+    prepared
         Folder of the prepared cells.
     origin
         Where the dataset came from, for the provenance.
@@ -39,7 +39,7 @@ class RunSpec:
     config: RunConfig
     plain: dict[str, Any]
     config_id: str
-    shelf: Path
+    prepared: Path
     origin: dict[str, Any]
     folder: Path
     stop: Mapping[str, Any] | None = None

@@ -145,7 +145,7 @@ class Worker:
         torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
         free, _ = torch.cuda.mem_get_info()
         spec = next(iter(specs.values()))
-        return room(Experiment(spec.config), cells_on(spec.shelf), USABLE * free / self.packing.n_workers)
+        return room(Experiment(spec.config), cells_on(spec.prepared), USABLE * free / self.packing.n_workers)
 
     def _claim(self, place: int, spec: RunSpec) -> bool:
         claim = claimed(spec, self.launch)
@@ -179,9 +179,9 @@ class Worker:
         torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
         makers = (self._prepared(place, spec, len(specs), device) for place, spec in specs.items())
         runs, ends = zip(*makers, strict=True)
-        shelf = next(iter(specs.values())).shelf
+        prepared = next(iter(specs.values())).prepared
         try:
-            works = begun(runs, partial(cells_on, shelf), device)
+            works = begun(runs, partial(cells_on, prepared), device)
         except Exception as error:  # the border of a pack
             if len(specs) == 1:
                 ends[0](raising(error))

@@ -10,7 +10,7 @@ from typing import Any
 
 from bie import kinds
 from bie.config import Data, RunConfig
-from bie.data.shelf import shelve
+from bie.data.prepared import write_prepared
 from bie.execution.run_spec import RunSpec
 from bie.execution.stopping import Rules
 from bie.planning.datasets import Datasets
@@ -50,7 +50,10 @@ def grid_points(
             "title": plan.points[i].title,
             "config": plan.points[i].config.model_dump(mode="json"),
             "plain": plan.points[i].plain,
-            "shelf": _shelf(plan.points[i].config.dataset, datasets, tree).name,
+            # "shelf": an earlier name of prepared cells, kept since launches on disk have it
+            "shelf": _prepared(
+                plan.points[i].config.dataset, datasets, tree
+            ).name,  # the old name of prepared cells, in files of launches
             "origin": _origin(plan.points[i]),
             "seconds": seconds.get(i),
             "stop": rules.get(plan.points[i].config_id),
@@ -59,11 +62,11 @@ def grid_points(
     }
 
 
-def _shelf(section: Data, datasets: Datasets, tree: Tree) -> Path:
+def _prepared(section: Data, datasets: Datasets, tree: Tree) -> Path:
     """Where the prepared cells are; a name alone where there are no cells."""
     if kinds.of(section):
-        return kinds.place(section, tree.shelf)
-    return shelve(datasets[section], tree.shelf)
+        return kinds.place(section, tree.prepared)
+    return write_prepared(datasets[section], tree.prepared)
 
 
 def _origin(point: Point) -> dict[str, object]:
@@ -102,7 +105,7 @@ def run_of(tree: Tree, config_id: str, point: Mapping[str, Any], config: RunConf
         config.model_copy(update={"seed": seed}),
         point["plain"],
         config_id,
-        tree.shelf / point["shelf"],
+        tree.prepared / point["shelf"],
         point["origin"],
         tree.run_dir(config.dataset.name, config.model.name, config_id, seed),
         point.get("stop"),

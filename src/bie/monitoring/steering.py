@@ -140,9 +140,9 @@ def _require(tree: Tree, run: Run, points: Mapping[str, Mapping[str, Any]]) -> N
             f"{run.folder(tree)}: no launch of this study says what this run is; "
             f"{run.launch.folder / POINTS} does not. Run the study's own command again"
         )
-    if not (tree.shelf / point["shelf"]).is_dir():
+    if not (tree.prepared / point["shelf"]).is_dir():
         raise BadInput(
-            f"{tree.shelf / point['shelf']}: the prepared cells of {point['title']} are gone. "
+            f"{tree.prepared / point['shelf']}: the prepared cells of {point['title']} are gone. "
             "Run the study's own command again: it prepares them"
         )
 

@@ -32,7 +32,7 @@ class Tree:
         return self.root / "report"
 
     @property
-    def shelf(self) -> Path:
+    def prepared(self) -> Path:
         """Prepared datasets by content, shared by the studies of a version."""
         return self.root.parent / ".cells"
 

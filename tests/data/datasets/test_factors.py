@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from bie.data.datasets import factors
 from bie.data.datasets.factors import Factors
-from bie.data.shelf import shelve, unshelve
+from bie.data.prepared import read_prepared, write_prepared
 from bie.errors import BadInput
 from bie.schema import validated
 
@@ -60,7 +60,7 @@ def test_same_settings_same_cells_and_the_factors_are_part_of_the_content(settin
 
 def test_prepared_cells_keep_their_factors(settings: Settings, tmp_path: Path) -> None:
     cells = factors.load(settings())
-    back = unshelve(shelve(cells, tmp_path))
+    back = read_prepared(write_prepared(cells, tmp_path))
     assert cells.factors is not None
     assert back.factors is not None
     assert back.factors.tolist() == cells.factors.tolist()

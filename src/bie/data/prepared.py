@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bie.data.cells import Cells
 
 
-def shelve(cells: Cells, folder: Path) -> Path:
+def write_prepared(cells: Cells, folder: Path) -> Path:
     """Write the cells as plain arrays, or find that this has been done.
 
     The copy appears under its final name by one rename, so it is whole whenever it is there, also when
@@ -54,7 +54,7 @@ def _write(draft: Path, cells: Cells) -> None:
     (draft / "meta.json").write_text(json.dumps(meta))
 
 
-def unshelve(path: Path) -> Cells:
+def read_prepared(path: Path) -> Cells:
     """Map a prepared copy: read-only arrays whose pages all processes share, none loaded before its use."""
     meta = json.loads((path / "meta.json").read_text())
     arrays: dict[str, NDArray[Any]] = {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}
