@@ -109,6 +109,14 @@ def _grad_log_theta(x, mu, theta):
 
 
 @triton.jit
+def _cells_of_program(n_cells, CELLS: tl.constexpr):
+    """Run and block of this program, row of each of its cells in all runs, and whether it is a cell."""
+    run, block = tl.program_id(0).to(tl.int64), tl.program_id(1)  # 64 bits: runs x cells x genes is large
+    cell = block * CELLS + tl.arange(0, CELLS)
+    return run, block, run * n_cells + cell, cell < n_cells
+
+
+@triton.jit
 def _load_tile(
     x_ptr,
     logit_ptr,
@@ -169,10 +177,7 @@ def forward(
     GENES: tl.constexpr,
 ):
     """For `CELLS` cells of a run: log-likelihood, its derivative w.r.t. log library, parts of the softmax."""
-    run, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    cell = block * CELLS + tl.arange(0, CELLS)
-    is_cell = cell < n_cells
-    row = run * n_cells + cell
+    run, _, row, is_cell = _cells_of_program(n_cells, CELLS)
     start = row[:, None] * n_genes
     top, sums = _softmax_parts(logit_ptr, start, is_cell, n_genes, CELLS, GENES)
     library = tl.load(library_ptr + row, mask=is_cell, other=0.0)
@@ -218,12 +223,9 @@ def backward(
     GENES: tl.constexpr,
 ):
     """For a tile of a run: derivatives w.r.t. both logits, and w.r.t. ln theta, summed over its cells."""
-    run, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    run, block, row, is_cell = _cells_of_program(n_cells, CELLS)
     gene = tl.program_id(2) * GENES + tl.arange(0, GENES)
     is_gene = gene < n_genes
-    cell = block * CELLS + tl.arange(0, CELLS)
-    is_cell = cell < n_cells
-    row = run * n_cells + cell
     inside = is_cell[:, None] & is_gene[None, :]
     at = row[:, None] * n_genes + gene[None, :]
     theta = tl.exp(tl.load(log_theta_ptr + run * n_genes + gene, mask=is_gene, other=0.0))[None, :]
