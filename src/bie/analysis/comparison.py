@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bie.analysis.baseline import Margin, absolute, baselines, groups, margins
 from bie.analysis.paired import TIED, Inference, Moments, Numbers, new_cells
-from bie.analysis.pairing import one_per_split, pair_runs
 from bie.analysis.study import Study
 from bie.analysis.verdicts import Judged, judge, shown
 from bie.metrics.cards import CARDS
@@ -177,7 +176,7 @@ def differences(
     base_value[np.isnan(of_pair)] = np.nan
     metrics = columns.get_level_values("metric")
     sign = np.array([SIGNS[CARDS[name].direction] if name in CARDS else 0.0 for name in metrics])
-    config, difference, base_value = one_per_split(pairs, of_pair, base_value)
+    config, difference, base_value = _one_per_split(pairs, of_pair, base_value)
     n, mean, sd, low, high = _by_row(config, difference, rows, "count", "mean", "std", "min", "max")
     (base_mean,) = _by_row(config, base_value, rows, "mean")
     won = np.where(sign == 0, np.nan, (np.sign(difference * sign) + 1) / 2)
@@ -213,6 +212,49 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
     asked = both["config_id"].value_counts().reindex(rows["config_id"]).fillna(0)
     return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)
+
+
+def pair_runs(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
+    """Which runs are paired: those of one split and one seed.
+
+    Parameters
+    ----------
+    base
+        As `bie.analysis.baseline.baselines` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row per pair: ``config_id``, ``baseline_id``, ``split_id``, ``seed``, ``run_id``,
+        ``baseline_run_id``, and ``row``, ``baseline_row`` (of `Study.runs` and `Study.values`).
+    """
+    done = study.runs.loc[study.runs["state"] == "done", ["config_id", "split_id", "seed", "run_id"]]
+    done = done.assign(row=done.index)
+    ours = done.assign(baseline_id=done["config_id"].map(base).astype(object))  # texts, even if there is none
+    ours = ours[ours["baseline_id"].notna() & (ours["baseline_id"] != ours["config_id"])]
+    names = {"config_id": "baseline_id", "run_id": "baseline_run_id", "row": "baseline_row"}
+    theirs = done[done["config_id"].isin(set(base.dropna()))].rename(columns=names)
+    pairs = ours.merge(theirs, on=["baseline_id", "split_id", "seed"])
+    first = ["config_id", "baseline_id", "split_id", "seed", "run_id", "baseline_run_id"]
+    return pairs[[*first, "row", "baseline_row"]]
+
+
+def _one_per_split(
+    pairs: "pd.DataFrame", difference: Numbers, base: Numbers
+) -> tuple["pd.Series[str]", Numbers, Numbers]:
+    """Means over the pairs of a split: several seeds on one split are not several splits.
+
+    Where there is but one split, its pairs stay apart, and the answer is about this split.
+    """
+    import pandas as pd
+
+    n_splits = pairs.groupby("config_id")["split_id"].transform("nunique")
+    keys = pairs[["config_id"]].assign(unit=pairs["split_id"].where(n_splits > 1, pairs["seed"].astype(str)))
+    if not keys.duplicated().any():
+        return pairs["config_id"], difference, base
+    by = [keys["config_id"], keys["unit"]]
+    means = [pd.DataFrame(values).groupby(by, sort=False).mean() for values in (difference, base)]
+    return means[0].index.to_frame(index=False)["config_id"], means[0].to_numpy(), means[1].to_numpy()
 
 
 def _by_row(config: "pd.Series[str]", values: Numbers, rows: "pd.DataFrame", *what: str) -> Iterator[Numbers]:

@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bie.analysis.baseline import Margin, baselines
-from bie.analysis.comparison import as_table, bounds, differences
+from bie.analysis.comparison import as_table, bounds, differences, pair_runs
 from bie.analysis.designs import pooled
-from bie.analysis.pairing import pair_runs
 from bie.analysis.study import Study
 from bie.analysis.tidy import summarise
 from bie.errors import BadInput
