@@ -134,7 +134,7 @@ def _train(tree: "Tree", run: "Run") -> None:
     print(f"run {_named(run)}: training it anew for its model", flush=True)
     folder, save = run.folder(tree), Save(model=True, embedding=False)
     spec = spec_of(run.launch.folder, run.config_id, run.seed, save, folder, tree.prepared)
-    outcome = execute_one(spec, lambda row: None)
+    outcome = execute_one(spec)
     if outcome.status == "elsewhere":
         raise BadInput(f"run {_named(run)}: another process is at it. Try again later")
     if not spec.is_done():

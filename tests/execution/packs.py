@@ -14,19 +14,20 @@ Make = Callable[..., Pack]
 
 
 class Watch:
-    """Notes what is said of each place; may stop after an epoch."""
+    """Notes what is said of each run of a pack, by its place there; may stop after an epoch."""
 
-    def __init__(self, stop_after: int = 10**9) -> None:
+    def __init__(self, pack: Pack, stop_after: int = 10**9) -> None:
+        self.place = {spec.folder: place for place, spec in enumerate(pack)}
         self.ends: dict[int, Outcome] = {}
         self.epochs: list[tuple[int, int]] = []
         self._stop_after = stop_after
 
-    def on_epoch(self, place: int, row: dict[str, float]) -> None:
-        self.epochs.append((place, int(row["epoch"])))
+    def on_epoch(self, spec: RunSpec, epoch: int) -> None:
+        self.epochs.append((self.place[spec.folder], epoch))
 
-    def on_end(self, place: int, outcome: Outcome) -> None:
-        assert place not in self.ends
-        self.ends[place] = outcome
+    def on_end(self, spec: RunSpec, outcome: Outcome) -> None:
+        assert self.place[spec.folder] not in self.ends
+        self.ends[self.place[spec.folder]] = outcome
 
     def stop(self) -> bool:
         return bool(self.epochs) and self.epochs[-1][1] >= self._stop_after
@@ -37,7 +38,7 @@ class Watch:
 
 
 def run(pack: Pack, stop_after: int = 10**9, **how: Any) -> Watch:
-    watch = Watch(stop_after)
+    watch = Watch(pack, stop_after)
     execute(pack, watch.on_epoch, watch.on_end, watch.stop, **how)
     return watch
 

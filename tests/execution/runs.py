@@ -11,17 +11,12 @@ from bie.store.record import RECORD
 EPOCHS = 4
 MINE = ("model=scvi_mine", "mine.steps=1")
 Make = Callable[..., RunSpec]
-Row = dict[str, float]
 
 
-def ignore(row: Row) -> None:
-    """Nobody is interested."""
-
-
-def after(epoch: int) -> tuple[Callable[[Row], None], Callable[[], bool]]:
+def after(epoch: int) -> tuple[Callable[[int], None], Callable[[], bool]]:
     """What to hand to `execute_one` so that it is asked to stop after an epoch."""
-    seen: list[float] = []
-    return lambda row: seen.append(row["epoch"]), lambda: bool(seen) and seen[-1] >= epoch
+    seen: list[int] = []
+    return seen.append, lambda: bool(seen) and seen[-1] >= epoch
 
 
 def interrupted(spec: RunSpec, epoch: int) -> Outcome:
@@ -33,7 +28,7 @@ def interrupted(spec: RunSpec, epoch: int) -> Outcome:
 def epochs_of(spec: RunSpec) -> list[int]:
     """Epochs that it takes to finish the run."""
     seen: list[int] = []
-    assert execute_one(spec, lambda row: seen.append(int(row["epoch"]))).status == "done"
+    assert execute_one(spec, seen.append).status == "done"
     return seen
 
 

@@ -12,7 +12,7 @@ from bie.execution import checkpoints, recording
 from bie.execution.worker import execute_one
 from bie.store.claims import CLAIM
 from bie.store.record import CHECKPOINT, FAILED
-from tests.execution.runs import Make, Row, epochs_of, ignore, interrupted, names, numbers, record
+from tests.execution.runs import Make, epochs_of, interrupted, names, numbers, record
 
 
 def spoil_text(content: bytes) -> bytes:
@@ -87,8 +87,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     whole, spec = make_run("whole"), make_run()
 
-    def kill(row: Row) -> None:
-        if row["epoch"] == 3:
+    def kill(epoch: int) -> None:
+        if epoch == 3:
             raise Killed
 
     with pytest.raises(Killed):
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
 
 def test_short_runs_leave_no_checkpoint_on_their_way(make_run: Make) -> None:
     spec, seen = make_run(), set[str]()
-    execute_one(spec, lambda row: seen.update(names(spec)))
+    execute_one(spec, lambda epoch: seen.update(names(spec)))
     assert seen == {CLAIM}
 
 
@@ -125,10 +125,10 @@ def test_a_checkpoint_that_leads_to_an_error_is_not_tried_twice(
     interrupted(spec, 2)
     with monkeypatch.context() as patch:
         patch.setattr(recording, "write_record", full)
-        assert execute_one(spec, ignore).cause == "disk"
+        assert execute_one(spec).cause == "disk"
     assert names(spec) == {CHECKPOINT, FAILED}, "with more room the run may go on from it"
     with monkeypatch.context() as patch:
         patch.setattr(recording, "_record", lambda *_: 1 / 0)
-        assert execute_one(spec, ignore).cause == "error"
+        assert execute_one(spec).cause == "error"
     assert names(spec) == {FAILED}
     assert epochs_of(spec) == [1, 2, 3, 4]

@@ -66,7 +66,7 @@ def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: M
     assert watch.statuses == ["done", "done"]
     assert watch.epochs == [(place, epoch) for epoch in (1, 2, 3) for place in (0, 1)]
     for place, spec in enumerate(solo):
-        outcome = worker.execute_one(spec, lambda row: None)
+        outcome = worker.execute_one(spec)
         assert watch.ends[place].scores.keys() == outcome.scores.keys()
     same_records(packed, solo)
     for one, other in zip(packed, solo, strict=True):
@@ -78,7 +78,7 @@ def test_records_of_a_pack_are_those_of_its_runs(typed: tuple[str, ...], make: M
 
 def test_what_is_done_or_held_is_left_out(make: Make) -> None:
     pack = make("pack", "model=scvi", "seed=range(3)")
-    worker.execute_one(pack[0], lambda row: None)
+    worker.execute_one(pack[0])
     before = (pack[0].folder / RECORD).stat()
     claim = take(pack[1].folder, Owner.here())
     assert claim is not None
@@ -93,7 +93,7 @@ def test_a_run_that_diverges_fails_alone(make: Make) -> None:
     pack, solo = make("pack", "train.lr=1e-3,1e30"), make("solo", "train.lr=1e-3,1e30")
     watch = run(pack)
     assert watch.statuses == ["done", "failed"]
-    expected = worker.execute_one(solo[1], lambda row: None)
+    expected = worker.execute_one(solo[1])
     assert (watch.ends[1].cause, watch.ends[1].message) == (expected.cause, expected.message)
     failure = json.loads((pack[1].folder / FAILED).read_text())
     assert failure["cause"] == "nan"
@@ -108,11 +108,11 @@ def test_an_interrupted_pack_goes_on_in_another_pack_or_alone(make: Make) -> Non
     assert run(packed, stop_after=1).statuses == ["interrupted"] * 2
     assert all({path.name for path in spec.folder.iterdir()} == {CHECKPOINT} for spec in packed)
     seen: list[int] = []
-    assert worker.execute_one(packed[0], lambda row: seen.append(int(row["epoch"]))).status == "done"
+    assert worker.execute_one(packed[0], seen.append).status == "done"
     assert seen == [2, 3]
     assert run(packed, packing=Packing(2)).statuses == ["before", "done"]
     for spec in solo:
-        worker.execute_one(spec, lambda row: None)
+        worker.execute_one(spec)
     same_records(packed, solo)
     assert [record(spec)["timing"]["interruptions"] for spec in packed] == [1, 1]
 
@@ -120,7 +120,8 @@ def test_an_interrupted_pack_goes_on_in_another_pack_or_alone(make: Make) -> Non
 def test_a_pack_that_is_stopped_while_it_scores_keeps_what_it_has_trained(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pack, watch = make(), Watch()
+    pack = make()
+    watch = Watch(pack)
     worker.execute(pack, watch.on_epoch, watch.on_end, lambda: bool(watch.ends))
     assert watch.statuses == ["done", "interrupted"]
     again = run(pack)
@@ -152,11 +153,12 @@ def test_a_pack_that_is_stopped_trains_no_further_half(make: Make, monkeypatch: 
 
 
 def test_runs_are_claimed_just_before_they_train(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    pack, watch = make("pack", "model=scvi", "seed=range(3)"), Watch()
+    pack = make("pack", "model=scvi", "seed=range(3)")
+    watch = Watch(pack)
     cut_into(1, monkeypatch)
     claimed = set[tuple[bool, ...]]()
 
-    def on_epoch(place: int, row: dict[str, float]) -> None:
+    def on_epoch(spec: RunSpec, epoch: int) -> None:
         claimed.add(tuple((spec.folder / CLAIM).exists() for spec in pack))
 
     worker.execute(pack, on_epoch, watch.on_end)
@@ -276,7 +278,8 @@ def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**9, 10**10))
-    specs, watch = dict(enumerate(make())), Watch()
+    specs = make()
+    watch = Watch(specs)
     with worker.Worker(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as one:
         one.device = "cuda"
         expected = room(Experiment(specs[0].config), cells_on(specs[0].prepared), worker.USABLE * 10**9 / 2)

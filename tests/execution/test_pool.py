@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from socket import SHUT_RDWR, socket
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 from bie.execution.packs import Packing
@@ -62,6 +64,10 @@ class Packs(Packing):
         return [(spec,) for spec in specs]
 
 
+def run(name: str) -> Any:
+    return SimpleNamespace(folder=Path(name))
+
+
 class Observer:
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
@@ -87,8 +93,8 @@ def works(pipe: Connection) -> None:
     try:
         while True:
             pipe.send(None)
-            for place in pipe.recv():
-                pipe.send((place, DONE))
+            for spec in pipe.recv():
+                pipe.send((spec.folder, DONE))
     except (EOFError, OSError):
         return
 
@@ -96,16 +102,15 @@ def works(pipe: Connection) -> None:
 def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
     context: Any = Context(asks_and_dies, works)
     pool, observer = Pool(context, 1, None, packing=Packs()), Observer()
-    specs: Any = ["a", "b"]
+    a, b = specs = [run("a"), run("b")]
     pool.run(specs, observer)
-    assert observer.heard == [("started", "a"), ("done", "a"), ("started", "b"), ("done", "b")]
+    assert observer.heard == [("started", a), ("done", a), ("started", b), ("done", b)]
 
 
 def test_a_worker_that_has_nothing_left_ends_by_itself() -> None:
     """What libraries have registered in it is cleared up; of a killed one they say that it leaked."""
     context: Any = Context(works)
     pool = Pool(context, 1, None, packing=Packs())
-    specs: Any = ["a"]
-    pool.run(specs, Observer())
+    pool.run([run("a")], Observer())
     process: Any = pool._workers[0].process
     assert not process.was_killed

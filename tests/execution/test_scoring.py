@@ -16,6 +16,7 @@ import pytest
 from bie import experiment, result
 from bie.errors import RunFailed
 from bie.execution.packs import Packing
+from bie.execution.run_spec import RunSpec
 from bie.execution.scoring import NICE
 from bie.execution.worker import Worker, execute
 from bie.result import Result
@@ -164,10 +165,11 @@ def test_a_run_that_diverges_needs_no_process(make: Make) -> None:
 
 
 def test_runs_are_claimed_until_they_have_ended(make: Make) -> None:
-    pack, watch = make("pack", *SCVI), Watch()
+    pack = make("pack", *SCVI)
+    watch = Watch(pack)
 
-    def on_end(place: int, outcome: Any) -> None:
-        watch.on_end(place, outcome)
+    def on_end(spec: RunSpec, outcome: Any) -> None:
+        watch.on_end(spec, outcome)
         claimed = [(spec.folder / CLAIM).exists() for spec in pack]
         assert claimed == [other not in watch.ends for other in range(4)]
 
@@ -191,7 +193,8 @@ def test_stopped_while_runs_are_scored_these_end_and_the_others_keep_what_they_h
         until(begun)
 
     before_scoring(both)
-    pack, watch = make("pack", *SCVI), Watch()
+    pack = make("pack", *SCVI)
+    watch = Watch(pack)
     execute(pack, watch.on_epoch, watch.on_end, begun, packing=together(2))
     assert watch.statuses.count("done") == len(noted(tmp_path / "who")) == 2
     assert watch.statuses.count("interrupted") == 2
@@ -219,7 +222,8 @@ def test_whatever_ends_the_parent_ends_its_processes_too(
         time.sleep(600)
 
     before_scoring(sleep)
-    pack, watch = make("pack", *SCVI), Watch()
+    pack = make("pack", *SCVI)
+    watch = Watch(pack)
     arguments = (pack, watch.on_epoch, watch.on_end, lambda: False, None, together(2))
     process = multiprocessing.get_context("fork").Process(target=execute, args=arguments)
     process.start()
@@ -237,17 +241,18 @@ def test_a_pack_trains_while_the_one_before_is_scored(
 ) -> None:
     trains = tmp_path / "trains"
     before_scoring(lambda seed: until(trains.exists))
-    pack, watch = make("pack", *SCVI), Watch()
+    pack = make("pack", *SCVI)
+    watch = Watch(pack)
 
-    def on_epoch(place: int, row: dict[str, float]) -> None:
-        watch.on_epoch(place, row)
-        if place >= 2:
+    def on_epoch(spec: RunSpec, epoch: int) -> None:
+        watch.on_epoch(spec, epoch)
+        if spec in pack[2:]:
             trains.touch()
 
     with Worker(on_epoch, watch.on_end, lambda: False, None, together(2, 2)) as worker:
-        worker.execute({0: pack[0], 1: pack[1]})
+        worker.execute(pack[:2])
         assert not watch.ends
-        worker.execute({2: pack[2], 3: pack[3]})
+        worker.execute(pack[2:])
     assert watch.statuses == ["done"] * 4
     assert not list(pack[0].folder.parents[1].rglob(CLAIM))
 
@@ -262,11 +267,12 @@ def test_an_exception_ends_all_processes_and_gives_runs_back(
         time.sleep(600)
 
     before_scoring(sleep)
-    pack, watch = make("pack", *SCVI), Watch()
+    pack = make("pack", *SCVI)
+    watch = Watch(pack)
 
     def two_at_once() -> None:
         with Worker(watch.on_epoch, watch.on_end, lambda: False, None, together(2)) as worker:
-            worker.execute(dict(enumerate(pack)))
+            worker.execute(pack)
             until(lambda: len(noted(tmp_path / "who")) == 2 and all(noted(tmp_path / "who").values()))
             raise KeyboardInterrupt
 

@@ -58,7 +58,7 @@ def test_what_is_decided_is_not_and_says_why(task: RunSpec) -> None:
     assert found["reason"].startswith("better after 12 pairs, ari +0.1 [")
     assert not wanted(task)  # by its note
     assert not task.folder.exists()
-    assert execute_one(task, lambda row: None) == Outcome("decided")
+    assert execute_one(task) == Outcome("decided")
 
 
 @pytest.mark.parametrize("gains", [[0.1, 0.11], [0.1, -0.1, 0.02] * 4, [None] * 9, []])

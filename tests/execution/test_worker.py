@@ -20,9 +20,7 @@ from bie.store.owner import Owner
 from bie.store.record import CHECKPOINT, HISTORY, RECORD
 from tests.execution.runs import (
     Make,
-    Row,
     epochs_of,
-    ignore,
     interrupted,
     names,
     numbers,
@@ -32,7 +30,7 @@ from tests.execution.runs import (
 
 def test_an_interrupted_run_ends_like_any_other(make_run: Make) -> None:
     whole, halted = make_run("whole"), make_run("halted")
-    assert execute_one(whole, ignore).status == "done"
+    assert execute_one(whole).status == "done"
     first = interrupted(halted, 1)
     assert names(halted) == {CHECKPOINT}
     assert interrupted(halted, 3).seconds > first.seconds
@@ -44,19 +42,19 @@ def test_an_interrupted_run_ends_like_any_other(make_run: Make) -> None:
     assert times["interruptions"] == 2
     assert first.seconds < times["fit_s"] < times["total_s"]
     assert record(whole)["timing"]["interruptions"] == 0
-    assert execute_one(halted, ignore).status == "before"
+    assert execute_one(halted).status == "before"
 
 
 def test_a_run_that_somebody_is_at_is_left_to_them(make_run: Make) -> None:
     spec = make_run()
     with take(spec.folder, Owner.here()):  # type: ignore[union-attr]
-        assert execute_one(spec, ignore) == Outcome("elsewhere")
+        assert execute_one(spec) == Outcome("elsewhere")
         assert names(spec) == {CLAIM}
 
 
 def test_the_claim_names_the_launch_while_the_run_lasts(make_run: Make) -> None:
     spec, said = make_run(), []
-    execute_one(spec, lambda row: said.append(living(spec.folder)), launch="20260101")
+    execute_one(spec, lambda epoch: said.append(living(spec.folder)), launch="20260101")
     assert {claim["launch"] for claim in said if claim} == {"20260101"}
     assert CLAIM not in names(spec)
 
@@ -70,7 +68,7 @@ def test_done_between_the_look_and_the_claim(make_run: Make, monkeypatch: pytest
         return claim
 
     monkeypatch.setattr(recording, "take", late)
-    assert execute_one(spec, ignore).status == "before"
+    assert execute_one(spec).status == "before"
     assert names(spec) == {RECORD}
 
 
@@ -79,7 +77,7 @@ def test_whoever_was_succeeded_stops(make_run: Make, monkeypatch: pytest.MonkeyP
     spec = make_run()
     theirs = json.dumps({"host": "another", "pid": 1})
 
-    def succeed(row: Row) -> None:
+    def succeed(epoch: int) -> None:
         (spec.folder / CLAIM).write_text(theirs)
         time.sleep(0.3)
 
@@ -91,7 +89,7 @@ def test_whoever_was_succeeded_stops(make_run: Make, monkeypatch: pytest.MonkeyP
 def test_a_record_that_somebody_else_wrote_meanwhile_stays(make_run: Make) -> None:
     spec = make_run()
 
-    def finish_elsewhere(row: Row) -> None:
+    def finish_elsewhere(epoch: int) -> None:
         (spec.folder / RECORD).write_text("{}")
 
     assert execute_one(spec, finish_elsewhere) == Outcome("before")
@@ -108,7 +106,7 @@ def test_a_folder_that_cannot_be_written_fails_the_run(
 
     spec = make_run()
     monkeypatch.setattr(os, "fsync", refuse)
-    outcome = execute_one(spec, ignore)
+    outcome = execute_one(spec)
     assert (outcome.status, outcome.cause) == ("failed", "disk")
     assert os.strerror(number) in outcome.message
     assert names(spec) == set()

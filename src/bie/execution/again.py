@@ -15,7 +15,7 @@ from bie.data.prepared import write_prepared
 from bie.errors import BadInput, guarded
 from bie.execution.packs import Packing
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.execution.worker import execute
+from bie.execution.worker import execute_one
 from bie.schema import validated
 from bie.store.launches import POINTS
 from bie.store.paths import Tree
@@ -34,11 +34,8 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
     """
     nothing = Save(model=False, embedding=False)
     spec = spec_of(launch, config_id, seed, nothing, folder, folder.parent / "cells")
-    ends: list[Outcome] = []
     where = device if device != "cuda" or devices.has_cuda() else "cpu"
-    packing = Packing(1, where, 1, 1, products)
-    execute((spec,), lambda _, row: None, lambda _, outcome: ends.append(outcome), packing=packing)
-    return ends[0]
+    return execute_one(spec, packing=Packing(1, where, products=products))
 
 
 def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, cells: Path) -> RunSpec:

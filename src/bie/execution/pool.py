@@ -11,7 +11,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import count, filterfalse
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -38,8 +37,8 @@ class WorkersCannotStart(RuntimeError):  # noqa: N818
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    left: dict[int, RunSpec] = field(default_factory=dict)
-    """Of its packs, by place: a number of the run's own."""
+    left: dict[Path, RunSpec] = field(default_factory=dict)
+    """Of its packs, by folder."""
     ready: bool = False
 
 
@@ -138,7 +137,11 @@ class Pool:
             self._bury(slot, queue, observer)
             return
         if message is not None:
-            self._pass_on(worker, observer, *message)
+            folder, news = message
+            if isinstance(news, int):
+                observer.epoch(worker.left[folder], news)
+            else:
+                observer.ended(worker.left.pop(folder), news)
             return
         worker.ready = True
         pack = _next(queue, admit)
@@ -147,23 +150,14 @@ class Pool:
 
     def _hand_over(self, worker: _Worker, pack: Pack, observer: Observer) -> bool:
         """Give a worker a pack; False if it has died since it asked, which it will be buried for."""
-        places = filterfalse(worker.left.__contains__, count())
-        specs = dict(zip(places, pack, strict=False))
         try:
-            worker.pipe.send(specs)
+            worker.pipe.send(pack)
         except OSError:
             return False
-        worker.left |= specs
         for spec in pack:
+            worker.left[spec.folder] = spec
             observer.started(spec)
         return True
-
-    def _pass_on(self, worker: _Worker, observer: Observer, place: int, news: int | Outcome) -> None:
-        """Tell the observer of an epoch, or of how a run ended."""
-        if isinstance(news, int):
-            observer.epoch(worker.left[place], news)
-        else:
-            observer.ended(worker.left.pop(place), news)
 
     def _bury(self, slot: int, queue: deque[Pack], observer: Observer) -> None:
         """Record the run that a dead worker was at, and put a new worker in its place.
@@ -177,10 +171,11 @@ class Pool:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
-        begun = {place: spec for place, spec in worker.left.items() if was_at(spec, worker.process.pid)}
-        guilty = begun if len(begun) == 1 else {} if begun else worker.left
-        again = [spec for place, spec in worker.left.items() if place not in guilty]
-        for spec in guilty.values():
+        left = list(worker.left.values())
+        begun = [spec for spec in left if was_at(spec, worker.process.pid)]
+        guilty = begun if len(begun) == 1 else [] if begun else left
+        again = [spec for spec in left if spec not in guilty]
+        for spec in guilty:
             observer.ended(spec, leave_killed(spec, message))
         for spec in again:
             disclaim(spec)
@@ -209,26 +204,23 @@ def _serve(
         _print_to(log)
     from bie.execution.worker import Worker
 
-    def on_epoch(place: int, row: dict[str, float]) -> None:
-        _tell(pipe, (place, int(row["epoch"])))
+    def tell(spec: RunSpec, news: int | Outcome) -> None:
+        _tell(pipe, (spec.folder, news))
 
-    def on_end(place: int, outcome: Outcome) -> None:
-        _tell(pipe, (place, outcome))
-
-    with Worker(on_epoch, on_end, closed.poll, launch, packing) as worker:
+    with Worker(tell, tell, closed.poll, launch, packing) as worker:
         while True:
             _tell(pipe, None)
             worker.score_until(pipe)
             try:
-                specs = pipe.recv()
+                pack = pipe.recv()
             except EOFError:
                 return
-            for spec in specs.values():
+            for spec in pack:
                 print(f"--- {spec.folder}", flush=True)
-            worker.execute(specs)
+            worker.execute(pack)
 
 
-def _tell(pipe: Connection, message: tuple[int, Outcome | int] | None) -> None:
+def _tell(pipe: Connection, message: tuple[Path, Outcome | int] | None) -> None:
     """Say how a run of the pack gets on, or nothing: that there is room for the next pack."""
     try:
         pipe.send(message)

@@ -1,15 +1,21 @@
-"""How a launch gets on: counts, times, what each run came to; in words for the live view."""
+"""How a launch gets on: counts, times, ends of runs; redrawn in place on a terminal, in lines elsewhere."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO
 
-from bie.execution.live import View
 from bie.execution.run_spec import Outcome, RunSpec, Status
 from bie.planning.durations import duration
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 QUIET_S = 60.0  # without a line
+BAR = 20  # characters
 STOPPING = "stopping after this epoch; again to stop at once"
 
 _SAID: Mapping[Status, str] = {
@@ -20,14 +26,93 @@ _SAID: Mapping[Status, str] = {
 }
 
 
-class Scoreboard:
-    """Counts and times of a launch.
+class Lines:
+    """A line for whatever happens, and one in between after `quiet_s` without: for log files and pipes."""
 
-    Runs are counted by model: models differ in how long they take.
+    def __init__(self, stream: TextIO, quiet_s: float) -> None:
+        self._stream, self._quiet_s = stream, quiet_s
+        self._when, self._last = time.monotonic(), ""
+
+    def show(self, share: float, line: str, now: str = "", below: str = "") -> None:
+        """Give a sign of life, if anything is new.
+
+        Parameters
+        ----------
+        share
+            How much is done, 0 to 1, for a bar.
+        line
+            The same in words.
+        now
+            What is going on, where there is no bar that moves.
+        below
+            What more there is to see, in lines, where they can be redrawn.
+        """
+        if time.monotonic() - self._when >= self._quiet_s and f"{line}{now}" != self._last:
+            self.say(line, now)
+
+    def say(self, line: str, news: str, stays: bool = True) -> None:
+        """Print how things stand and what is new; where the view is redrawn, it `stays` or is soon gone."""
+        self._when, self._last = time.monotonic(), f"{line}{news}"
+        print("   ".join(part for part in (line, news) if part), file=self._stream, flush=True)
+
+
+class Terminal:
+    """A bar, redrawn with what stands below it; what stays is printed above. A context manager."""
+
+    def __init__(self, console: "Console | None" = None) -> None:
+        from rich.live import Live
+
+        self._below = ""
+        self._live = Live(console=console, refresh_per_second=4, transient=True, vertical_overflow="crop")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def show(self, share: float, line: str, now: str = "", below: str = "") -> None:
+        """Move the bar."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        self._below = below or self._below
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(1.0, share, BAR), Text(line))
+        self._live.update(Group(bar, Text(self._below)))
+
+    def say(self, line: str, news: str, stays: bool = True) -> None:
+        """Print it for good, or put it below the bar."""
+        if stays:
+            self._live.console.print(news, style="red", highlight=False, markup=False)
+        else:
+            self._below = f"last: {news}"
+
+
+View = Lines | Terminal
+
+
+@contextmanager
+def live_view(quiet_s: float) -> Iterator[View]:
+    """The view that fits where the output goes; for `quiet_s` see `Lines`."""
+    if sys.stdout.isatty():
+        with Terminal() as redrawn:
+            yield redrawn
+    else:
+        yield Lines(sys.stdout, quiet_s)
+
+
+class Scoreboard:
+    """Counts and times of a launch, by model, since models differ in how long they take.
+
+    An observer of its runs, which shows them as long as it has a `view`.
     """
 
-    def __init__(self, n_runs: Mapping[str, int], n_workers: int) -> None:
-        self.left, self.n_workers = Counter(n_runs), n_workers
+    def __init__(self, n_runs: Mapping[str, int], n_workers: int, view: View | None = None) -> None:
+        self.left, self.n_workers, self.view = Counter(n_runs), n_workers, view
         self.total = sum(n_runs.values())
         self.ends: Counter[Status] = Counter()
         self.midway = 0
@@ -41,13 +126,15 @@ class Scoreboard:
         """Note when a run began."""
         self.running[spec.folder] = (spec, time.monotonic())
         self.shares[spec.folder] = 0.0
+        self._show()
 
     def epoch(self, spec: RunSpec, epoch: int) -> None:
         """Note how far a run has come."""
         self.shares[spec.folder] = epoch / spec.config.train.epochs
+        self._show(f"epoch {epoch} of {spec.title}")
 
     def ended(self, spec: RunSpec, outcome: Outcome) -> None:
-        """Count a run and learn from its time. One that was interrupted is still left to do."""
+        """Count a run, learn from its time and say how it ended. One that was interrupted is left to do."""
         del self.running[spec.folder]
         model = spec.config.model.name
         self.left[model] -= outcome.status != "interrupted"
@@ -59,6 +146,18 @@ class Scoreboard:
             self.failed[outcome.cause] += 1
         if outcome.status == "done":
             self._seconds.setdefault(model, []).append(outcome.seconds)
+        if self.view:
+            self.view.say(self.line(), ending(spec, outcome), stays=outcome.cause is not None)
+        self._show()
+
+    def stopping(self) -> None:
+        """Say what happens now."""
+        if self.view:
+            self.view.say(self.line(), STOPPING)
+
+    def _show(self, now: str = "") -> None:
+        if self.view:
+            self.view.show(self.share, self.line(), now)
 
     @property
     def over(self) -> int:
@@ -99,37 +198,6 @@ class Scoreboard:
             f"seed {', '.join(map(str, seeds[:4]))}" if seeds else "",
         ]
         return "   ".join(part for part in parts if part)
-
-
-class Progress:
-    """An observer that keeps a scoreboard and has a view show it."""
-
-    def __init__(self, board: Scoreboard, view: View) -> None:
-        self._board, self._view = board, view
-        self._show()
-
-    def started(self, spec: RunSpec) -> None:
-        """Note that a run began."""
-        self._board.started(spec)
-        self._show()
-
-    def epoch(self, spec: RunSpec, epoch: int) -> None:
-        """Note how far a run has come."""
-        self._board.epoch(spec, epoch)
-        self._show(f"epoch {epoch} of {spec.title}")
-
-    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
-        """Say how a run ended; a failure for good."""
-        self._board.ended(spec, outcome)
-        self._view.say(self._board.line(), ending(spec, outcome), stays=outcome.cause is not None)
-        self._show()
-
-    def stopping(self) -> None:
-        """Say what happens now."""
-        self._view.say(self._board.line(), STOPPING)
-
-    def _show(self, now: str = "") -> None:
-        self._view.show(self._board.share, self._board.line(), now)
 
 
 def ending(spec: RunSpec, outcome: Outcome) -> str:

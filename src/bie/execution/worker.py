@@ -1,9 +1,9 @@
 """Carry out runs: train those of a pack in one, one alone as a pack of one, then score and record each."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from itertools import islice
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ from bie.training.graph import status
 USABLE = 0.8
 """Share of a GPU's free memory that packs of unsaid size are made for."""
 
-OnEpoch = Callable[[int, dict[str, float]], None]
-OnEnd = Callable[[int, Outcome], None]
+OnEpoch = Callable[[RunSpec, int], None]
+OnEnd = Callable[[RunSpec, Outcome], None]
 
 
 def execute(
@@ -37,46 +37,41 @@ def execute(
     launch: str | None = None,
     packing: Packing | None = None,
 ) -> None:
-    """Carry out the runs of a pack, but those that are done or that somebody else is at.
-
-    Whatever goes wrong in a run stays in it. A checkpoint in its folder is continued.
-
-    Parameters
-    ----------
-    on_epoch, on_end
-        Called with the place of a run in the pack and each row of its history, or how it ended: once for
-        every run, as soon as it is known.
-    stop, launch
-        `stop` is asked after each epoch: where it says True runs leave a checkpoint and end as
-        ``interrupted``; `launch` is its id, for the claims.
-    packing
-        Where to train and how many at once; None: on the CPU, all.
-    """
+    """Carry out the runs of a pack; see `Worker`. Without `packing` all train at once, on the CPU."""
     with Worker(on_epoch, on_end, stop, launch, packing or Packing(len(pack))) as worker:
-        worker.execute(dict(enumerate(pack)))
+        worker.execute(pack)
 
 
 def execute_one(
     spec: RunSpec,
-    on_epoch: Callable[[dict[str, float]], None],
+    on_epoch: Callable[[int], None] = lambda epoch: None,
     stop: Callable[[], bool] = lambda: False,
     launch: str | None = None,
+    packing: Packing | None = None,
 ) -> Outcome:
-    """Carry out a single run, on the CPU: how it ended; see `execute`."""
+    """Carry out a single run: how it ended; see `execute`."""
     ends: list[Outcome] = []
-    execute((spec,), lambda _, row: on_epoch(row), lambda _, outcome: ends.append(outcome), stop, launch)
+    execute((spec,), lambda _, epoch: on_epoch(epoch), lambda _, end: ends.append(end), stop, launch, packing)
     return ends[0]
 
 
 class Worker:
     """The runs of a process: a pack trains while the runs of the one before are scored. A context manager.
 
-    A run that has a record gets the files that it lacks, if what comes out is its record again.
+    Runs that are done or that somebody else is at are left out; a checkpoint in the folder of a run is
+    continued; one that has a record gets the files that it lacks, if what comes out is its record again.
+    Whatever goes wrong in a run stays in it.
 
     Parameters
     ----------
-    on_epoch, on_end, stop, launch, packing
-        As for `execute`; a place is a number that is one run's until it has ended.
+    on_epoch, on_end
+        Called with a run and its epoch, or how it ended: once for every run, as soon as it is known.
+    stop
+        Asked after each epoch: where it says True runs leave a checkpoint and end as ``interrupted``.
+    launch
+        Id of the launch, for the claims.
+    packing
+        Where to train and how many at once.
     """
 
     def __init__(
@@ -91,7 +86,7 @@ class Worker:
         self.on_end, self.stop, self.launch, self.packing = on_end, stop, launch, packing
         self.scorers = Scorers(packing.n_scorers)
         self._on_epoch = on_epoch
-        self.held: dict[int, Claim] = {}
+        self._held: dict[Path, Claim] = {}
 
     def __enter__(self) -> "Worker":
         return self
@@ -102,25 +97,23 @@ class Worker:
                 self.scorers.finish()
         finally:
             self.scorers.stop()
-            for claim in self.held.values():
+            for claim in self._held.values():
                 claim.release()
 
-    def execute(self, specs: Mapping[int, RunSpec]) -> None:
-        """Carry out the runs of a pack, by place, but for scores that others may make meanwhile."""
+    def execute(self, pack: Pack) -> None:
+        """Carry out the runs of a pack, but for scores that others may make meanwhile."""
         try:
             device = self.device
         except BadInput as error:  # the node is not what the launch expected
-            for place, spec in specs.items():
-                self._end(place, failed(spec, error))
+            for spec in pack:
+                self._end(spec, failed(spec, error))
             return
-        alone, left = device == "cpu" and len(specs) == 1, list(specs)
-        packs = alone or all(packable(spec.config) for spec in specs.values())
-        size = self._size(specs) if packs else 1
-        for start in range(0, len(left), size):
-            cut = {place: specs[place] for place in left[start : start + size]}
+        alone = device == "cpu" and len(pack) == 1
+        packs = alone or all(packable(spec.config) for spec in pack)
+        for cut in _cuts(pack, self._size(pack) if packs else 1):
             if self.stop():
                 self._interrupt(cut)
-            elif held := {place: spec for place, spec in cut.items() if self._claim(place, spec)}:
+            elif held := [spec for spec in cut if self._claim(spec)]:
                 self._train(held, device if packs else "cpu")
 
     @cached_property
@@ -128,45 +121,45 @@ class Worker:
         """Where packs train: ``cpu`` or ``cuda``."""
         return devices.chosen(self.packing.device)
 
-    def on_epoch(self, place: int, row: dict[str, float]) -> None:
-        """Hand on how a run gets on, and see to those that are scored."""
-        self.scorers.attend()
-        self._on_epoch(place, row)
-
     def score_until(self, pipe: Connection) -> None:
         """See to the runs that are scored until there is something in the pipe."""
         while pipe not in wait([pipe, *self.scorers.pipes]):
             self.scorers.attend()
 
-    def _size(self, specs: Mapping[int, RunSpec]) -> int:
+    def _epoch(self, spec: RunSpec, row: dict[str, float]) -> None:
+        """Hand on how a run gets on, and see to those that are scored."""
+        self.scorers.attend()
+        self._on_epoch(spec, int(row["epoch"]))
+
+    def _size(self, pack: Pack) -> int:
         """Runs that train at once: all, or as many as fit where nobody said a number."""
         if self.packing.size is not None or self.device == "cpu":
-            return len(specs)
+            return len(pack)
         torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
         free, _ = torch.cuda.mem_get_info()
-        spec = next(iter(specs.values()))
-        return room(Experiment(spec.config), cells_on(spec.prepared), USABLE * free / self.packing.n_workers)
+        run, cells = Experiment(pack[0].config), cells_on(pack[0].prepared)
+        return room(run, cells, USABLE * free / self.packing.n_workers)
 
-    def _claim(self, place: int, spec: RunSpec) -> bool:
+    def _claim(self, spec: RunSpec) -> bool:
         claim = claimed(spec, self.launch)
         if isinstance(claim, Outcome):
-            self._end(place, claim)
+            self._end(spec, claim)
             return False
-        self.held[place] = claim
+        self._held[spec.folder] = claim
         return True
 
-    def _interrupt(self, places: Iterable[int]) -> None:
+    def _interrupt(self, specs: Iterable[RunSpec]) -> None:
         """End runs before their training: each cut of a pack would take an epoch to stop by itself."""
-        for place in places:
-            self._end(place, Outcome("interrupted"))
+        for spec in specs:
+            self._end(spec, Outcome("interrupted"))
 
-    def _end(self, place: int, outcome: Outcome) -> None:
+    def _end(self, spec: RunSpec, outcome: Outcome) -> None:
         """Give a run back, if it was claimed, and tell how it ended."""
-        if claim := self.held.pop(place, None):
+        if claim := self._held.pop(spec.folder, None):
             claim.release()
-        self.on_end(place, outcome)
+        self.on_end(spec, outcome)
 
-    def _train(self, specs: Mapping[int, RunSpec], device: str) -> None:
+    def _train(self, specs: Sequence[RunSpec], device: str) -> None:
         """Train runs that are claimed together, then have them scored and recorded.
 
         A full memory is answered by two packs of half the size, and so on, until it is that of a single run,
@@ -177,22 +170,21 @@ class Worker:
             self._interrupt(specs)
             return
         torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
-        makers = (self._prepared(place, spec, len(specs), device) for place, spec in specs.items())
-        runs, ends = zip(*makers, strict=True)
-        prepared = next(iter(specs.values())).prepared
+        runs, ends = zip(*(self._prepared(spec, len(specs), device) for spec in specs), strict=True)
         try:
-            works = begun(runs, partial(cells_on, prepared), device)
+            works = begun(runs, partial(cells_on, specs[0].prepared), device)
         except Exception as error:  # the border of a pack
             if len(specs) == 1:
                 ends[0](raising(error))
                 return
-            parts = list(_parts(specs, error))
+            size = (len(specs) + 1) // 2 if cause_of(error) == "oom" else 1
+            print(f"a pack of {len(specs)} failed ({message_of(error)}); now {size} at a time", flush=True)
         else:
             self._score(works, ends, device)
             return
         if self.device == "cuda":  # the error is gone by now, and with it the tensors that did not fit
             torch.cuda.empty_cache()
-        for part in parts:
+        for part in _cuts(specs, size):
             self._train(part, device)
 
     def _score(self, works: Sequence[Callable[[], Result]], ends: Sequence[End], device: str) -> None:
@@ -205,15 +197,15 @@ class Worker:
             assert isinstance(work, Unscored)
             self.scorers.add(work, end)
 
-    def _prepared(self, place: int, spec: RunSpec, n_runs: int, device: str) -> tuple[Experiment, End]:
+    def _prepared(self, spec: RunSpec, n_runs: int, device: str) -> tuple[Experiment, End]:
         """A run before its training, and how it will end."""
         noise_of = device if device == "cpu" else f"{device}, {self.packing.products}"
-        checkpoints = Checkpoints(spec, self.held[place], self.stop, noise_of, n_runs)
+        checkpoints = Checkpoints(spec, self._held[spec.folder], self.stop, noise_of, n_runs)
 
         def end(work: Callable[[], Result]) -> None:
-            self._end(place, attempt(spec, work, checkpoints, self._made_by(n_runs, device)))
+            self._end(spec, attempt(spec, work, checkpoints, self._made_by(n_runs, device)))
 
-        return Experiment(spec.config, partial(self.on_epoch, place), checkpoints), end
+        return Experiment(spec.config, partial(self._epoch, spec), checkpoints), end
 
     def _made_by(self, n_runs: int, device: str) -> dict[str, Any]:
         """What the provenance of a run says otherwise than that of one alone on a CPU."""
@@ -226,10 +218,6 @@ class Worker:
         return {"device": {**found, "pack": n_runs}, "kernels": status(device)}
 
 
-def _parts(specs: Mapping[int, RunSpec], error: Exception) -> Iterator[dict[int, RunSpec]]:
-    """What to try instead of a pack: two halves where memory was full, else each run, to find the guilty."""
-    size = (len(specs) + 1) // 2 if cause_of(error) == "oom" else 1
-    print(f"a pack of {len(specs)} failed ({message_of(error)}); now {size} at a time", flush=True)
-    left = iter(specs.items())
-    while part := dict(islice(left, size)):
-        yield part
+def _cuts(specs: Sequence[RunSpec], size: int) -> Iterator[Sequence[RunSpec]]:
+    """Runs, so many at a time."""
+    return (specs[start : start + size] for start in range(0, len(specs), size))

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from bie import devices
 from bie.config import Local, Settings
-from bie.execution.live import live_view
 from bie.execution.packs import Pack, Packing
 from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.processes import stoppable
-from bie.execution.progress import QUIET_S, Progress, Scoreboard
-from bie.execution.run_spec import Observer, Outcome, RunSpec
+from bie.execution.progress import QUIET_S, Scoreboard, live_view
+from bie.execution.run_spec import Observer, RunSpec
 from bie.launching.launched import runs_of
 from bie.planning.settings import local_workers
 from bie.store.paths import Tree
@@ -35,7 +34,8 @@ def run_locally(folder: Path, settings: Settings, context: ForkServerContext | N
             else Pool(context, board.n_workers, folder / "logs", folder.name, packing)
         )
         with stoppable(pool.interrupt), live_view(QUIET_S) as view:
-            pool.run(tasks, Progress(board, view))
+            board.view = view
+            pool.run(tasks, board)
     except KeyboardInterrupt:
         print("stopped; what was finished is kept")
     except WorkersCannotStart as error:
@@ -64,15 +64,9 @@ class InThisProcess:
     def _run(self, pack: Pack, observer: Observer) -> None:
         from bie.execution.worker import execute
 
-        def on_epoch(place: int, row: dict[str, float]) -> None:
-            observer.epoch(pack[place], int(row["epoch"]))
-
-        def on_end(place: int, outcome: Outcome) -> None:
-            observer.ended(pack[place], outcome)
-
         for spec in pack:
             observer.started(spec)
-        execute(pack, on_epoch, on_end, lambda: self._interrupted, self._launch, self._packing)
+        execute(pack, observer.epoch, observer.ended, lambda: self._interrupted, self._launch, self._packing)
 
     def interrupt(self) -> None:
         """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""

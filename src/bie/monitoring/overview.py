@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bie.execution.live import live_view
+from bie.execution.progress import live_view
 from bie.monitoring.folders import Launch
 from bie.monitoring.logs import Failure, failures, headline, seeds
 from bie.monitoring.planned import titles
