@@ -48,7 +48,7 @@ def _failed(options: argparse.Namespace) -> int:
 
     given = Path(options.of) if options.of else None
     tree = find_tree(given, options.outputs)
-    print("\n".join(report(read_status(tree), spelled(tree, given, options.outputs))))
+    print("\n".join(report(read_status(tree, named=spelled(tree, given, options.outputs)))))
     return 0
 
 

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(options: argparse.Namespace) -> int:
     from bie.config import Local
-    from bie.launching.bundling import bundling_of, in_words
+    from bie.launching.bundling import bundling_of, summary
     from bie.launching.launch import plan_of
     from bie.launching.resources import runs_at_a_time
     from bie.planning.application import configurations_of
@@ -59,9 +59,9 @@ def _plan(options: argparse.Namespace) -> int:
     else:
         counts = Counter(plan.points[index].config_id for index, _ in plan.todo)
         seconds = {plan.points[index].config_id: s for index, s in seconds_per_run(plan).items()}
-        bundling, limits = bundling_of(settings, counts, seconds)
+        bundling = bundling_of(settings, counts, seconds)
         at_work = max(1, min(runs_at_a_time(settings), len(plan.todo)))
-        jobs, waves, how = bundling.n_tasks, len(bundling.waves), [in_words(bundling, settings, limits)]
+        jobs, waves, how = bundling.n_tasks, len(bundling.waves), [summary(bundling, settings)]
     seen = _power(plan) if options.power else []
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))

@@ -41,18 +41,17 @@ def _status(options: argparse.Namespace) -> int:
     from bie.store.paths import find_tree, spelled
 
     tree = find_tree(options.tree, options.outputs)
-    status = _look(tree)
-    named = spelled(tree, options.tree, options.outputs)
+    status = _look(tree, spelled(tree, options.tree, options.outputs))
     if options.watch:
-        status = watch(status, named)
-    print(json.dumps(as_json(status)) if options.json else "\n".join(as_text(status, tree=named)))
+        status = watch(status)
+    print(json.dumps(as_json(status)) if options.json else "\n".join(as_text(status)))
     return 0 if status.going or all(run.state == "done" for run in status.runs) else 1
 
 
-def _look(tree: "Tree") -> "StudyStatus":
+def _look(tree: "Tree", named: str) -> "StudyStatus":
     from bie.monitoring.study_status import read_status
 
-    status = read_status(tree)
+    status = read_status(tree, named=named)
     if not status.runs:
         raise BadInput(f"{tree.root}: no launch of this study noted a plan. {_instead(tree)}")
     return status

@@ -1,6 +1,7 @@
-"""A pool of workers that do what the test says."""
+"""A pool of workers that do what the test says; one of this process alone."""
 
 import os
+from collections import deque
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -10,9 +11,11 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
-from bie.execution.packs import Packing
-from bie.execution.pool import Pool
-from bie.execution.run_spec import Outcome
+from bie.execution.packs import Pack, Packing
+from bie.execution.pool import InThisProcess, Pool, _next
+from bie.execution.run_spec import Outcome, RunSpec
+from bie.store.record import CHECKPOINT
+from tests.execution.runs import Make
 
 Body = Callable[[Connection], None]
 DONE = Outcome("done")
@@ -101,7 +104,7 @@ def works(pipe: Connection) -> None:
 
 def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
     context: Any = Context(asks_and_dies, works)
-    pool, observer = Pool(context, 1, None, packing=Packs()), Observer()
+    pool, observer = Pool(context, None, "launch", Packs()), Observer()
     a, b = specs = [run("a"), run("b")]
     pool.run(specs, observer)
     assert observer.heard == [("started", a), ("done", a), ("started", b), ("done", b)]
@@ -110,7 +113,43 @@ def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
 def test_a_worker_that_has_nothing_left_ends_by_itself() -> None:
     """What libraries have registered in it is cleared up; of a killed one they say that it leaked."""
     context: Any = Context(works)
-    pool = Pool(context, 1, None, packing=Packs())
+    pool = Pool(context, None, "launch", Packs())
     pool.run([run("a")], Observer())
     process: Any = pool._workers[0].process
     assert not process.was_killed
+
+
+class Watcher:
+    """Notes how runs end; may act on epochs."""
+
+    def __init__(self, on_epoch: Callable[[int], None] = lambda epoch: None) -> None:
+        self.ends, self.said, self._on_epoch = list[tuple[str, str]](), 0, on_epoch
+
+    def started(self, spec: RunSpec) -> None: ...
+
+    def epoch(self, spec: RunSpec, epoch: int) -> None:
+        self._on_epoch(epoch)
+
+    def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        self.ends.append((spec.title, outcome.status))
+
+    def stopping(self) -> None:
+        self.said += 1
+
+
+def test_what_is_not_admitted_is_left_out(make_run: Make) -> None:
+    specs = [make_run(name) for name in ("long", "short")]
+    queue = deque[Pack]((spec,) for spec in [*specs, *specs])
+    assert _next(queue, lambda pack: pack[0].title == "short") == (specs[1],)
+    assert _next(queue, lambda pack: False) is None
+    assert not queue
+
+
+def test_an_interrupted_launch_starts_nothing_more(make_run: Make) -> None:
+    specs, runner = [make_run("one"), make_run("two")], InThisProcess("launch", Packing())
+    watcher = Watcher(lambda epoch: runner.interrupt())
+    runner.run(specs, watcher)
+    assert watcher.ends == [("one", "interrupted")]
+    assert watcher.said == 1
+    assert (specs[0].folder / CHECKPOINT).exists()
+    assert not specs[1].folder.exists()

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from bie.run import main
-from hydra_plugins.bie_callbacks.callbacks import Report
+from hydra_plugins.bie import Report
 from tests.analysis.conftest import disk, point
 
 __all__ = ["disk", "point"]

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from bie import devices
-from bie.execution.progress import Progress
+from bie.execution.progress import Scoreboard
 from bie.execution.run_spec import RunSpec
-from bie.launching import foreground
+from bie.launching import launch as launching
 from bie.run import main as run
 
 MARK = "BIE_TEST_MARK"
@@ -45,13 +45,13 @@ def at_first_epoch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[RunSp
     def patch(act: Callable[[RunSpec], None]) -> None:
         left = [act]
 
-        class Acting(Progress):
+        class Acting(Scoreboard):
             def epoch(self, spec: RunSpec, epoch: int) -> None:
                 super().epoch(spec, epoch)
                 if left:
                     left.pop()(spec)
 
-        monkeypatch.setattr(foreground, "Progress", Acting)
+        monkeypatch.setattr(launching, "Scoreboard", Acting)
 
     return patch
 

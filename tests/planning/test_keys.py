@@ -6,11 +6,11 @@ from omegaconf.errors import ConfigKeyError
 
 from bie.errors import BadInput
 from bie.planning.keys import (
+    as_bad_input,
     assign,
     copied,
     did_you_mean,
     for_bie,
-    in_words,
     is_multirun,
     lookup,
     params,
@@ -100,11 +100,11 @@ def test_the_nearest_name_whatever_its_letters(name: str, nearest: str):
 def test_what_hydra_and_omegaconf_raise_is_one_line(raised: Exception):
     with (
         pytest.raises(BadInput, match=r"^train=x: the configuration cannot be composed: no such key$"),
-        in_words("train=x"),
+        as_bad_input("train=x"),
     ):
         raise raised
 
 
 def test_bad_input_is_left_as_it_is():
-    with pytest.raises(BadInput, match=r"^mine$"), in_words("train=x"):
+    with pytest.raises(BadInput, match=r"^mine$"), as_bad_input("train=x"):
         raise BadInput("mine")

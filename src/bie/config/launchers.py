@@ -36,8 +36,8 @@ Requeues = Annotated[Int, Field(ge=0)]
 
 
 _CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
-_PLUGINS = "hydra_plugins.bie_launchers.launchers"
-_OURS = ("hydra_plugins.bie_launchers.", "hydra_plugins.hydra_submitit_launcher.")
+_PLUGINS = "hydra_plugins.bie"
+_OURS = ("hydra_plugins.bie.", "hydra_plugins.hydra_submitit_launcher.")
 
 
 @dataclass

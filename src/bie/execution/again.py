@@ -41,10 +41,7 @@ def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, pr
 def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, cells: Path) -> RunSpec:
     """A run as its launch noted it, to be done once more into `folder`.
 
-    Parameters
-    ----------
-    cells
-        Where its cells are prepared if they are gone, once more from their source.
+    Its cells are prepared in the folder `cells` if they are gone, once more from their source.
 
     Raises
     ------

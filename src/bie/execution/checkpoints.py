@@ -30,16 +30,8 @@ class Checkpoints(CheckpointHook):
     """Keeps the state of a run in ``checkpoint.pt``: every few minutes, and when it is asked to stop.
 
     A checkpoint that was made for another run, by other code, kernels or packages, or that cannot be read, is
-    left alone until the next one replaces it.
-
-    Parameters
-    ----------
-    stop
-        Whether the run is to stop; asked after each epoch.
-    device
-        Where it trains: the streams of noise of one device are not those of another.
-    n_runs
-        Runs that train together, among which time is shared.
+    left alone until the next one replaces it; the streams of noise of one `device` are not those of another.
+    Whether to `stop` is asked after each epoch. `n_runs` train together, and share the time.
     """
 
     def __init__(

@@ -79,27 +79,13 @@ def _pack_name(spec: RunSpec, kind: str | None) -> str:
 
 @dataclass(frozen=True)
 class Packing:
-    """How runs are packed and where they train.
+    """How runs are packed and where they train."""
 
-    Attributes
-    ----------
-    size
-        Runs that train together; None: as many as the memory of a GPU holds, on a CPU one.
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    n_workers
-        Processes that share the machine and its GPU.
-    cores
-        What they have of the machine together.
-    products
-        ``float32`` or ``tf32``: of matrices on a GPU.
-    """
-
-    size: int | None = 1
-    device: str = "cpu"
-    n_workers: int = 1
-    cores: int = 1
-    products: str = "float32"
+    size: int | None = 1  # runs that train together; None: as many as a GPU's memory holds, on a CPU one
+    device: str = "cpu"  # or ``cuda``, ``auto``
+    n_workers: int = 1  # processes that share the machine and its GPU
+    cores: int = 1  # what they have of the machine together
+    products: str = "float32"  # or ``tf32``: of matrices on a GPU
 
     @classmethod
     def of(cls, settings: Settings, specs: Sequence[RunSpec], n_workers: int, cores: int) -> "Packing":

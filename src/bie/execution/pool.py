@@ -24,11 +24,6 @@ Admit = Callable[[Pack], bool]
 _FAREWELL_S = 5.0
 
 
-def everything(pack: Pack) -> bool:
-    """Admit any pack."""
-    return True
-
-
 class WorkersCannotStart(RuntimeError):  # noqa: N818
     """No worker came up; `log` says why."""
 
@@ -52,32 +47,19 @@ class Pool:
     logs
         Folder for what the workers print, ``worker-0.log`` and so on; None: where this process prints.
     launch
-        Id of the launch, for the claims.
-    packing
-        Which runs train together, and where; None: each alone, on the CPU.
+        Its id, for the claims.
     """
 
-    def __init__(
-        self,
-        context: ForkServerContext,
-        n_workers: int,
-        logs: Path | None,
-        launch: str | None = None,
-        packing: Packing | None = None,
-    ) -> None:
-        self._context, self._logs, self._launch = context, logs, launch
-        self._packing = packing or Packing()
+    def __init__(self, context: ForkServerContext, logs: Path | None, launch: str, packing: Packing) -> None:
+        self._context, self._logs, self._launch, self._packing = context, logs, launch, packing
         # Nothing is ever sent: once the parent has closed its end, everybody finds the pipe closed.
         self._closed, self._open = context.Pipe(duplex=False)
-        self._workers = [self._start(slot) for slot in range(n_workers)]
+        self._workers = [self._start(slot) for slot in range(packing.n_workers)]
 
-    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = everything) -> None:
-        """Carry out all runs in order. Returns when each has ended; stops all workers on any exception.
+    def run(self, specs: Iterable[RunSpec], observer: Observer, admit: Admit = lambda pack: True) -> None:
+        """Carry out all runs in order, but packs that `admit` declines when a worker is free for them.
 
-        Parameters
-        ----------
-        admit
-            Asked when a worker is free for a pack; one that it declines is left out.
+        Returns when each has ended; stops all workers on any exception.
         """
         queue = deque(self._packing.packs(specs))
         interrupted = False
@@ -184,6 +166,35 @@ class Pool:
         self._workers[slot] = self._start(slot)
 
 
+class InThisProcess:
+    """Carries out runs one after the other in this process, as a `Pool` does: for debuggers and profilers.
+
+    submitit's debug executor is not used for it: that of submitit 1.5.4 leaves its log files open, and
+    answers an error with a debugger's prompt even where nobody can type.
+    """
+
+    def __init__(self, launch: str, packing: Packing) -> None:
+        self._launch, self._interrupted, self._packing = launch, False, packing
+
+    def run(self, specs: Iterable[RunSpec], observer: Observer) -> None:
+        """Carry out all runs."""
+        from bie.execution.worker import execute
+
+        for pack in self._packing.packs(specs):
+            if self._interrupted:
+                observer.stopping()
+                return
+            for spec in pack:
+                observer.started(spec)
+            execute(
+                pack, observer.epoch, observer.ended, lambda: self._interrupted, self._launch, self._packing
+            )
+
+    def interrupt(self) -> None:
+        """Stop after the epoch at hand, with a checkpoint. Safe in a signal handler."""
+        self._interrupted = True
+
+
 def _next(queue: deque[Pack], admit: Admit) -> Pack | None:
     """The first pack that is admitted; those before it are dropped."""
     while queue:
@@ -193,9 +204,7 @@ def _next(queue: deque[Pack], admit: Admit) -> Pack | None:
     return None
 
 
-def _serve(
-    pipe: Connection, closed: Connection, log: Path | None, launch: str | None, packing: Packing
-) -> None:
+def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str, packing: Packing) -> None:
     """Body of a worker: take packs until the pipe or the parent is gone."""
     gc.freeze()  # what was loaded before the fork stays in the pages that all workers share
     gc.enable()

@@ -28,30 +28,27 @@ def single_threaded() -> None:
 def warm_up(n_runs: Literal["one", "many"] = "many") -> ForkServerContext:
     """Start loading the libraries of the workers, in the background.
 
-    Parameters
-    ----------
-    n_runs
-        The worker of a single run loads what scores it when it gets there, so that the training begins
-        earlier; the workers of many runs share what was loaded before them.
+    The worker of a single run loads what scores it when it gets there, so that the training begins earlier;
+    the workers of many runs share what was loaded before them.
     """
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_TRAINING + (_SCORING if n_runs == "many" else []))
-    with ignored(*TO_THE_GROUP):  # which the server inherits, and the workers from it
+    with handled(signal.SIG_IGN, *TO_THE_GROUP):  # which the server inherits, and the workers from it
         forkserver.ensure_running()
     return context
 
 
 @contextlib.contextmanager
-def ignored(*signals: signal.Signals) -> Iterator[None]:
-    """Ignore signals for a while."""
-    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+def handled(handler: "signal._HANDLER", *signals: signal.Signals) -> Iterator[None]:
+    """Handle signals otherwise for a while."""
+    before = [signal.signal(number, handler) for number in signals]
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+        for number, earlier in zip(signals, before, strict=True):
+            signal.signal(number, earlier)
 
 
 @contextlib.contextmanager
@@ -66,13 +63,8 @@ def stoppable(interrupt: Callable[[], None]) -> Iterator[None]:
         asked = True
         interrupt()
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in signals]
-    try:
+    with handled(stop, signal.SIGINT, signal.SIGTERM):
         yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def serve_parent() -> None:

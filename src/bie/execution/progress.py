@@ -36,16 +36,8 @@ class Lines:
     def show(self, share: float, line: str, now: str = "", below: str = "") -> None:
         """Give a sign of life, if anything is new.
 
-        Parameters
-        ----------
-        share
-            How much is done, 0 to 1, for a bar.
-        line
-            The same in words.
-        now
-            What is going on, where there is no bar that moves.
-        below
-            What more there is to see, in lines, where they can be redrawn.
+        `share` is how much is done, 0 to 1, for a bar, and `line` the same in words. What goes on `now` is
+        for where no bar moves; the lines `below` are for where they can be redrawn.
         """
         if time.monotonic() - self._when >= self._quiet_s and f"{line}{now}" != self._last:
             self.say(line, now)

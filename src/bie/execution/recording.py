@@ -59,12 +59,8 @@ def attempt(
 ) -> Outcome:
     """Do a run's work and leave its record, or the reason why there is none.
 
-    A run that has a record gets the files that it lacks, if what comes out is its record again.
-
-    Parameters
-    ----------
-    made_by
-        What the provenance says otherwise than that of this process.
+    A run that has a record gets the files that it lacks, if what comes out is its record again. `made_by` is
+    what the provenance says otherwise than that of this process.
     """
     try:
         result = work()

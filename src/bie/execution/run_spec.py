@@ -15,34 +15,17 @@ from bie.store.record import RECORD, SCHEMA, lacking, read, write_failure
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run: what to compute and where to leave it.
+    """One run: what to compute and where to leave it."""
 
-    Attributes
-    ----------
-    title
-        One line for people.
-    config
-        Checked configuration, seed included.
-    plain, config_id
-        Scientific config without the seed, and its identity.
-    prepared
-        Folder of the prepared cells.
-    origin
-        Where the dataset came from, for the provenance.
-    folder
-        The run's own folder.
-    stop
-        What makes the run superfluous, see `bie.execution.stopping`; None: nothing does.
-    """
-
-    title: str
-    config: RunConfig
-    plain: dict[str, Any]
+    title: str  # one line for people
+    config: RunConfig  # checked, seed included
+    plain: dict[str, Any]  # scientific config without the seed
     config_id: str
-    prepared: Path
-    origin: dict[str, Any]
-    folder: Path
+    prepared: Path  # folder of the prepared cells
+    origin: dict[str, Any]  # where the dataset came from, for the provenance
+    folder: Path  # the run's own
     stop: Mapping[str, Any] | None = None
+    """What makes the run superfluous, see `bie.execution.stopping`; None: nothing does."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -65,34 +48,20 @@ class RunSpec:
 
 
 Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted", "fruitless"]
+"""``before``: there was a record; ``elsewhere``: somebody else is at it; ``decided``: it is not wanted any
+more; ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training;
+``fruitless``: of a whole task, see `bie.launching.events.Event`."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
-
-    Attributes
-    ----------
-    status
-        ``done``; ``before``: there was a record; ``elsewhere``: somebody else is at it; ``decided``:
-        it is not wanted any more; ``failed``;
-        ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training;
-        ``fruitless``: of a whole task, see `bie.launching.events.Event`.
-    cause
-        Short class of the failure; None where there is none.
-    message
-        What went wrong, in words.
-    scores
-        Metrics of the test cells.
-    seconds
-        What the run took, all incarnations together.
-    """
+    """How a run ended."""
 
     status: Status
-    cause: str | None = None
-    message: str = ""
-    scores: dict[str, float | None] = field(default_factory=dict)
-    seconds: float = 0.0
+    cause: str | None = None  # short class of a failure
+    message: str = ""  # what went wrong, in words
+    scores: dict[str, float | None] = field(default_factory=dict)  # metrics of the test cells
+    seconds: float = 0.0  # what the run took, all incarnations together
 
     @property
     def midway(self) -> bool:

@@ -57,13 +57,10 @@ class _Failure:
 
 
 class Scorers:
-    """Processes that score a run each.
+    """Processes that score a run each, at most so many at a time.
 
-    Parameters
-    ----------
-    n_processes
-        How many there are at a time, at most. 1: none, `add` scores the run itself, which defines the rest.
-        So too where forks are not safe, which is everywhere but on Linux.
+    With 1 there are none: `add` scores the run itself, which defines the rest. So too where forks are not
+    safe, which is everywhere but on Linux.
     """
 
     def __init__(self, n_processes: int) -> None:

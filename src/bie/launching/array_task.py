@@ -22,10 +22,7 @@ from bie.store.launches import Exit, forget_end, note_end
 class ArrayTask(Checkpointable):
     """What submitit pickles, calls on the node and asks for a checkpoint: the place of a task in a launch.
 
-    Parameters
-    ----------
-    folder, kind, index
-        The launch; ``runs`` or ``canary``; which of them.
+    Its `kind` is ``runs`` or ``canary``.
     """
 
     def __init__(self, folder: Path, kind: str, index: int) -> None:

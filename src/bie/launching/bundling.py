@@ -25,11 +25,12 @@ SHORTEST = 300.0
 
 @dataclass(frozen=True)
 class Bundling:
-    """How the runs of a launch are shared out; `waves` are the numbers of tasks in its arrays, in order."""
+    """How the runs of a launch are shared out."""
 
     n_runs: int
     per_task: int
-    waves: tuple[int, ...]
+    waves: tuple[int, ...]  # numbers of tasks in its arrays, one after the other
+    limits: Limits = UNLIMITED
 
     @property
     def n_tasks(self) -> int:
@@ -42,9 +43,7 @@ class Bundling:
         return [sum(self.waves[:k]) for k in range(len(self.waves))]
 
 
-def bundling_of(
-    settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]
-) -> tuple[Bundling, Limits]:
+def bundling_of(settings: Settings, runs: Mapping[str, int], seconds: Mapping[str, float | None]) -> Bundling:
     """Bundle runs, so many of each grid point, into the tasks of a launcher that is not ``local``.
 
     Raises
@@ -63,8 +62,7 @@ def bundling_of(
         limits = replace(limits, quota=max(limits.quota - n_canary_tasks(len(runs)), 0))
     mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
     limit = 60.0 * time_limit(launcher, site)
-    n_runs, workers = sum(runs.values()), cpus(launcher, site)
-    return bundle(n_runs, limits, workers, launcher.runs_per_job, mean, limit), limits
+    return bundle(sum(runs.values()), limits, cpus(launcher, site), launcher.runs_per_job, mean, limit)
 
 
 def bundle(
@@ -75,12 +73,10 @@ def bundle(
     seconds: float | None = None,
     time_limit: float | None = None,
 ) -> Bundling:
-    """Share runs out over tasks.
+    """Share runs out over tasks, each with `workers` of them at work at a time.
 
     Parameters
     ----------
-    workers
-        Runs that a task has at work at a time.
     asked
         Runs of a task, where the user said so.
     seconds, time_limit
@@ -92,7 +88,7 @@ def bundle(
         The runs do not fit into what may be submitted.
     """
     if n_runs == 0:
-        return Bundling(0, 1, ())
+        return Bundling(0, 1, (), limits)
     if limits.quota == 0:
         raise BadInput(
             "the cluster takes no further jobs of yours now; wait until some have ended (squeue --me)"
@@ -104,8 +100,7 @@ def bundle(
             f"hydra.launcher.runs_per_job={asked}: that is {math.ceil(n_runs / per_task):,} tasks, and "
             f"{limits.quota:,} may be submitted now. The smallest value that fits is {fits}"
         )
-    n_tasks = math.ceil(n_runs / per_task)
-    return Bundling(n_runs, per_task, waves(n_tasks, limits.array_size))
+    return Bundling(n_runs, per_task, waves(math.ceil(n_runs / per_task), limits.array_size), limits)
 
 
 def _sensible(n_runs: int, workers: int, seconds: float | None, time_limit: float | None) -> int:
@@ -136,9 +131,9 @@ def mean_seconds(points: Sequence[tuple[float | None, int]]) -> float | None:
     return sum(seconds * n for seconds, n in known) / sum(n for _, n in known)
 
 
-def in_words(bundling: Bundling, settings: Settings, limits: Limits) -> str:
+def summary(bundling: Bundling, settings: Settings) -> str:
     """One line on how the runs are shared out."""
-    launcher = settings.hydra.launcher
+    launcher, limits = settings.hydra.launcher, bundling.limits
     assert not isinstance(launcher, Local)
     each = f"{bundling.per_task} run{'s' * (bundling.per_task > 1)} each"
     tasks = f"{bundling.n_runs:,} runs; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"

@@ -113,7 +113,7 @@ class Incarnation:
             return
         most = cpus(self.launcher, self.settings.site)
         packing = Packing.of(self.settings, tasks, min(most, len(tasks)), min(most, devices.cores()))
-        self._pool = Pool(self.context, packing.n_workers, None, self.folder.name, packing)
+        self._pool = Pool(self.context, None, self.folder.name, packing)
         if self.warned:  # before there was a pool to interrupt
             self._pool.interrupt()
         try:
@@ -125,8 +125,7 @@ class Incarnation:
         if stopped(self.folder) is not None:
             return False
         each = [self.run_times.expected(task.config_id, task.config) for task in pack]
-        known = [seconds for seconds in each if seconds is not None]
-        expected = sum(known) if len(known) == len(pack) else None
+        expected = None if None in each else sum(filter(None, each))
         return not self.started_any or self.deadline.admits(expected)
 
     # ---- what the pool tells
@@ -153,11 +152,11 @@ class Incarnation:
         note(self.folder, self.name, outcome, spec)
         if outcome.status != "failed":
             return
-        tripped = self.kind == "runs" and break_circuit(self.folder, self.launcher.max_identical_failures)
-        if tripped or (
-            self.kind == "canary"
-            and stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
-        ):
+        if self.kind == "canary":
+            stops = stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
+        else:
+            stops = break_circuit(self.folder, self.launcher.max_identical_failures)
+        if stops:
             print(f"stopping the launch: {stopped(self.folder)}", flush=True)
             slurm.cancel_pending(self.folder)
 

@@ -11,50 +11,37 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
+from bie import devices
 from bie.config import Local, Settings, SubmititLocal
 from bie.errors import BadInput
-from bie.execution.progress import Scoreboard
+from bie.execution.packs import Packing
+from bie.execution.pool import InThisProcess, Pool, WorkersCannotStart
+from bie.execution.processes import stoppable
+from bie.execution.progress import QUIET_S, Scoreboard, live_view
 from bie.execution.stopping import Rules, decisions, stop_rules
 from bie.launching import local_queue
-from bie.launching.bundling import Bundling, bundling_of, in_words
-from bie.launching.foreground import conclude, run_locally
-from bie.launching.launched import grid_points
+from bie.launching.bundling import Bundling, bundling_of, summary
+from bie.launching.launched import grid_points, runs_of
 from bie.launching.slurm import SlurmError
 from bie.launching.submit import submit
 from bie.planning.datasets import Datasets
 from bie.planning.durations import seconds_per_run
 from bie.planning.expand import Expansion
 from bie.planning.plan import Plan, check_baseline, make_plan, set_stale_aside
-from bie.planning.settings import tree_of
+from bie.planning.settings import local_workers, tree_of
 from bie.store.launches import BEFORE, TASK, open_launch
 from bie.store.paths import Tree
 
 
 @dataclass(frozen=True)
 class Order:
-    """Runs to do, and how.
-
-    Attributes
-    ----------
-    tree
-        Where they go.
-    argv
-        What was typed.
-    plan
-        ``plan.parquet``, each run to do a task of its own: `bie.planning.plan.Plan.columns`.
-    points
-        ``points.json``: what a run of each config_id is.
-    n_before
-        Runs that were done before.
-    settings
-        Launcher, site and the rest.
-    """
+    """Runs to do, and how."""
 
     tree: Tree
-    argv: Sequence[str]
-    plan: Mapping[str, Sequence[Any]]
-    points: Mapping[str, Mapping[str, Any]]
-    n_before: int
+    argv: Sequence[str]  # what was typed
+    plan: Mapping[str, Sequence[Any]]  # columns of ``plan.parquet``, each run to do a task of its own
+    points: Mapping[str, Mapping[str, Any]]  # ``points.json``: by config_id, what a run of it is
+    n_before: int  # runs that were done before
     settings: Settings
 
     @cached_property
@@ -102,11 +89,35 @@ def launch(order: Order, context: ForkServerContext | None, stay: Stay | None = 
     """
     launcher = order.settings.hydra.launcher
     if not order.runs:
-        return conclude(Scoreboard({}, 1), order.n_before, order.tree)
+        return _conclude(Scoreboard({}, 1), order)
     if not isinstance(launcher, Local):
         return _away(order, stay if launcher.wait else None)
     folder = _open(order, len(order.runs))
-    return conclude(run_locally(folder, order.settings, context), order.n_before, order.tree)
+    return _conclude(_run_locally(folder, order.settings, context), order)
+
+
+def _run_locally(folder: Path, settings: Settings, context: ForkServerContext | None) -> Scoreboard:
+    """Carry out a launch; the board that comes back says how it went."""
+    launcher = settings.hydra.launcher
+    assert isinstance(launcher, Local)
+    tasks = runs_of(folder)
+    cores = 1 if context is None else devices.cores()
+    packing = Packing.of(settings, tasks, local_workers(launcher, len(tasks)), cores)
+    board = Scoreboard(Counter(task.config.model.name for task in tasks), packing.n_workers)
+    try:
+        pool = (
+            InThisProcess(folder.name, packing)
+            if context is None
+            else Pool(context, folder / "logs", folder.name, packing)
+        )
+        with stoppable(pool.interrupt), live_view(QUIET_S) as view:
+            board.view = view
+            pool.run(tasks, board)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept")
+    except WorkersCannotStart as error:
+        print(error, file=sys.stderr)
+    return board
 
 
 def _open(order: Order, per_task: int) -> Path:
@@ -122,9 +133,9 @@ def _open(order: Order, per_task: int) -> Path:
 def _away(order: Order, stay: Stay | None) -> int:
     """Submit, say so, and return; or stay and watch."""
     seconds = {name: point["seconds"] for name, point in order.points.items()}
-    bundling, limits = bundling_of(order.settings, Counter(order.runs), seconds)
+    bundling = bundling_of(order.settings, Counter(order.runs), seconds)
     folder = _open(order, bundling.per_task).resolve()
-    print(in_words(bundling, order.settings, limits))
+    print(summary(bundling, order.settings))
     print(f"source, config and lock frozen in {order.tree.launches / folder.name}", flush=True)
     complete = _submit(folder, order, bundling)
     if complete and stay is not None:
@@ -132,9 +143,32 @@ def _away(order: Order, stay: Stay | None) -> int:
     return 0 if complete else 1
 
 
-def _next(tree: Tree) -> str:
-    named = shlex.quote(str(tree.root))
-    return f"bie status {named} --watch     bie cancel {named}"
+def _conclude(board: Scoreboard, order: Order) -> int:
+    """Say what came out and what to do next; the exit code."""
+    failed, left = board.failed.total(), board.left.total()
+    elsewhere = sum(not task.is_done() for task in board.elsewhere)
+    before = order.n_before + board.ends["before"] + len(board.elsewhere) - elsewhere
+    causes = ", ".join(f"{cause}: {n}" for cause, n in board.failed.most_common())
+    stopped = f" ({board.midway} stopped midway, to go on from there)" if board.midway else ""
+    parts = [
+        f"done {board.ends['done']}",
+        f"failed {failed} ({causes})" if failed else "",
+        f"not run {left}{stopped}" if left else "",
+        f"{elsewhere} are being done by another launch" if elsewhere else "",
+        f"{before} were done before" if before else "",
+        f"{board.ends['decided']} not needed: decided" if board.ends["decided"] else "",
+    ]
+    named = shlex.quote(str(order.tree.root))
+    code = 1 if failed or left or elsewhere else 0
+    print(f"{', '.join(part for part in parts if part)}.   exit {code}")
+    if failed:
+        print(f"  bie logs --failed {named}      why")
+    if code:
+        print(f"  bie retry {named}      what failed or is missing, again")
+    print(f"  bie aggregate {named}      table")
+    print(f"  bie report {named}      page")
+    print(f"tree: {order.tree.root}")
+    return code
 
 
 def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:
@@ -155,5 +189,7 @@ def _submit(folder: Path, order: Order, bundling: Bundling) -> bool:
         return False
     finally:
         if names:
-            print(f"submitted {', '.join(names)}.  {_next(order.tree)}", flush=True)
+            named = shlex.quote(str(order.tree.root))
+            following = f"bie status {named} --watch     bie cancel {named}"
+            print(f"submitted {', '.join(names)}.  {following}", flush=True)
     return True

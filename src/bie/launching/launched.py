@@ -31,12 +31,8 @@ def grid_points(
 ) -> dict[str, dict[str, Any]]:
     """``points.json``: by config_id, what a run of each grid point with something to do is.
 
-    The cells are prepared in the tree; what was decided under other `rules` alone is open again.
-
-    Parameters
-    ----------
-    seconds
-        Expected seconds of a run, by index of the point, where they are known.
+    The cells are prepared in the tree; what was decided under other `rules` alone is open again. `seconds`
+    are those expected of a run, by index of the point, where they are known.
     """
     tree = plan.tree
     for index, point in enumerate(plan.points):
@@ -78,13 +74,7 @@ def _origin(point: Point) -> dict[str, object]:
 
 
 def runs_of(folder: Path, index: int | None = None) -> list[RunSpec]:
-    """Tasks of a launch, or of one of its slices, in their order; done or not by now.
-
-    Parameters
-    ----------
-    index
-        Of the slice, as in the column ``task`` of the plan; None: all that were to do.
-    """
+    """Runs that a launch had to do, or one of its tasks, in their order; done or not by now."""
     tree, known = Tree(folder.parents[1]), read(folder / POINTS) or {}
     configs: dict[str, RunConfig] = {}
     chosen = [

@@ -86,21 +86,11 @@ def cancel_pending(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Told:
-    """What Slurm says of a task, or of tasks that are still one entry.
+    """What Slurm says of a task, or of tasks that are still one entry."""
 
-    Attributes
-    ----------
-    task
-        ``81233_4``, ``81233_[5-9%2]``, or ``81233`` where there is no array.
-    state
-        In Slurm's words: ``PENDING``, ``CANCELLED by 1000``.
-    code
-        ``exit:signal`` of what has ended.
-    """
-
-    task: str
-    state: str
-    code: str = ""
+    task: str  # ``81233_4``, ``81233_[5-9%2]``, or ``81233`` where there is no array
+    state: str  # in Slurm's words: ``PENDING``, ``CANCELLED by 1000``
+    code: str = ""  # ``exit:signal`` of what has ended
 
 
 def queue(jobs: Sequence[str]) -> list[Told]:
@@ -163,21 +153,11 @@ def seconds_left(job: str) -> float | None:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the cluster lets one submit.
+    """What the cluster lets one submit."""
 
-    Attributes
-    ----------
-    array_size
-        Tasks of one array: indices 0 to one less.
-    quota
-        Tasks that may still be submitted now, jobs in the queue counted.
-    read
-        False where the cluster could not be asked and Slurm's defaults stand in.
-    """
-
-    array_size: int
-    quota: int
-    read: bool
+    array_size: int  # tasks of one array: indices 0 to one less
+    quota: int  # tasks that may still be submitted now, jobs in the queue counted
+    read: bool  # False where the cluster could not be asked and Slurm's defaults stand in
 
 
 def limits(user: str, account: str | None = None, qos: str | None = None) -> Limits:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bie.errors import BadInput
 from bie.monitoring.states import Key
-from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, Exit, jobs, noted_end, stopped
+from bie.store.launches import JOBS, LAUNCH, PLAN, POINTS, Exit, jobs, launch_folders, noted_end, stopped
 from bie.store.owner import Process
 from bie.store.paths import Tree
 from bie.store.record import read
@@ -18,22 +18,12 @@ END = 4096  # bytes of a log that tell how its task ended
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch as its folder shows it; read once, as it was then.
-
-    Attributes
-    ----------
-    about
-        ``launch.json``; empty where it is damaged.
-    since
-        When it was made, by the clock of the file server (seconds since the epoch).
-    jobs
-        ``jobs.json``: arrays of Slurm or processes, with the tasks that each runs.
-    """
+    """One launch as its folder shows it; read once, as it was then."""
 
     folder: Path
-    about: dict[str, Any]
-    since: float
-    jobs: tuple[dict[str, Any], ...]
+    about: dict[str, Any]  # ``launch.json``; empty where it is damaged
+    since: float  # when it was made, by the clock of the file server (seconds since the epoch)
+    jobs: tuple[dict[str, Any], ...]  # ``jobs.json``: arrays of Slurm or processes, with their tasks
 
     @property
     def id(self) -> str:
@@ -152,10 +142,7 @@ def _filled(template: str, job: str) -> str:
 
 def read_launches(tree: Tree) -> list[Launch]:
     """All launches of a study, in the order in which they were made."""
-    folders = [path.parent for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
-    return [_read(folder) for folder in folders]
-
-
-def _read(folder: Path) -> Launch:
-    since = (folder / PLAN).stat().st_mtime
-    return Launch(folder, read(folder / LAUNCH) or {}, since, tuple(jobs(folder)))
+    return [
+        Launch(folder, read(folder / LAUNCH) or {}, (folder / PLAN).stat().st_mtime, tuple(jobs(folder)))
+        for folder in launch_folders(tree)
+    ]

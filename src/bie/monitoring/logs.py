@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bie.launching.events import first_line, normalised
 from bie.monitoring.folders import Launch
-from bie.monitoring.planned import Run, titles
+from bie.monitoring.planned import Run
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN
@@ -33,10 +33,10 @@ class Failure:
         """First line of the first run's message."""
         return first_line(self.runs[0].message)
 
-    def command(self, tree: Tree | None) -> str:
-        """What shows one of them in full; with `tree` from any folder, not only beside ``outputs/``."""
+    def command(self, status: StudyStatus) -> str:
+        """What shows one of them in full; from any folder where the study is named."""
         run = self.runs[0]
-        return f"bie logs {shlex.quote(str(run.folder(tree))) if tree else run.run_id[:SHOWN]}"
+        return f"bie logs {shlex.quote(str(run.folder(status.tree))) if status.named else run.run_id[:SHOWN]}"
 
 
 def failures(runs: Iterable[Run]) -> list[Failure]:
@@ -72,39 +72,33 @@ def headline(found: Iterable[Failure]) -> str:
     return f"{n:,} failure{'s' * (n != 1)} = {len(groups):,} cause{'s' * (len(groups) != 1)}"
 
 
-def report(status: StudyStatus, tree: str) -> list[str]:
-    """All failures of a study by reason, each with an example, and what to type next.
-
-    Parameters
-    ----------
-    tree
-        To be named in the commands, see `bie.store.paths.spelled`.
-    """
-    named = f" {tree}" if tree else ""
-    where = status.tree if tree else None
+def report(status: StudyStatus) -> Iterator[str]:
+    """All failures of a study by reason, each with an example, and what to type next."""
     found = failures(status.runs)
     missing = sum(run.state == "missing" for run in status.runs)
-    names = titles(status.launches) if found else {}
-    lines = [headline(found), *(line for failure in found for line in _paragraph(failure, names, where))]
+    yield headline(found)
+    for failure in found:
+        yield from _paragraph(failure, status)
     if missing:
-        lines += ["", f"{missing:,} more runs are missing: nothing is known of them (bie status{named})"]
+        yield ""
+        yield f"{missing:,} more runs are missing: nothing is known of them (bie status{status.named})"
     if found:
         causes = ",".join(dict.fromkeys(failure.cause for failure in found))
-        lines += ["", f"  bie retry{named} --cause {causes}      again"]
-    return lines
+        yield ""
+        yield f"  bie retry{status.named} --cause {causes}      again"
 
 
-def _paragraph(failure: Failure, names: dict[str, tuple[str, ...]], where: Tree | None) -> Iterator[str]:
-    per_cell = Counter(run.config_id for run in failure.runs)
+def _paragraph(failure: Failure, status: StudyStatus) -> Iterator[str]:
+    per_point = Counter(run.config_id for run in failure.runs)
     n = len(failure.runs)
     yield ""
     yield f"{failure.cause}  {n:,} run{'s' * (n != 1)}: {failure.message or 'no message'}"
-    for config, runs in per_cell.most_common(MOST):
+    for config, runs in per_point.most_common(MOST):
         members = [run for run in failure.runs if run.config_id == config]
-        yield f"  {' '.join(names[config])}: {runs:,}, {seeds(members)}"
-    if len(per_cell) > MOST:
-        yield f"  and {len(per_cell) - MOST:,} more grid points"
-    yield f"  {failure.command(where)}"
+        yield f"  {' '.join(status.titles[config])}: {runs:,}, {seeds(members)}"
+    if len(per_point) > MOST:
+        yield f"  and {len(per_point) - MOST:,} more grid points"
+    yield f"  {failure.command(status)}"
 
 
 def run_log(tree: Tree, run: Run) -> list[str]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from bie.execution.progress import live_view
 from bie.monitoring.folders import Launch
-from bie.monitoring.logs import Failure, failures, headline, seeds
-from bie.monitoring.planned import titles
+from bie.monitoring.logs import failures, headline, seeds
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN
@@ -19,7 +18,6 @@ from bie.store.paths import Tree
 EVERY = 5.0  # seconds between two looks; longer where looking takes long
 MOST_LINES = 5  # reasons that status names; `bie logs --failed` has them all
 MOST_LETTERS = 90
-Titles = dict[str, tuple[str, ...]]
 
 
 @dataclass
@@ -38,16 +36,16 @@ class GridPoint:
         return self.states.total()
 
 
-def cells(status: StudyStatus) -> list[GridPoint]:
+def grid_points(status: StudyStatus) -> list[GridPoint]:
     """The grid points in the order in which they were asked for."""
     found: dict[str, GridPoint] = {}
     for run in status.runs:
-        cell = found.get(run.config_id)
-        if cell is None:
-            cell = found[run.config_id] = GridPoint(run.dataset, run.model, run.config_id)
-        cell.states[run.state] += 1
+        point = found.get(run.config_id)
+        if point is None:
+            point = found[run.config_id] = GridPoint(run.dataset, run.model, run.config_id)
+        point.states[run.state] += 1
         if run.state == "failed":
-            cell.causes[run.cause] += 1
+            point.causes[run.cause] += 1
     return list(found.values())
 
 
@@ -57,35 +55,25 @@ def as_json(status: StudyStatus) -> dict[str, object]:
     return {
         "cells": [
             {
-                "dataset": cell.dataset,
-                "model": cell.model,
-                "config_id": cell.config_id,
-                **{state: cell.states[state] for state in counted},
-                "expected": cell.expected,
+                "dataset": point.dataset,
+                "model": point.model,
+                "config_id": point.config_id,
+                **{state: point.states[state] for state in counted},
+                "expected": point.expected,
             }
-            for cell in cells(status)
+            for point in grid_points(status)
         ]
     }
 
 
-def as_text(status: StudyStatus, names: Titles | None = None, tree: str = "") -> list[str]:
-    """The table in lines, with a header of the last launch and the next commands below.
-
-    Parameters
-    ----------
-    names
-        From `titles`, where they are known already.
-    tree
-        To be named in the commands, see `bie.store.paths.spelled`.
-    """
-    names = titles(status.launches) if names is None else names
-    table = _table(cells(status), names)
-    return [header(status), *table, *_decided(status, names), *_ending(status, tree)]
+def as_text(status: StudyStatus) -> list[str]:
+    """The table in lines, with a header of the last launch and the next commands below."""
+    return [header(status), *_table(status), *_decided(status), *_ending(status)]
 
 
-def _decided(status: StudyStatus, names: Titles) -> Iterator[str]:
+def _decided(status: StudyStatus) -> Iterator[str]:
     """Grid points that get no further seeds, and why."""
-    for config, name in names.items():
+    for config, name in status.titles.items():
         if config[:SHOWN] in status.decided:
             yield f"stopped: {' '.join(name)}: {status.decided[config[:SHOWN]]}"
 
@@ -116,43 +104,33 @@ def tasks_of(status: StudyStatus, launch: Launch) -> Counter[str]:
     )
 
 
-def _table(rows: list[GridPoint], names: Titles) -> list[str]:
-    order = {config: i for i, config in enumerate(names)}
-    rows = sorted(rows, key=lambda cell: order[cell.config_id])
-    width = max(map(len, names.values()))
-    labels = [[*names[cell.config_id], *[""] * (width - len(names[cell.config_id]))] for cell in rows]
-    columns = list(
-        zip(*[[*label, _share(cell)] for label, cell in zip(labels, rows, strict=True)], strict=True)
-    )
-    sizes = [max(map(len, column)) for column in columns]
-    return [
-        "  ".join(
-            [
-                *(part.ljust(size) for part, size in zip(label, sizes, strict=False)),
-                _share(cell).rjust(sizes[-1]),
-                *_rest(cell),
-            ]
-        )
-        for label, cell in zip(labels, rows, strict=True)
-    ]
+def _table(status: StudyStatus) -> Iterator[str]:
+    order = {config: i for i, config in enumerate(status.titles)}
+    points = sorted(grid_points(status), key=lambda point: order[point.config_id])
+    rows = [[*status.titles[point.config_id], _share(point)] for point in points]
+    n_columns = max(map(len, rows))
+    rows = [[*names, *[""] * (n_columns - len(names) - 1), share] for *names, share in rows]
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for point, (*names, share) in zip(points, rows, strict=True):
+        labels = [name.ljust(size) for name, size in zip(names, sizes, strict=False)]
+        yield "  ".join([*labels, share.rjust(sizes[-1]), *_rest(point)])
 
 
-def _share(cell: GridPoint) -> str:
-    return f"{cell.states['done']}/{cell.expected}"
+def _share(point: GridPoint) -> str:
+    return f"{point.states['done']}/{point.expected}"
 
 
-def _rest(cell: GridPoint) -> Iterator[str]:
+def _rest(point: GridPoint) -> Iterator[str]:
     for state in ("running", "queued", "failed", "missing"):
-        if n := cell.states[state]:
-            causes = ", ".join(cause for cause, _ in cell.causes.most_common())
+        if n := point.states[state]:
+            causes = ", ".join(cause for cause, _ in point.causes.most_common())
             yield f" {state} {n}" + (f" ({causes})" if state == "failed" else "")
 
 
-def _ending(status: StudyStatus, tree: str) -> Iterator[str]:
+def _ending(status: StudyStatus) -> Iterator[str]:
     """What failed of what, what is missing, and the commands that help."""
-    named = f" {tree}" if tree else ""
-    yield from _reasons(failures(status.runs), named, status.tree if tree else None)
-    states = Counter(run.state for run in status.runs)
+    yield from _reasons(status)
+    states, named = Counter(run.state for run in status.runs), status.named
     if states["missing"] and status.slurm_error:
         yield f"{states['missing']:,} runs may be waiting or at work: {status.slurm_error}"
     elif states["missing"] and not status.going:
@@ -168,32 +146,24 @@ def _ending(status: StudyStatus, tree: str) -> Iterator[str]:
         yield f"  bie aggregate{named}         table"
 
 
-def _reasons(found: list[Failure], named: str, where: Tree | None) -> Iterator[str]:
+def _reasons(status: StudyStatus) -> Iterator[str]:
+    found = failures(status.runs)
     if found:
         yield f"{headline(found)}:"
     for failure in found[:MOST_LINES]:
         said = f"{failure.message[:MOST_LETTERS]}, {seeds(failure.runs)}"
-        yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(where)}"
+        yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(status)}"
     if len(found) > MOST_LINES:
-        yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{named}"
+        yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{status.named}"
 
 
-def watch(status: StudyStatus, tree: str) -> StudyStatus:
-    """Look until nothing goes on, as far as that is known, or somebody types Ctrl-C; the last look.
-
-    Parameters
-    ----------
-    tree
-        As for `as_text`.
-    """
-    names: Titles = {}
+def watch(status: StudyStatus) -> StudyStatus:
+    """Look until nothing goes on, as far as that is known, or somebody types Ctrl-C; the last look."""
     with contextlib.suppress(KeyboardInterrupt), live_view(quiet_s=0) as view:
         while True:
             began = time.monotonic()
-            if any(run.config_id not in names for run in status.runs):
-                names = titles(status.launches)
             share = sum(run.state == "done" for run in status.runs) / max(len(status.runs), 1)
-            view.show(share, counts(status), below="\n".join(as_text(status, names, tree)))
+            view.show(share, counts(status), below="\n".join(as_text(status)))
             if not (status.going or status.slurm_error):
                 break
             time.sleep(max(EVERY, 4 * (time.monotonic() - began)))
@@ -203,9 +173,8 @@ def watch(status: StudyStatus, tree: str) -> StudyStatus:
 
 def stay(tree: Tree, launch: str) -> int:
     """Watch the study of a launch to its end; the exit code is that of the launch."""
-    named = shlex.quote(str(tree.root))
-    status = watch(read_status(tree), named)
-    print("\n".join(as_text(status, tree=named)))
+    status = watch(read_status(tree, named=shlex.quote(str(tree.root))))
+    print("\n".join(as_text(status)))
     if status.going:
         print("no longer watching; the launch goes on")
     return int(any(run.state != "done" for run in status.runs if run.launch.id == launch))

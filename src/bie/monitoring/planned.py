@@ -5,45 +5,42 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bie.analysis.grid import describe_cells, flat
 from bie.errors import BadInput
 from bie.monitoring.folders import Launch, read_launches
 from bie.store.identity import SHOWN
-from bie.store.launches import BEFORE, planned_tasks, read_plan
+from bie.store.launches import BEFORE, planned_points, planned_tasks
 from bie.store.paths import Tree, find_tree, seed_name
 
 MOST = 10  # candidates that are listed
 _FOLDER = re.compile(r"(?P<config>[0-9a-f]{4,64})(?:/seed=(?P<seed>\d+))?(?:/[\w.]+)?/*$")
 _RUN = ("dataset", "model", "config_id", "seed", "run_id")
 
+TaskId = tuple[str, int]
+"""Id of its launch, index."""
+
 
 @dataclass(slots=True)
 class Run:
-    """A run that was asked for, and what has become of it (`bie.monitoring.study_status`).
+    """A run that was asked for, and what has become of it (`bie.monitoring.study_status`)."""
 
-    Attributes
-    ----------
-    launch, task
-        The last launch that had it to do, and its task there; `BEFORE` where none had.
-    state
-        done, running, queued, failed or missing.
-    cause, message, failed_at
-        Of a failure; the time by the clock of the file server.
-    """
-
-    launch: Launch
-    task: int
+    launch: Launch  # the last that had it to do
+    task: int  # of that launch; `BEFORE` where none had it to do
     dataset: str
     model: str
     config_id: str
     seed: int
     run_id: str
-    state: str = "missing"
+    state: str = "missing"  # or done, running, queued, failed
     cause: str = ""
     message: str = ""
-    failed_at: float = 0.0
+    failed_at: float = 0.0  # by the clock of the file server
+
+    @property
+    def task_id(self) -> TaskId:
+        """Its task, among those of all launches."""
+        return self.launch.id, self.task
 
     def folder(self, tree: Tree) -> Path:
         """The run's own folder."""
@@ -68,22 +65,8 @@ def planned_runs(launches: Sequence[Launch]) -> list[Run]:
     return list(runs.values())
 
 
-def grid_points(launches: Sequence[Launch]) -> dict[str, dict[str, Any]]:
-    """A row of the plans for each ``config_id``; its ``grid`` and ``config`` are JSON texts."""
-    found: dict[str, dict[str, Any]] = {}
-    for launch in launches:
-        table = read_plan(launch.folder, ("config_id", "dataset", "model", "grid", "config"))
-        first: dict[str, int] = {}
-        for i, config in enumerate(table["config_id"].to_pylist()):
-            first.setdefault(config, i)
-        new = [i for config, i in first.items() if config not in found]
-        rows = table.take(new).to_pylist() if new else []
-        found |= {row["config_id"]: row for row in rows}
-    return found
-
-
-def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
-    """How people tell the grid points apart, in the order of the tables.
+def titles(tree: Tree) -> dict[str, tuple[str, ...]]:
+    """How people tell the grid points of a study apart, in the order of the tables.
 
     Returns
     -------
@@ -92,20 +75,18 @@ def titles(launches: Sequence[Launch]) -> dict[str, tuple[str, ...]]:
     """
     import pandas as pd
 
-    points = grid_points(launches)
+    points = planned_points(tree)
     grids = {config: flat(json.loads(row["grid"])) for config, row in points.items()}
     configs = {config: flat(json.loads(row["config"])) for config, row in points.items()}
-    cells = describe_cells(pd.DataFrame(list(points.values())), configs, grids)
-    settings = [name for name in cells.columns if name not in ("dataset", "model")]
+    table = describe_cells(pd.DataFrame(list(points.values())), configs, grids)
+    settings = [name for name in table.columns if name not in ("dataset", "model")]
     return {
-        str(row.name): (row["dataset"], row["model"], *_acting(row, settings)) for _, row in cells.iterrows()
+        str(row.name): (
+            *(row["dataset"], row["model"]),
+            *(f"{name}={_short(row[name])}" for name in settings if not pd.isna(row[name])),
+        )
+        for _, row in table.iterrows()
     }
-
-
-def _acting(row: Any, names: Sequence[str]) -> Iterator[str]:
-    import pandas as pd
-
-    return (f"{name}={_short(row[name])}" for name in names if not pd.isna(row[name]))
 
 
 def _short(value: object) -> str:

@@ -6,8 +6,8 @@ on many clusters. A task that none of them knows is not known: that is never tak
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from bie.launching import slurm
@@ -39,31 +39,15 @@ EXITS = {0: None, 9: "killed", 15: "cancelled", 73: "disk", 124: "timeout"}
 
 @dataclass(frozen=True)
 class State:
-    """Where a task stands.
-
-    Attributes
-    ----------
-    cause
-        Of an ended task: why runs of it may be undone; None where its end explains nothing.
-    word
-        The same in Slurm's words, for people.
-    """
+    """Where a task stands."""
 
     phase: Literal["waiting", "running", "ended"]
-    cause: str | None = None
-    word: str = ""
+    cause: str | None = None  # of an ended task: why runs of it may be undone, where its end explains that
+    word: str = ""  # Slurm's own, for people
 
 
-@dataclass(frozen=True)
-class Known:
-    """States of the tasks that Slurm knows; `slurm_error` says why it could not be asked, if so."""
-
-    states: Mapping[Key, State] = field(default_factory=dict)
-    slurm_error: str | None = None
-
-
-def ask(wanted: Iterable[Key]) -> Known:
-    """States of tasks, as far as any of Slurm's commands knows them."""
+def ask(wanted: Iterable[Key]) -> tuple[dict[Key, State], str | None]:
+    """States of tasks, as far as any of Slurm's commands knows them; why it could not be asked, if so."""
     tasks, states = set(wanted), dict[Key, State]()
     try:
         for command in (slurm.queue, slurm.show_jobs, slurm.accounting):
@@ -71,8 +55,8 @@ def ask(wanted: Iterable[Key]) -> Known:
             if arrays:
                 states = states_of(command(sorted(arrays, key=int))) | states
     except slurm.SlurmError as error:
-        return Known(states, str(error))
-    return Known(states)
+        return states, str(error)
+    return states, None
 
 
 def states_of(rows: Iterable[slurm.Told]) -> dict[Key, State]:

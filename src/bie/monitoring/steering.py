@@ -14,12 +14,12 @@ from bie.errors import BadInput
 from bie.launching import slurm
 from bie.launching.launch import Order
 from bie.monitoring.folders import SLURM, Launch
-from bie.monitoring.planned import Run, grid_points
+from bie.monitoring.planned import Run
 from bie.monitoring.states import ENDED, EXITS, states_of
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.keys import did_you_mean
 from bie.store.identity import SHOWN, canonical
-from bie.store.launches import COLUMNS, POINTS, TASK
+from bie.store.launches import COLUMNS, POINTS, TASK, planned_points
 from bie.store.paths import Tree
 from bie.store.record import RECORD
 
@@ -32,19 +32,11 @@ Settle = Callable[[dict[str, Any]], Settings]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Runs to do again, and how many are left alone.
-
-    Attributes
-    ----------
-    unasked
-        Missing runs that may be waiting or at work, as Slurm does not answer.
-    decided
-        Failed runs of grid points that get no further seeds.
-    """
+    """Runs to do again, and how many are left alone."""
 
     runs: list[Run]
-    unasked: int
-    decided: int
+    unasked: int  # missing, and may be waiting or at work, as Slurm does not answer
+    decided: int  # failed, of grid points that get no further seeds
 
 
 def choose(status: StudyStatus, causes: Sequence[str]) -> Chosen:
@@ -103,7 +95,7 @@ def orders(status: StudyStatus, runs: Iterable[Run], argv: Sequence[str], settle
         No launch says what a run is, or its cells are gone.
     """
     points = {config: point for launch in status.launches for config, point in launch.points.items()}
-    rows = grid_points(status.launches)
+    rows = planned_points(status.tree)
     settled: dict[str, tuple[str, Settings]] = {}
     groups: dict[str, list[Run]] = {}
     for run in runs:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bie.analysis.parse import UNREADABLE, Parser
 from bie.monitoring.folders import Launch, read_launches
-from bie.monitoring.planned import Run, planned_runs
+from bie.monitoring.planned import Run, TaskId, planned_runs, titles
 from bie.monitoring.states import State, ask, cause_of_exit
 from bie.store.claims import CLAIM, living
 from bie.store.identity import SHOWN
@@ -26,34 +26,25 @@ from bie.store.record import FAILED, RECORD, decided, read
 THREADS = 8  # a look at a folder of a file server is mostly waiting
 GOING = ("running", "queued")
 
-Place = tuple[str, int]
-"""A task: id of its launch, index."""
-
 
 @dataclass
 class StudyStatus:
-    """The runs of a study as they stand.
-
-    Attributes
-    ----------
-    runs
-        Every planned run with its state.
-    launches
-        In the order in which they were made.
-    tasks
-        State of the tasks that have runs left to do, as far as it is known.
-    slurm_error
-        Why Slurm could not be asked; None if it answered or there was nothing to ask.
-    decided
-        Why grid points get no further seeds, by the beginning of their ``config_id``.
-    """
+    """The runs of a study as they stand."""
 
     tree: Tree
     runs: list[Run]
-    launches: list[Launch]
-    tasks: dict[Place, State] = field(default_factory=dict)
-    slurm_error: str | None = None
+    launches: list[Launch]  # in the order in which they were made
+    tasks: dict[TaskId, State] = field(default_factory=dict)  # with runs left to do, as far as they are known
+    slurm_error: str | None = None  # why Slurm could not be asked, if so
     decided: dict[str, str] = field(default_factory=dict)
+    """Why grid points get no further seeds, by the beginning of their ``config_id``."""
+    named: str = ""
+    """How commands to be copied name the study: a space and its tree; empty where they find it without."""
+
+    @functools.cached_property
+    def titles(self) -> dict[str, tuple[str, ...]]:
+        """How people tell the grid points apart, see `bie.monitoring.planned.titles`."""
+        return titles(self.tree)
 
     @property
     def going(self) -> bool:
@@ -61,22 +52,28 @@ class StudyStatus:
         return any(run.state in GOING for run in self.runs)
 
 
-def read_status(tree: Tree, before: StudyStatus | None = None) -> StudyStatus:
+def read_status(tree: Tree, before: StudyStatus | None = None, named: str = "") -> StudyStatus:
     """Look at all planned runs of a study.
 
     Parameters
     ----------
     before
         An earlier look at the same study: what was done then is done.
+    named
+        From `bie.store.paths.spelled`.
     """
     launches = read_launches(tree)
-    status = StudyStatus(tree, planned_runs(launches), launches)
-    done = {run.run_id for run in before.runs if run.state == "done"} if before else set()
+    status = StudyStatus(tree, planned_runs(launches), launches, named=f" {named}" if named else "")
+    done = set[str]()
+    if before:
+        status.named, done = before.named, {run.run_id for run in before.runs if run.state == "done"}
+        if len(before.launches) == len(launches):
+            status.titles = before.titles
     with ThreadPoolExecutor(THREADS) as pool:
         claimed = pool.map(lambda group: _look(tree, group, done), _by_config(status.runs))
         at_work = set().union(*claimed)
     _ask_tasks(status, at_work)
-    fruitful = {(run.launch.id, run.task) for run in status.runs if run.state == "done" or _fresh(run)}
+    fruitful = {run.task_id for run in status.runs if run.state == "done" or _fresh(run)}
     for run in status.runs:
         _judge(run, status, fruitful)
     status.decided = decided(tree)
@@ -148,43 +145,28 @@ def _look_closer(run: Run, folder: Path) -> str | None:
 
 def _ask_tasks(status: StudyStatus, at_work: set[str]) -> None:
     """Find out about the tasks with runs left to do."""
-    open_tasks = {
-        (run.launch.id, run.task): run.launch
-        for run in status.runs
-        if run.state != "done" and run.task != BEFORE
-    }
-    keys = {place: launch.key_of(place[1]) for place, launch in open_tasks.items()}
-    known = ask(key for key in keys.values() if key)
-    status.slurm_error = known.slurm_error
+    unfinished = {run.task_id: run for run in status.runs if run.state != "done" and run.task != BEFORE}
+    keys = {task_id: run.launch.key_of(run.task) for task_id, run in unfinished.items()}
+    told, status.slurm_error = ask(key for key in keys.values() if key)
     alive = functools.cache(Process.alive)
-    for place, launch in open_tasks.items():
-        key, process = keys[place], launch.process_of(place[1])
-        if key:
-            state = known.states.get(key)
-        elif launch.id in at_work or (process and alive(process)):
-            state = _local_state(launch, place[1])
-        else:
-            state = None
-        if state := _with_exit_code(state, launch, place[1]):
-            status.tasks[place] = state
+    for task_id, run in unfinished.items():
+        launch, key, process = run.launch, keys[task_id], run.launch.process_of(run.task)
+        here = key is None and (launch.id in at_work or (process is not None and alive(process)))
+        if state := _state(launch, run.task, told.get(key) if key else None, here):
+            status.tasks[task_id] = state
 
 
-def _local_state(launch: Launch, task: int) -> State | None:
-    """State of a task of a launch whose process is alive."""
-    if launch.exit_code(task) is not None:
-        return None
+def _state(launch: Launch, task: int, told: State | None, alive: bool) -> State | None:
+    """State of a task: as Slurm told, if that explains anything; as it noted its end; by its live process."""
+    if told and (told.phase != "ended" or told.cause):
+        return told
+    code = launch.exit_code(task)
+    if code is not None:
+        return State("ended", cause_of_exit(code), f"exit code {code}")
+    if not alive:
+        return told
     log = launch.log_of(task)
     return State("running" if log is None or log.is_file() else "waiting")
-
-
-def _with_exit_code(state: State | None, launch: Launch, task: int) -> State | None:
-    """What the task's own script noted, where nothing better is known."""
-    if state and (state.phase != "ended" or state.cause):
-        return state
-    code = launch.exit_code(task)
-    if code is None:
-        return state
-    return State("ended", cause_of_exit(code), f"exit code {code}")
 
 
 def _fresh(run: Run) -> bool:
@@ -192,10 +174,9 @@ def _fresh(run: Run) -> bool:
     return run.state == "failed" and run.failed_at >= run.launch.since
 
 
-def _judge(run: Run, status: StudyStatus, fruitful: set[Place]) -> None:
+def _judge(run: Run, status: StudyStatus, fruitful: set[TaskId]) -> None:
     """Settle the state of a run without a record by that of its task."""
-    place = (run.launch.id, run.task)
-    task = status.tasks.get(place)
+    task = status.tasks.get(run.task_id)
     if task is None or run.state in ("done", "running") or _fresh(run):
         return
     if task.phase != "ended":
@@ -205,11 +186,11 @@ def _judge(run: Run, status: StudyStatus, fruitful: set[Place]) -> None:
         run.state, run.cause, run.message = "failed", cause, _end_of(run, task)
 
 
-def _explained(run: Run, task: State, fruitful: set[Place]) -> bool:
+def _explained(run: Run, task: State, fruitful: set[TaskId]) -> bool:
     """Whether the task ended so because of its other runs, or because the launch was stopped."""
     if run.launch.stopped:
         return task.cause in ("error", "cancelled")
-    return task.cause == "error" and (run.launch.id, run.task) in fruitful
+    return task.cause == "error" and run.task_id in fruitful
 
 
 def _end_of(run: Run, task: State) -> str:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, open_dict
 from bie.errors import BadInput
 from bie.planning.compose import Configurations
 from bie.planning.expand import Combination, Expansion, expand
-from bie.planning.keys import for_bie, in_words, is_multirun, searchpath
+from bie.planning.keys import as_bad_input, for_bie, is_multirun, searchpath
 from bie.planning.settings import check_device, check_environment
 from bie.store.provenance import configuration_folder
 
@@ -107,7 +107,7 @@ def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
     if expansion.swept and not options.multirun:
         raise BadInput("this is a sweep, more than one run: add -m (python -m bie.run -m ...)")
     application = Application(configurations, expansion)
-    with in_words(configurations.name):
+    with as_bad_input(configurations.name):
         if options.cfg:
             return _show(application, options)
         if options.info:
@@ -126,7 +126,7 @@ def _launch(application: Application, request: Request, overrides: list[str]) ->
         with _allowed(callbacks or {}):
             code: int = application.multirun(application.configurations.name, request, overrides)
     except InstantiationException as error:  # of a callback, of which Hydra makes one before all else
-        with in_words("hydra/callbacks"):
+        with as_bad_input("hydra/callbacks"):
             raise error
     return code
 
@@ -196,6 +196,6 @@ def _complete(configurations: Configurations, options: argparse.Namespace) -> in
     words = os.environ.get("COMP_LINE", "").split(" ")
     if words[1:2] in (["run"], ["plan"]):
         os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
-    with in_words("completion"):
+    with as_bad_input("completion"):
         Hydra("bie", configurations.loader).shell_completion(configurations.name, options.overrides)
     return 0

@@ -21,7 +21,7 @@ from bie.config.launchers import complete
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
 from bie.planning.composed import Composed, plain_of
-from bie.planning.keys import Plain, did_you_mean, in_words, leaves
+from bie.planning.keys import Plain, as_bad_input, did_you_mean, leaves
 from bie.store.provenance import configuration_folder
 
 GROUPS = (
@@ -33,16 +33,10 @@ WITHOUT_KEYS = ("preset", "hydra/callbacks")
 
 
 class Configurations:
-    """The config groups of ``conf/`` and, before them, of the user's own folder.
+    """The config groups of ``conf/`` and, before them, of the user's `own` folder (``--config-dir``).
 
-    Parameters
-    ----------
-    own
-        A folder of the user's with the same groups (``--config-dir``).
-    name
-        The file to begin with (``--config-name``).
-    searched
-        An override ``hydra.searchpath=[...]``, which names further folders.
+    `name` is the file to begin with (``--config-name``), `searched` an override ``hydra.searchpath=[...]``,
+    which names further folders.
     """
 
     def __init__(
@@ -72,7 +66,7 @@ class Configurations:
         ask = functools.partial(
             self.loader.get_group_options, config_name=self.name, overrides=list(self.searched)
         )
-        with in_words(self.name):
+        with as_bad_input(self.name):
             return {group: sorted(set(ask(group))) for group in GROUPS}
 
     def compose(self, choices: Mapping[str, str]) -> Plain:
@@ -92,7 +86,7 @@ class Configurations:
         for group, choice in choices.items():
             self._check_choice(group, choice)
         overrides = [f"{group}={choice}" for group, choice in choices.items()]
-        with in_words(" ".join(overrides) or self.name):
+        with as_bad_input(" ".join(overrides) or self.name):
             whole = self.loader.load_configuration(
                 self.name, [*self.searched, *overrides], RunMode.RUN, from_shell=False
             )
@@ -147,7 +141,7 @@ class Configurations:
         To compose every choice takes ten seconds, these files half of one. What is more than such a file is
         composed, and so are launchers, which bie completes.
         """
-        with in_words(f"{group}={choice}"):
+        with as_bad_input(f"{group}={choice}"):
             file = self.loader.repository.load_config(f"{group}/{choice}")
         extended = [_sibling(default) for default in (file and file.defaults_list) or ()]
         package = (file and file.header["package"]) or group.replace("/", ".")

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bie.config import RunConfig, Settings
-from bie.planning.keys import Plain, assign, copied, in_words, references
+from bie.planning.keys import Plain, as_bad_input, assign, copied, references
 from bie.schema import Section, validated
 
 SETTINGS = tuple(Settings.model_fields)
@@ -16,25 +16,14 @@ SETTINGS = tuple(Settings.model_fields)
 
 
 class Composed:
-    """What a choice of groups composes to.
-
-    Attributes
-    ----------
-    whole
-        As Hydra has it, its own tree included.
-    plain
-        What bie reads of it, ``${...}`` not yet resolved.
-    chosen
-        The choice of each group, by default or not.
-    refers
-        Whether there is a ``${...}`` in what is a run's.
-    """
+    """What a choice of groups composes to."""
 
     def __init__(self, whole: DictConfig) -> None:
-        self.whole, self.plain = whole, plain_of(whole)
-        self.chosen: dict[str, str] = dict(whole.hydra.runtime.choices)
+        self.whole = whole  # as Hydra has it, its own tree included
+        self.plain = plain_of(whole)
+        self.chosen: dict[str, str] = dict(whole.hydra.runtime.choices)  # of each group, by default or not
         self._run = {key: value for key, value in self.plain.items() if key not in SETTINGS}
-        self.refers = any(True for _ in references(self._run))
+        self.refers = any(True for _ in references(self._run))  # whether a run's part has a ``${...}``
         self._made: dict[str, tuple[Plain, dict[str, Any]]] = {}
         self._shared = {id(part): part for part in self._run.values()}
         self._sections: dict[int, Section] = {}  # by the `id` of what is shared
@@ -74,7 +63,7 @@ class Composed:
         whole = copy.deepcopy(self.whole)
         OmegaConf.set_readonly(whole, False)
         OmegaConf.set_readonly(whole.hydra, False)
-        with open_dict(whole), in_words(" ".join(f"{key}={value}" for key, value in keys.items())):
+        with open_dict(whole), as_bad_input(" ".join(f"{key}={value}" for key, value in keys.items())):
             for key, value in keys.items():
                 OmegaConf.update(whole, key, value, merge=True, force_add=True)
         HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}

@@ -15,10 +15,7 @@ from bie.methods import check
 class Datasets:
     """Reads each distinct dataset section once.
 
-    Parameters
-    ----------
-    may_download
-        Whether what is not on this machine yet is fetched; if not, it has a content that no record has.
+    What is not on this machine yet is fetched if it `may_download`; else it has a content that no record has.
     """
 
     def __init__(self, may_download: bool = True) -> None:

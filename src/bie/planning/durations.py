@@ -146,13 +146,7 @@ def duration(seconds: float) -> str:
 
 
 class RunTimes:
-    """Durations as forecast at the launch and as seen since.
-
-    Parameters
-    ----------
-    forecast
-        Seconds of a run by config_id, from earlier launches.
-    """
+    """Seconds of a run by config_id: as forecast at the launch, and as seen since."""
 
     def __init__(self, forecast: Mapping[str, float]) -> None:
         self._forecast = dict(forecast)
@@ -180,15 +174,7 @@ def _kind(config: "RunConfig") -> "tuple[str, Data]":
 
 
 class Deadline:
-    """The time that a task has.
-
-    Parameters
-    ----------
-    left
-        Seconds from now to the warning.
-    whole
-        Seconds from the start of a fresh task to its warning.
-    """
+    """The time of a task: seconds `left` from now to its warning, of a `whole` that a fresh task has."""
 
     def __init__(self, left: float, whole: float) -> None:
         self._end = time.monotonic() + left

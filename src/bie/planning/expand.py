@@ -23,28 +23,16 @@ _BUNDLES = ("metrics", "perturb", "preset", "train")  # groups that are no setti
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination of all axes but the seed's.
+    """One combination of all axes but the seed's."""
 
-    Attributes
-    ----------
-    config
-        Checked configuration, with the first of the seeds.
-    seeds
-        Seeds in the order given, repetitions included.
-    grid
-        The swept keys that act here, with their values as checked; swept presets by name.
-    inactive
-        The swept or given keys that do not act here, and the choice or setting because of which.
-    choices, keys
-        What of the overrides acts here: choices of groups, values of keys as typed.
-    """
-
-    config: RunConfig
-    seeds: tuple[int, ...]
-    grid: dict[str, Any]
-    inactive: dict[str, str]
-    choices: dict[str, str]
-    keys: dict[str, Any]
+    config: RunConfig  # checked, with the first of the seeds
+    seeds: tuple[int, ...]  # in the order given, repetitions included
+    grid: dict[str, Any]  # the swept keys that act here, with their values as checked; swept presets by name
+    inactive: dict[
+        str, str
+    ]  # swept or given keys that do not act here, and the choice or setting that says so
+    choices: dict[str, str]  # what of the overrides acts here: choices of groups,
+    keys: dict[str, Any]  # and values of keys as typed
 
     @property
     def reasons(self) -> list[str]:
@@ -58,26 +46,14 @@ def _reason(cause: str) -> str:
 
 @dataclass(frozen=True)
 class Expansion:
-    """What was asked for, understood.
-
-    Attributes
-    ----------
-    launch_keys
-        Keys of the settings that were given, with their values as typed.
-    given
-        Sections of all keys that were given, by hand or by the study.
-    typed
-        Keys that were given by hand.
-    swept
-        Whether there is more than one run.
-    """
+    """What was asked for, understood."""
 
     settings: Settings
-    launch_keys: dict[str, Any]
-    given: frozenset[str]
-    typed: frozenset[str]
+    launch_keys: dict[str, Any]  # keys of the settings that were given, with their values as typed
+    given: frozenset[str]  # sections of all keys that were given, by hand or by the study
+    typed: frozenset[str]  # keys that were given by hand
     combinations: list[Combination]
-    swept: bool
+    swept: bool  # whether there is more than one run
 
     @property
     def notes(self) -> list[str]:

@@ -67,7 +67,7 @@ _REFUSALS = (
 
 
 @contextlib.contextmanager
-def in_words(what: str) -> Iterator[None]:
+def as_bad_input(what: str) -> Iterator[None]:
     """Make bad input of what Hydra, OmegaConf and YAML raise over a configuration, in one line."""
     try:
         yield
@@ -145,14 +145,9 @@ def references(plain: Plain, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def resolve(plain: Plain, whole: DictConfig) -> None:
-    """Put values in the place of ``${...}``, those of this very configuration.
+    """Put values in the place of ``${...}``, those of this very configuration: `plain` is changed in place.
 
-    Parameters
-    ----------
-    plain
-        Finished but for this, in whole or in some of its sections; changed in place.
-    whole
-        The same with Hydra's own tree.
+    It is finished but for this, in whole or in some of its sections; `whole` has Hydra's own tree too.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from bie.config import RunConfig
 from bie.planning.expand import Combination
 from bie.schema import Section
 from bie.store.identity import SHOWN, Identities, Once, canonical, scientific
-from bie.store.launches import BEFORE, COLUMNS, TASK, planned
+from bie.store.launches import BEFORE, COLUMNS, TASK, planned_points
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
 from bie.store.record import RECORD, asked_for, done_seeds, lacking, read, set_aside
@@ -21,15 +21,9 @@ from bie.store.record import RECORD, asked_for, done_seeds, lacking, read, set_a
 
 @dataclass(frozen=True)
 class Point(Combination):
-    """A grid point: a combination with its identity, the first of those that are the same experiment.
+    """A grid point: a combination with its identity, the first of those that are the same experiment."""
 
-    Attributes
-    ----------
-    plain
-        Scientific config without the seed.
-    """
-
-    plain: dict[str, Any]
+    plain: dict[str, Any]  # scientific config without the seed
     config_id: str
 
     @property
@@ -52,47 +46,35 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+PlannedRun = tuple[int, int]
+"""Index of the grid point, seed."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Distinct runs of a launch.
-
-    Attributes
-    ----------
-    tree
-        The study that they are of.
-    points
-        Distinct grid points in the order typed.
-    runs
-        (index of the point, seed) of each distinct run, seed by seed: every beginning of it is a
-        balanced table.
-    done
-        Those that have a record in the tree, and the files that are asked for.
-    incomplete
-        Those that have a record, but lack such a file: they are to do.
-    dropped
-        Reasons for which combinations are not runs of their own, and how many.
-    stale
-        Those that have a record, but by other code, and are to be run again: no longer among `done`.
-    decided
-        By index of the point: why it gets no further seeds (`bie.execution.stopping.decisions`).
-    """
+    """Distinct runs of a launch."""
 
     tree: Tree
-    points: list[Point] = field(default_factory=list)
-    runs: list[tuple[int, int]] = field(default_factory=list)
-    done: set[tuple[int, int]] = field(default_factory=set)
-    incomplete: set[tuple[int, int]] = field(default_factory=set)
-    dropped: Counter[str] = field(default_factory=Counter)
-    stale: set[tuple[int, int]] = field(default_factory=set)
+    points: list[Point] = field(default_factory=list)  # distinct, in the order typed
+    runs: list[PlannedRun] = field(default_factory=list)  # seed by seed: each beginning is a balanced table
+    done: set[PlannedRun] = field(default_factory=set)  # with a record, and the files that are asked for
+    incomplete: set[PlannedRun] = field(default_factory=set)  # with a record that lacks such a file: to do
+    dropped: Counter[str] = field(
+        default_factory=Counter
+    )  # reasons why combinations are no runs of their own
+    stale: set[PlannedRun] = field(
+        default_factory=set
+    )  # done by other code and to do again, not among `done`
     decided: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By index of the point: why it gets no further seeds (`bie.execution.stopping.decisions`)."""
 
-    def folder(self, run: tuple[int, int]) -> Path:
+    def folder(self, run: PlannedRun) -> Path:
         """Where a run leaves its record."""
         point = self.points[run[0]]
         return self.tree.run_dir(point.dataset, point.model, point.config_id, run[1])
 
     @property
-    def todo(self) -> list[tuple[int, int]]:
+    def todo(self) -> list[PlannedRun]:
         """Runs that are not done and that somebody wants, in order."""
         wanted = (run for run in self.runs if run[0] not in self.decided or run in self.incomplete)
         return [run for run in wanted if run not in self.done]
@@ -118,12 +100,8 @@ def make_plan(
 ) -> Plan:
     """Merge combinations that are the same experiment and look up which runs are done.
 
-    Parameters
-    ----------
-    content
-        Gives the hashes of the cells of a configuration (`bie.data.cells.Cells.hashes`).
-    rerun
-        ``stale``: what was done by other code is to be done again.
+    `content` gives the hashes of the cells of a configuration (`bie.data.cells.Cells.hashes`); with `rerun`
+    ``stale`` what was done by other code is to be done again.
     """
     plan = Plan(tree)
     seeds_of: dict[int, dict[int, None]] = {}
@@ -177,7 +155,7 @@ def _add_seeds(known: dict[int, None], combination: Combination, dropped: Counte
         dropped["; ".join(combination.reasons) or "the same experiment as another combination"] += merged
 
 
-def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, int]]:
+def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[PlannedRun]:
     """All points at the first seed, then all at the second, ... Seeds in the order given."""
     points_of: dict[int, list[int]] = {}
     for point, seeds in seeds_of.items():
@@ -186,13 +164,13 @@ def _seed_major(seeds_of: Mapping[int, Mapping[int, None]]) -> list[tuple[int, i
     return [(point, seed) for seed, points in points_of.items() for point in points]
 
 
-def _lacks(plan: Plan, run: tuple[int, int]) -> bool:
+def _lacks(plan: Plan, run: PlannedRun) -> bool:
     """Whether a run has not left all files that are asked for."""
     config = plan.points[run[0]].config
     return bool(asked_for(config) and lacking(plan.folder(run), config))
 
 
-def _recorded(plan: Plan) -> set[tuple[int, int]]:
+def _recorded(plan: Plan) -> set[PlannedRun]:
     names = cache(plan.tree.config_names)  # a plan of 100,000 grid points asks for few folders
     found = {
         index: done_seeds(plan.tree.config_dir(point.dataset, point.model, point.config_id))
@@ -203,12 +181,9 @@ def _recorded(plan: Plan) -> set[tuple[int, int]]:
 
 
 def check_baseline(wanted: str | None, plan: Plan) -> None:
-    """Look for the baseline among the rows that are asked for now and those of earlier launches.
+    """Look for ``study.baseline`` among the rows that are asked for now and those of earlier launches.
 
-    Parameters
-    ----------
-    wanted
-        ``study.baseline``; None: whatever `bie.analysis.baseline.baselines` takes by default.
+    Without one it is whatever `bie.analysis.baseline.baselines` takes by default.
 
     Raises
     ------
@@ -223,7 +198,7 @@ def check_baseline(wanted: str | None, plan: Plan) -> None:
     asked = {point.config_id: flat(point.plain) | {"model": point.model} for point in plan.points}
     if fitting(asked, wanted):
         return
-    before = planned(plan.tree).drop_duplicates("config_id").to_dict("records")
-    known = {row["config_id"]: flat(json.loads(row["config"])) | {"model": row["model"]} for row in before}
+    before = planned_points(plan.tree)
+    known = {name: flat(json.loads(row["config"])) | {"model": row["model"]} for name, row in before.items()}
     if not fitting(known, wanted):
         raise no_such_row(wanted, (point.title.partition(" ")[2] for point in plan.points))

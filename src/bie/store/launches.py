@@ -63,17 +63,9 @@ def open_launch(
 ) -> Path:
     """Create the folder of a launch and freeze in it what is about to run, its plan last.
 
-    So a launch that has a plan has all of it.
-
-    Parameters
-    ----------
-    plan
-        One list per name in `COLUMNS` and `TASK`, an entry per run in the order of the launch. ``grid``
-        and ``config`` are JSON texts; parquet stores each distinct one once.
-    points
-        By config_id: what a run of that grid point is.
-    settings
-        The launch's, as plain values.
+    So a launch that has a plan has all of it. A plan is a list per name in `COLUMNS` and `TASK`, an entry per
+    run in the order of the launch; ``grid`` and ``config`` are JSON texts, of which parquet stores each
+    distinct one once. `points` say by config_id what a run of that grid point is.
     """
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
     folder = tree.launches / name
@@ -187,6 +179,11 @@ def _numbers(values: NDArray[np.integer]) -> Any:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
+def launch_folders(tree: Tree) -> list[Path]:
+    """Folders of the launches of a study, in the order in which they were made."""
+    return [path.parent for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+
+
 def read_plan(folder: Path, names: Sequence[str], shared: Sequence[str] = ()) -> "pa.Table":
     """Columns of a launch's plan, a row per run in its order.
 
@@ -230,12 +227,18 @@ def planned(tree: Tree) -> "pd.DataFrame":
     import pyarrow as pa
 
     texts = [name for name in COLUMNS if name not in ("seed", "run_id")]
-    tables = [read_plan(path.parent, COLUMNS, texts) for path in sorted(tree.launches.glob(f"*/{PLAN}"))]
+    tables = [read_plan(folder, COLUMNS, texts) for folder in launch_folders(tree)]
     if not tables:
         return pd.DataFrame({name: [] for name in COLUMNS})
     frame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
     first: pd.DataFrame = frame.drop_duplicates("run_id", ignore_index=True)
     return first
+
+
+def planned_points(tree: Tree) -> dict[str, dict[Any, Any]]:
+    """The first row of `planned` for each ``config_id``; its ``grid`` and ``config`` are JSON texts."""
+    rows = planned(tree).drop_duplicates("config_id").to_dict("records")
+    return {row["config_id"]: row for row in rows}
 
 
 def asked_of(tree: Tree) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from bie.store.launches import PLAN
+from bie.errors import BadInput
+from bie.store.launches import launch_folders, read_plan
 from bie.store.paths import Tree
 
 ELSEWHERE = "outputs=again"  # a finished run is never made twice in one tree
@@ -14,15 +15,13 @@ _LAUNCH_ONLY = {"outputs", "version", "study.name", "seed", "hydra", "site", "pa
 
 def commands(tree: Tree) -> dict[str, str]:
     """Command for each ``config_id`` that a launch asked for, but for the seed, which comes last."""
-    import pyarrow.parquet as pq
-
     found: dict[str, str] = {}
-    for path in sorted(tree.launches.glob(f"*/{PLAN}")):
+    for folder in launch_folders(tree):
         try:
-            argv = json.loads((path.parent / "argv").read_bytes())
-            columns = ["config_id", "model", "grid"]
-            table = pq.ParquetFile(path, read_dictionary=columns).read(columns).to_pandas()
-        except (OSError, ValueError):
+            argv = json.loads((folder / "argv").read_bytes())
+            columns = ("config_id", "model", "grid")
+            table = read_plan(folder, columns, columns).to_pandas()
+        except (OSError, ValueError, BadInput):
             continue  # half a launch: nothing can be said of it
         points = table.drop_duplicates("config_id").to_dict("records")
         grids = [json.loads(point["grid"]) for point in points]

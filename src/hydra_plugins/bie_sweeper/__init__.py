@@ -1,1 +1,0 @@
-"""Hydra finds plugins of its applications in packages of this namespace."""
