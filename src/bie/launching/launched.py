@@ -41,21 +41,19 @@ def grid_points(
             write_file(note, as_json(plan.decided[index]))
         else:
             note.unlink(missing_ok=True)
-    return {
-        plan.points[i].config_id: {
-            "title": plan.points[i].title,
-            "config": plan.points[i].config.model_dump(mode="json"),
-            "plain": plan.points[i].plain,
-            # "shelf": an earlier name of prepared cells, kept since launches on disk have it
-            "shelf": _prepared(
-                plan.points[i].config.dataset, datasets, tree
-            ).name,  # the old name of prepared cells, in files of launches
-            "origin": _origin(plan.points[i]),
+    found = {}
+    for i in dict.fromkeys(index for index, _ in plan.todo):
+        point = plan.points[i]
+        found[point.config_id] = {
+            "title": point.title,
+            "config": point.config.model_dump(mode="json"),
+            "plain": point.plain,
+            "shelf": _prepared(point.config.dataset, datasets, tree).name,  # its name in launches on disk
+            "origin": _origin(point),
             "seconds": seconds.get(i),
-            "stop": rules.get(plan.points[i].config_id),
+            "stop": rules.get(point.config_id),
         }
-        for i in dict.fromkeys(index for index, _ in plan.todo)
-    }
+    return found
 
 
 def _prepared(section: Data, datasets: Datasets, tree: Tree) -> Path:
