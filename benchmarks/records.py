@@ -94,15 +94,19 @@ def records(pattern: dict[str, Any], n_points: int, seeds: range) -> Iterator[tu
             del config["mine"]
         config_id = hashed("point", point)
         for seed in seeds:
-            metrics = {
-                split: {name: v if v is None else v * (1 + draw(0, 0.01)) for name, v in values.items()}
-                for split, values in pattern["metrics"].items()
+            own: dict[str, Any] = {
+                part: {
+                    split: {name: v if v is None else v * (1 + draw(0, 0.01)) for name, v in values.items()}
+                    for split, values in pattern[part].items()
+                }
+                for part in ("metrics", "ot_ratio_by_type")
             }
+            own["notes"] = {name: f"{text} ({draw(0, 0.01):.6f})" for name, text in pattern["notes"].items()}
             known = {"config_id": config_id, "seed": seed, "split_id": hashed("split", seed)}
             known["run_id"] = hashed(config_id, seed)
             dataset = config["dataset"]["name"]
             place = f"{dataset}/{model}/{config_id[:12]}/seed={seed:04d}"
-            yield place, pattern | known | {"config": config | {"seed": seed}, "metrics": metrics}
+            yield place, pattern | known | own | {"config": config | {"seed": seed}}
 
 
 def hashed(*parts: Any) -> str:

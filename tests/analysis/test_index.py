@@ -1,7 +1,6 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def study(disk: Any, point: Make) -> Any:
 
 def frames(root: Path) -> list[Any]:
     found = read_study(Tree(root))
-    return [found.cells, found.runs, found.values, found.reasons, found.timing]
+    return [found.cells, found.runs, found.values, found.reasons, found.timing, found.by_type]
 
 
 def test_a_study_from_the_index_is_that_from_the_records(study: Any, read: list[str]) -> None:
@@ -57,23 +56,6 @@ def test_a_study_from_the_index_is_that_from_the_records(study: Any, read: list[
     assert len(read) == 6
     for one, other in zip(indexed, anew, strict=True):
         assert one.equals(other)
-
-
-def test_several_processes_read_what_one_reads(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (study.root / "report" / INDEX).unlink()
-    monkeypatch.setattr(index, "AT_ONCE", 4)
-    one = read_index(look(Tree(study.root)))
-    (study.root / "report" / INDEX).unlink()
-    started: list[int] = []
-    monkeypatch.setattr(index, "MANY", 2)
-    monkeypatch.setattr("threading.active_count", lambda: 1)  # other tests may have left some
-    monkeypatch.setattr(
-        index,
-        "ProcessPoolExecutor",
-        lambda *a, **k: started.append(1) or ProcessPoolExecutor(*a, **k),  # type: ignore[func-returns-value]
-    )
-    assert read_index(look(Tree(study.root))).equals(one)
-    assert started
 
 
 def test_only_what_is_new_or_changed_is_read(study: Any, point: Make, read: list[str]) -> None:
@@ -118,7 +100,7 @@ def test_a_few_that_came_since_leave_the_index_as_it_is(
     assert (report / INDEX).read_bytes() == before
     assert pq.read_table(report / LATER).num_rows == 2
     read.clear()
-    assert [one.equals(other) for one, other in zip(found, frames(study.root), strict=True)] == [True] * 5
+    assert [one.equals(other) for one, other in zip(found, frames(study.root), strict=True)] == [True] * 6
     assert read == []
     assert found[2]["test", "ari"].tolist() == [0.0, 0.9, 0.2, 0.8, 0.0, 0.1, 0.2]
     (report / INDEX).unlink()
@@ -139,6 +121,13 @@ def test_the_index_of_other_code_is_not_used(
 ) -> None:
     monkeypatch.setattr(index, "makers", lambda: "others")
     read_study(Tree(study.root))
+    assert len(read) == 6
+
+
+def test_an_index_without_a_column_that_there_is_now_is_not_used(study: Any, read: list[str]) -> None:
+    path = study.root / "report" / INDEX
+    pq.write_table(pq.read_table(path).drop_columns(["types", "config"]), path)
+    assert read_study(Tree(study.root)).values["test", "ari"].notna().all()
     assert len(read) == 6
 
 
@@ -196,10 +185,17 @@ def test_some_new_ones_among_many_stand_where_they_belong(
     settle(disk.root)
     read_study(Tree(disk.root))
     for p in points:
-        disk.record(p, 5, {"ari": 0.5, "be": 0.1}, notes={"cells": "new"})
+        ratios = {"train": {"T": 1.5}, "test": {"B": 1.25, "T": 2.0}}
+        disk.record(p, 5, {"ari": 0.5, "be": 0.1}, notes={"cells": "new"}, by_type=ratios)
     disk.failure(points[2], 7, "nan")
     disk.record(point("pca"), 5, {"ari": 0.1})
     found = frames(disk.root)
     (disk.root / "report" / INDEX).unlink()
     for one, other in zip(found, frames(disk.root), strict=True):
         assert one.equals(other)
+    assert found[5][["split", "type", "ratio"]].to_numpy().tolist()[:3] == [
+        ["train", "T", 1.5],
+        ["test", "B", 1.25],
+        ["test", "T", 2.0],
+    ]
+    assert found[1].loc[found[5]["row"], "seed"].eq(5).all()

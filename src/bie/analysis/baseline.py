@@ -20,20 +20,6 @@ Margin = float | str | None
 """In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
 
 MOST_NAMED = 20  # rows in an error
-_OF_THE_CELLS = ("dataset.sha256", "split.", "split_seed", "perturb.")
-"""Settings that decide which cells are scored: rows that differ in one are never compared."""
-
-
-def groups(study: Study) -> "pd.Series[int]":
-    """Number of the data set of each grid point: content, perturbation and kind of split are the same."""
-    import pandas as pd
-
-    keys = []
-    for config, dataset in study.cells["dataset"].items():
-        settings = sorted(study.configs.get(str(config), {}).items())
-        keys.append((dataset, *(item for item in settings if item[0].startswith(_OF_THE_CELLS))))
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return pd.Series([numbers[key] for key in keys], index=study.cells.index, dtype=int)
 
 
 def baselines(study: Study, wanted: str | None = None) -> "pd.Series[str]":
@@ -52,7 +38,7 @@ def baselines(study: Study, wanted: str | None = None) -> "pd.Series[str]":
         No row fits what was asked for; the message names the rows.
     """
     asked = wanted or study.asked.get("baseline")
-    group = groups(study)
+    group = study.data_sets
     rows = {
         str(config): {**study.configs.get(str(config), {}), "model": model}
         for config, model in study.cells["model"].items()

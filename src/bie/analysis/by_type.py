@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import orjson
-
 from bie.analysis.study import Study
 
 if TYPE_CHECKING:
@@ -25,17 +23,14 @@ def by_type(study: Study) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    told = study.runs.loc[study.runs["by_type"].notna(), ["config_id", "dataset", "by_type"]]
-    rows = [
-        (config, dataset, split, name, ratio)
-        for config, dataset, text in zip(*(told[name] for name in told), strict=True)
-        for split, ratios in orjson.loads(text).items()
-        for name, ratio in ratios.items()
-    ]
-    names = ["config_id", "dataset", "split", "type", "ratio"]
-    long = pd.DataFrame(rows, columns=names)
-    found = long.groupby(names[:4], sort=False)["ratio"].agg(["mean", "std", "count"]).reset_index()
-    found = found.rename(columns={"std": "sd", "count": "n"})
+    names = ["config_id", "dataset", "split", "type"]
+    row = study.by_type["row"].to_numpy()
+    of_run = {name: study.runs[name].astype("category").array.take(row) for name in names[:2]}
+    long = study.by_type.assign(**of_run)
+    found = (
+        long.groupby(names, sort=False, observed=True)["ratio"].agg(["mean", "std", "count"]).reset_index()
+    )
+    found = found.astype(dict.fromkeys(names, object)).rename(columns={"std": "sd", "count": "n"})
     over_all = found.groupby(["dataset", "split", "type"])["mean"].transform("mean")
     place = found["config_id"].map({config: i for i, config in enumerate(study.cells.index)})
     found = found.assign(place=place, over_all=-over_all).sort_values(

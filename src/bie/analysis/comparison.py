@@ -1,14 +1,15 @@
 """Every grid point against its baseline: one row per data set, model, grid point, split and metric."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.analysis.baseline import Margin, absolute, baselines, groups, margins
+from bie.analysis.baseline import Margin, absolute, baselines, margins
 from bie.analysis.paired import TIED, Inference, Moments, Numbers, new_cells
+from bie.analysis.pairs import pair_runs, summed
 from bie.analysis.study import Study
 from bie.analysis.verdicts import Judged, judge, shown
 from bie.metrics.cards import CARDS
@@ -33,6 +34,8 @@ class Differences:
     rows
         A row per grid point that has a baseline and is none: ``config_id``, ``baseline_id``, ``group`` (its
         data set), ``asked`` (seeds asked of both), ``test_to_train``.
+    pairs
+        As `pair_runs` returns it.
     columns
         (split, metric) of each column of the arrays below, which have shape (rows, columns).
     moments
@@ -48,6 +51,7 @@ class Differences:
     """
 
     rows: "pd.DataFrame"
+    pairs: "pd.DataFrame"
     columns: "pd.Index[Any]"
     moments: Moments
     low: Numbers
@@ -170,28 +174,22 @@ def differences(
     """Sum up the paired differences of every grid point from its baseline."""
     base, margin_of = baselines(study, baseline), margins(study, given)
     rows, pairs, columns = _rows(study, base), pair_runs(study, base), study.values.columns
-    values = study.values.to_numpy(dtype=float)
-    of_pair, base_value = values[pairs["row"]], values[pairs["baseline_row"]]
-    of_pair -= base_value  # in place: of 100,000 runs these are 50 MB
-    base_value[np.isnan(of_pair)] = np.nan
     metrics = columns.get_level_values("metric")
     sign = np.array([SIGNS[CARDS[name].direction] if name in CARDS else 0.0 for name in metrics])
-    config, difference, base_value = _one_per_split(pairs, of_pair, base_value)
-    n, mean, sd, low, high = _by_row(config, difference, rows, "count", "mean", "std", "min", "max")
-    (base_mean,) = _by_row(config, base_value, rows, "mean")
-    won = np.where(sign == 0, np.nan, (np.sign(difference * sign) + 1) / 2)
+    found = summed(study, pairs, rows, sign)
+    n, mean, sd, base_mean = (found[name] for name in ("n", "mean", "sd", "base_mean"))
     tied = (n >= 2) & (sd <= TIED * np.fmax(np.abs(mean), np.abs(base_mean)))
     margin = [absolute(margin_of.get(name), base_mean[:, i]) for i, name in enumerate(metrics)]
-    (win_rate,) = _by_row(config, won, rows, "mean")
-    (n_pairs,) = _by_row(pairs["config_id"], of_pair, rows, "count")
+    n_pairs = found["n_pairs"]
     return Differences(
         rows=rows,
+        pairs=pairs,
         columns=columns,
         moments=Moments(np.nan_to_num(n), mean, np.where(tied, 0.0, sd)),
-        low=low,
-        high=high,
+        low=found["low"],
+        high=found["high"],
         missing=np.where(n_pairs > n, 0, rows["asked"].to_numpy()[:, None] - np.nan_to_num(n_pairs)),
-        win_rate=win_rate,
+        win_rate=found["win_rate"],
         sign=sign,
         margin=np.stack(margin, axis=1) if margin else np.empty((len(rows), 0)),
     )
@@ -202,7 +200,7 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     import pandas as pd
 
     compared = base.notna() & (base != base.index)
-    named = pd.DataFrame({"baseline_id": base, "group": groups(study)})[compared]
+    named = pd.DataFrame({"baseline_id": base, "group": study.data_sets})[compared]
     rows = named.rename_axis("config_id").reset_index()
     seeds = study.runs[["config_id", "seed"]]
     both = seeds.merge(rows).merge(
@@ -212,55 +210,3 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
     asked = both["config_id"].value_counts().reindex(rows["config_id"]).fillna(0)
     return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)
-
-
-def pair_runs(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
-    """Which runs are paired: those of one split and one seed.
-
-    Parameters
-    ----------
-    base
-        As `bie.analysis.baseline.baselines` returns it.
-
-    Returns
-    -------
-    DataFrame
-        A row per pair: ``config_id``, ``baseline_id``, ``split_id``, ``seed``, ``run_id``,
-        ``baseline_run_id``, and ``row``, ``baseline_row`` (of `Study.runs` and `Study.values`).
-    """
-    done = study.runs.loc[study.runs["state"] == "done", ["config_id", "split_id", "seed", "run_id"]]
-    done = done.assign(row=done.index)
-    ours = done.assign(baseline_id=done["config_id"].map(base).astype(object))  # texts, even if there is none
-    ours = ours[ours["baseline_id"].notna() & (ours["baseline_id"] != ours["config_id"])]
-    names = {"config_id": "baseline_id", "run_id": "baseline_run_id", "row": "baseline_row"}
-    theirs = done[done["config_id"].isin(set(base.dropna()))].rename(columns=names)
-    pairs = ours.merge(theirs, on=["baseline_id", "split_id", "seed"])
-    first = ["config_id", "baseline_id", "split_id", "seed", "run_id", "baseline_run_id"]
-    return pairs[[*first, "row", "baseline_row"]]
-
-
-def _one_per_split(
-    pairs: "pd.DataFrame", difference: Numbers, base: Numbers
-) -> tuple["pd.Series[str]", Numbers, Numbers]:
-    """Means over the pairs of a split: several seeds on one split are not several splits.
-
-    Where there is but one split, its pairs stay apart, and the answer is about this split.
-    """
-    import pandas as pd
-
-    n_splits = pairs.groupby("config_id")["split_id"].transform("nunique")
-    keys = pairs[["config_id"]].assign(unit=pairs["split_id"].where(n_splits > 1, pairs["seed"].astype(str)))
-    if not keys.duplicated().any():
-        return pairs["config_id"], difference, base
-    by = [keys["config_id"], keys["unit"]]
-    means = [pd.DataFrame(values).groupby(by, sort=False).mean() for values in (difference, base)]
-    return means[0].index.to_frame(index=False)["config_id"], means[0].to_numpy(), means[1].to_numpy()
-
-
-def _by_row(config: "pd.Series[str]", values: Numbers, rows: "pd.DataFrame", *what: str) -> Iterator[Numbers]:
-    """Summaries of the values of each grid point, in the order of the rows."""
-    import pandas as pd
-
-    grouped = pd.DataFrame(values).groupby(config.to_numpy(), sort=False)
-    for name in what:
-        yield getattr(grouped, name)().reindex(rows["config_id"]).to_numpy(dtype=float)

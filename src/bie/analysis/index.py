@@ -6,11 +6,9 @@ not all are written anew; which of them has a row does not matter. A tree that c
 """
 
 import contextlib
-import multiprocessing
-import threading
+import math
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,18 +31,19 @@ SHARED = (
     "model",
     "code",
     "packages",
+    "split_id",
     "missing",
     "notes",
+    "types",
     "config",
     "device",
     "cause",
 )
-TEXTS = ("path", "run_id", "split_id", "message", "by_type")
+TEXTS = ("path", "run_id", "message")
 STAMP = ("inode", "size", "modified", "changed")
-AT_ONCE = 500  # records that become one table
-MANY = 5_000  # records for which a second process is worth its start
-PROCESSES = 2
+AT_ONCE = 5_000  # records that become one table
 _MADE_BY = b"made_by"
+_NAN = math.nan
 _NO_STAMP = (-1, -1, -1, -1)
 
 
@@ -56,8 +55,9 @@ def read_index(files: Files) -> "pa.Table":
     pyarrow.Table
         A row per file in the order of `files`: `SHARED` and `TEXTS`, ``path`` below the tree, ``seed``, a
         column ``split.metric`` for each number (null: missing for the reason in ``missing``; NaN: not in the
-        record) and ``timing.name`` for each time. Of a failure and of an unreadable file only ``path``,
-        ``dataset``, ``model``, ``config_id`` (the short one), ``seed``, ``cause`` and ``message`` are known.
+        record), ``timing.name`` for each time, and ``ratios``, one for each of the ``types``. Of a failure
+        and of an unreadable file only ``path``, ``dataset``, ``model``, ``config_id`` (the short one),
+        ``seed``, ``cause`` and ``message`` are known.
     """
     import numpy as np
 
@@ -69,7 +69,7 @@ def read_index(files: Files) -> "pa.Table":
     place = known | {path: n_before + i for i, path in enumerate(new)}
     row = np.array([place[path] for path in files.ends], dtype=np.int64)
     if len(row) != len(table) or (row != np.arange(len(row))).any():
-        table = table.take(row)
+        table = table.combine_chunks().take(row)
     if new or len(row) < (1 - FEW) * n_before:
         _save(table, files, row >= len(parts[0]), len(parts[0]))
     return table
@@ -84,7 +84,7 @@ def _load(path: Path) -> "pa.Table":
         file = pq.ParquetFile(path, read_dictionary=list(SHARED))
         if (file.schema_arrow.metadata or {}).get(_MADE_BY) == makers().encode():
             return file.read()
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, KeyError):  # the last: that of other code has other columns
         pass
     return _columns([])
 
@@ -102,21 +102,11 @@ def _still_true(parts: Sequence["pa.Table"], files: Files) -> dict[str, int]:
     return known
 
 
-def _read(paths: Sequence[str], files: Files) -> "Iterable[pa.Table]":
-    """Rows of the files, in order; of many files in several processes, as parsing holds a process's lock."""
-    ends = [(path, files.ends[path]) for path in paths]
-    parts = [ends[start : start + AT_ONCE] for start in range(0, len(ends), AT_ONCE)]
-    read_part = partial(_part, str(files.tree.root), files.settled)
-    if len(paths) < MANY or threading.active_count() > 1:  # a server's threads do not take to a fork
-        yield from map(read_part, parts)
-        return
-    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("fork")) as pool:
-        yield from pool.map(read_part, parts)
-
-
-def _part(root: str, settled: int, ends: Sequence[tuple[str, Stamp]]) -> "pa.Table":
-    parser = Parser()
-    return _columns([_row(path, stamp, parser, root, settled) for path, stamp in ends])
+def _read(paths: Sequence[str], files: Files) -> "Iterator[pa.Table]":
+    """Rows of the files, in order."""
+    parser, root = Parser(), str(files.tree.root)
+    for part in (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)):
+        yield _columns(_row(path, files.ends[path], parser, root, files.settled) for path in part)
 
 
 def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Row:
@@ -128,40 +118,64 @@ def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Ro
     return row
 
 
-def _columns(rows: Sequence[Row]) -> "pa.Table":
+def _columns(rows: Iterable[Row]) -> "pa.Table":
+    """Rows as columns; none of them is held when the next one comes."""
     import pyarrow as pa
 
-    text, shared = pa.string(), pa.dictionary(pa.int32(), pa.string())
-    columns = {name: pa.array([row.get(name) for row in rows], text) for name in TEXTS}
-    columns |= {name: pa.array([row.get(name) for row in rows], shared) for name in SHARED}
-    columns["seed"] = pa.array([row["seed"] for row in rows], pa.int64())
-    for place, name in enumerate(STAMP):
-        columns[name] = pa.array([row["stamp"][place] for row in rows], pa.int64())
-    for part in NUMBERS:
-        columns |= {f"{part}.{name}": values for name, values in _numbers([row.get(part) for row in rows])}
+    texts: dict[str, list[str | None]] = {name: [] for name in (*TEXTS, *SHARED)}
+    seeds, stamps, ratios, ends = array("q"), array("q"), array("d"), array("i", [0])
+    numbers = {part: Numbers(part) for part in NUMBERS}
+    for place, row in enumerate(rows):
+        for name, column in texts.items():
+            column.append(row.get(name))
+        seeds.append(row["seed"])
+        stamps.extend(row["stamp"])
+        ratios.extend(row.get("ratios", ()))
+        ends.append(len(ratios))
+        for part, found in numbers.items():
+            found.add(place, row.get(part) or {})
+    shared = pa.dictionary(pa.int32(), pa.string())
+    columns = {
+        name: pa.array(found, pa.string() if name in TEXTS else shared) for name, found in texts.items()
+    }
+    columns["seed"] = pa.array(seeds, pa.int64())
+    columns |= {name: pa.array(stamps[i :: len(STAMP)], pa.int64()) for i, name in enumerate(STAMP)}
+    columns["ratios"] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ratios, pa.float64()))
+    for found in numbers.values():
+        columns |= found.columns(len(seeds))
     return pa.table(columns)
 
 
-def _numbers(found: "Sequence[Mapping[str, float | None] | None]") -> "Iterator[tuple[str, pa.Array]]":
-    """A column of each number: null where it is None, NaN where a row has no such number.
+class Numbers:
+    """Numbers of one part of many rows. Rows with the same names, nearly all of them, are held together."""
 
-    Rows with the same names, which is nearly all of them, become arrays together.
-    """
-    import numpy as np
-    import pyarrow as pa
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._alike: dict[tuple[str, ...], tuple[array[int], array[float]]] = {}
 
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for row, numbers in enumerate(found):
-        if numbers:
-            alike.setdefault(tuple(numbers), []).append(row)
-    place = {name: i for i, name in enumerate(dict.fromkeys(name for names in alike for name in names))}
-    values, null = np.full((len(place), len(found)), np.nan), np.zeros((len(place), len(found)), bool)
-    for names, rows in alike.items():
-        given = np.array([tuple((found[row] or {}).values()) for row in rows], dtype=float).T
-        at = np.ix_([place[name] for name in names], rows)
-        values[at], null[at] = given, np.isnan(given)  # JSON has no NaN: it was None
-    for name, i in place.items():
-        yield name, pa.array(values[i], mask=null[i])
+    def add(self, place: int, numbers: Mapping[str, float | None]) -> None:
+        """Numbers of a row; None: there is none."""
+        names = tuple(numbers)
+        if names not in self._alike:
+            self._alike[names] = array("q"), array("d")
+        rows, values = self._alike[names]
+        rows.append(place)
+        values.extend([_NAN if value is None else value for value in numbers.values()])
+
+    def columns(self, n: int) -> "dict[str, pa.Array]":
+        """A column of each number: null where it is None, NaN where a row has no such number."""
+        import numpy as np
+        import pyarrow as pa
+
+        places = {
+            name: i for i, name in enumerate(dict.fromkeys(name for names in self._alike for name in names))
+        }
+        values, null = np.full((len(places), n), np.nan), np.zeros((len(places), n), bool)
+        for names, (rows, found) in self._alike.items():
+            given = np.frombuffer(found).reshape(len(rows), len(names)).T
+            at = np.ix_([places[name] for name in names], rows)
+            values[at], null[at] = given, np.isnan(given)  # JSON has no NaN: it was None
+        return {f"{self._part}.{name}": pa.array(values[i], mask=null[i]) for name, i in places.items()}
 
 
 def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":
@@ -177,7 +191,7 @@ def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":
             if name not in own:
                 part = part.append_column(name, pa.array(np.full(len(part), np.nan)))
         tables.append(part.select(names))
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return pa.concat_tables(tables).unify_dictionaries()
 
 
 def _save(table: "pa.Table", files: Files, is_new: "NDArray[np.bool_]", n_before: int) -> None:
@@ -206,6 +220,8 @@ def _write(table: "pa.Table", path: Path) -> None:
 
     noted = table.replace_schema_metadata({_MADE_BY: makers().encode()})
     buffer = pa.BufferOutputStream()
-    how: Any = {"use_dictionary": list(SHARED), "write_statistics": False}  # the others have few alike
+    # no two numbers are alike: packing them saves little and takes three times as long to read
+    how: Any = {"compression": dict.fromkeys((*TEXTS, *SHARED), "snappy"), "use_dictionary": list(SHARED)}
+    how["write_statistics"] = False
     pq.write_table(noted, buffer, **how)
     write_file(path, buffer.getvalue())

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from bie.analysis.headings import label
@@ -67,7 +67,7 @@ def _unshared_seeds(runs: "pd.DataFrame") -> Iterator[str]:
 
     A seed that another row was asked for and does not have is a failed or missing run, not one of these.
     """
-    asked = [set(row["seed"]) for _, row in runs.groupby("config_id")]
+    asked = [set(seeds) for _, seeds in runs.groupby("config_id")["seed"]]
     common = asked[0].intersection(*asked) if asked else set()
     extra = runs[(runs["state"] == "done") & ~runs["seed"].isin(common)]
     n_rows = Counter(runs.drop_duplicates("config_id")["model"])
@@ -101,22 +101,23 @@ def _without_value(
     """Numbers that finished runs do not have: the metrics with the same reason in one sentence."""
     done = runs.index[runs["state"] == "done"]
     shared: dict[tuple[str, int], list[str]] = {}
-    known = study.reasons[split].columns if len(done) else ()
+    known = study.numbers(split).columns
     for metric in known if metrics is None else [name for name in known if name in metrics]:
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
-        for reason, n in _alike(study.reasons[split, metric].loc[done].dropna()):
+        counts = study.reasons[split, metric].loc[done].value_counts()
+        for reason, n in _alike({str(reason): int(n) for reason, n in counts.items()}):
             shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
         yield f"{', '.join(labels)}: no value in {extent} ({reason})"
 
 
-def _alike(reasons: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _alike(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """Reasons and how often they occur; of those alike but for numbers one, that others are so too."""
     found: dict[str, list[tuple[str, int]]] = {}
     for reason, n in _counts(reasons):
-        if reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
+        if n and reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
             found.setdefault(_NUMBER.sub("#", reason), []).append((reason, n))
     for alike in found.values():
         others = "; others like this" if len(alike) > 1 else ""
@@ -164,7 +165,7 @@ def _densities(cells: "pd.DataFrame") -> Iterator[str]:
         yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"
 
 
-def _counts(column: Iterable[str]) -> list[tuple[str, int]]:
+def _counts(column: Iterable[str] | Mapping[str, int]) -> list[tuple[str, int]]:
     """Distinct values and how often they occur, the most frequent first."""
     return sorted(Counter(column).items(), key=lambda item: (-item[1], item[0]))
 

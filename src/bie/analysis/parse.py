@@ -28,6 +28,7 @@ class Parser:
     def __init__(self) -> None:
         self._configs: dict[str, str] = {}
         self._packages: dict[bytes, str] = {}
+        self._types: dict[tuple[Any, ...], str] = {}
 
     def record(self, path: str) -> Row:
         """Row of a finished run; in the state ``unreadable`` where it is none, or one of another schema."""
@@ -56,7 +57,7 @@ class Parser:
             known = flat(config) | place(origin.get("dataset") or {})
             self._configs[config_id] = orjson.dumps(known).decode()
         missing, notes = record.get("missing"), record.get("notes")
-        by_type = record.get("ot_ratio_by_type") or {}
+        types, ratios = self._by_type(record.get("ot_ratio_by_type") or {})
         return {
             "state": "done",
             "config_id": config_id,
@@ -69,12 +70,23 @@ class Parser:
             "packages": self._versions(origin),
             "missing": orjson.dumps(missing).decode() if missing else None,
             "notes": orjson.dumps(notes).decode() if notes else None,
-            "by_type": orjson.dumps(by_type).decode() if any(by_type.values()) else None,
+            "types": types,
+            "ratios": ratios,
             "config": self._configs[config_id],
             "device": str((origin.get("device") or {}).get("type", "")),
             **{split: _numbers(record["metrics"][split]) for split in SPLITS},
             "timing": _numbers(record.get("timing") or {}),
         }
+
+    def _by_type(self, by_type: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, list[float]]:
+        """Splits and cell types, as JSON, and the number of each; None and none where there is none."""
+        names = tuple((split, *ratios) for split, ratios in by_type.items() if ratios)
+        if names not in self._types:
+            self._types[names] = orjson.dumps([(split, name) for split, *of in names for name in of]).decode()
+        numbers = [ratio for ratios in by_type.values() for ratio in ratios.values()]
+        if not set(map(type, numbers)) <= {float}:
+            raise TypeError("not numbers")
+        return (self._types[names], numbers) if numbers else (None, [])
 
     def _versions(self, origin: Mapping[str, Any]) -> str:
         """Versions of Python and the packages, sorted by name, as JSON."""

@@ -106,6 +106,7 @@ _LATEX = str.maketrans(
 )
 
 
+_FOREIGN = re.compile(f"[^\\x00-\\x7f{''.join(chr(code) for code in _LATEX if code > 127)}]")
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi "
     "chi psi omega"
@@ -122,7 +123,7 @@ def latex(text: str) -> str:
     >>> latex("β, ü, 细")
     '$\\beta$, \\"{u}, [U+7EC6]'
     """
-    plain = "".join(char if char.isascii() or ord(char) in _LATEX else f"\0{char}" for char in text)
+    plain = _FOREIGN.sub("\0\\g<0>", text)
     escaped = re.sub(r"(?<!\\)\$\$", "", plain.translate(_LATEX))  # two symbols in a row
     escaped = re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
     escaped = re.sub("\0(.)", lambda found: _beyond_ascii(found[1]), escaped, flags=re.DOTALL)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bie.analysis.baseline import Margin, baselines
-from bie.analysis.comparison import as_table, bounds, differences, pair_runs
+from bie.analysis.baseline import Margin
+from bie.analysis.comparison import as_table, bounds, differences
 from bie.analysis.designs import pooled
 from bie.analysis.study import Study
 from bie.analysis.tidy import summarise
@@ -78,5 +78,5 @@ def results_of(
         There is no such baseline, metric or margin.
     """
     found = differences(study, baseline, margins)
-    pairs = pair_runs(study, baselines(study, baseline)).drop(columns=["row", "baseline_row"])
+    pairs = found.pairs.drop(columns=["row", "baseline_row"])
     return Results(study, summarise(study), as_table(study, found), bounds(found), pairs, baseline, margins)

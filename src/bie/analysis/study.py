@@ -1,15 +1,16 @@
 """Everything that is known of a study: the runs that were asked for, and what became of each."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.files import Files, look
 from bie.analysis.grid import Plain, describe_cells, flat
 from bie.analysis.index import read_index
-from bie.analysis.parse import SPLITS, UNKNOWN
-from bie.metrics.cards import CARDS
+from bie.analysis.indexed import by_type, column, numbers, timing
+from bie.analysis.parse import UNKNOWN
 from bie.store.identity import SHOWN
 from bie.store.launches import asked_of, planned
 from bie.store.paths import Tree
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
-
-NOT_RECORDED = "not in the record"
-
-Key = tuple[str, str]  # split, metric
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,14 @@ class Study:
         A row per run that was asked for or found: ``config_id``, ``dataset``, ``model``, ``seed``,
         ``state`` (done, failed, unreadable or missing), ``cause``, ``message`` and ``where`` of a failure;
         of a finished run also ``run_id``, ``split_id``, ``code``, ``packages``, ``device``, ``seconds``
-        (wall time) and ``by_type`` (OT ratio of each cell type of each split, as JSON).
+        (wall time).
     values
         Numbers of the rows of `runs`, columns (split, metric); NaN where there is none.
     reasons
-        Why a number of a finished run is missing; None elsewhere. Rows and columns of `values`.
+        Why a number of a finished run is missing, as categoricals; none elsewhere. Rows and columns of
+        `values`.
+    by_type
+        OT ratios of the cell types: ``row`` (of `runs`), ``split``, ``type``, ``ratio``.
     configs
         Flat settings of each ``config_id``, the seed left out; empty where they are not known.
     asked
@@ -63,6 +63,7 @@ class Study:
     runs: "pd.DataFrame"
     values: "pd.DataFrame"
     reasons: "pd.DataFrame"
+    by_type: "pd.DataFrame"
     configs: Mapping[str, Plain]
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
@@ -77,6 +78,18 @@ class Study:
         found: pd.DataFrame = self.values.loc[:, split]  # type: ignore[assignment]
         return found
 
+    @cached_property
+    def data_sets(self) -> "pd.Series[int]":
+        """Number of the data set of each grid point: content, perturbation and kind of split are the same."""
+        import pandas as pd
+
+        keys = []
+        for config, dataset in self.cells["dataset"].items():
+            settings = self.configs.get(str(config), {}).items()
+            keys.append((dataset, *sorted(item for item in settings if item[0].startswith(_OF_THE_CELLS))))
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        return pd.Series([numbers[key] for key in keys], index=self.cells.index, dtype=int)
+
     @property
     def all_read(self) -> bool:
         """Whether every record and failure could be read; what could not may be readable the next time."""
@@ -84,9 +97,11 @@ class Study:
         return not unread.any()
 
 
+_OF_THE_CELLS = ("dataset.sha256", "split.", "split_seed", "perturb.")
+"""Settings that decide which cells are scored: rows that differ in one are never compared."""
 _TEXTS = (
     *("config_id", "dataset", "model", "state", "cause", "message", "run_id", "split_id", "code"),
-    *("packages", "device", "notes", "by_type"),
+    *("packages", "device", "notes"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 
@@ -113,17 +128,18 @@ def read_study(tree: Tree, files: Files | None = None) -> Study:
     configs = _by_config(plan["config_id"], plan["config"]) | _configs(index)
     cells = describe_cells(runs, configs, grids)
     runs = _in_order_of(cells, runs)
-    numbers, reasons = _numbers(index, runs)
+    values, reasons = numbers(index, runs)
     return Study(
         name=tree.root.resolve().name,
         cells=cells,
         grid=tuple(cells.columns[2:]),
         runs=runs.reset_index(drop=True),
-        values=numbers.reset_index(drop=True),
-        reasons=reasons.reset_index(drop=True),
+        values=values,
+        reasons=reasons,
+        by_type=by_type(index, runs.index.to_numpy()),
         configs=configs,
         asked=asked_of(tree),
-        timing=_timing(index, runs).reset_index(drop=True),
+        timing=timing(index, runs).reset_index(drop=True),
         decided=why,
     )
 
@@ -149,8 +165,10 @@ def _ended(index: "pa.Table") -> "pd.DataFrame":
     frame = pd.DataFrame({name: _shared(index[name]) for name in _TEXTS})
     frame[["cause", "message"]] = frame[["cause", "message"]].fillna("")
     frame["seed"] = index["seed"].to_numpy()
-    frame["seconds"] = _column(index, "timing.total_s", np.arange(len(index)))[0]
-    frame["where"] = pd.Series(_shared(index["path"])).where(frame["state"] != "done", "")
+    frame["seconds"] = column(index, "timing.total_s", np.arange(len(index)))[0]
+    frame["where"] = ""
+    ended = np.flatnonzero(frame["state"] != "done")
+    frame.loc[ended, "where"] = index["path"].take(ended).to_pylist()
     versions = {text: tuple(sorted(json.loads(text).items())) for text in frame["packages"].dropna().unique()}
     frame["packages"] = frame["packages"].map(versions)
     return frame
@@ -199,75 +217,3 @@ def _one_row_per_run(rows: "pd.DataFrame") -> "pd.DataFrame":
 def _in_order_of(cells: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
     place = runs["config_id"].map({config: i for i, config in enumerate(cells.index)})
     return runs.assign(place=place).sort_values(["place", "seed"]).drop(columns="place")
-
-
-def _numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Numbers of the runs, and why they are missing; both have the labels of `runs`."""
-    import numpy as np
-    import pandas as pd
-
-    columns = _columns(index.column_names)
-    names = pd.MultiIndex.from_tuples(columns, names=["split", "metric"])
-    row = np.flatnonzero((runs["state"] == "done").to_numpy())
-    record = runs.index.to_numpy()[row]  # the rows of the index come first in its labels
-    values = np.full((len(runs), len(columns)), np.nan)
-    reasons = np.full(values.shape, None, dtype=object)
-    missing = index["missing"].to_pandas().cat
-    told, which = [*missing.categories, "{}"], missing.codes.to_numpy()[record]  # code -1: nothing is
-    for place, key in enumerate(columns):
-        number, absent = _column(index, ".".join(key), record)
-        values[row, place] = number
-        for reason, of in _reasons(key, number, absent, told, which):
-            reasons[row[of], place] = reason
-    return (
-        pd.DataFrame(values, index=runs.index, columns=names),
-        pd.DataFrame(reasons, index=runs.index, columns=names),
-    )
-
-
-def _column(index: "pa.Table", name: str, rows: Any) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
-    """Numbers (NaN where there is none), and which of them are not in the record at all."""
-    import numpy as np
-
-    if name not in index.column_names:
-        return np.full(len(rows), np.nan), np.ones(len(rows), bool)
-    column = index[name].take(rows)
-    numbers, given = column.to_numpy(), column.is_valid().to_numpy()
-    return numbers, given & np.isnan(numbers)
-
-
-def _reasons(
-    key: Key, number: "NDArray[np.float64]", absent: "NDArray[np.bool_]", told: Sequence[str], which: Any
-) -> "Iterator[tuple[str, NDArray[np.bool_]]]":
-    """Why numbers are missing, and whose; a record names the metric alone where both splits lack it.
-
-    Parameters
-    ----------
-    told, which
-        The distinct values of ``missing``, as JSON, and which of them each record has.
-    """
-    import numpy as np
-
-    if absent.any():
-        yield NOT_RECORDED, absent
-    nothing = np.isnan(number) & ~absent
-    for place in np.unique(which[nothing]):
-        missing = json.loads(told[place])
-        reason = missing.get(".".join(key)) or missing.get(key[1], "no reason given")
-        yield str(reason), nothing & (which == place)
-
-
-def _columns(names: Iterable[str]) -> list[Key]:
-    """Every metric of any record for each split: those with a card in its order, then the others."""
-    parts = (name.partition(".") for name in names)
-    metrics = {metric for split, _, metric in parts if split in SPLITS}
-    known = [name for name in CARDS if name in metrics]
-    return [(split, name) for split in SPLITS for name in [*known, *sorted(metrics - CARDS.keys())]]
-
-
-def _timing(index: "pa.Table", runs: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
-    names = [name for name in index.column_names if name.startswith("timing.")]
-    times = {name.removeprefix("timing."): index[name].to_numpy() for name in names}
-    return pd.DataFrame(times, index=range(len(index))).reindex(runs.index)

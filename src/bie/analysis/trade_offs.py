@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bie.analysis.answer import CONSERVATION
-from bie.analysis.baseline import baselines, groups, row_names
+from bie.analysis.baseline import baselines, row_names
 from bie.analysis.comparison import SIGNS
 from bie.analysis.fronts import Cloud, bands, cloud_of, dominated, hypervolumes, knee
 from bie.analysis.paired import holm, moments_of, new_cells, these_cells
@@ -87,7 +87,7 @@ def trade_offs(
     BadInput
         A metric that no run has.
     """
-    base, group = baselines(study, baseline), groups(study)
+    base, group = baselines(study, baseline), study.data_sets
     for _, cells in study.cells.groupby(group, sort=False):
         fronts = _fronts(study, cells)
         if fronts:

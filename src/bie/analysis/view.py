@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.baseline import MOST_NAMED, groups, same
+from bie.analysis.baseline import MOST_NAMED, same
 from bie.analysis.controls import is_control
 from bie.analysis.numbers import setting
 from bie.analysis.study import Study
@@ -129,7 +129,7 @@ def by_facet(cells: "pd.DataFrame", facets: Sequence[str]) -> "Iterable[tuple[An
 
 def _check_scale(study: Study, found: "pd.DataFrame", facets: Sequence[str]) -> None:
     """Refuse to rescale where no table has two controls on the cells of all its rows."""
-    cells = groups(study)
+    cells = study.data_sets
     for _, rows in by_facet(found, facets):
         controls = [config for config in rows.index if is_control(study, config)]
         if len(controls) > 1 and cells.loc[rows.index].nunique() == 1:

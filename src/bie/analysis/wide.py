@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis import marks
 from bie.analysis.answer import answer
-from bie.analysis.baseline import baselines, groups, row_names
+from bie.analysis.baseline import baselines, row_names
 from bie.analysis.controls import Scale, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
@@ -138,7 +138,7 @@ class _Figures:
         here = comparison["config_id"].isin(cells.index) & (comparison["split"] == split)
         self.comparison = comparison[here]
         self.marks = marks.marks(self.comparison)
-        alike = groups(results.study).loc[cells.index].nunique() == 1  # a scale is that of one data set
+        alike = results.study.data_sets.loc[cells.index].nunique() == 1  # a scale is that of one data set
         self.scale: Scale | None = scale_of(results.study, cells.index, self.rows) if alike else None
         runs = results.study.runs[results.study.runs["config_id"].isin(cells.index)]
         done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])

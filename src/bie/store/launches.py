@@ -21,17 +21,16 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bie.errors import BadInput
 from bie.store.paths import Tree
 from bie.store.provenance import FROZEN, git, installed_packages, source_files, uncommitted
 from bie.store.record import as_json, read, write_file
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 PLAN = "plan.parquet"
 POINTS, LAUNCH, JOBS, STOPPED = "points.json", "launch.json", "jobs.json", "stopped.json"
@@ -151,6 +150,7 @@ def stopped(folder: Path) -> str | None:
 
 
 def _parquet(plan: Mapping[str, Sequence[Any]]) -> bytes:
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -171,7 +171,7 @@ def _texts(values: Sequence[str]) -> Any:
     return builder.finish()
 
 
-def _numbers(values: NDArray[np.integer]) -> Any:
+def _numbers(values: "NDArray[np.integer]") -> Any:
     """Do the same for whole numbers."""
     import pyarrow as pa
 
