@@ -25,7 +25,7 @@ def spoil_end(content: bytes) -> bytes:
 
 def spoil_byte(content: bytes) -> bytes:
     """One byte of the weights."""
-    weights = torch.load(io.BytesIO(content), weights_only=True)["training"]["parts"]["model"]
+    weights = torch.load(io.BytesIO(content), weights_only=True)["training"]["trained"]["model"]
     place = content.index(weights["decoder.log_theta"].numpy().tobytes())
     return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
 

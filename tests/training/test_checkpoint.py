@@ -147,10 +147,10 @@ def test_goes_on_as_if_nothing_had_happened(
 @pytest.mark.parametrize(
     "path",
     [
-        ("parts", "model"),
-        ("parts", "optimiser"),
-        ("parts", "penalty"),
-        ("parts", "penalty", "optimiser"),
+        ("trained", "model"),
+        ("trained", "optimiser"),
+        ("trained", "penalty"),
+        ("trained", "penalty", "optimiser"),
         ("noise", "noise"),
         ("noise", "penalty"),
         ("order",),

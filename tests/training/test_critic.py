@@ -101,7 +101,7 @@ def test_it_is_not_blamed_for_a_model_that_diverged(bad: float) -> None:
 def test_goes_on_from_its_state_as_if_nothing_had_been() -> None:
     one = critics(edge=2.9)
     terms(one, 4)
-    other = critics(edge=2.9, state=copy.deepcopy(one.part(0)))
+    other = critics(edge=2.9, state=copy.deepcopy(one.run_state(0)))
     assert terms(one, 4) == terms(other, 4)
     assert one.history_columns() == other.history_columns() != {"critic_halvings": 0}
 

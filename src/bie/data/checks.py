@@ -48,6 +48,18 @@ def first_non_count(values: NDArray[np.generic], whole: bool = True) -> float | 
     return None
 
 
+def shown(value: float) -> str:
+    """A value that is no count, in as many digits as it takes to see that.
+
+    >>> shown(0.6931471805599453), shown(2.9999997), shown(-2147483648.0)
+    ('0.6931', '2.9999997', '-2147483648')
+    """
+    short = f"{value:.4g}"
+    if value == np.floor(value) and abs(value) < 1e15:
+        return f"{value:.0f}"
+    return repr(value) if float(short) == np.floor(float(short)) else short
+
+
 def fault_of_pointers(indptr: NDArray[Any], n_major: int, n_stored: int) -> str | None:
     """What is wrong with the pointers of a sparse matrix; None if nothing is.
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bie.data.cells import canonical
-from bie.data.checks import fault_of_indices, fault_of_pointers, first_non_count
+from bie.data.checks import fault_of_indices, fault_of_pointers, first_non_count, shown
 from bie.data.nodes import Unreadable, absent_chunks, attribute, encoding, is_group, n_chunks
 from bie.data.table import Table
 
@@ -249,18 +249,6 @@ class Matrix:
         step = _ROWS if self.form == "dense" else _ENTRIES
         for start in range(0, self._stored.shape[0], step):
             yield self._stored[start : start + step]
-
-
-def shown(value: float) -> str:
-    """A value that is no count, in as many digits as it takes to see that.
-
-    >>> shown(0.6931471805599453), shown(2.9999997), shown(-2147483648.0)
-    ('0.6931', '2.9999997', '-2147483648')
-    """
-    short = f"{value:.4g}"
-    if value == np.floor(value) and abs(value) < 1e15:
-        return f"{value:.0f}"
-    return repr(value) if float(short) == np.floor(float(short)) else short
 
 
 def _unknown(name: str, said: str) -> str:

@@ -1,13 +1,27 @@
-"""Draw counts around known means, as all simulated data sets do."""
+"""What simulated data sets have in common: shares of the batches, counts around known means, names."""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from bie.data.cells import canonical
+from bie.data import checks
+from bie.data.cells import Cells, canonical
+from bie.errors import BadInput
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
+
+
+def batch_shares(n_batches: int, majority_share: float) -> Floats:
+    """Share of each batch in the cells, ``(b,)``: that of the first is given, the others share the rest."""
+    share_b: Floats = np.full(n_batches, (1 - majority_share) / (n_batches - 1))
+    share_b[0] = majority_share
+    return share_b
 
 
 def dropout(mean: Floats, intercept: Floats, slope: float) -> Floats:
@@ -33,3 +47,46 @@ def zinb_counts(
     lost = rng.random(cell.size) < dropout(mean_ng[cell, gene], intercept_n[cell], slope)
     counts = np.where(lost, 0, y_ng[cell, gene])
     return canonical(sp.coo_matrix((counts, (cell, gene)), y_ng.shape))
+
+
+def in_chunks(n_cells: int, draw: Callable[[slice], sp.csr_matrix]) -> sp.csr_matrix:
+    """x_ng of all cells, from draws for some rows at a time, in order."""
+    starts = range(0, n_cells, _ROWS)
+    return canonical(sp.vstack([draw(slice(start, start + _ROWS)) for start in starts], format="csr"))
+
+
+def named_cells(
+    counts: sp.csr_matrix,
+    batch_n: Integers,
+    n_batches: int,
+    label_n: Integers,
+    types: Sequence[int],
+    factor_nf: Floats | None = None,
+) -> Cells:
+    """Simulated cells, their batches, types and genes named by number.
+
+    Parameters
+    ----------
+    counts, batch_n, n_batches, label_n
+        See `Cells`.
+    types
+        Number of the type that each code of `label_n` stands for.
+    factor_nf
+        Generative factors, where there are any.
+    """
+    return Cells(
+        counts=counts,
+        batch=batch_n.astype(np.int64),
+        batches=tuple(f"batch_{b}" for b in range(n_batches)),
+        label=label_n.astype(np.int64),
+        labels=tuple(f"type_{k}" for k in types),
+        cell_names=np.array([f"cell_{n}" for n in range(counts.shape[0])]),
+        gene_names=np.array([f"gene_{g}" for g in range(counts.shape[1])]),
+        factors=factor_nf,
+    )
+
+
+def check_simulated(cells: Cells, dataset: str, remedy: str) -> None:
+    """Raise `BadInput` if settings gave cells that no model can be trained on; the remedy is in settings."""
+    for problem in checks.find_problems(cells):
+        raise BadInput(f"dataset={dataset}: {problem.finding}. {remedy}")

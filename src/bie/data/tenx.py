@@ -10,9 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from bie.data.cells import canonical
-from bie.data.checks import examples, first_non_count
+from bie.data.checks import examples, first_non_count, shown
 from bie.data.fractions import rounded
-from bie.data.matrix import shown
 from bie.data.mtx import MATRIX, Run, read_files
 from bie.errors import BadInput
 

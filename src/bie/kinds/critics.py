@@ -66,13 +66,13 @@ class TrainedCritic:
                 optimiser.zero_grad()
                 torch.autograd.backward(self._loss(torch.from_numpy(rows)))
                 optimiser.step()
-            row = {f"{part}_mi": self.estimate(own) for part, own in (("train", train), ("test", test))}
+            row = self._estimates(train, test)
             if not np.isfinite(list(row.values())).all():
                 self._slow_down(epoch)
                 both.load_state_dict(before)
                 lr = self.settings.lr / 2**self.halvings
                 optimiser = adam(self.critic.parameters(), lr, self.settings.adam_eps)
-                row = {f"{part}_mi": self.estimate(own) for part, own in (("train", train), ("test", test))}
+                row = self._estimates(train, test)
             history.append({"epoch": epoch + 1, "critic_halvings": self.halvings, **row})
             on_epoch(history[-1])
         return history
@@ -81,8 +81,8 @@ class TrainedCritic:
     def estimate(self, rows: np.ndarray) -> float:
         """The bound on some pairs, by the critic as it is: nats.
 
-        Independent pairs are the same rows with y in one random order, so many as there are pairs; under
-        InfoNCE each meets the others of a minibatch, the logarithm of whose size is its cap.
+        Independent pairs are the same rows with x in one random order, as many as there are pairs; under
+        InfoNCE each y meets the x of all rows of a minibatch, the logarithm of whose size is its cap.
         """
         self.critic.eval()
         noise, own = Noise(self.streams.torch("evaluation")), torch.from_numpy(rows)
@@ -96,7 +96,11 @@ class TrainedCritic:
         self.critic.train()
         return value
 
+    def _estimates(self, train: np.ndarray, test: np.ndarray) -> Row:
+        return {"train_mi": self.estimate(train), "test_mi": self.estimate(test)}
+
     def _slow_down(self, epoch: int) -> None:
+        """Count a divergence; one too many ends the run."""
         if self.halvings == MOST_HALVINGS:
             raise RunFailed(
                 "nan",
@@ -117,7 +121,7 @@ class TrainedCritic:
         return BOUNDS[self.settings.estimator](*self._scores(rows, noise))
 
     def _scores(self, rows: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Of pairs that belong together and of as many independent ones, in one call of the critic."""
+        """Scores of pairs that belong together, ``(n,)``, and of as many independent ones, in one call."""
         y_nd, other = self.y_nd[rows], rows[noise.permutation(len(rows))]
         x_2nd = torch.cat((self.x_nd[rows], self.x_nd[other]))
         scores: Tensor = self.critic(torch.cat((y_nd, y_nd)), x_2nd)
@@ -125,7 +129,7 @@ class TrainedCritic:
         return joint_n, marginal_n
 
     def _contrasted(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Of each y with its own x, and with those of all rows."""
+        """Scores of each y with its own x, ``(n,)``, and with those of all rows, ``(n, n)``."""
         n = len(rows)
         y_nnd, x_nnd = self.y_nd[rows].repeat_interleave(n, 0), self.x_nd[rows].repeat(n, 1)
         score_nn: Tensor = self.critic(y_nnd, x_nnd).view(n, n)

@@ -83,10 +83,10 @@ class Compiled(Engine):
     def keep(self, places: Sequence[int]) -> None:
         """See `Engine`; there is no other run."""
 
-    def parts(self, place: int) -> dict[str, Any]:
+    def run_state(self, place: int) -> dict[str, Any]:
         """See `Engine`."""
-        model, optimiser = self._learner.part(place)
-        penalty = {"penalty": self._critics.part(place)} if self._critics else {}
+        model, optimiser = self._learner.run_state(place)
+        penalty = {"penalty": self._critics.run_state(place)} if self._critics else {}
         return {"model": model, "optimiser": optimiser, **penalty}
 
 

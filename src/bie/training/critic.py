@@ -196,9 +196,9 @@ class Critics:
         self.halvings = self.halvings[index]
         self._allocate_scales()
 
-    def part(self, place: int) -> dict[str, Any]:
-        """State of one run; see `bie.training.run.Progress.parts`."""
-        module, optimiser = self.learner.part(place)
+    def run_state(self, place: int) -> dict[str, Any]:
+        """State of one run; see `bie.training.run.Progress.trained`."""
+        module, optimiser = self.learner.run_state(place)
         halvings = int(self.halvings.view(-1)[place])
         return {"penalty": module, "halvings": halvings} | ({"optimiser": optimiser} if optimiser else {})
 

@@ -66,7 +66,7 @@ class Engine(Protocol):
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only."""
 
-    def parts(self, place: int) -> dict[str, Any]:
+    def run_state(self, place: int) -> dict[str, Any]:
         """State of one run, whose model and penalty are brought up to date.
 
         ``model``, ``optimiser`` (see `bie.training.optimiser.Moments`) and ``penalty``.

@@ -80,9 +80,9 @@ class _Pack:
         test_rn = np.stack([run.run.test_rows for run in self.runs])
         settings = self.runs[0].run.settings
         for epoch in range(self.runs[0].began, settings.epochs):
-            parts = [run.minibatches() for run in self.runs]
-            sizes = [len(part) for part in parts[0]]
-            rows_rn = np.stack([np.concatenate(part) for part in parts])
+            minibatches = [run.minibatches() for run in self.runs]
+            sizes = [len(rows) for rows in minibatches[0]]
+            rows_rn = np.stack([np.concatenate(of_run) for of_run in minibatches])
             train = _Epoch(self.engine.epoch(rows_rn, sizes, epoch), sizes)
             test = self._tested(test_rn) if settings.looks_at_test_cells(epoch) else None
             left = [place for place in range(len(self.runs)) if self._book(place, train, test)]
@@ -92,7 +92,7 @@ class _Pack:
                     return
                 self.engine.keep(left)
         for place, run in enumerate(self.runs):
-            run.parts = self.engine.parts(place)
+            run.trained = self.engine.run_state(place)
 
     def _tested(self, test_rn: NDArray[np.int64]) -> "_Epoch":
         return _Epoch(self.engine.evaluate(test_rn), sizes_of(test_rn.shape[1], CHUNK))
@@ -102,7 +102,7 @@ class _Pack:
         run = self.runs[place]
 
         def snapshot() -> State:
-            run.parts = self.engine.parts(place)
+            run.trained = self.engine.run_state(place)
             return run.snapshot()
 
         try:

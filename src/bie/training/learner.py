@@ -68,7 +68,7 @@ class Learner(Protocol):
             From `copy`.
         """
 
-    def part(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run_state(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """State of a run's module, which is brought up to date, and of its Adam (empty if it never steps)."""
 
 
@@ -134,7 +134,7 @@ class Solo(Learner):
         self._rule = self._rule._replace(lr=self._rule.lr / 2)
         self.optimiser = adam(self._leaves, *self._rule)
 
-    def part(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run_state(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `Learner`."""
         known = moments(self.optimiser, self._leaves)._asdict() if self.optimiser else {}
         return self.module.state_dict(), known

@@ -94,8 +94,8 @@ class Progress:
 
     Attributes
     ----------
-    parts
-        State of model, optimiser and penalty, as `Engine.parts` gave it last; empty at a beginning.
+    trained
+        State of model, optimiser and penalty, as `Engine.run_state` gave it last; empty at a beginning.
     began
         Epochs that were over then.
     error
@@ -108,7 +108,7 @@ class Progress:
         self.order = run.streams.numpy("minibatch")
         names = ("noise", "penalty") if run.penalty else ("noise",)
         self.noise = {name: run.streams.torch(name, device) for name in names}
-        self.parts: dict[str, Any] = {}
+        self.trained: dict[str, Any] = {}
         if state := run.hook.start():
             self._restore(state)
         self.began = len(self.history)
@@ -131,30 +131,30 @@ class Progress:
         """What the model's training begins with."""
         settings = self.run.settings
         rule = Rule(settings.lr, settings.adam_eps, settings.weight_decay)
-        return Start(self.run.model, rule, self.parts.get("optimiser"))
+        return Start(self.run.model, rule, self.trained.get("optimiser"))
 
     def critic_start(self) -> tuple[Start, int]:
         """What the critic's training begins with, and how often it has diverged before."""
-        penalty, known = self.run.penalty, self.parts.get("penalty", {})
+        penalty, known = self.run.penalty, self.trained.get("penalty", {})
         assert penalty
         halvings = known.get("halvings", 0)
         rule = Rule(penalty.critic_lr / 2**halvings) if penalty.critic_steps else None
         return Start(penalty, rule, known.get("optimiser")), halvings
 
     def snapshot(self) -> State:
-        """All that the next epoch depends on; `parts` are to be those of now."""
+        """All that the next epoch depends on; `trained` is to be that of now."""
         return {
-            "parts": self.parts,
+            "trained": self.trained,
             "noise": {name: generator.get_state() for name, generator in self.noise.items()},
             "order": self.order.bit_generator.state,
             "history": list(self.history),
         }
 
     def _restore(self, state: State) -> None:
-        self.parts = state["parts"]
-        self.run.model.load_state_dict(self.parts["model"])
+        self.trained = state["trained"]
+        self.run.model.load_state_dict(self.trained["model"])
         if self.run.penalty:
-            self.run.penalty.load_state_dict(self.parts["penalty"]["penalty"])
+            self.run.penalty.load_state_dict(self.trained["penalty"]["penalty"])
         for name, generator in self.noise.items():
             generator.set_state(state["noise"][name])
         self.order.bit_generator.state = state["order"]

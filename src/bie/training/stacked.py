@@ -34,7 +34,8 @@ class Stacked(Engine):
     Parameters
     ----------
     runs
-        Their noise goes on being drawn from. In a pack their models and penalties stand still until `parts`.
+        Their noise goes on being drawn from. In a pack their own models and penalties are brought up to
+        date by `run_state` alone.
     data
         All cells, where the training is to be.
     replays
@@ -143,10 +144,10 @@ class Stacked(Engine):
             self.replays.forget()
         self._follow_runs()
 
-    def parts(self, place: int) -> dict[str, Any]:
+    def run_state(self, place: int) -> dict[str, Any]:
         """See `Engine`."""
-        model, optimiser = self.model.part(place)
-        penalty = {"penalty": self.critics.part(place)} if self.critics else {}
+        model, optimiser = self.model.run_state(place)
+        penalty = {"penalty": self.critics.run_state(place)} if self.critics else {}
         return {"model": model, "optimiser": optimiser, **penalty}
 
 

@@ -115,7 +115,7 @@ class Stack(Learner):
             self.optimiser.keep(index)
 
     @torch.no_grad()
-    def part(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run_state(self, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `Learner`."""
         own = self.run_modules[place]
         for name, of_runs in {**self._parts(self.vector), **self._buffers}.items():

@@ -20,11 +20,16 @@ from pydantic import Field, model_validator
 
 from bie.config.datasets import LogCounts, LogSd, Source
 from bie.config.sections import section
-from bie.data import checks
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
-from bie.data.simulated_counts import Floats, zinb_counts
-from bie.errors import BadInput
+from bie.data.simulated_counts import (
+    Floats,
+    batch_shares,
+    check_simulated,
+    in_chunks,
+    named_cells,
+    zinb_counts,
+)
 from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 from bie.seeds import Streams
 
@@ -37,7 +42,6 @@ CARD = Card(
 )
 
 _FAINTEST = 0.1  # of the genes' mean expression, 0.6: no gene is without counts
-_ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
 
 
 @section
@@ -98,29 +102,22 @@ def load(settings: Factors) -> Cells:
     batch_n = rng.permutation(np.searchsorted(_last_b(settings), np.arange(n), side="right"))
     base_g, loading_fg, type_kg, batch_bg = _effects(settings, streams.numpy("factors genes"))
     library_n = streams.numpy("factors library").lognormal(settings.library_mean, settings.library_sd, n)
-    draws, chunks = streams.numpy("factors counts"), []
-    for start in range(0, n, _ROWS):
-        rows = slice(start, start + _ROWS)
+    count_rng = streams.numpy("factors counts")
+
+    def draw(rows: slice) -> sp.csr_matrix:
         w_ng = base_g * np.exp(
             factor_nf[rows] @ loading_fg + type_kg[label_n[rows]] + batch_bg[batch_n[rows]]
         )
         mean_ng = library_n[rows, None] * w_ng / w_ng.sum(axis=1, keepdims=True)
-        chunks.append(_counts(settings, mean_ng, draws))
-    cells = Cells(
-        counts=canonical(sp.vstack(chunks, format="csr")),
-        batch=batch_n.astype(np.int64),
-        batches=tuple(f"batch_{b}" for b in range(settings.n_batches)),
-        label=label_n.astype(np.int64),
-        labels=tuple(f"type_{k}" for k in range(settings.n_types)),
-        cell_names=np.array([f"cell_{i}" for i in range(n)]),
-        gene_names=np.array([f"gene_{g}" for g in range(settings.n_genes)]),
-        factors=factor_nf,
+        return _counts(settings, mean_ng, count_rng)
+
+    types = range(settings.n_types)
+    cells = named_cells(in_chunks(n, draw), batch_n, settings.n_batches, label_n, types, factor_nf)
+    remedy = (
+        f"Raise dataset.n_cells={n} or dataset.library_mean={settings.library_mean:g}, "
+        f"or lower dataset.n_genes={settings.n_genes}"
     )
-    for problem in checks.find_problems(cells):
-        raise BadInput(
-            f"dataset=factors: {problem.finding}. Raise dataset.n_cells={n} or "
-            f"dataset.library_mean={settings.library_mean:g}, or lower dataset.n_genes={settings.n_genes}"
-        )
+    check_simulated(cells, settings.source, remedy)
     return cells
 
 
@@ -133,8 +130,7 @@ def _levels(n_levels: int) -> Floats:
 
 def _last_b(settings: Factors) -> Floats:
     """First cell after those of each batch but the last, in order of the batches."""
-    later = (1 - settings.majority_share) / (settings.n_batches - 1)
-    share_b = np.array([settings.majority_share, *[later] * (settings.n_batches - 2)])
+    share_b = batch_shares(settings.n_batches, settings.majority_share)[:-1]
     last_b: Floats = np.rint(settings.n_cells * share_b.cumsum())
     return last_b
 

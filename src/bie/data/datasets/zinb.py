@@ -23,15 +23,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bie.config.datasets import LogCounts, LogSd, Source
 from bie.config.sections import section
-from bie.data import checks
 from bie.data.card import Card
-from bie.data.cells import Cells, canonical
-from bie.data.simulated_counts import Floats, dropout, zinb_counts
+from bie.data.cells import Cells
+from bie.data.simulated_counts import (
+    Floats,
+    Integers,
+    batch_shares,
+    check_simulated,
+    dropout,
+    in_chunks,
+    named_cells,
+    zinb_counts,
+)
 from bie.errors import BadInput
 from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 from bie.seeds import Streams
@@ -44,8 +51,6 @@ CARD = Card(
     types="5",
 )
 
-Integers = NDArray[np.int64]
-
 _PBMC_CELLS_BK = (  # 8k, then 4k: by the metadata of that set
     (1071, 1495, 3377, 953, 211, 226, 63, 287, 347),
     (550, 732, 1619, 495, 128, 125, 25, 170, 116),
@@ -53,7 +58,6 @@ _PBMC_CELLS_BK = (  # 8k, then 4k: by the metadata of that set
 _PBMC_CELLS_PER_TYPE = (1621, 2227, 4996, 1448, 339, 351, 88, 457, 463)  # of the set of Lopez et al. 2018
 _SEEN = 30  # expected counts of the faintest gene: the chance of none at all is about e^-30
 _SURPLUS = 4  # genes drawn for each gene wanted
-_ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
 
 
 @section
@@ -172,17 +176,8 @@ def simulate(settings: Zinb) -> tuple[Cells, Truth]:
     truth = _truth(settings, streams)
     counts = _counts(truth, streams.numpy("zinb counts"))
     type_codes, label = np.unique(truth.type_n, return_inverse=True)  # a rare type may have no cell
-    cells = Cells(
-        counts=counts,
-        batch=truth.batch_n,
-        batches=tuple(f"batch_{b}" for b in range(settings.n_batches)),
-        label=label.astype(np.int64),
-        labels=tuple(f"type_{k}" for k in type_codes),
-        cell_names=np.array([f"cell_{n}" for n in range(counts.shape[0])]),
-        gene_names=np.array([f"gene_{g}" for g in range(counts.shape[1])]),
-    )
-    for problem in checks.find_problems(cells):
-        raise BadInput(f"dataset=zinb: {problem.finding}. {_remedy(settings)}")
+    cells = named_cells(counts, truth.batch_n, settings.n_batches, label, type_codes.tolist())
+    check_simulated(cells, settings.source, _remedy(settings))
     return cells, truth
 
 
@@ -219,8 +214,7 @@ def _composition(settings: Zinb, rng: np.random.Generator) -> Floats:
         cells_bk: Floats = np.array(_PBMC_CELLS_BK, dtype=np.float64)
         return np.asarray(cells_bk / cells_bk.sum(), dtype=np.float64)
     n_batches, n_types = settings.n_batches, settings.n_types
-    size_b: Floats = np.full(n_batches, (1 - settings.majority_share) / (n_batches - 1))
-    size_b[0] = settings.majority_share
+    size_b = batch_shares(n_batches, settings.majority_share)
     common_k = np.array(_PBMC_CELLS_PER_TYPE if n_types == len(_PBMC_CELLS_PER_TYPE) else [1] * n_types)
     own_bk: Floats = rng.dirichlet(np.ones(n_types), n_batches)
     shift = settings.composition_shift
@@ -261,13 +255,11 @@ def _expected_counts(
 
 
 def _counts(truth: Truth, rng: np.random.Generator) -> sp.csr_matrix:
-    """Draw x_ng, some cells at a time."""
-    chunks = []
-    for start in range(0, truth.batch_n.size, _ROWS):
-        rows = slice(start, start + _ROWS)
+    def draw(rows: slice) -> sp.csr_matrix:
         intercept_n = truth.zero_intercept_b[truth.batch_n[rows]]
-        chunks.append(zinb_counts(truth.mean_ng(rows), truth.theta_g, intercept_n, truth.zero_slope, rng))
-    return canonical(sp.vstack(chunks, format="csr"))
+        return zinb_counts(truth.mean_ng(rows), truth.theta_g, intercept_n, truth.zero_slope, rng)
+
+    return in_chunks(truth.batch_n.size, draw)
 
 
 def _remedy(settings: Zinb) -> str:
