@@ -1,6 +1,7 @@
 """Every verb as a user types it."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,17 @@ def test_help_is_light(verb: str):
     assert done.returncode == 0, done.stderr
     assert "usage: bie" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_traceback(unbuffered: str):
+    end, start = os.pipe()
+    os.close(end)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "bie.run", "--help"]
+    done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(start)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_bie_lists_its_verbs(capsys: pytest.CaptureFixture[str]):

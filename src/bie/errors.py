@@ -1,6 +1,7 @@
 """The two ways in which things go wrong: before anything started, and within one run."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -62,12 +63,14 @@ def in_words(error: OSError) -> str:
 def guarded(command: Callable[[], int]) -> int:
     """Run the body of a verb; bad input, or a path that cannot be used, becomes a message and exit code 2."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # what nobody reads is noticed here, not when Python ends
+        return code
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:  # `bie aggregate | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return 1
     except OSError as error:  # outside a run: within one it is the run that fails (`bie.execution.recording`)
         print(in_words(error), file=sys.stderr)

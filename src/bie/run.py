@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bie.errors import RunFailed, guarded
-from bie.planning.help import help_of
+from bie.planning.help import show_help
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,8 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Verb ``run``."""
     typed = list(sys.argv[1:] if argv is None else argv)
     if "-h" in typed or "--help" in typed:
-        print(help_of("run"))
-        return 0
+        return guarded(lambda: show_help("run"))
     return guarded(lambda: _run(typed))
 
 

@@ -61,6 +61,12 @@ def help_of(verb: str) -> str:
     return _TEXT.format(verb=verb, about=ABOUT, does=_DOES[verb], groups=groups, flags=FLAGS[verb])
 
 
+def show_help(verb: str) -> int:
+    """Print it; the exit code."""
+    print(help_of(verb))
+    return 0
+
+
 def _groups(conf: Path) -> str:
     found: dict[str, list[str]] = {}
     for path in sorted(conf.rglob("*.yaml")):
