@@ -28,12 +28,12 @@ def test_help_is_light(verb: str):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_has_gone_is_no_traceback(unbuffered: str):
+@pytest.mark.parametrize(("module", "unbuffered"), [("cli", ""), ("run", ""), ("run", "1")])
+def test_a_reader_that_has_gone_is_no_traceback(module: str, unbuffered: str):
     end, start = os.pipe()
     os.close(end)
     environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
-    command = [sys.executable, "-m", "bie.run", "--help"]
+    command = [sys.executable, "-m", f"bie.{module}", "--help"]
     done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, env=environment, check=False)
     os.close(start)
     assert (done.returncode, done.stderr) == (1, b"")

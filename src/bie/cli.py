@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from bie.errors import guarded
 from bie.planning.help import ABOUT
 
 VERBS = {
@@ -41,12 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         result: int = module.main(arguments[1:])
         return result
-    asked = not arguments or arguments[0] in HELP
-    print(
-        _usage() if asked else f"bie has no verb {arguments[0]!r}.\n{_usage()}",
-        file=sys.stdout if asked else sys.stderr,
-    )
-    return 0 if asked else 2
+    return guarded(lambda: _show_usage(arguments))
 
 
 def _complete(arguments: list[str]) -> int:
@@ -58,9 +54,14 @@ def _complete(arguments: list[str]) -> int:
     return 0
 
 
-def _usage() -> str:
+def _show_usage(arguments: list[str]) -> int:
     verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
-    return f"usage: bie VERB ...    (bie VERB --help says more)\n\n{ABOUT}\n\n{verbs}"
+    usage = f"usage: bie VERB ...    (bie VERB --help says more)\n\n{ABOUT}\n\n{verbs}"
+    if not arguments or arguments[0] in HELP:
+        print(usage)
+        return 0
+    print(f"bie has no verb {arguments[0]!r}.\n{usage}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
