@@ -10,20 +10,18 @@ from types import FrameType
 from submitit import JobEnvironment
 
 from bie import devices
-from bie.config import Settings, SubmititLocal, SubmititSlurm
+from bie.config import SubmititLocal, SubmititSlurm
 from bie.execution.packs import Pack, Packing
 from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.progress import ending
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.launching import slurm
 from bie.launching.events import break_circuit, note, read_events
-from bie.launching.launched import canary_runs, expected_seconds, runs_of
+from bie.launching.launched import canary_runs, expected_seconds, runs_of, settings_of_launch
 from bie.launching.resources import cpus, time_limit
 from bie.planning.durations import Deadline, RunTimes
-from bie.schema import validated
 from bie.store.claims import STALE, living
-from bie.store.launches import LAUNCH, Exit, stop, stopped
-from bie.store.record import read
+from bie.store.launches import Exit, stop, stopped
 
 LOOK = 5.0
 """Seconds between looks at a claim that is waited for."""
@@ -73,7 +71,7 @@ class Incarnation:
     def __init__(self, folder: Path, kind: str, index: int, context: ForkServerContext) -> None:
         self.folder, self.kind, self.context = folder, kind, context
         self.name = file_name(kind, index)
-        self.settings = validated(Settings, (read(self.folder / LAUNCH) or {})["settings"])
+        self.settings = settings_of_launch(folder)
         launcher = self.settings.hydra.launcher
         assert isinstance(launcher, SubmititLocal | SubmititSlurm)
         self.launcher = launcher

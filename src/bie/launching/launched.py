@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bie import kinds
-from bie.config import Data, RunConfig
+from bie.config import Data, RunConfig, Settings
 from bie.data.prepared import write_prepared
 from bie.execution.run_spec import RunSpec
 from bie.execution.stopping import Rules
@@ -18,7 +18,7 @@ from bie.planning.plan import Plan, Point
 from bie.schema import validated
 from bie.store.identity import SHOWN
 from bie.store.identity import config_id as identity_of
-from bie.store.launches import BEFORE, POINTS, planned_tasks
+from bie.store.launches import BEFORE, LAUNCH, POINTS, planned_tasks
 from bie.store.paths import Tree
 from bie.store.record import DECIDED, as_json, read, write_file
 
@@ -69,6 +69,11 @@ def _origin(point: Point) -> dict[str, object]:
     local = {key: value for key, value in dumped.items() if key not in point.plain["dataset"]}
     content = point.plain["dataset"]
     return {name: content[name] for name in ("sha256", "unlabelled_sha256")} | local
+
+
+def settings_of_launch(folder: Path) -> Settings:
+    """The settings that a launch was made with."""
+    return validated(Settings, (read(folder / LAUNCH) or {})["settings"])
 
 
 def runs_of(folder: Path, index: int | None = None) -> list[RunSpec]:

@@ -24,12 +24,10 @@ from bie import devices
 from bie.config import Settings, SubmititLocal
 from bie.execution.processes import single_threaded
 from bie.launching.array_task import ArrayTask
-from bie.launching.launched import n_canary_tasks
+from bie.launching.launched import n_canary_tasks, settings_of_launch
 from bie.launching.resources import submitit_folder, tasks_at_a_time, time_limit
 from bie.launching.submit import NEVER
-from bie.schema import validated
 from bie.store.launches import (
-    LAUNCH,
     POINTS,
     SOURCE,
     Exit,
@@ -90,7 +88,7 @@ class LocalQueue:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        settings = validated(Settings, (read(folder / LAUNCH) or {})["settings"])
+        settings = settings_of_launch(folder)
         assert isinstance(settings.hydra.launcher, SubmititLocal)
         self._canary, self._at_a_time = settings.hydra.launcher.canary, tasks_at_a_time(settings) or 1
         self._executor = _executor(folder, settings, settings.hydra.launcher)
