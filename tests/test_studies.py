@@ -29,7 +29,7 @@ def test_disentangle_compares_schedules_on_known_factors(
 ) -> None:
     few = ("train.kl.mode=warmup,capacity", "train.kl.weight=1", "train.kl.capacity=4", "train.kl.gamma=10")
     study = done(in_tmp, "study=disentangle", *few)
-    assert sorted(study.cells["train.kl.mode"]) == ["capacity", "warmup"]
+    assert sorted(study.grid_points["train.kl.mode"]) == ["capacity", "warmup"]
     assert study.numbers("test")[["mig", "dci_disentanglement", "dci_completeness"]].notna().all(axis=None)
     capsys.readouterr()
     assert aggregate([]) == 0
@@ -128,7 +128,7 @@ def test_set_capacity_has_a_row_for_each_transform_and_its_chance(
 ) -> None:
     assert run(["-m", "study=set_capacity", "model.epochs=2", "dataset.n_points=20", "seed=0,1", *HERE]) == 0
     study = read_study(Tree(in_tmp / "outputs/v1/set_capacity"))
-    assert len(study.cells) == 14
+    assert len(study.grid_points) == 14
     assert study.numbers("test")["map_chance"].to_numpy() == pytest.approx(0.3325, abs=1e-4)
     capsys.readouterr()
     assert aggregate([]) == 0

@@ -24,8 +24,8 @@ def test_grid_points_that_differ_in_seeds_of_streams_are_one_row(disk: Any, poin
     disk.plan([point("scvi_mine", mine__scale=2.0, split_seed=0, init_seed=9)], [0])
     study = load(disk.root)
     whole = pooled(study)
-    assert (len(study.cells), whole.grid) == (13, ("mine.scale",))
-    assert whole.cells["mine.scale"].tolist() == [1.0, 2.0]
+    assert (len(study.grid_points), whole.grid) == (13, ("mine.scale",))
+    assert whole.grid_points["mine.scale"].tolist() == [1.0, 2.0]
     found = results_of(whole, "mine.scale=1")
     rows = found.summary[found.summary["split"] == "test"]
     assert rows["mean"].tolist() == pytest.approx([1.6, 2.6])

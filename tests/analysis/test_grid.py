@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bie.analysis.grid import describe_cells, flat, place
+from bie.analysis.grid import describe_grid_points, flat, place
 
 Make = Callable[..., Any]
 
@@ -14,7 +14,7 @@ def cells(*points: Any, swept: bool = True) -> pd.DataFrame:
         [{"config_id": point.id, "dataset": point.dataset, "model": point.model} for point in points]
     )
     grids = {point.id: dict(point.grid) if swept else {} for point in points}
-    return describe_cells(runs, {point.id: flat(point.config) for point in points}, grids)
+    return describe_grid_points(runs, {point.id: flat(point.config) for point in points}, grids)
 
 
 def test_flat_names_every_setting_and_drops_the_runs_seed_only() -> None:
@@ -72,9 +72,9 @@ def test_a_preset_that_only_one_launch_swept_is_told_by_what_it_stands_for(point
     )
     grids = {none.id: {"dataset.preset": "none"}, strong.id: {"dataset.preset": "strong"}}
     configs = {p.id: flat(p.config) for p in (none, strong, unswept)}
-    partly = describe_cells(runs, configs, grids)
+    partly = describe_grid_points(runs, configs, grids)
     assert list(partly.columns[2:]) == ["dataset.batch_sd", "train.epochs"]
-    wholly = describe_cells(runs[:2], configs, grids)
+    wholly = describe_grid_points(runs[:2], configs, grids)
     assert list(wholly.columns[2:]) == ["dataset.preset"]
     assert wholly["dataset.preset"].tolist() == ["none", "strong"]
 
@@ -91,7 +91,7 @@ def test_content_of_the_data_is_the_last_resort(point: Make) -> None:
     hashes = {p: {"sha256": content, "unlabelled_sha256": content[::-1]} for p, content in contents.items()}
     configs = {p: flat({"dataset": found}) for p, found in hashes.items()}
     runs = pd.DataFrame({"config_id": list(configs), "dataset": "mine", "model": "scvi"})
-    assert list(describe_cells(runs, configs, {}).columns[2:]) == ["dataset.sha256"]
+    assert list(describe_grid_points(runs, configs, {}).columns[2:]) == ["dataset.sha256"]
 
 
 def test_where_the_data_lay_stands_in_the_table_and_not_their_hash(point: Make) -> None:
@@ -104,11 +104,11 @@ def test_where_the_data_lay_stands_in_the_table_and_not_their_hash(point: Make) 
         for i, origin in enumerate(origins)
     }
     runs = pd.DataFrame({"config_id": list(configs), "dataset": "h5ad", "model": "scvi"})
-    table = describe_cells(runs, configs, {})
+    table = describe_grid_points(runs, configs, {})
     assert list(table.columns[2:]) == ["dataset.batch_key", "dataset.path"]
     assert table["dataset.path"].tolist() == ["a.h5ad", "b.h5ad", "b.h5ad"]
     moved = {config: known | {"train.lr": float(config)} for config, known in configs.items()}
-    assert list(describe_cells(runs, moved, {}).columns[2:]) == ["train.lr"]
+    assert list(describe_grid_points(runs, moved, {}).columns[2:]) == ["train.lr"]
 
 
 def test_models_and_datasets_need_no_further_column(point: Make) -> None:

@@ -45,7 +45,7 @@ def study(disk: Any, point: Make) -> Any:
 
 def frames(root: Path) -> list[Any]:
     found = read_study(Tree(root))
-    return [found.cells, found.runs, found.values, found.reasons, found.timing, found.by_type]
+    return [found.grid_points, found.runs, found.values, found.reasons, found.timing, found.by_type]
 
 
 def test_a_study_from_the_index_is_that_from_the_records(study: Any, read: list[str]) -> None:

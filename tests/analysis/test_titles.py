@@ -29,7 +29,7 @@ def test_only_settings_that_act_are_named_and_a_data_set_where_there_are_two(dis
     one = [point(), *(point("scvi_mine", mine__scale=s, mine__n_layers=2) for s in (10.0, 0.5))]
     for p in one:
         disk.record(p, 0, {"ari": 0.5})
-    named = list(titles(read_study(Tree(disk.root)).cells).values())
+    named = list(titles(read_study(Tree(disk.root)).grid_points).values())
     assert named == ["scvi", "scvi_mine scale=0.5", "scvi_mine scale=10"]
     disk.record(point(dataset="other"), 0, {"ari": 0.5})
-    assert "other scvi" in titles(read_study(Tree(disk.root)).cells).values()
+    assert "other scvi" in titles(read_study(Tree(disk.root)).grid_points).values()

@@ -28,7 +28,7 @@ def load(tree: "Path | str | None" = None) -> "Study":
     Returns
     -------
     Study
-        Its frames: ``cells`` (grid points), ``runs``, ``values`` (numbers), ``reasons``.
+        Its frames: ``grid_points``, ``runs``, ``values`` (numbers), ``reasons``.
 
     Raises
     ------

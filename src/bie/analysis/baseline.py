@@ -41,7 +41,7 @@ def baselines(study: Study, wanted: str | None = None) -> "pd.Series[str]":
     group = study.data_sets
     rows = {
         str(config): {**study.configs.get(str(config), {}), "model": model}
-        for config, model in study.cells["model"].items()
+        for config, model in study.grid_points["model"].items()
     }
     found = fitting(rows, asked or BASELINE)
     if asked and not found:
@@ -91,14 +91,14 @@ def same(value: Any, text: str) -> bool:
 
 def row_names(study: Study) -> dict[str, str]:
     """Names of all rows: the model and the settings that tell it apart, which do not say its name again."""
-    texts = {key: [setting(value) for value in study.cells[key]] for key in study.grid}
+    texts = {key: [setting(value) for value in study.grid_points[key]] for key in study.grid}
     told = [
         [(key, texts[key][i]) for key in study.grid if texts[key][i] != NOTHING]
-        for i in range(len(study.cells))
+        for i in range(len(study.grid_points))
     ]
     return {
         str(config): " ".join([model, *(f"{key.removeprefix(f'{model}.')}={text}" for key, text in settings)])
-        for (config, model), settings in zip(study.cells["model"].items(), told, strict=True)
+        for (config, model), settings in zip(study.grid_points["model"].items(), told, strict=True)
     }
 
 

@@ -32,10 +32,10 @@ def by_type(study: Study) -> "pd.DataFrame":
     )
     found = found.astype(dict.fromkeys(names, object)).rename(columns={"std": "sd", "count": "n"})
     over_all = found.groupby(["dataset", "split", "type"])["mean"].transform("mean")
-    place = found["config_id"].map({config: i for i, config in enumerate(study.cells.index)})
+    place = found["config_id"].map({config: i for i, config in enumerate(study.grid_points.index)})
     found = found.assign(place=place, over_all=-over_all).sort_values(
         ["place", "split", "over_all", "type"], kind="stable"
     )
-    settings = study.cells.loc[found["config_id"], ["model", *study.grid]].set_axis(found.index)
+    settings = study.grid_points.loc[found["config_id"], ["model", *study.grid]].set_axis(found.index)
     whole = pd.concat([found, settings], axis=1)
     return whole[[*COLUMNS, *study.grid, "split", "type", "mean", "sd", "n"]].reset_index(drop=True)

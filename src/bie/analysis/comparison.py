@@ -104,7 +104,7 @@ def as_table(study: Study, found: Differences) -> "pd.DataFrame":
         **{"more_seeds": judged.more_seeds, "new_cells": shown(new)},
     }
     row = np.repeat(np.arange(len(found.rows)), len(found.columns))
-    names = study.cells.reindex(found.rows["config_id"]).reset_index()
+    names = study.grid_points.reindex(found.rows["config_id"]).reset_index()
     table = names.iloc[row].reset_index(drop=True).assign(**_long(found, wide))
     table["more_seeds"] = table["more_seeds"].astype("Float64").astype("Int64")
     return table[["dataset", "model", *study.grid, "split", "metric", *COLUMNS]]

@@ -59,7 +59,7 @@ def crate(tree: Tree, study: Study) -> Entity:
         "@id": "./",
         "@type": "Dataset",
         "name": study.name,
-        "description": f"{len(actions):,} runs of {len(study.cells):,} models x data sets by bie "
+        "description": f"{len(actions):,} runs of {len(study.grid_points):,} models x data sets by bie "
         "(batch-invariant embeddings of single cells): tables, figures, the record of each run",
         "datePublished": datetime.now(UTC).date().isoformat(),
         "conformsTo": _ref(PROFILE),

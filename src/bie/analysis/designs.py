@@ -18,16 +18,16 @@ def pooled(study: Study) -> Study:
     if not streams:
         return study
     others = ["dataset", "model", *(key for key in study.grid if key not in streams)]
-    design = study.cells.groupby(others, sort=False, dropna=False).ngroup().to_numpy()
+    design = study.grid_points.groupby(others, sort=False, dropna=False).ngroup().to_numpy()
     _, first, place = np.unique(design, return_index=True, return_inverse=True)
-    row_of = dict(zip(study.cells.index, study.cells.index[first[place]], strict=True))
-    seeds = study.cells.loc[study.runs["config_id"], streams].reset_index(drop=True)
+    row_of = dict(zip(study.grid_points.index, study.grid_points.index[first[place]], strict=True))
+    seeds = study.grid_points.loc[study.runs["config_id"], streams].reset_index(drop=True)
     number = (
         seeds.assign(seed=study.runs["seed"].to_numpy()).groupby([*streams, "seed"], dropna=False).ngroup()
     )
     return replace(
         study,
-        cells=study.cells.iloc[np.sort(first)][others],
+        grid_points=study.grid_points.iloc[np.sort(first)][others],
         grid=tuple(others[2:]),
         runs=study.runs.assign(config_id=study.runs["config_id"].map(row_of), seed=number.to_numpy()),
     )

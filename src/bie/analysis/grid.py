@@ -34,7 +34,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Plain:
     return settings
 
 
-def describe_cells(
+def describe_grid_points(
     runs: "pd.DataFrame", configs: Mapping[str, Plain], grids: Mapping[str, Plain]
 ) -> "pd.DataFrame":
     """Name the grid points of a study by the settings in which they differ.
@@ -58,22 +58,22 @@ def describe_cells(
     """
     import numpy as np
 
-    cells = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
-    names = dict(zip(cells.index, cells.to_numpy().tolist(), strict=True))
+    points = runs[["config_id", "dataset", "model"]].drop_duplicates("config_id").set_index("config_id")
+    names = dict(zip(points.index, points.to_numpy().tolist(), strict=True))
     swept = {key for grid in grids.values() for key in grid} - _unsure(names, configs, grids)
     settings = {
         config: {key: value for key, value in grids.get(config, {}).items() if key in swept}
         | configs.get(config, {})
-        for config in cells.index
+        for config in points.index
     }
     keys = sorted(_varying(settings.values(), swept))
     keys = sorted({*keys, *_further(names, settings, keys)})
     for key in keys:
-        cells[key] = _column([settings[config].get(key) for config in cells.index])
-    control = np.array([known_score(settings[config]) for config in cells.index], dtype=bool)
-    cells["place"] = np.where(control, 2, cells["model"] != BASELINE)
+        points[key] = _column([settings[config].get(key) for config in points.index])
+    control = np.array([known_score(settings[config]) for config in points.index], dtype=bool)
+    points["place"] = np.where(control, 2, points["model"] != BASELINE)
     order = ["dataset", "place", "model", *keys, "config_id"]
-    ordered = cells.reset_index().sort_values(order, na_position="first").set_index("config_id")
+    ordered = points.reset_index().sort_values(order, na_position="first").set_index("config_id")
     typed = {key: key.replace(PLACE, "dataset.") for key in keys if key.startswith(PLACE)}
     return ordered.drop(columns="place").rename(columns=typed)
 

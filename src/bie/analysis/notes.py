@@ -34,14 +34,18 @@ def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None 
         *_differences(runs),
     ]
     told = {name for name, card in CARDS.items() if card.headline} if metrics is None else {*metrics}
-    return [*found, *_caveats(runs, split, told), *_densities(study.cells[study.cells["dataset"] == dataset])]
+    return [
+        *found,
+        *_caveats(runs, split, told),
+        *_densities(study.grid_points[study.grid_points["dataset"] == dataset]),
+    ]
 
 
 def _decided(study: Study, dataset: str) -> Iterator[str]:
     """Grid points that got no further seeds; the table's own intervals take the number of seeds as fixed."""
     from bie.analysis.baseline import row_name
 
-    for config in study.cells.index[study.cells["dataset"] == dataset]:
+    for config in study.grid_points.index[study.grid_points["dataset"] == dataset]:
         if config in study.decided:
             yield f"{row_name(study, config)} was stopped: {study.decided[config]}"
 
@@ -157,9 +161,9 @@ def _differences(runs: "pd.DataFrame") -> Iterator[str]:
             yield f"records made with different {package}: {made}"
 
 
-def _densities(cells: "pd.DataFrame") -> Iterator[str]:
+def _densities(points: "pd.DataFrame") -> Iterator[str]:
     """Likelihoods of one table whose values are not of the same thing."""
-    likelihoods = set(cells["model.likelihood"].dropna()) if "model.likelihood" in cells else set()
+    likelihoods = set(points["model.likelihood"].dropna()) if "model.likelihood" in points else set()
     if "gaussian" in likelihoods and len(likelihoods) > 1:
         terms = f"{label('elbo')} and {label('reconstruction')}"
         yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.files import Files, look
-from bie.analysis.grid import Plain, describe_cells, flat
+from bie.analysis.grid import Plain, describe_grid_points, flat
 from bie.analysis.index import read_index
 from bie.analysis.indexed import by_type, column, numbers, timing
 from bie.analysis.parse import UNKNOWN
@@ -31,7 +31,7 @@ class Study:
     ----------
     name
         Of the study.
-    cells
+    grid_points
         A row per grid point, indexed by ``config_id``: ``dataset``, ``model`` and the keys of `grid`.
     grid
         Dotted names of the settings that tell the grid points apart.
@@ -58,7 +58,7 @@ class Study:
     """
 
     name: str
-    cells: "pd.DataFrame"
+    grid_points: "pd.DataFrame"
     grid: tuple[str, ...]
     runs: "pd.DataFrame"
     values: "pd.DataFrame"
@@ -84,11 +84,11 @@ class Study:
         import pandas as pd
 
         keys = []
-        for config, dataset in self.cells["dataset"].items():
+        for config, dataset in self.grid_points["dataset"].items():
             settings = self.configs.get(str(config), {}).items()
             keys.append((dataset, *sorted(item for item in settings if item[0].startswith(_OF_THE_CELLS))))
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        return pd.Series([numbers[key] for key in keys], index=self.cells.index, dtype=int)
+        return pd.Series([numbers[key] for key in keys], index=self.grid_points.index, dtype=int)
 
     @property
     def all_read(self) -> bool:
@@ -126,13 +126,13 @@ def read_study(tree: Tree, files: Files | None = None) -> Study:
     runs = runs[~(runs["config_id"].isin(why) & (runs["state"] == "missing"))]
     grids = _by_config(plan["config_id"], plan["grid"])
     configs = _by_config(plan["config_id"], plan["config"]) | _configs(index)
-    cells = describe_cells(runs, configs, grids)
-    runs = _in_order_of(cells, runs)
+    grid_points = describe_grid_points(runs, configs, grids)
+    runs = _in_order_of(grid_points, runs)
     values, reasons = numbers(index, runs)
     return Study(
         name=tree.root.resolve().name,
-        cells=cells,
-        grid=tuple(cells.columns[2:]),
+        grid_points=grid_points,
+        grid=tuple(grid_points.columns[2:]),
         runs=runs.reset_index(drop=True),
         values=values,
         reasons=reasons,
@@ -214,6 +214,6 @@ def _one_row_per_run(rows: "pd.DataFrame") -> "pd.DataFrame":
     return first.sort_index()
 
 
-def _in_order_of(cells: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
-    place = runs["config_id"].map({config: i for i, config in enumerate(cells.index)})
+def _in_order_of(grid_points: "pd.DataFrame", runs: "pd.DataFrame") -> "pd.DataFrame":
+    place = runs["config_id"].map({config: i for i, config in enumerate(grid_points.index)})
     return runs.assign(place=place).sort_values(["place", "seed"]).drop(columns="place")

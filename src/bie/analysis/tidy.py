@@ -27,9 +27,9 @@ def long_table(study: Study, runs: slice = slice(None)) -> "pd.DataFrame":
     import numpy as np
 
     done = study.runs[study.runs["state"] == "done"].iloc[runs]
-    cells = study.cells.loc[done["config_id"], list(study.grid)]
+    points = study.grid_points.loc[done["config_id"], list(study.grid)]
     names = ["run_id", "config_id", "split_id", "dataset", "model", "seed"]
-    once = done[names].assign(**{key: cells[key].array for key in study.grid}, code=done["code"])
+    once = done[names].assign(**{key: points[key].array for key in study.grid}, code=done["code"])
     for name in [*names[:5], "code"]:
         once[name] = once[name].astype("category")  # 64 hex digits a row would not fit in memory
     values, reasons = study.values.loc[done.index], study.reasons.loc[done.index]
@@ -61,8 +61,8 @@ def long_columns(study: Study, runs: slice = slice(None)) -> "pa.Table":
 
     columns = {name: shared(done[name]) for name in ["run_id", "config_id", "split_id", "dataset", "model"]}
     columns["seed"] = pa.array(np.repeat(done["seed"].to_numpy(), n_columns))
-    row = np.repeat(study.cells.index.get_indexer(pd.Index(done["config_id"])), n_columns)
-    columns |= {key: pa.array(study.cells[key].array).take(pa.array(row)) for key in study.grid}
+    row = np.repeat(study.grid_points.index.get_indexer(pd.Index(done["config_id"])), n_columns)
+    columns |= {key: pa.array(study.grid_points[key].array).take(pa.array(row)) for key in study.grid}
     for level in ("split", "metric"):
         columns[level] = shared(study.values.columns.get_level_values(level), tiled)
     columns["value"] = pa.array(study.values.loc[done.index].to_numpy().ravel(), from_pandas=True)
@@ -114,12 +114,12 @@ def summarise(study: Study) -> "pd.DataFrame":
 
     groups = study.values.groupby(study.runs["config_id"].to_numpy(), sort=False)
     found = groups.mean(), groups.std(ddof=1), groups.count()
-    mean, sd, n = (frame.loc[study.cells.index] for frame in found)
+    mean, sd, n = (frame.loc[study.grid_points.index] for frame in found)
     rows, columns = np.divmod(np.arange(mean.size), max(mean.shape[1], 1))
-    table = study.cells.reset_index().iloc[rows].reset_index(drop=True)
+    table = study.grid_points.reset_index().iloc[rows].reset_index(drop=True)
     table["split"], table["metric"] = (mean.columns.get_level_values(i)[columns] for i in (0, 1))
     table["mean"], table["sd"], table["n"] = (frame.to_numpy().ravel() for frame in (mean, sd, n))
-    table["n_expected"] = groups.size().loc[study.cells.index].to_numpy()[rows]
+    table["n_expected"] = groups.size().loc[study.grid_points.index].to_numpy()[rows]
     table["complete"] = table["n"] == table["n_expected"]
     figures = ["split", "metric", "mean", "sd", "n", "n_expected", "complete"]
     return table[["dataset", "model", "config_id", *study.grid, *figures]]

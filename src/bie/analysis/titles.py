@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LONGEST = 60
 
 
-def titles(cells: "pd.DataFrame") -> dict[str, str]:
+def titles(points: "pd.DataFrame") -> dict[str, str]:
     """Model and settings of each grid point, in the order of the tables; the data set if there are several.
 
     No two are the same: where they would be too long, the settings stand without their names, and where that
@@ -18,13 +18,13 @@ def titles(cells: "pd.DataFrame") -> dict[str, str]:
 
     Parameters
     ----------
-    cells
-        As `bie.analysis.study.Study.cells`.
+    points
+        As `bie.analysis.study.Study.grid_points`.
     """
-    keys = [str(key) for key in cells.columns[2:]]
-    several = cells["dataset"].nunique() > 1
+    keys = [str(key) for key in points.columns[2:]]
+    several = points["dataset"].nunique() > 1
     named, plain = {}, {}
-    for config, row in zip(cells.index, cells.to_dict("records"), strict=True):
+    for config, row in zip(points.index, points.to_dict("records"), strict=True):
         values = {key: setting(row[key]) for key in keys if setting(row[key])}
         first = [*([row["dataset"]] if several else []), row["model"]]
         settings = [f"{name}={values[key]}" for key, name in short_keys(list(values)).items()]
@@ -46,7 +46,7 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     return {key: key.rpartition(".")[2] if ends[key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
-def shared_columns(cells: "pd.DataFrame", keys: Sequence[str]) -> dict[str, list[str]]:
+def shared_columns(points: "pd.DataFrame", keys: Sequence[str]) -> dict[str, list[str]]:
     """Settings by the column of a table that shows them.
 
     Settings of one last name of which a model has but one, as the scales of penalties, share a column.
@@ -54,7 +54,7 @@ def shared_columns(cells: "pd.DataFrame", keys: Sequence[str]) -> dict[str, list
     by_end: dict[str, list[str]] = {}
     for key in keys:
         by_end.setdefault(key.rpartition(".")[2], []).append(key)
-    acting = cells[list(keys)].notna().groupby(cells["model"].to_numpy()).any()
+    acting = points[list(keys)].notna().groupby(points["model"].to_numpy()).any()
     found: dict[str, list[str]] = {}
     for end, alike in by_end.items():
         shared = len(alike) > 1 and (acting[alike].sum(axis=1) <= 1).all()

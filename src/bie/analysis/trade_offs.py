@@ -88,28 +88,28 @@ def trade_offs(
         A metric that no run has.
     """
     base, group = baselines(study, baseline), study.data_sets
-    for _, cells in study.cells.groupby(group, sort=False):
-        fronts = _fronts(study, cells)
+    for _, points in study.grid_points.groupby(group, sort=False):
+        fronts = _fronts(study, points)
         if fronts:
-            start = base.loc[cells.index].dropna().unique()
-            across = _axis(study, removal, REMOVAL, split, cells.index)
-            up = _axis(study, conservation, CONSERVATION, split, cells.index)
+            start = base.loc[points.index].dropna().unique()
+            across = _axis(study, removal, REMOVAL, split, points.index)
+            up = _axis(study, conservation, CONSERVATION, split, points.index)
             found = _trade_off(study, fronts, list(start), (across, up), split) if across and up else None
             if found is not None:
                 yield found
 
 
-def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
+def _fronts(study: Study, points: "pd.DataFrame") -> dict[str, dict[str, float]]:
     """Scale or preference of each grid point by front; a front has two or more."""
     found: dict[str, dict[str, float]] = {}
     names = row_names(study)
     keys = [key for key in study.grid if key.endswith(tuple(WEIGHTS))]
-    values = cells[keys].astype("Float64").to_numpy(float, na_value=np.nan)
-    for config, scales in zip(cells.index, values, strict=True):
+    values = points[keys].astype("Float64").to_numpy(float, na_value=np.nan)
+    for config, scales in zip(points.index, values, strict=True):
         (acting,) = np.nonzero(np.isfinite(scales))
         if len(acting) == 1:
             key = keys[acting[0]]
-            weight = key.removeprefix(f"{cells.at[config, 'model']}.")
+            weight = key.removeprefix(f"{points.at[config, 'model']}.")
             name = " ".join(word for word in names[config].split(" ") if not word.startswith(f"{weight}="))
             name += WEIGHTS[f".{key.rpartition('.')[2]}"]
             found.setdefault(name, {})[config] = float(scales[acting[0]])
@@ -119,7 +119,7 @@ def _fronts(study: Study, cells: "pd.DataFrame") -> dict[str, dict[str, float]]:
 def front_endings(study: Study) -> "pd.Series":
     """What the name of a front has beside that of its model, by ``config_id``."""
     keys = [key for key in study.grid if key.endswith(".preference")]
-    return study.cells[keys].notna().any(axis=1).map({True: WEIGHTS[".preference"], False: ""})
+    return study.grid_points[keys].notna().any(axis=1).map({True: WEIGHTS[".preference"], False: ""})
 
 
 def _axis(study: Study, wanted: str | None, among: tuple[str, ...], split: str, configs: Any) -> str:
@@ -153,7 +153,7 @@ def _trade_off(
     table = pd.concat(points, ignore_index=True)
     table[["removal", "conservation"]] *= signs
     return TradeOff(
-        dataset=str(study.cells.at[configs[0], "dataset"]),
+        dataset=str(study.grid_points.at[configs[0], "dataset"]),
         split=split,
         removal=axes[0],
         conservation=axes[1],

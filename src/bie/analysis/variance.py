@@ -82,7 +82,7 @@ def components(study: Study, split: str = "test", metrics: tuple[str, ...] | Non
     rows: list[dict[str, Any]] = []
     for runs in _designs(study):
         factors = _factors(study, runs)
-        point = study.cells.loc[runs["config_id"].iloc[0], ["dataset", "model", *others]].to_dict()
+        point = study.grid_points.loc[runs["config_id"].iloc[0], ["dataset", "model", *others]].to_dict()
         for metric in wanted if factors else ():
             values = study.values.loc[runs.index].get((split, metric))
             if values is None or values.isna().any() or values.std() == 0:

@@ -122,9 +122,9 @@ def _check_once(option: str, keys: Sequence[str], why: str) -> None:
             raise BadInput(f"{option}: {key} is named twice; {why}")
 
 
-def by_facet(cells: "pd.DataFrame", facets: Sequence[str]) -> "Iterable[tuple[Any, pd.DataFrame]]":
+def by_facet(points: "pd.DataFrame", facets: Sequence[str]) -> "Iterable[tuple[Any, pd.DataFrame]]":
     """Grid points of each table with its values of the facets."""
-    return cells.groupby(list(facets), sort=False, dropna=False) if facets else [((), cells)]
+    return points.groupby(list(facets), sort=False, dropna=False) if facets else [((), points)]
 
 
 def _check_scale(study: Study, found: "pd.DataFrame", facets: Sequence[str]) -> None:
@@ -168,7 +168,7 @@ def points(study: Study, view: View) -> "pd.DataFrame":
     rows = ("dataset", "model", "config_id", *study.grid)
     further = {key for config in study.configs.values() for key in config} - {*rows}
     _check("--by or --where:", list(keys), rows, sorted(further))
-    table = study.cells.assign(**{key: _column(study, key) for key in [*keys, "config_id"]})
+    table = study.grid_points.assign(**{key: _column(study, key) for key in [*keys, "config_id"]})
     keep = [
         all(any(_is(row[key], key, value) for value in values) for key, values in view.where)
         for row in table.to_dict("records")
@@ -193,10 +193,10 @@ def _column(study: Study, key: str) -> list[Any]:
     import pandas as pd
 
     if key == "config_id":
-        return list(study.cells.index)
-    if key in study.cells:
-        return [None if pd.isna(value) else value for value in study.cells[key].tolist()]
-    return [study.configs.get(config, {}).get(key) for config in study.cells.index]
+        return list(study.grid_points.index)
+    if key in study.grid_points:
+        return [None if pd.isna(value) else value for value in study.grid_points[key].tolist()]
+    return [study.configs.get(config, {}).get(key) for config in study.grid_points.index]
 
 
 def _values(column: "pd.Series[Any]") -> str:

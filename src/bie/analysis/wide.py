@@ -58,9 +58,9 @@ class Table:
 
 def wide_tables(results: Results, view: View) -> Iterator[Table]:
     """Tables of a view: one for each part (test, train) and facet."""
-    cells = points(results.study, view)
+    selected = points(results.study, view)
     for split in view.splits:
-        for values, part in by_facet(cells, view.facets):
+        for values, part in by_facet(selected, view.facets):
             title = ", ".join([*_named(view.facets, values), f"{split} cells"])
             yield replace(_table(_Figures(results, view, part, split)), title=title)
 
@@ -71,17 +71,18 @@ def _named(facets: Sequence[str], values: Any) -> list[str]:
 
 
 def _table(found: "_Figures") -> Table:
-    view, cells, study = found.view, found.points, found.study
-    rows = _row_columns(study, view, cells)
+    view, selected, study = found.view, found.points, found.study
+    rows = _row_columns(study, view, selected)
     telling = [*(key for keys in rows.values() for key in keys), *view.columns]
-    if len({_texts(cells, config, telling) for config in cells.index}) < len(
-        cells
+    if len({_texts(selected, config, telling) for config in selected.index}) < len(
+        selected
     ):  # grid points of which nothing but their runs is known
-        cells, rows = cells.assign(config_id=cells.index), {**rows, "config_id": ["config_id"]}
+        selected = selected.assign(config_id=selected.index)
+        rows = {**rows, "config_id": ["config_id"]}
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
-    for config in cells.index:
-        line = lines.setdefault(tuple(_first(cells, config, keys) for keys in rows.values()), {})
-        line[_texts(cells, config, view.columns)] = config
+    for config in selected.index:
+        line = lines.setdefault(tuple(_first(selected, config, keys) for keys in rows.values()), {})
+        line[_texts(selected, config, view.columns)] = config
     columns = list(dict.fromkeys(column for line in lines.values() for column in line))
     header = list(rows)
     for column in columns:
@@ -96,51 +97,51 @@ def _table(found: "_Figures") -> Table:
         *found.verdicts(),
         *found.without_ends(),
         *_units(found.metrics),
-        *_notes(study, cells, found.split, view),
+        *_notes(study, selected, found.split, view),
     ]
     return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
 
 
-def _row_columns(study: Study, view: View, cells: "pd.DataFrame") -> dict[str, list[str]]:
+def _row_columns(study: Study, view: View, selected: "pd.DataFrame") -> dict[str, list[str]]:
     """Columns that name a row: settings asked for first, then all others that tell the grid points apart."""
-    others = [str(key) for key in cells if key not in (*view.rows, *view.columns, *view.facets)]
-    telling = [key for key in others if key in study.grid or cells[key].nunique(dropna=False) > 1]
-    used = [key for key in telling if cells[key].notna().any()]
+    others = [str(key) for key in selected if key not in (*view.rows, *view.columns, *view.facets)]
+    telling = [key for key in others if key in study.grid or selected[key].nunique(dropna=False) > 1]
+    used = [key for key in telling if selected[key].notna().any()]
     rest = [key for key in dict.fromkeys(["model", *used]) if key in others]
-    return {key: [key] for key in view.rows} | shared_columns(cells, rest)
+    return {key: [key] for key in view.rows} | shared_columns(selected, rest)
 
 
-def _first(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> str:
+def _first(selected: "pd.DataFrame", config: str, keys: Sequence[str]) -> str:
     """Value of the one setting that acts."""
-    texts = (text for text in _texts(cells, config, keys) if text != NOTHING)
+    texts = (text for text in _texts(selected, config, keys) if text != NOTHING)
     return next(texts, NOTHING)
 
 
-def _texts(cells: "pd.DataFrame", config: str, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(setting(cells.at[config, key]) for key in keys)
+def _texts(selected: "pd.DataFrame", config: str, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(setting(selected.at[config, key]) for key in keys)
 
 
 class _Figures:
     """The numbers of the grid points of one table, as texts."""
 
-    def __init__(self, results: Results, view: View, cells: "pd.DataFrame", split: str) -> None:
+    def __init__(self, results: Results, view: View, selected: "pd.DataFrame", split: str) -> None:
         self.study, self.bounds = results.study, results.bounds
-        self.view, self.points, self.split = view, cells, split
+        self.view, self.points, self.split = view, selected, split
         self.base = baselines(results.study, results.baseline)
         summary, comparison = results.summary, results.comparison
-        part = summary[summary["config_id"].isin(cells.index) & (summary["split"] == split)]
+        part = summary[summary["config_id"].isin(selected.index) & (summary["split"] == split)]
         with_value = set(part.loc[part["n"] > 0, "metric"])
         self.metrics = [metric for metric in view.metrics if metric in with_value]
         behind = {BRACKETS[metric][0] for metric in self.metrics if metric in BRACKETS}
         self.rows = _rows(part[part["metric"].isin([*self.metrics, *behind])])
         if view.metrics == HEADLINE:
             self.metrics = [metric for metric in self.metrics if metric not in behind]
-        here = comparison["config_id"].isin(cells.index) & (comparison["split"] == split)
+        here = comparison["config_id"].isin(selected.index) & (comparison["split"] == split)
         self.comparison = comparison[here]
         self.marks = marks.marks(self.comparison)
-        alike = results.study.data_sets.loc[cells.index].nunique() == 1  # a scale is that of one data set
-        self.scale: Scale | None = scale_of(results.study, cells.index, self.rows) if alike else None
-        runs = results.study.runs[results.study.runs["config_id"].isin(cells.index)]
+        alike = results.study.data_sets.loc[selected.index].nunique() == 1  # a scale is that of one data set
+        self.scale: Scale | None = scale_of(results.study, selected.index, self.rows) if alike else None
+        runs = results.study.runs[results.study.runs["config_id"].isin(selected.index)]
         done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])
         self.counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
         self.finished = set(done.index[done["sum"] == done["size"]])
@@ -193,7 +194,7 @@ class _Figures:
 
     def verdicts(self) -> list[str]:
         """Sentences that answer the question, or why there is no answer."""
-        names, datasets = row_names(self.study), self.study.cells["dataset"]
+        names, datasets = row_names(self.study), self.study.grid_points["dataset"]
         if self.points["dataset"].nunique() > 1:  # sentences on several data sets
             names = {config: f"{datasets[config]} {name}" for config, name in names.items()}
         found = answer(self.study, self.comparison, self.bounds, self.metrics, names)
@@ -237,8 +238,8 @@ def _units(metrics: Sequence[str]) -> list[str]:
     return ["; ".join(units)] if units else []
 
 
-def _notes(study: Study, cells: "pd.DataFrame", split: str, view: View) -> list[str]:
-    names = cells["dataset"].unique()
+def _notes(study: Study, selected: "pd.DataFrame", split: str, view: View) -> list[str]:
+    names = selected["dataset"].unique()
     asked = None if view.metrics == HEADLINE else view.metrics
     found = {str(name): notes(study, str(name), split, asked) for name in names}
     return [f"{name}: {note}" if len(names) > 1 else note for name, each in found.items() for note in each]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bie.analysis.grid import describe_cells, flat
+from bie.analysis.grid import describe_grid_points, flat
 from bie.errors import BadInput
 from bie.monitoring.folders import Launch, read_launches
 from bie.store.identity import SHOWN
@@ -78,7 +78,7 @@ def titles(tree: Tree) -> dict[str, tuple[str, ...]]:
     points = planned_points(tree)
     grids = {config: flat(json.loads(row["grid"])) for config, row in points.items()}
     configs = {config: flat(json.loads(row["config"])) for config, row in points.items()}
-    table = describe_cells(pd.DataFrame(list(points.values())), configs, grids)
+    table = describe_grid_points(pd.DataFrame(list(points.values())), configs, grids)
     settings = [name for name in table.columns if name not in ("dataset", "model")]
     return {
         str(row.name): (

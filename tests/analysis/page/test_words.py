@@ -14,7 +14,7 @@ SPLIT = {"split__train_fraction": 0.6}
 
 def said(disk: Any, metrics: tuple[str, ...] = ("ari", "be_ratio", "kl_z")) -> Verdict:
     study = load(disk.root)
-    return verdict(results_of(study), "zinb", titles(study.cells), metrics)
+    return verdict(results_of(study), "zinb", titles(study.grid_points), metrics)
 
 
 def study(disk: Any, point: Make, n: int, gains: tuple[float, ...]) -> None:

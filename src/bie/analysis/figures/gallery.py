@@ -67,7 +67,7 @@ class Material:
 
 def gallery(material: Material) -> Iterator[Picture]:
     """Draw one figure after the other; what there are no data for is left out."""
-    datasets = list(dict.fromkeys(material.study.cells["dataset"]))
+    datasets = list(dict.fromkeys(material.study.grid_points["dataset"]))
     for dataset in datasets:
         end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
         for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, _embeddings):
@@ -82,8 +82,8 @@ def _stem(dataset: str) -> str:
 
 
 def _titles(material: Material, dataset: str) -> dict[str, str]:
-    cells = material.study.cells
-    return titles(cells[cells["dataset"] == dataset])
+    points = material.study.grid_points
+    return titles(points[points["dataset"] == dataset])
 
 
 def _extent(names: dict[str, str]) -> str:
@@ -159,8 +159,8 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
 
 def _strengths(material: Material, dataset: str) -> tuple[str, dict[str, str]]:
     """The one setting in which a few grid points differ, and its value in each; else nothing."""
-    cells = material.study.cells
-    part = cells[cells["dataset"] == dataset]
+    points = material.study.grid_points
+    part = points[points["dataset"] == dataset]
     columns = shared_columns(part, [str(key) for key in material.study.grid if part[key].notna().any()])
     if len(columns) != 1 or len(part) > MOST_NAMED:
         return "", {}
@@ -173,8 +173,8 @@ def _strengths(material: Material, dataset: str) -> tuple[str, dict[str, str]]:
 
 
 def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
-    summary, cells = _of(material.summary, dataset, "test"), material.study.cells
-    for model, part in cells[cells["dataset"] == dataset].groupby("model", sort=False):
+    summary, points = _of(material.summary, dataset, "test"), material.study.grid_points
+    for model, part in points[points["dataset"] == dataset].groupby("model", sort=False):
         keys = grid_keys(part)
         if len(keys) < 2:
             continue
@@ -221,7 +221,7 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
 
 def _spread(material: Material, names: dict[str, str]) -> dict[str, str]:
     """Some of the grid points, of each model the first, then of each the second, ..., in their order."""
-    models = material.study.cells.loc[list(names), "model"]
+    models = material.study.grid_points.loc[list(names), "model"]
     turn = models.groupby(models, sort=False).cumcount().sort_values(kind="stable")
     chosen = set(turn.index[:MOST_LINES])
     return {config: title for config, title in names.items() if config in chosen}

@@ -19,9 +19,9 @@ WIDEST = 16  # squares beside each other, over all maps of a row, in which a val
 SLANTED = 26  # characters below a map, above which they are written aslant
 
 
-def grid_keys(cells: "pd.DataFrame") -> list[str]:
+def grid_keys(points: "pd.DataFrame") -> list[str]:
     """Settings with two values or more among some grid points, the one with the most values first."""
-    counts = {str(key): cells[key].dropna().nunique() for key in cells.columns[2:]}
+    counts = {str(key): points[key].dropna().nunique() for key in points.columns[2:]}
     return sorted((key for key, n in counts.items() if n > 1), key=lambda key: -counts[key])
 
 

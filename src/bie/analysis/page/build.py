@@ -69,7 +69,7 @@ def build(source: Source, live: str = "") -> str:
     page = _environment().from_string(_part("page.html.j2"))
     shown = tables(source.results.for_people)
     again = commands(source.tree)
-    names = titles(source.results.study.cells)
+    names = titles(source.results.study.grid_points)
     metrics = list(dict.fromkeys(metric for table in shown for metric in table.metrics))
     unreadable = runs[runs["state"] == "unreadable"]
     found = failures(runs, names, source.normalised, source.named)
@@ -107,11 +107,11 @@ def build(source: Source, live: str = "") -> str:
 
 def _verdicts(source: Source) -> list[Any]:
     results = source.results.for_people
-    cells, runs = results.study.cells, results.study.runs
+    points, runs = results.study.grid_points, results.study.runs
     done = set(runs.loc[runs["state"] == "done", "dataset"])
     return [
         verdict(results, str(dataset), titles(part), source.metrics)
-        for dataset, part in cells.groupby("dataset", sort=False)
+        for dataset, part in points.groupby("dataset", sort=False)
         if dataset in done
     ]
 
@@ -120,7 +120,7 @@ def _counts(study: Study) -> str:
     counts = study.runs["state"].value_counts()
     names = {"done": "done", "failed": "failed", "unreadable": "unreadable", "missing": "not done yet"}
     parts = [f"{counts[state]:,} {name}" for state, name in names.items() if counts.get(state, 0)]
-    return f"{len(study.runs):,} runs of {len(study.cells):,} grid points: {', '.join(parts) or 'none'}"
+    return f"{len(study.runs):,} runs of {len(study.grid_points):,} grid points: {', '.join(parts) or 'none'}"
 
 
 def _sections(with_tables: bool, with_figures: bool, with_failures: bool) -> list[tuple[str, str]]:
@@ -133,8 +133,8 @@ def _sections(with_tables: bool, with_figures: bool, with_failures: bool) -> lis
 
 def _run_rows(source: Source) -> dict[str, Any]:
     """The table of runs: texts and numbers, and which grid point and seed each row is."""
-    by_dataset = source.results.study.cells.groupby("dataset", sort=False)
-    names = {config: title for _, cells in by_dataset for config, title in titles(cells).items()}
+    by_dataset = source.results.study.grid_points.groupby("dataset", sort=False)
+    names = {config: title for _, points in by_dataset for config, title in titles(points).items()}
     runs, values = source.results.study.runs, source.results.study.numbers("test")
     shown = [metric for metric in source.metrics if metric in values and values[metric].notna().any()]
     columns: dict[str, list[Any]] = {

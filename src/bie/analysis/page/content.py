@@ -71,9 +71,9 @@ def tables(results: Results) -> list[Table]:
     verdicts = _by_key(compared, "split")
     counts = study.runs["state"].eq("done").groupby(study.runs["config_id"]).agg(["sum", "size"])
     runs = {str(config): f"{row['sum']}/{row['size']}" for config, row in counts.to_dict("index").items()}
-    for dataset, cells in study.cells.groupby("dataset", sort=False):
-        keys = shared_columns(cells, [str(key) for key in study.grid if cells[key].notna().any()])
-        names = titles(cells)
+    for dataset, points in study.grid_points.groupby("dataset", sort=False):
+        keys = shared_columns(points, [str(key) for key in study.grid if points[key].notna().any()])
+        names = titles(points)
         for split in reversed(SPLITS):
             part = summary[(summary["dataset"] == dataset) & (summary["split"] == split) & (summary["n"] > 0)]
             shown = tuple(dict.fromkeys(part["metric"]))
@@ -88,7 +88,7 @@ def tables(results: Results) -> list[Table]:
                         for metric in shown
                     ),
                 )
-                for config, row in zip(cells.index, cells.to_dict("records"), strict=True)
+                for config, row in zip(points.index, points.to_dict("records"), strict=True)
             ]
             columns = ("model", *short_keys(list(keys)).values(), "runs")
             found.append(Table(str(dataset), split, columns, shown, tuple(rows)))
