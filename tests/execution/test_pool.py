@@ -1,5 +1,6 @@
 """A pool of workers that do what the test says; one of this process alone."""
 
+import gc
 import os
 from collections import deque
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from bie.execution.packs import Pack, Packing
-from bie.execution.pool import InThisProcess, Pool, _next
+from bie.execution.pool import InThisProcess, Pool, _next, _serve
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.store.record import CHECKPOINT
 from tests.execution.runs import Make
@@ -153,3 +156,17 @@ def test_an_interrupted_launch_starts_nothing_more(make_run: Make) -> None:
     assert watcher.said == 1
     assert (specs[0].folder / CHECKPOINT).exists()
     assert not specs[1].folder.exists()
+
+
+def test_a_worker_that_nobody_listens_to_any_more_ends_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by os._exit, which leaves the semaphores of libraries behind, and would end this test."""
+    monkeypatch.setattr("bie.execution.pool.serve_parent", lambda: None)
+    ours, theirs = Pipe()
+    closed, _ = Pipe(duplex=False)
+    ours.close()
+    gc_was = gc.isenabled()
+    try:
+        _serve(theirs, closed, None, "launch", Packing())
+    finally:
+        gc.unfreeze()
+    assert gc.isenabled() == gc_was

@@ -214,27 +214,22 @@ def _serve(pipe: Connection, closed: Connection, log: Path | None, launch: str, 
     from bie.execution.worker import Worker
 
     def tell(spec: RunSpec, news: int | Outcome) -> None:
-        _tell(pipe, (spec.folder, news))
+        try:
+            pipe.send((spec.folder, news))
+        except OSError:  # nobody listens any more: end without a word, above all without a failed.json
+            os._exit(1)
 
     with Worker(tell, tell, closed.poll, launch, packing) as worker:
         while True:
-            _tell(pipe, None)
-            worker.score_until(pipe)
             try:
+                pipe.send(None)  # there is room for the next pack
+                worker.score_until(pipe)
                 pack = pipe.recv()
-            except EOFError:
-                return
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                return  # nobody listens: an orderly end, which gives back what libraries hold
             for spec in pack:
                 print(f"--- {spec.folder}", flush=True)
             worker.execute(pack)
-
-
-def _tell(pipe: Connection, message: tuple[Path, Outcome | int] | None) -> None:
-    """Say how a run of the pack gets on, or nothing: that there is room for the next pack."""
-    try:
-        pipe.send(message)
-    except OSError:  # nobody listens any more: end without a word, above all without a failed.json
-        os._exit(1)
 
 
 def _print_to(log: Path) -> None:
