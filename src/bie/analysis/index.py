@@ -83,7 +83,7 @@ def _load(path: Path) -> "pa.Table":
     try:
         file = pq.ParquetFile(path, read_dictionary=list(SHARED))
         if (file.schema_arrow.metadata or {}).get(_MADE_BY) == makers().encode():
-            return file.read()
+            return file.read(use_threads=False)  # these take as much time again as they save
     except (OSError, pa.ArrowException, KeyError):  # the last: that of other code has other columns
         pass
     return _columns([])

@@ -150,8 +150,9 @@ def _differences(runs: "pd.DataFrame") -> Iterator[str]:
     if len(codes) > 1:
         made = ", ".join(f"{code} ({_runs(n)})" for code, n in codes)
         yield f"records made by {len(codes)} versions of the code: {made}"
-    environments = Counter(done["packages"])
-    rows = [(dict(packages), n) for packages, n in environments.items()]
+    objects = {id(packages): packages for packages in done["packages"]}  # records share theirs
+    environments = Counter(map(id, done["packages"]))
+    rows = [(dict(objects[which]), n) for which, n in environments.items()]
     for package in sorted({name for row, _ in rows for name in row} if len(rows) > 1 else ()):
         versions: Counter[str] = Counter()
         for row, n in rows:

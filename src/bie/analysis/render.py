@@ -124,8 +124,9 @@ def latex(text: str) -> str:
     '$\\beta$, \\"{u}, [U+7EC6]'
     """
     plain = _FOREIGN.sub("\0\\g<0>", text)
-    escaped = re.sub(r"(?<!\\)\$\$", "", plain.translate(_LATEX))  # two symbols in a row
-    escaped = re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped)
+    # what is looked for first, then what may not stand before it: the other way round takes ten times as long
+    escaped = re.sub(r"\$\$(?<!\\\$\$)", "", plain.translate(_LATEX))  # two symbols in a row
+    escaped = re.sub(r"-(?<![\w-]-)(?=[\d.])", "$-$", escaped)
     escaped = re.sub("\0(.)", lambda found: _beyond_ascii(found[1]), escaped, flags=re.DOTALL)
     return re.sub(r"(?m)^(?=[\[*])", "{}", escaped)  # after the end of a row these are an argument
 

@@ -53,8 +53,9 @@ def long_columns(study: Study, runs: slice = slice(None)) -> "pa.Table":
 
     def shared(texts: Any, spread: Any = lambda codes: np.repeat(codes, n_columns)) -> Any:
         codes, known = pd.factorize(np.asarray(texts, dtype=object))
-        places = pa.array(spread(codes.astype(np.int32)), mask=spread(codes) < 0)
-        return pa.DictionaryArray.from_arrays(places, pa.array(list(known), pa.string()))
+        places = spread(codes.astype(np.int32))
+        mask = places < 0 if (codes < 0).any() else None
+        return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask), pa.array(list(known), pa.string()))
 
     def tiled(codes: Any) -> Any:
         return np.tile(codes, len(done))
