@@ -69,7 +69,7 @@ def read_index(files: Files) -> "pa.Table":
     place = known | {path: n_before + i for i, path in enumerate(new)}
     row = np.array([place[path] for path in files.ends], dtype=np.int64)
     if len(row) != len(table) or (row != np.arange(len(row))).any():
-        table = table.combine_chunks().take(row)
+        table = table.take(row)
     if new or len(row) < (1 - FEW) * n_before:
         _save(table, files, row >= len(parts[0]), len(parts[0]))
     return table
