@@ -85,6 +85,13 @@ def log_likelihood(
 
 
 class _LogLikelihood(Function):
+    """The two Triton programs as one operation of autograd.
+
+    Beside the inputs three numbers of each cell are kept for the backward pass: largest logit and sum of the
+    softmax, and the derivative w.r.t. the log library size. Proportions and means, cells x genes, are not kept
+    but computed again.
+    """
+
     @staticmethod
     def forward(ctx: Any, *given: Tensor) -> Tensor:
         from bie.kernels import triton_likelihood
@@ -96,7 +103,7 @@ class _LogLikelihood(Function):
         value, slope, top, total = torch.empty(4, *outer, n, device=x.device)
         runs = x.numel() // (n * g)
         grid = runs, _blocks(n, FORWARD["CELLS"])
-        pointers = *_five(inputs), value, slope, top, total
+        pointers = *_with_pi(inputs), value, slope, top, total  # in the order of the program's parameters
         triton_likelihood.forward[grid](*pointers, n, g, len(given) == 5, **FORWARD)
         ctx.save_for_backward(*inputs, slope, top, total)
         return value
@@ -110,18 +117,19 @@ class _LogLikelihood(Function):
         x, logit, _, _, *pi = inputs
         *outer, n, g = x.shape
         blocks = _blocks(n, BACKWARD["CELLS"])
-        grad_value = grad_value.contiguous()
+        grad_value = grad_value.contiguous()  # autograd may hand in a broadcast number
         grad_logits = [torch.empty_like(each) for each in (logit, *pi)]
         grad_theta = torch.empty(*outer, blocks, g, device=x.device)
         grid = x.numel() // (n * g), blocks, _blocks(g, BACKWARD["GENES"])
         places = grad_logits[0], grad_logits[-1], grad_theta
-        pointers = *_five(inputs), slope, top, total, grad_value, *places
+        pointers = *_with_pi(inputs), slope, top, total, grad_value, *places
         triton_likelihood.backward[grid](*pointers, n, g, bool(pi), **BACKWARD)
         grad_library = (grad_value * slope).unsqueeze(-1)
-        return None, grad_logits[0], grad_library, grad_theta.sum(-2, keepdim=True), *grad_logits[1:]
+        grad_theta_1g = grad_theta.sum(-2, keepdim=True)  # over the blocks of cells
+        return None, grad_logits[0], grad_library, grad_theta_1g, *grad_logits[1:]
 
 
-def _five(inputs: list[Tensor]) -> list[Tensor]:
+def _with_pi(inputs: list[Tensor]) -> list[Tensor]:
     """The inputs, with some tensor in place of the logits of technical zeros where there are none."""
     return inputs if len(inputs) == 5 else [*inputs, inputs[0]]
 
