@@ -88,8 +88,8 @@ class _LogLikelihood(Function):
     """The two Triton programs as one operation of autograd.
 
     Beside the inputs three numbers of each cell are kept for the backward pass: largest logit and sum of the
-    softmax, and the derivative w.r.t. the log library size. Proportions and means, cells x genes, are not kept
-    but computed again.
+    softmax, and the derivative w.r.t. the log library size. Proportions and means, cells x genes, are not
+    kept but computed again.
     """
 
     @staticmethod

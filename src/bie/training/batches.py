@@ -44,9 +44,36 @@ class Resident(NamedTuple):
         return self.x_ng.device
 
     def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Counts ``(r, n, g)`` and codes ``(r, n)`` of some cells for each run."""
+        """Counts ``(r, n, g)``, batch codes and labels ``(r, n)`` of some cells for each run.
+
+        Parameters
+        ----------
+        rows_rn
+            Rows of the cells, ``(r, n)``, or ``(n,)`` for one run without an axis of runs.
+        """
         label_rn = None if self.label_n is None else self.label_n[rows_rn]
         return self.x_ng[rows_rn], self.batch_n[rows_rn], label_rn
+
+
+class Mapped:
+    """Cells on the CPU, of which a minibatch is made dense, and no more.
+
+    Parameters
+    ----------
+    cells
+        As they lie in memory or in a file.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As `Resident.take`."""
+        x_ng, batch_n, label_n = dense(self._cells, rows_rn.flatten().numpy())
+        label_rn = None if label_n is None else label_n.view(rows_rn.shape)
+        return x_ng.view(*rows_rn.shape, -1), batch_n.view(rows_rn.shape), label_rn
 
 
 def minibatches(

@@ -91,9 +91,9 @@ def engines(cells: Cells, device: str, recorded: "Callable[[str], Replays | None
             from bie.training.compiled import Compiled
 
             return Compiled(runs[0], cells)
-        from bie.training.batches import Resident
+        from bie.training.batches import Mapped, Resident
         from bie.training.graph import replays
-        from bie.training.stacked import Mapped, Stacked
+        from bie.training.stacked import Stacked
 
         how = (recorded or replays)(device)
         data[:] = data or [Resident.of(cells, device) if how else Mapped(cells)]

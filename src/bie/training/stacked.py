@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bie.data.cells import Cells
 from bie.models.noise import Noise, StackedNoise
-from bie.training.batches import CHUNK, Resident, dense
+from bie.training.batches import CHUNK, Mapped, Resident
 from bie.training.critic import critics_of
 from bie.training.engine import Engine, Table
 from bie.training.gradients import LatentGrad, balanced, summed
@@ -42,7 +41,7 @@ class Stacked(Engine):
         Records steps and replays them from then on; None: steps are eager.
     """
 
-    def __init__(self, runs: Sequence[Progress], data: "Resident | Mapped", replays: Replays | None) -> None:
+    def __init__(self, runs: Sequence[Progress], data: Resident | Mapped, replays: Replays | None) -> None:
         self.runs, self.data, self.replays = list(runs), data, replays
         self.alone = replays is None and len(runs) == 1
         starts = [run.model_start() for run in runs]
@@ -149,24 +148,3 @@ class Stacked(Engine):
         model, optimiser = self.model.run_state(place)
         penalty = {"penalty": self.critics.run_state(place)} if self.critics else {}
         return {"model": model, "optimiser": optimiser, **penalty}
-
-
-class Mapped:
-    """Cells on the CPU, of which a minibatch is made dense, and no more.
-
-    Parameters
-    ----------
-    cells
-        As they lie in memory or in a file.
-    """
-
-    device = torch.device("cpu")
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-
-    def take(self, rows_rn: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """As `Resident.take`."""
-        x_ng, batch_n, label_n = dense(self._cells, rows_rn.flatten().numpy())
-        label_rn = None if label_n is None else label_n.view(rows_rn.shape)
-        return x_ng.view(*rows_rn.shape, -1), batch_n.view(rows_rn.shape), label_rn
