@@ -178,7 +178,7 @@ def test_of_a_launch_with_a_damaged_file_the_remedy_is_named(name: str, study: T
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "input('bie')"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "input()", "bie"], stdin=subprocess.PIPE) as process:
         yield process
         process.kill()
 

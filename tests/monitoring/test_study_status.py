@@ -135,7 +135,7 @@ def test_the_last_launch_that_had_a_run_to_do_answers_for_it(disk: Any, point: A
 
 
 def test_a_local_launch_under_way_has_its_runs_queued(disk: Any, point: Any):
-    with subprocess.Popen([sys.executable, "-c", "input('bie')"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "input()", "bie"], stdin=subprocess.PIPE) as process:
         disk.launch([(point, 0, 0), (point, 1, -1)], {"pid": process.pid})
         assert states(disk) == {0: "queued", 1: "missing"}
     assert states(disk) == {0: "missing", 1: "missing"}

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ def runs(pid: int) -> bool:
     return status is None or _fields(status)[0] not in "ZX"
 
 
+_OF_BIE = re.compile(r"(^|\0|/)bie(\0|$)|(^|\0|')bie\.")
+"""In a command line, its words ended by NUL: ``bie``, ``-m bie.run``, a server of workers; no folder."""
+
+
 @dataclass(frozen=True)
 class Process:
     """A process that a launch noted by its number.
@@ -91,7 +96,7 @@ class Process:
 
 def _named(pid: int, launch: str) -> bool:
     command = _text(f"/proc/{pid}/cmdline") or ""
-    return "bie" in command or launch in command
+    return launch in command or _OF_BIE.search(command) is not None
 
 
 def _started(pid: int) -> float | None:
