@@ -54,8 +54,7 @@ def forecast(plan: "Plan", workers: int) -> str:
 
     A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
     then of any model on the same cells, their training in proportion to the epochs; of this study, then of
-    those beside it. What trains is judged by
-    what trained.
+    those beside it. What trains is judged by what trained.
     """
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
