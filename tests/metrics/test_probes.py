@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from bie.config import Metrics
 from bie.metrics.probes import Probabilities, probe, probe_auc, probe_f1
@@ -60,8 +61,12 @@ def test_scores_equal_their_definitions(n_batches: int) -> None:
     probe_pnb[1, np.arange(60), batch_n] += 0.3
     f1 = max(f1_by_counts(chance_nb.argmax(1), batch_n) for chance_nb in probe_pnb)
     auc = max(auc_by_pairs(chance_nb, batch_n) for chance_nb in probe_pnb)
+    by_trapezoids = [
+        np.mean([roc_auc_score(batch_n == b, p_nb[:, b]) for b in range(n_batches)]) for p_nb in probe_pnb
+    ]
     assert probe_f1(probe_pnb, batch_n) == pytest.approx(f1, abs=1e-12)
     assert probe_auc(probe_pnb, batch_n) == pytest.approx(auc, abs=1e-12)
+    assert probe_auc(probe_pnb, batch_n) == pytest.approx(max(by_trapezoids), abs=1e-12)
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.67, 0.33], [0.95, 0.05], [0.6, 0.3, 0.1]])
