@@ -74,7 +74,7 @@ def probe_auc(probe_pnb: Probabilities, judged_batch_n: Codes) -> float:
 
 
 def _auc(is_batch_n: NDArray[np.bool_], chance_n: NDArray[np.float64]) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney); scikit-learn's takes 15 times as long on 2,000 cells."""
+    """Area under the ROC curve by ranks (Mann-Whitney); scikit-learn takes 15 times as long."""
     from scipy.stats import rankdata
 
     n_in, n_out = is_batch_n.sum(), (~is_batch_n).sum()
