@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from bie.analysis import load, trade_off
+from bie.analysis.figures import gallery
 from bie.analysis.fronts import Cloud, attained, bands, dominated, hypervolumes, knee
 from bie.analysis.trade_off_text import as_lines
 from bie.analysis.trade_offs import front_endings
 from bie.errors import BadInput
+from bie.store.paths import Tree
 
 Make = Callable[..., Any]
 
@@ -155,6 +157,33 @@ def test_preferences_draw_a_front_of_their_own(disk: Any, point: Make) -> None:
     lines = list(as_lines(found))
     assert lines[1].startswith("  scvi_mine: 2 scales; hypervolume ")
     assert lines[2].startswith("  scvi_mine by preference: 2 preferences; hypervolume ")
+
+
+def test_cells_split_in_two_ways_have_fronts_apart(
+    disk: Any, point: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = [
+        point(model, split__train_fraction=fraction, **scale)
+        for fraction in (0.6, 0.9)
+        for model, scale in (
+            ("scvi", {}),
+            ("scvi_mine", {"mine__scale": 1.0}),
+            ("scvi_mine", {"mine__scale": 2.0}),
+        )
+    ]
+    for p, x in zip(arms, (0.0, 0.3, 0.6, 0.1, 0.4, 0.7), strict=True):
+        for seed in range(3):
+            disk.record(p, seed, {"ari": 1 - x + seed / 100, "be_ratio": x + seed / 50})
+    study = load(disk.root)
+    names = ["zinb split.train_fraction=0.6", "zinb split.train_fraction=0.9"]
+    assert [found.dataset for found in trade_off(study)] == names
+    drawn: list[Any] = []
+    monkeypatch.setattr(gallery, "trade_off", lambda wide, *_: drawn.append(wide))
+    material = gallery.Material(Tree(disk.root), study, pd.DataFrame(), pd.DataFrame(), ())
+    pictures = list(gallery._trade_offs(material, "zinb"))
+    assert [picture.name for picture in pictures] == ["trade_off_be_ratio_ari_1", "trade_off_be_ratio_ari_2"]
+    assert [picture.caption.split(". ")[0] for picture in pictures] == names
+    assert [set(wide["config_id"]) for wide in drawn] == [{p.id for p in arms[:3]}, {p.id for p in arms[3:]}]
 
 
 def test_two_fronts_that_are_one_are_not_told_apart(disk: Any, point: Make) -> None:

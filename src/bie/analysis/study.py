@@ -11,6 +11,7 @@ from bie.analysis.grid import Plain, describe_grid_points, flat
 from bie.analysis.index import read_index
 from bie.analysis.indexed import by_type, column, numbers, timing
 from bie.analysis.parse import UNKNOWN
+from bie.analysis.titles import setting
 from bie.store.identity import SHOWN
 from bie.store.launches import asked_of, planned
 from bie.store.paths import Tree
@@ -89,6 +90,16 @@ class Study:
             keys.append((dataset, *sorted(item for item in settings if item[0].startswith(_OF_THE_CELLS))))
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         return pd.Series([numbers[key] for key in keys], index=self.grid_points.index, dtype=int)
+
+    @cached_property
+    def data_set_names(self) -> "pd.Series[str]":
+        """Name of the data set of each grid point, and how it is perturbed and split where that varies."""
+        keys = [key for key in self.grid if key.startswith(("dataset.", "split", "perturb"))]
+        shown = [f"{key}=" + self.grid_points[key].map(setting, na_action=None) for key in keys]
+        names = self.grid_points["dataset"].astype(str)
+        for key, words in zip(keys, shown, strict=True):
+            names += (" " + words).where(words != f"{key}=", "")
+        return names
 
     @property
     def all_read(self) -> bool:

@@ -38,7 +38,7 @@ class TradeOff:
     Attributes
     ----------
     dataset, split, removal, conservation
-        What was looked at.
+        What was looked at; the name of the data set as in `Study.data_set_names`.
     points
         A row per grid point: ``front`` (model and settings but the scale or preference), ``config_id``,
         ``row`` (its name), ``scale`` (or preference; NaN for the baseline), ``removal``, ``conservation``
@@ -153,7 +153,7 @@ def _trade_off(
     table = pd.concat(points, ignore_index=True)
     table[["removal", "conservation"]] *= signs
     return TradeOff(
-        dataset=str(study.grid_points.at[configs[0], "dataset"]),
+        dataset=str(study.data_set_names[configs[0]]),
         split=split,
         removal=axes[0],
         conservation=axes[1],

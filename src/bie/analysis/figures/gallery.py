@@ -142,26 +142,30 @@ def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
 
 
 def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
-    runs = material.study.runs
-    rows = (runs["dataset"] == dataset) & (runs["state"] == "done")
-    wide = runs.loc[rows, ["model", "config_id", "seed"]].join(material.study.numbers("test"))
-    wide["model"] += wide["config_id"].map(front_endings(material.study))
-    key, names = _strengths(material, dataset)
-    told = f" Numbers: {key}." if key else ""
-    for x, y in PAIRS:
-        if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
-            caption = (
-                "Test cells. Small dots: runs; large: means of grid points; line: the front that half of the "
-                f"seeds attain with a model's grid points, band: 25 to 75 % of the seeds.{told}"
-            )
-            yield Picture(f"trade_off_{x}_{y}", caption, trade_off(wide, x, y, names))
+    study = material.study
+    same = study.data_sets[study.grid_points["dataset"] == dataset]  # cells perturbed or split alike
+    for number, configs in enumerate(same.groupby(same).groups.values(), 1):
+        end, which = (
+            ("", "") if same.nunique() == 1 else (f"_{number}", f"{study.data_set_names[configs[0]]}. ")
+        )
+        key, names = _strengths(study, list(configs))
+        told = f" Numbers: {key}." if key else ""
+        rows = study.runs["config_id"].isin(configs) & (study.runs["state"] == "done")
+        wide = study.runs.loc[rows, ["model", "config_id", "seed"]].join(study.numbers("test"))
+        wide["model"] += wide["config_id"].map(front_endings(study))
+        for x, y in PAIRS:
+            if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
+                caption = (
+                    f"{which}Test cells. Small dots: runs; large: means of grid points; line: the front that "
+                    f"half of the seeds attain with a model's grid points, band: 25 to 75 %.{told}"
+                )
+                yield Picture(f"trade_off_{x}_{y}{end}", caption, trade_off(wide, x, y, names))
 
 
-def _strengths(material: Material, dataset: str) -> tuple[str, dict[str, str]]:
+def _strengths(study: Study, configs: list[str]) -> tuple[str, dict[str, str]]:
     """The one setting in which a few grid points differ, and its value in each; else nothing."""
-    points = material.study.grid_points
-    part = points[points["dataset"] == dataset]
-    columns = shared_columns(part, [str(key) for key in material.study.grid if part[key].notna().any()])
+    part = study.grid_points.loc[configs]
+    columns = shared_columns(part, [key for key in study.grid if part[key].nunique(dropna=False) > 1])
     if len(columns) != 1 or len(part) > MOST_NAMED:
         return "", {}
     (alike,) = columns.values()
