@@ -59,6 +59,15 @@ def two_digits(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
+def hundredths(value: float) -> str:
+    """Two decimals; of what is below a hundredth two digits.
+
+    >>> hundredths(0.4931), hundredths(0.00213), hundredths(0.0)
+    ('.49', '.0021', '.00')
+    """
+    return short(f"{value:.2g}" if 0.0001 < abs(value) < 0.01 else f"{value:.2f}")
+
+
 def short(number: str) -> str:
     """Leave out the zero before the point, and the sign of zero.
 

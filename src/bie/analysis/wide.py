@@ -10,7 +10,7 @@ from bie.analysis.baseline import baselines, row_names
 from bie.analysis.controls import Scale, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
-from bie.analysis.numbers import NOTHING, interval, mean_sd, setting, short
+from bie.analysis.numbers import NOTHING, hundredths, interval, mean_sd, setting
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.titles import shared_columns
@@ -159,7 +159,7 @@ class _Figures:
         text = " ".join(filter(None, [text, self.marks.get((config, self.split, metric))]))
         beside = self.rows.get((config, BRACKETS.get(metric, ("", ""))[0]))
         with_bracket = beside and beside["n"] and not self.view.rescale
-        return f"{text} ({short(format(beside['mean'], '.2f'))})" if beside and with_bracket else text
+        return f"{text} ({hundredths(beside['mean'])})" if beside and with_bracket else text
 
     def _number(self, config: str, metric: str) -> str:
         row = self.rows[config, metric]
