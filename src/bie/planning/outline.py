@@ -9,6 +9,9 @@ from bie.planning.expand import Expansion
 from bie.planning.plan import Plan
 from bie.store.record import asked_for, lacking
 
+WIDEST = 100
+"""Characters of the longest name of a grid point after which the numbers of runs still stand in a column."""
+
 
 def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
     """The plan in numbers. A job is a task of an array; on this machine, a worker process."""
@@ -32,13 +35,14 @@ def said_of(expansion: Expansion, plan: Plan, datasets: Datasets) -> list[str]:
 def outline(plan: Plan, datasets: Datasets) -> list[str]:
     """The plan in lines: grid points with their runs, what was dropped and why, what is done."""
     per_point = Counter(index for index, _ in plan.runs)
+    names = [point.title.removeprefix(f"{point.dataset} ") for point in plan.points]
+    width = min(max(map(len, names), default=0), WIDEST)
     lines, dataset = [], None
     for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
         if point.dataset != dataset:
             dataset = point.dataset
             lines += _about(datasets, dataset, point.config.dataset)
-        name = point.title.removeprefix(f"{dataset} ")
-        lines.append(f"  {name:<40} {_runs(per_point[index]):>11}")
+        lines.append(f"  {names[index]:<{width}} {_runs(per_point[index]):>11}")
     absent = {p.dataset for p in plan.points if datasets.to_download(p.config.dataset)}
     unknown = [f"  what is done of {', '.join(sorted(absent))} cannot be told before"] if absent else []
     return [*lines, *_sums(plan), *unknown]
