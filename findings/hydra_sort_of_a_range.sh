@@ -4,6 +4,7 @@
 # A range that is sorted downwards swaps start and stop and keeps the step, instead of starting at its last value:
 # other values come out, of which one is below the start that was asked for. A list of the same numbers is right.
 # Seen: range(50,300,100) is 50, 150, 250; sorted downwards it is 200, 100, 0.
+# What it means: a sweep runs values nobody asked for, 0 among them. What helps: a list, sort(50,150,250,reverse=true).
 source "$(dirname "$0")/environment.bash"
 packages hydra-core==1.3.8
 "$python" - <<'END'

@@ -4,9 +4,11 @@
 # scanpy's neighbours of 8,192 cells or more, umap-learn and approximate neighbour metrics search with it. Numba's
 # cache on disk serves what only takes arrays; the descent itself takes the distance as a function, is compiled anew
 # in each process, and so costs each job of a cluster and each worker of a pool what a search of 3,000 cells costs a
-# hundred times over. Seen in the second process, with everything cached that can be: 66 compilations and 51 s of CPU
-# time for the first search, none and .1 s for the next. What helps: fork workers from a process that has searched once, or, of up to some
-# 100,000 cells, an exact search (scikit-learn), which compiles nothing.
+# hundred times over.
+# Seen in the second process, with everything cached that can be: 66 compilations and 51 s of CPU time for the first
+# search, none and 0.1 s for the next.
+# What helps: fork workers from a process that has searched once, or, of up to some 100,000 cells, an exact search
+# (scikit-learn), which compiles nothing.
 source "$(dirname "$0")/environment.bash"
 packages pynndescent==0.7.0 numba==0.68.1 numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1
 search=$(cat <<'END'
