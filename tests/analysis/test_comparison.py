@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp, ttest_rel
 
 from bie.analysis import compare, load
-from bie.analysis.comparison import COLUMNS
+from bie.analysis.comparison import COLUMNS, bounds, differences, if_missing
 from bie.errors import BadInput
 
 Make = Callable[..., Any]
@@ -173,3 +173,81 @@ def test_a_study_of_baselines_alone_has_no_rows(disk: Any, point: Make) -> None:
     table = compare(load(disk.root))
     assert list(table.columns) == ["dataset", "model", "split", "metric", *COLUMNS]
     assert table.empty
+
+
+@pytest.mark.parametrize(("metric", "worst"), [("ari", min), ("elbo", max)])
+def test_what_is_missing_is_as_the_worst_or_the_best_that_was_seen(
+    arms: dict[str, Any], metric: str, worst: Callable[..., float]
+) -> None:
+    found = differences(load(arms["root"]))
+    place = found.rows["config_id"].tolist().index(arms["points"]["mine20"].id)
+    column = found.columns.get_loc(("test", metric))
+    ours, theirs = arms["values"]["mine20"], arms["values"]["scvi"]
+    seen = [ours[seed][metric] - theirs[seed][metric] for seed in ours]
+    for best in (False, True):
+        judged = if_missing(found, best)
+        fill = worst(seen) if not best else {min: max, max: min}[worst](seen)
+        known = ttest_1samp([*seen, fill], 0)
+        interval = known.confidence_interval(0.95)
+        inference = judged.inference
+        assert inference.p[place, column] == pytest.approx(known.pvalue)
+        ends = inference.low[place, column], inference.high[place, column]
+        assert ends == pytest.approx((interval.low, interval.high))
+        whole = 1 - place  # the row of which nothing is missing
+        a, b = ([arms["values"][name][seed][metric] for seed in range(8)] for name in ("mine", "scvi"))
+        assert inference.p[whole, column] == pytest.approx(ttest_rel(a, b).pvalue)
+
+
+def test_bounds_are_of_rows_that_lack_pairs_and_have_some(arms: dict[str, Any]) -> None:
+    found = differences(load(arms["root"]))
+    table = bounds(found)
+    names = ["config_id", "split", "metric", "missing", "n_pairs", "verdict", "worst", "best"]
+    assert list(table.columns) == names
+    assert set(table["config_id"]) == {arms["points"]["mine20"].id}
+    told = table.set_index(["split", "metric"])[["missing", "n_pairs", "verdict", "worst", "best"]]
+    assert told.T.to_dict("list") == {
+        ("train", "ari"): [1, 7, "better", "better", "better"],
+        ("train", "elbo"): [1, 7, "open", "open", "open"],
+        ("test", "ari"): [1, 7, "better", "better", "better"],
+        ("test", "elbo"): [1, 7, "worse", "worse", "worse"],
+    }
+
+
+def test_a_verdict_may_hang_on_what_is_missing(disk: Any, point: Make) -> None:
+    base, ours, alone, none = (point(*m) for m in ([], ["scvi_mine"], ["scvi_mmd"], ["adversarial"]))
+    disk.plan([base, ours, alone, none], range(7))
+    for seed in range(7):
+        disk.record(base, seed, {"ari": 0.5})
+    for seed, gain in enumerate((0.2, 0.22, 0.18, -0.05)):
+        disk.record(ours, seed, {"ari": 0.5 + gain})
+    disk.record(alone, 0, {"ari": 0.7})
+    table = bounds(differences(load(disk.root)))
+    told = table[table["split"] == "test"].set_index("config_id")[["missing", "n_pairs", "worst", "best"]]
+    assert told.T.to_dict("list") == {
+        ours.id: [3, 4, "open", "better"],
+        alone.id: [6, 1, "better", "better"],  # seven of one sign
+    }
+
+
+def test_of_several_seeds_on_one_split_none_is_called_missing(disk: Any, point: Make) -> None:
+    disk.plan([point(), point("scvi_mine")], range(4))
+    for seed in range(4):
+        for p in (point(), point("scvi_mine")):
+            if (p.model, seed) != ("scvi_mine", 3):
+                path = disk.record(p, seed, {"ari": 0.1 * seed})
+                path.write_text(path.read_text().replace(split_of(path), f"split{seed // 2}"))
+    found = differences(load(disk.root))
+    assert found.moments.n.tolist() == [[2, 2]]
+    assert found.missing.tolist() == [[0, 0]]
+
+
+def test_differences_that_only_rounding_tells_apart_are_one(disk: Any, point: Make) -> None:
+    for seed in range(5):
+        disk.record(point(), seed, {"ari": 0.1 * seed, "nmi": 0.1 * seed})
+        disk.record(
+            point("scvi_mine"), seed, {"ari": 0.1 * seed + 0.3, "nmi": 0.1 * seed + 0.3 + 1e-6 * seed}
+        )
+    found = differences(load(disk.root))
+    sd = dict(zip(found.columns.get_level_values("metric"), found.moments.sd[0], strict=True))
+    assert sd["ari"] == 0
+    assert sd["nmi"] == pytest.approx(1e-6 * np.arange(5).std(ddof=1), rel=1e-6)

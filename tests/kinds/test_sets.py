@@ -1,6 +1,5 @@
-"""Sets of points: what classes differ in, what a network sees, retrieval against other implementations."""
+"""Sets of points: what classes differ in, what a network sees and learns."""
 
-import itertools
 import math
 
 import numpy as np
@@ -13,7 +12,6 @@ from bie.experiment import Experiment
 from bie.kinds import begun
 from bie.kinds.point_sets import HELD_OUT, N_CLASSES, PointSets, draw, transformed
 from bie.kinds.set_network import SetNetwork, TrainedSets, supervised_contrastive_loss
-from bie.metrics.retrieval import CARDS, expected_average_precision, retrieval
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.seeds import Streams
@@ -101,30 +99,6 @@ def test_contrastive_loss_is_that_of_the_paper_by_loops() -> None:
     found = supervised_contrastive_loss(torch.from_numpy(z_sd), torch.from_numpy(class_s), t)
     assert found.item() == pytest.approx(np.mean(terms))
     assert supervised_contrastive_loss(torch.randn(2, 3), torch.arange(2), t).item() == 0
-
-
-def test_chance_is_the_mean_over_all_orders() -> None:
-    def average_precision(places: tuple[int, ...]) -> float:
-        return float(np.mean([(k + 1) / (place + 1) for k, place in enumerate(places)]))
-
-    every = [average_precision(places) for places in itertools.combinations(range(8), 3)]
-    assert expected_average_precision(3, 8) == pytest.approx(np.mean(every))
-    assert expected_average_precision(3, 15) == pytest.approx(0.3325, abs=1e-4)
-
-
-def test_vectors_that_know_their_class_are_found_and_noise_is_not() -> None:
-    class_s = np.repeat(np.arange(4), 4)
-    known = np.eye(4)[class_s]
-    perfect = retrieval(known, class_s)
-    assert perfect["map"] == perfect["precision_at_r"] == 1
-    assert perfect["precision_at_r_chance"] == pytest.approx(0.2)
-    assert perfect.keys() == CARDS.keys()
-    rng = np.random.default_rng(0)
-    lost = [retrieval(rng.normal(size=(16, 5)), class_s) for _ in range(30)]
-    assert np.mean([found["map"] for found in lost]) == pytest.approx(lost[0]["map_chance"], abs=0.04)
-    assert np.mean([found["precision_at_r"] for found in lost]) == pytest.approx(0.2, abs=0.04)
-    alike = retrieval(np.zeros((16, 5)), class_s)
-    assert [alike["map"], alike["precision_at_r"]] == pytest.approx([0.2, 0.2])  # whatever their order
 
 
 def test_a_network_learns_covariance_where_the_mean_is_blind(configure) -> None:

@@ -22,6 +22,8 @@ JUDGED = np.array([True, True, True, False])
         (needs.clusterable, (Z, 11), False),
         (needs.clusterable, (np.repeat(Z, [991, *[1] * 9], axis=0)[::-1], 10), True),
         (needs.clusterable, (np.repeat(Z[:3], [1000, 1, 1], axis=0), 3), True),  # beyond the first thousand
+        (needs.clusterable, (np.repeat(Z[:3], 5, axis=0), 4), False),
+        (needs.clusterable, (np.repeat(Z[:3], [1000, 1, 1], axis=0), 4), False),
         (needs.not_collapsed, (Z[:2],), True),
         (needs.not_collapsed, (Z[:1].repeat(3, axis=0),), False),
         (needs.two_batches, (TWO,), True),

@@ -1,8 +1,12 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from bie.metrics import neighbours
 from bie.metrics.mixing import be
-from bie.metrics.neighbours import nearest
+from bie.metrics.neighbours import nearest, searched
 
 
 @pytest.mark.parametrize("n_latent", [1, 3, 30])
@@ -44,3 +48,44 @@ def test_an_approximate_search_finds_nearly_all_and_the_same_again() -> None:
     entropies = [be(near.index_nk, batch_n, 2, np.arange(3000)) for near in (exact, found)]
     assert entropies[0] == pytest.approx(entropies[1], abs=0.005)
     assert not (found.index_nk == np.arange(3000)[:, None]).any()
+
+
+def test_of_more_than_200000_cells_neighbours_are_searched_and_it_is_said() -> None:
+    assert searched(np.empty((200_000, 1))) is None
+    said = "200,001 cells: neighbours by approximate search (pynndescent)"
+    assert searched(np.empty((200_001, 1))) == said
+
+
+def test_the_search_is_chosen_by_the_number_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, compared = [], neighbours._compared
+
+    def recorded(name):
+        def search(z_nd, k, seed):
+            asked.append((name, k, seed))
+            return compared(z_nd, k, seed)
+
+        return search
+
+    for name in ("compared", "descended"):
+        monkeypatch.setattr(neighbours, f"_{name}", recorded(name))
+    monkeypatch.setattr(neighbours, "MOST_CELLS_EXACT", 6)
+    z_nd = np.arange(6.0)[:, None]
+    for given in ({}, {"most_exact": 5, "seed": 8}, {"most_exact": 6}):
+        assert nearest(z_nd, 2, **given).index_nk.shape == (6, 2)
+    nearest(np.arange(7.0)[:, None], 2)
+    assert asked == [("compared", 3, 0), ("descended", 3, 8), ("compared", 3, 0), ("descended", 3, 0)]
+
+
+def test_an_approximate_search_runs_on_one_thread_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+
+    def descent(z_nd, **settings):
+        given.update(settings, dtype=z_nd.dtype.name)
+        rows = np.arange(len(z_nd), dtype=np.int32)
+        return SimpleNamespace(neighbor_graph=(np.stack([rows, rows[::-1]], 1), np.ones((4, 2), np.float32)))
+
+    monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=descent))
+    found = nearest(np.arange(4.0)[:, None], 1, seed=5, most_exact=0)
+    assert given == {"n_neighbors": 2, "random_state": 5, "n_jobs": 1, "dtype": "float32"}
+    assert found.index_nk.tolist() == [[3], [2], [1], [0]]
+    assert (found.index_nk.dtype, found.distance_nk.dtype) == (np.int64, np.float64)

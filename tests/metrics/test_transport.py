@@ -86,11 +86,42 @@ def test_groups_are_batches_of_ten_cells_against_the_others(sizes: list[int], n_
     assert (is_there(batch_n, label_n) is None) == (n_groups > 0)
 
 
-@pytest.mark.parametrize("n_types", [transport.MOST_GROUPS, transport.MOST_GROUPS + 1])
+@pytest.mark.parametrize("n_types", [40, 41])
 def test_of_very_many_groups_a_sample_is_compared_and_said(n_types: int) -> None:
     label_n, batch_n = np.repeat(np.arange(n_types), 20), np.tile([0, 1], 10 * n_types)
     z_nd = np.random.default_rng(0).normal(size=(len(batch_n), 2))
     found, (caveat,) = transport.ratios(z_nd, batch_n, label_n, 0), transport.ot_ratio.caveats
-    assert len(set(found.label_g.tolist())) == len(found.ratio_g) == transport.MOST_GROUPS
-    said = f"{transport.MOST_GROUPS} of {n_types} groups, drawn at random"
-    assert caveat(batch_n, label_n) == (said if n_types > transport.MOST_GROUPS else None)
+    assert len(set(found.label_g.tolist())) == len(found.ratio_g) == 40
+    assert caveat(batch_n, label_n) == (None if n_types == 40 else "40 of 41 groups, drawn at random")
+
+
+@pytest.mark.parametrize(("n_own", "n_rest", "size"), [(450, 402, 200), (401, 900, 200), (21, 30, 10)])
+def test_ten_draws_of_cells_of_which_none_is_on_two_sides(
+    n_own: int, n_rest: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def recorded(a_nd, b_nd):
+        pairs.append((a_nd[:, 0], b_nd[:, 0]))
+        return len(pairs) % 3  # apart 1, among its own 2, among the others 0
+
+    monkeypatch.setattr(transport, "distance", recorded)
+    z_nd, batch_n = np.arange(float(n_own + n_rest))[:, None], np.repeat([0, 1], [n_own, n_rest])
+    found = transport.ratios(z_nd, batch_n, np.zeros_like(batch_n), 0)
+    assert len(pairs) == 3 * 10
+    assert all(len(set(a) | set(b)) == 2 * size == 2 * len(a) for a, b in pairs)
+    sides = [(int(a.min() >= n_own), int(b.max() >= n_own)) for a, b in pairs]
+    assert sides == [(0, 1), (0, 0), (1, 1)] * 10
+    assert len({tuple(a) for a, _ in pairs}) == 20  # the half that is moved is that of the first of the null
+    assert found.ratio_g == pytest.approx([1 / 2])  # of 1 and the larger of 2 and 0
+
+
+def test_it_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, is_there, _ = transport.ot_ratio.needs
+    (caveat,) = transport.ot_ratio.caveats
+    assert is_there(np.zeros(9, np.int64), None) == "no labels"
+    assert caveat(np.zeros(9, np.int64), None) is None
+    batch_n, label_n = np.repeat([0, 1], [10, 9]), np.zeros(19, np.int64)
+    assert is_there(batch_n, label_n) == "no cell type with 10 cells of each of two batches"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert is_there(batch_n, label_n) == "POT is not installed: pip install 'bie[ot]'"

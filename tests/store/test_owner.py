@@ -4,10 +4,24 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from bie.store.owner import SLACK, Process
+
+
+@contextmanager
+def process_of(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with these words on its command line, which the kernel shows a moment after it has begun."""
+    command = ["python", "-c", "print(flush=True); input()", *words]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, executable=sys.executable, **pipes) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
 
 
 @pytest.mark.parametrize(
@@ -22,18 +36,14 @@ from bie.store.owner import SLACK, Process
     ],
 )
 def test_a_process_of_bie_is_known_by_a_word_of_its_command_line(words: tuple[str, ...], ours: bool) -> None:
-    command = ["python", "-c", "input()", *words]
-    with subprocess.Popen(command, executable=sys.executable, stdin=subprocess.PIPE) as process:
+    with process_of(*words) as process:
         noted = Process(process.pid, platform.node(), time.time(), "20261129-1")
         assert noted.alive() is ours
-        process.kill()
     assert not noted.alive()
 
 
 def test_a_number_that_was_given_to_a_later_process_is_not_ours() -> None:
-    command = ["python", "-c", "input()", "bie"]
-    with subprocess.Popen(command, executable=sys.executable, stdin=subprocess.PIPE) as process:
+    with process_of("bie") as process:
         assert Process(process.pid, platform.node(), time.time(), "x").alive()
         assert not Process(process.pid, platform.node(), time.time() - SLACK - 60, "x").alive()
         assert not Process(process.pid, "another host", time.time(), "x").alive()
-        process.kill()
