@@ -1,5 +1,6 @@
 """Fronts against closed forms, and verdicts on hypervolumes where the truth is known."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from bie.analysis import load, trade_off
 from bie.analysis.figures import gallery
-from bie.analysis.fronts import Cloud, attained, bands, dominated, hypervolumes, knee
+from bie.analysis.fronts import Cloud, attained, bands, cloud_of, dominated, hypervolumes, knee
 from bie.analysis.trade_off_text import as_lines
 from bie.analysis.trade_offs import front_endings
 from bie.errors import BadInput
@@ -40,10 +41,38 @@ def test_hypervolume_is_the_area_under_the_staircase() -> None:
         assert hypervolumes(cloud, of) == pytest.approx(known)
 
 
+def test_of_a_metric_that_is_always_the_same_nothing_is_dominated() -> None:
+    values = np.array([[[0.1, 3.0]], [[0.4, 3.0]]])
+    assert hypervolumes(Cloud(["a", "b"], ["s"], values), ["a", "b"]).tolist() == [0]
+
+
+def test_the_splits_of_a_cloud_have_both_numbers_of_every_grid_point(disk: Any, point: Make) -> None:
+    one, other = point(), point("scvi_mine")
+    for seed in range(6):
+        f1 = None if seed == 4 else 0.1 * seed
+        disk.record(one, seed, {"ari": 0.3 + seed / 10, "probe_f1": f1})
+        if seed != 5:
+            path = disk.record(other, seed, {"ari": None if seed == 3 else seed / 10, "probe_f1": 0.5})
+            if seed == 1:
+                record = json.loads(path.read_text())
+                path.write_text(path.read_text().replace(record["split_id"], split_of(disk, one, 0)))
+    found = cloud_of(load(disk.root), [other.id, one.id], ("probe_f1", "ari"), "test")
+    assert found.splits == [split_of(disk, one, seed) for seed in (0, 2)]
+    # a lower F1 is better; of two seeds on one split the mean counts
+    assert found.values[0] == pytest.approx(np.array([[-0.5, (0.0 + 0.1) / 2], [-0.5, 0.2]]))
+    assert found.values[1] == pytest.approx(np.array([[0.0, 0.3], [-0.2, 0.5]]))
+    assert found.of([one.id]) == pytest.approx(found.values[1:])
+
+
+def split_of(disk: Any, point: Any, seed: int) -> str:
+    return str(json.loads((disk.folder(point, seed) / "record.json").read_text())["split_id"])
+
+
 def test_the_attained_surface_is_that_of_its_definition() -> None:
     draw = np.random.default_rng(0)
     points, splits = draw.normal(size=(60, 2)), np.repeat(np.arange(12), 5)
     surfaces = attained(points, splits)
+    assert list(surfaces) == [25, 50, 75]
     for x, y in draw.normal(size=(200, 2)):
         reached = np.mean([np.any(np.all(points[splits == s] >= (x, y), axis=1)) for s in range(12)])
         for level, corners in surfaces.items():
@@ -70,6 +99,7 @@ def test_half_the_splits_attain_the_median_surface() -> None:
         ([[0, 1], [0.4, 0.4], [1, 0]], -1),  # within the line between the ends
         ([[0, 1], [0.5, 0.5], [1, 0]], -1),  # on it
         ([[0, 0], [0.5, 1], [0.4, 0.9]], 1),  # dominates all
+        ([[0, 0], [1, 1], [1, 1]], 1),  # as does its like
         ([[0, 1], [1, 0]], -1),
     ],
 )
@@ -80,9 +110,12 @@ def test_the_knee_is_farthest_beyond_the_line_between_the_ends(points: Any, plac
 
 
 def test_dominance_is_that_of_the_means_with_its_share_of_the_splits() -> None:
-    values = np.array([[[0.5, 0.5]] * 4, [[0.6, 0.6]] * 3 + [[0.6, 0.4]], [[0.9, 0.1]] * 4])
+    values = np.array([[[0.5, 0.5]] * 4, [[0.625, 0.75]] * 3 + [[0.625, 0.25]], [[0.875, 0.125]] * 4])
     cloud = Cloud(["a", "b", "c"], list("wxyz"), values)
     assert dominated(cloud) == {"a": ("b", 0.75)}
+    same_means = np.array([[[0.625, 0.625]] * 4])
+    more = Cloud(["a", "b", "c", "d"], list("wxyz"), np.concatenate([values, same_means]))
+    assert dominated(more) == {"a": ("d", 1.0)}
 
 
 @pytest.fixture

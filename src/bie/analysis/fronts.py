@@ -49,7 +49,7 @@ def cloud_of(study: Study, configs: list[str], axes: tuple[str, str], split: str
     whole = [table.reindex(configs).notna().all() for table in tables]
     common = whole[0] & whole[1]
     order = runs.drop_duplicates("split_id")["split_id"]
-    splits = [name for name in order if common.get(name, False)]
+    splits = [name for name in order if common[name]]
     return Cloud(configs, splits, np.stack([t.reindex(configs)[splits].to_numpy() for t in tables], axis=-1))
 
 
