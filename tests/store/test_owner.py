@@ -16,8 +16,8 @@ from bie.store.owner import SLACK, Process
 def process_of(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process with these words on its command line, which the kernel shows a moment after it has begun."""
     command = ["python", "-c", "print(flush=True); input()", *words]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, executable=sys.executable, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, executable=sys.executable, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield process
