@@ -166,6 +166,7 @@ def test_a_study_without_pairs_has_open_rows(disk: Any, point: Make) -> None:
     assert set(table["verdict"]) == {"open"}
     assert table[["mean", "p", "win_rate"]].isna().all(axis=None)
     assert set(table["new_cells"]) == {"not shown"}
+    assert differences(load(disk.root)).missing.tolist() == [[0, 0]]  # no seed was asked of both
 
 
 def test_a_study_of_baselines_alone_has_no_rows(disk: Any, point: Make) -> None:
@@ -214,18 +215,26 @@ def test_bounds_are_of_rows_that_lack_pairs_and_have_some(arms: dict[str, Any]) 
 
 
 def test_a_verdict_may_hang_on_what_is_missing(disk: Any, point: Make) -> None:
-    base, ours, alone, none = (point(*m) for m in ([], ["scvi_mine"], ["scvi_mmd"], ["adversarial"]))
-    disk.plan([base, ours, alone, none], range(7))
+    names = ("scvi", "scvi_mine", "scvi_mmd", "adversarial", "scvi_hsic")
+    base, ours, alone, _, two = points = [point(name) for name in names]
+    disk.plan(points, range(7))
     for seed in range(7):
         disk.record(base, seed, {"ari": 0.5})
     for seed, gain in enumerate((0.2, 0.22, 0.18, -0.05)):
         disk.record(ours, seed, {"ari": 0.5 + gain})
     disk.record(alone, 0, {"ari": 0.7})
-    table = bounds(differences(load(disk.root)))
+    for seed, gain in enumerate((0.3, 0.1)):
+        disk.record(two, seed, {"ari": 0.5 + gain})
+    found = differences(load(disk.root))
+    place = found.rows["config_id"].tolist().index(two.id)
+    worst = if_missing(found, False).inference.p[place]
+    assert worst == pytest.approx([ttest_1samp([0.3, *[0.1] * 6], 0).pvalue] * 2)
+    table = bounds(found)
     told = table[table["split"] == "test"].set_index("config_id")[["missing", "n_pairs", "worst", "best"]]
     assert told.T.to_dict("list") == {
         ours.id: [3, 4, "open", "better"],
         alone.id: [6, 1, "better", "better"],  # seven of one sign
+        two.id: [5, 2, "better", "better"],
     }
 
 

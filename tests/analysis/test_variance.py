@@ -1,5 +1,6 @@
 """Components of variance against the analysis of variance, statsmodels and known truth."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from bie.analysis.study import Study, read_study
-from bie.analysis.variance import REST, components, restricted_ml, variance_texts
+from bie.analysis.variance import REST, _deviance, components, restricted_ml, variance_texts
 from bie.planning.grammar import read_axes
 from bie.seeds import SEEDS
 from bie.store.paths import Tree
@@ -52,6 +53,26 @@ def test_of_a_table_with_gaps_are_those_of_statsmodels() -> None:
     expected = dict(zip(fit.model.exog_vc.names, fit.vcomp, strict=True)) | {REST: fit.scale}
     found = {each.source: each.sd**2 for each in restricted_ml(y, {"row": row, "column": column})}
     assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_deviance_is_that_of_the_whole_covariance_matrix_and_its_slope_too() -> None:
+    kept = np.random.default_rng(3).random(30) < 0.7
+    y, factors = drawn(1, 1.0, 0.7, 0.5)[kept], [ROW[kept], COLUMN[kept]]
+    deviance, sds = _deviance(y, factors), np.array([0.8, 0.3, 0.6])
+
+    def whole(sds: np.ndarray) -> float:
+        blocks = [codes[:, None] == codes for codes in (*factors, np.arange(len(y)))]
+        v = sum(sd**2 * block for sd, block in zip(sds, blocks, strict=True))
+        inverse, one = np.linalg.inv(v), np.ones(len(y))
+        rest = y - (one @ inverse @ y) / (one @ inverse @ one)
+        parts = np.linalg.slogdet(v)[1], np.log(one @ inverse @ one), rest @ inverse @ rest
+        return float(sum(parts))
+
+    value, slope = deviance(sds)
+    assert value == pytest.approx(whole(sds), rel=1e-9)
+    step = 1e-5 * np.eye(3)
+    by_differences = [(whole(sds + h) - whole(sds - h)) / 2e-5 for h in step]
+    assert slope == pytest.approx(by_differences, rel=1e-5)
 
 
 def test_a_source_that_does_nothing_has_an_interval_from_zero() -> None:
@@ -118,6 +139,30 @@ def test_models_and_settings_are_designs_of_their_own(study_of: Any) -> None:
         study = study_of(*crossed(drawn(int(scale), 1.0, 0.7, 0.5)), **mine)
     names = [text.splitlines()[0].split(",")[0] for text in variance_texts(study)]
     assert names == ["zinb scvi", "zinb scvi_mine mine.scale=3.0", "zinb scvi_mine mine.scale=4.0"]
+
+
+def test_a_table_for_people_has_the_numbers_by_metric_and_source(disk: Any, point: Any) -> None:
+    y = drawn(0, 1.0, 0.7, 0.5)
+    for i, (seed, own, value) in enumerate(crossed(y)):
+        disk.record(point(**own), seed, {"ari": value, "nmi": value / 100 + i % 2})
+    study = read_study(Tree(disk.root))
+    (text,) = variance_texts(study)
+    first, second, *lines = text.splitlines()
+    assert first == "zinb scvi, test cells: where the spread over 30 runs comes from"
+    assert second == "sd by source (its number of seeds), 95 % interval; restricted maximum likelihood"
+    cells = [re.split(r"  +", line) for line in lines]
+    assert cells[0] == ["metric", "mean", "sd", "split (5)", "weights+order+noise+k-means (6)", "rest (30)"]
+    assert [row[0] for row in cells[1:]] == ["NMI", "ARI"]  # as everywhere, not by name
+    ari = components(study).query("metric == 'ari'")
+    assert float(cells[2][1]) == pytest.approx(y.mean(), rel=5e-3)
+    assert float(cells[2][2]) == pytest.approx(np.sqrt((ari["sd"] ** 2).sum()), rel=0.05)
+    for cell, *ends in zip(cells[2][3:], ari["sd"], ari["low"], ari["high"], strict=True):
+        assert [float(end) for end in re.split(r" \[|, |\]", cell)[:3]] == pytest.approx(ends, rel=0.05)
+
+
+def test_what_has_no_spread_or_no_number_is_left_out(study_of: Any) -> None:
+    runs = [(seed, own, 0.5) for seed, own, _ in crossed(np.zeros(30))]
+    assert components(study_of(*runs)).empty
 
 
 def test_an_ordinary_study_has_none(study_of: Any) -> None:

@@ -19,11 +19,12 @@ SETTINGS = Metrics.model_validate(
 
 def test_equals_a_regression_of_each_component() -> None:
     rng = np.random.default_rng(0)
-    batch_n = rng.choice(4, 200, p=[0.5, 0.3, 0.2, 0.0])  # of the fourth there is no cell
+    batch_n = rng.choice(4, 200, p=[0.5, 0.0, 0.3, 0.2])  # of the second there is no cell
+    batch_n[7] = 4  # of the fifth one
     z_nd = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6))
     z_nd[:, 0] += batch_n
     pca = PCA().fit(z_nd)
-    part_nd, batch_nb = pca.transform(z_nd), np.eye(4)[batch_n]
+    part_nd, batch_nb = pca.transform(z_nd), np.eye(5)[batch_n]
     r2_d = [LinearRegression().fit(batch_nb, y_n).score(batch_nb, y_n) for y_n in part_nd.T]
     expected = np.average(r2_d, weights=pca.explained_variance_)
     assert explained_by_batch(z_nd, batch_n) == pytest.approx(expected, abs=1e-9)
