@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# anndata 0.12.19: a mask of cells or a table for X is taken by position, whatever cell names it carries.
+# anndata 0.12.19 (and 0.13.4): a mask of cells or a table for X is taken by position, whatever cell names it carries.
 #
 # adata[mask] with a boolean pandas Series, and adata.X or adata.layers[...] set to a DataFrame, use the values in
 # their own order and drop the names; a DataFrame's own df[mask] and adata.obs[...] = series go by the names. A mask

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# anndata 0.12.19, zarr 3.1.6: a flag that some cells lack is text after write_zarr: "False" is true and nothing missing.
+# anndata 0.12.19 (and 0.13.4), zarr 3.1.6: a flag that some cells lack is text after write_zarr: "False" is true and
+# nothing is missing.
 #
 # Calls of one sample that are put on all cells (obs["doublet"] = calls) are a column of True, False and nan, of
 # type object. write_h5ad refuses it with a TypeError; write_zarr writes each value's text, without a word. Read

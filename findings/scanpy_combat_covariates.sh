@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scanpy 1.11.5: combat with a categorical covariate inverts a singular matrix; the names of the types decide what
-# comes out.
+# scanpy 1.11.5 (and 1.12.4): combat with a categorical covariate inverts a singular matrix, and the names of the
+# types decide what comes out.
 #
 # Batches and covariate enter the design with one column for each of their levels. Both sets of columns sum to one,
 # so the matrix that is inverted has no inverse. By rounding this is either noticed, an error "Singular matrix", or
