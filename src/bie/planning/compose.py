@@ -1,6 +1,7 @@
 """Compose the configuration of a choice of groups: with Hydra, once per distinct choice."""
 
 import contextlib
+import copy
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import cast
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import ConfigDefault, InputDefault
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -58,7 +61,9 @@ class Configurations:
         if self.own:
             address = f"file://{self.own.resolve()}"
             path.prepend("command-line", address, SearchPathQuery(provider="schema", path=None))
-        return ConfigLoaderImpl(path)
+        loader = ConfigLoaderImpl(path)
+        loader.repository = _ReadOnce(path)
+        return loader
 
     @functools.cached_property
     def groups(self) -> dict[str, list[str]]:
@@ -172,6 +177,29 @@ class Configurations:
         outermost = sorted({name for name in self.keys if "." not in name} | set(GROUPS))
         names = "" if hint else f" There are: {', '.join(outermost)}"
         return BadInput(f"{key} is not a setting.{hint}{names}")
+
+
+class _ReadOnce(ConfigRepository):
+    """Files of a search path, each read once: Hydra reads them for every choice, a third of its work."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        self._read: dict[str, ConfigResult | None] = {}
+        super().__init__(config_search_path)
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Look elsewhere, and read anew."""
+        super().initialize_sources(config_search_path)
+        self._read = {}
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What a file holds, for the caller to change."""
+        if config_path not in self._read:
+            self._read[config_path] = super().load_config(config_path)
+        return copy.deepcopy(self._read[config_path])
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "_ReadOnce":
+        """Copy it as Hydra does for each choice, which may look elsewhere then; what was read is shared."""
+        return copy.copy(self)
 
 
 def _sibling(default: InputDefault) -> str | None:
