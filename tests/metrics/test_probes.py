@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from bie.config import Metrics
-from bie.metrics.probes import Probabilities, probe, probe_auc, probe_f1
+from bie.metrics.probes import Probabilities, _halves, probe, probe_auc, probe_f1
 from bie.metrics.score import score
 from bie.seeds import Streams
 
@@ -153,6 +153,14 @@ def test_halves_share_every_batch() -> None:
     batch_n = np.array([0] * 40 + [1] * 2)
     z_nd = noise(42, 3) + 30 * batch_n[:, None]
     assert probe_f1(probe(z_nd, batch_n, 2, None, seed=0), batch_n) == 1.0
+
+
+def test_halves_of_a_batch_differ_by_a_cell_at_most() -> None:
+    batch_n = np.random.default_rng(0).permutation(np.repeat([0, 1, 3, 4], [41, 6, 3, 1]))
+    second_n = _halves(batch_n, np.random.default_rng(0))
+    first_b, second_b = (np.bincount(batch_n[half], minlength=5) for half in (~second_n, second_n))
+    assert (abs(first_b - second_b) == [1, 0, 0, 1, 1]).all()
+    assert first_b.sum() == second_b.sum() + 1
 
 
 def test_same_seed_same_bits() -> None:
