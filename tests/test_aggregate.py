@@ -206,6 +206,7 @@ def test_what_is_printed_can_be_chosen_and_the_files_hold_everything(
         (["--by", "seed"], "--by or --where: seed: there is none. There are: dataset, model, config_id"),
         (["--rescale"], "--rescale: no table of these rows has two controls"),
         (["--metrics", "ilisi"], "--metrics ilisi: no run of the study has a value of these"),
+        (["--metrics", "scib"], ",scib_total: no run of the study has a value of these"),
         (["--metrics", "headline,arii"], "--metrics arii: there is none."),
         (["study.baseline=pca"], "study.baseline=pca: no row of this study is that. Rows: scvi"),
         (["study.margins.ari=x"], "study.margins.ari=x: must be a number >= 0"),

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="folder of the studies")
     parser.add_argument("--by", metavar="ROWS/COLUMNS/FACETS", help="settings that make the table")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="rows to print")
-    parser.add_argument("--metrics", help="columns to print: names, all, or headline (the default)")
+    parser.add_argument("--metrics", help="columns to print: names, all, scib, or headline (the default)")
     parser.add_argument("--split", help="cells to print: test (the default), train, or test,train")
     parser.add_argument("--rescale", action="store_true", help="0 the worst of the controls, 1 the best")
     parser.add_argument("--format", choices=["text", "markdown", "latex"], default="text")
@@ -230,7 +230,7 @@ def _write(
 
 
 def _say(text: str) -> None:
-    from bie.analysis.marks import fitting
+    from bie.analysis.terminal import fitting
 
     print(fitting(text, sys.stdout.encoding))
 

@@ -296,3 +296,13 @@ def test_a_row_names_its_model_once(disk: Any, point: Make) -> None:
     assert results_of(study, "adversarial adversarial.scale=2").pairs.equals(
         results_of(study, "adversarial scale=2").pairs
     )
+
+
+def test_values_that_metrics_scib_adds_are_a_group_and_their_means_headline(disk: Any, point: Make) -> None:
+    of_scib = {"asw_label": 0.6, "scib_bio": 0.5, "scib_batch": 0.7, "scib_total": 0.58}
+    for seed in range(2):
+        disk.record(point(), seed, {"ari": 0.5, **of_scib})
+    (default,), (group,) = shown(disk), shown(disk, None, None, "scib")
+    means = ("bio conservation ↑", "batch correction ↑", "scIB total ↑")
+    assert default.header == ("model", "n", "ARI ↑", *means)
+    assert group.header == ("model", "n", "ASW label ↑", *means)

@@ -10,6 +10,7 @@ from bie.analysis.controls import is_control
 from bie.analysis.numbers import setting
 from bie.analysis.study import Study
 from bie.errors import BadInput
+from bie.metrics import scib
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def read_view(
     where
         ``KEY=VALUE[,VALUE]``, each of which has to hold.
     metrics
-        Names with commas between; ``headline`` and ``all`` stand for several.
+        Names with commas between; ``headline``, ``all`` and ``scib`` (what ``metrics=scib`` adds) stand for
+        several.
     split
         ``test``, ``train`` or both.
 
@@ -81,7 +83,7 @@ def read_view(
         )
     rows, columns, facets, *_ = [*parts, (), ()]
     _check_once(f"--by {by}", [key for part in parts for key in part], "it has one place in a table")
-    several = {"all": tuple(CARDS), "headline": HEADLINE}
+    several = {"all": tuple(CARDS), "headline": HEADLINE, "scib": tuple(scib.CARDS)}
     asked = _listed(metrics or "") or ("headline",)
     shown = tuple(dict.fromkeys(name for word in asked for name in several.get(word, (word,))))
     splits = _listed(split or "test")

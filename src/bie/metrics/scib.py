@@ -14,9 +14,9 @@ CARDS = {
     "asw_label": Card("ASW label", "higher", (0.0, 1.0), "", _LUECKEN),
     "asw_batch": Card("ASW batch", "higher", (0.0, 1.0), "", _LUECKEN),
     "isolated_label_asw": Card("isolated label ASW", "higher", (0.0, 1.0), "", _LUECKEN),
-    "scib_bio": Card("bio conservation", "higher", (-0.1, 1.0), "", _LUECKEN),
-    "scib_batch": Card("batch correction", "higher", (0.0, 1.0), "", _LUECKEN),
-    "scib_total": Card("scIB total", "higher", (-0.06, 1.0), "", _LUECKEN),
+    "scib_bio": Card("bio conservation", "higher", (-0.1, 1.0), "", _LUECKEN, headline=True),
+    "scib_batch": Card("batch correction", "higher", (0.0, 1.0), "", _LUECKEN, headline=True),
+    "scib_total": Card("scIB total", "higher", (-0.06, 1.0), "", _LUECKEN, headline=True),
 }
 """Of the values that are added; `nmi` is normalised by the arithmetic mean there."""
 
