@@ -17,6 +17,7 @@ from bie.analysis import load
 from bie.analysis.figures.gallery import Material, Picture, gallery
 from bie.analysis.results import results_of
 from bie.analysis.run_files import read_histories
+from bie.analysis.study import read_study
 from bie.report import main
 from bie.store.paths import Tree
 from tests.analysis.conftest import disk, point
@@ -262,6 +263,47 @@ def test_many_runs_have_no_pages(study: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert '<script type="application/json" id="run-rows"></script>' in text
 
 
+def settle(study: Any) -> None:
+    """Let what is there be old."""
+    for folder in ("runs", "launches"):
+        for path in (study.root / folder).rglob("*.*"):
+            os.utime(path, (1, 1))
+
+
+def test_a_page_without_runs_is_recalled_while_nothing_has_changed(
+    study: Any, point: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def made(*options: str) -> bool:
+        """Whether the page is made anew; what is said of it is the same either way."""
+        read.clear()
+        assert main([str(study.root), "--no-runs", *options]) == 1
+        assert capsys.readouterr().out.startswith(f"Written: {study.root}/report/index.html")
+        return bool(read)
+
+    def noted(*given: Any) -> Any:
+        read.append(1)
+        return read_study(*given)
+
+    def gallery(material: Material) -> Iterator[Picture]:
+        yield Picture("one", "of one", Figure())
+
+    read: list[int] = []
+    monkeypatch.setattr("bie.analysis.study.read_study", noted)
+    monkeypatch.setattr("bie.analysis.figures.gallery.gallery", gallery)
+    settle(study)
+    assert [made("--no-figures") for _ in range(2)] == [True, False]
+    page(study, "--no-figures")
+    assert [made("--no-figures") for _ in range(2)] == [True, False]  # the one with runs is another page
+    record = study.folder(point(), 0) / "record.json"
+    record.write_text(record.read_text().replace("0.5", "0.6"))
+    settle(study)
+    assert [made("--no-figures") for _ in range(2)] == [True, False]
+    assert [made() for _ in range(2)] == [True, False]
+    assert [made("--map=pca") for _ in range(2)] == [True, False]
+    (study.root / "report" / "one.pdf").unlink()
+    assert [made("--map=pca") for _ in range(2)] == [True, False]
+
+
 def test_no_page_needs_torch(study: Any) -> None:
     code = f"import sys, bie.report as r\nr.main([{str(study.root)!r}])\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -278,13 +320,8 @@ def test_figures_are_drawn_anew_only_where_anything_has_changed(
         list(read_histories(material.tree, material.study.runs, material.seen))
         yield Picture("one", f"of {len(drawn)}", Figure())
 
-    def settle() -> None:
-        for folder in ("runs", "launches"):
-            for path in (study.root / folder).rglob("*.*"):
-                os.utime(path, (1, 1))
-
     monkeypatch.setattr("bie.analysis.figures.gallery.gallery", gallery)
-    settle()
+    settle(study)
     report, record = study.root / "report", study.folder(point(), 0) / "record.json"
     first = page(study)
     assert page(study, "--no-runs").count("of 1") == first.count("of 1") == 2  # text and caption
@@ -297,7 +334,7 @@ def test_figures_are_drawn_anew_only_where_anything_has_changed(
     ]
     for number, change in enumerate(changes, 2):
         change()
-        settle()
+        settle(study)
         assert f"of {number}" in page(study)
         page(study)
         assert len(drawn) == number

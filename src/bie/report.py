@@ -60,28 +60,57 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(options: argparse.Namespace) -> int:
     from bie.analysis.files import look
-    from bie.analysis.page.build import build
+    from bie.analysis.page.made import last_page
     from bie.store.paths import find_tree
-    from bie.store.record import as_json, write_file
 
     tree = find_tree(options.tree, options.outputs)
+    files = look(tree)  # before anything is read
+    outcome = last_page(tree, files, _drawn(options), not options.no_runs)
+    if outcome is None or _is_more(options):
+        return _anew(options, tree, files)
+    print(outcome.text)
+    return outcome.exit_code
+
+
+def _is_more(options: argparse.Namespace) -> bool:
+    """Whether something else than the page is asked for."""
+    return bool(options.sheet or options.crate or options.mlflow or options.wandb)
+
+
+def _drawn(options: argparse.Namespace) -> tuple[str, ...] | None:
+    """Methods of the maps of embeddings, as typed; None where no figure is drawn."""
+    return None if options.no_figures else tuple(dict.fromkeys(options.map.split(",")))
+
+
+def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
+    """Read the study, write its page, and what else is asked for."""
+    from bie.analysis.page.build import build
+    from bie.analysis.page.made import MOST_RUNS, note_page
+    from bie.analysis.recall import Outcome
+    from bie.store.record import as_json, write_file
+
     maps = _maps(options.map)
     trackers = _trackers(options)
-    source = read_source(tree, look(tree), not options.no_runs, not options.no_figures, maps=maps)
+    source = read_source(tree, files, not options.no_runs, not options.no_figures, maps=maps)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
     figures = "" if options.no_figures else "; figures for papers beside it: *.png, *.pdf"
-    print(f"Written: {tree.report / PAGE}{figures}")
+    study = source.results.study
+    complete = bool((study.runs["state"] == "done").all())
+    outcome = Outcome(f"Written: {tree.report / PAGE}{figures}", 0 if complete else 1)
+    sure = study.all_read and (options.no_runs or len(study.runs) > MOST_RUNS)
+    note_page(tree, tree.report / PAGE, files, _drawn(options), sure, outcome)
+    print(outcome.text)
     if options.sheet:
         _sheet(tree, options.sheet.split(","))
     for tracker in trackers:
-        _track(tracker, tree, source.results.study)
+        _track(tracker, tree, study)
     if options.crate:  # last: it names the files of the report too
         from bie.analysis.crate import METADATA, crate
 
-        write_file(tree.root / METADATA, as_json(crate(tree, source.results.study)))
+        write_file(tree.root / METADATA, as_json(crate(tree, study)))
         print(f"Written: {tree.root / METADATA}: the folder is an RO-Crate, which can be zipped as it is")
-    return 0 if bool((source.results.study.runs["state"] == "done").all()) else 1
+    return outcome.exit_code
 
 
 def _maps(typed: str) -> tuple[str, ...]:

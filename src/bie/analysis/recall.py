@@ -26,21 +26,23 @@ def stamp(path: Path) -> Stamp:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What ``bie aggregate`` said of a study: what it printed, its exit code."""
+    """What a verb said of a study: what it printed, its exit code."""
 
     text: str
     exit_code: int
 
 
-def recall(tree: Tree, made_from: str | None) -> Outcome | None:
+def recall(tree: Tree, made_from: str | None, noted: str = NOTE) -> Outcome | None:
     """Outcome of the report that is there, if it is the one that would be made from these sources.
 
     Parameters
     ----------
     made_from
-        `bie.analysis.files.Files.digest`.
+        `bie.analysis.files.Files.digest`, and what was asked for.
+    noted
+        Name of the note that `remember` left.
     """
-    note = read(tree.report / NOTE) or {}
+    note = read(tree.report / noted) or {}
     if made_from is None or note.get("sources") != made_from or _changed(tree, note):
         return None
     return Outcome(**note["outcome"])
@@ -73,7 +75,12 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def remember(
-    tree: Tree, made_from: str | None, state: str, files: Mapping[str, Stamp], outcome: Outcome
+    tree: Tree,
+    made_from: str | None,
+    state: str,
+    files: Mapping[str, Stamp],
+    outcome: Outcome,
+    noted: str = NOTE,
 ) -> None:
     """Note what a report was made from.
 
@@ -83,7 +90,7 @@ def remember(
         Of the sources as they were before the first of them was read; without the former the report is
         made anew the next time.
     files
-        As `bie.analysis.report.write_report` returns them: those of another writer do not match.
+        Those of the report as they were written here (`stamp`), by name: another writer's do not match.
     """
     note = {"sources": made_from, "state": state, "files": files, "outcome": asdict(outcome)}
-    write_file(tree.report / NOTE, as_json(note))
+    write_file(tree.report / noted, as_json(note))

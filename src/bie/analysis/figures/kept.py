@@ -29,14 +29,23 @@ def made_from(files: Files, maps: Sequence[str]) -> str | None:
     return digest and f"{digest} {','.join(maps)} {version('matplotlib')} {find_spec('openTSNE') is not None}"
 
 
-def kept(tree: Tree, sources: str | None) -> list[Shown] | None:
-    """Figures of the last report, if they would be the same now; they, and what they read, are untouched."""
+def names(tree: Tree, sources: str | None) -> list[tuple[str, str]] | None:
+    """Stem and caption of the last report's figures, if they would be the same now.
+
+    They, and what they read, are untouched; None where that is not so.
+    """
     note = read(tree.report / MADE) or {}
     if sources is None or note.get("sources") != sources:
         return None
     if any(_stamp(tree.root / name) != found for name, found in note["files"].items()):
         return None
-    return [(name, caption, _svg(tree, name).read_bytes()) for name, caption in note["figures"]]
+    return [(name, caption) for name, caption in note["figures"]]
+
+
+def kept(tree: Tree, sources: str | None) -> list[Shown] | None:
+    """Figures of the last report, if they would be the same now."""
+    known = names(tree, sources)
+    return known and [(name, caption, _svg(tree, name).read_bytes()) for name, caption in known]
 
 
 def keep(tree: Tree, sources: str | None, figures: Sequence[Shown], also_read: Iterable[Path]) -> None:

@@ -15,6 +15,7 @@ from bie.analysis.headings import heading
 from bie.analysis.marks import SYMBOLS
 from bie.analysis.page.again import commands
 from bie.analysis.page.content import failures, metric_cards, tables
+from bie.analysis.page.made import MOST_RUNS
 from bie.analysis.page.run_pages import run_pages, short
 from bie.analysis.page.words import verdict
 from bie.analysis.paired_tables import across_tables
@@ -25,7 +26,6 @@ from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
 PIXELS = 4 / 3  # of a point, as browsers have them
-MOST_RUNS = 5_000  # of more, the page has no pages of single runs
 MOST_SENTENCES, FEW_SENTENCES = 12, 2
 """Grid points whose every metric is put into words, and up to how many are open at first."""
 
