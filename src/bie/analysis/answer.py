@@ -45,16 +45,19 @@ def answer(
     """
     found = comparison[comparison["metric"].isin(metrics) & (comparison["n_pairs"] > 0)]
     names = row_names(study) if names is None else names
+    compared = list(dict.fromkeys(found["config_id"]))
+    arms = [config for config in compared if not is_control(study, config)]
+    shown, tied = arms[:MOST_ROWS], set(found.loc[(found["n_pairs"] > 1) & (found["sd"] == 0), "config_id"])
     by_point: dict[str, dict[str, Row]] = {}
-    for row in records(found):
+    for row in records(found[found["config_id"].isin({*shown, *tied})]):
         by_point.setdefault(row["config_id"], {})[row["metric"]] = row
-    arms = {config: rows for config, rows in by_point.items() if not is_control(study, config)}
-    sentences = [s for config, rows in list(arms.items())[:MOST_ROWS] for s in _sentence(names[config], rows)]
+    sentences = [sentence for config in shown for sentence in _sentence(names[config], by_point[config])]
     if len(arms) > MOST_ROWS:
         sentences.append(f"{len(arms) - MOST_ROWS} more rows: paired.md")
-    here = bounds[bounds["config_id"].isin(list(by_point)) & bounds["split"].isin(found["split"])]
+    here = bounds[bounds["config_id"].isin(compared) & bounds["split"].isin(found["split"].unique())]
     lacking = _missing(names, here[here["metric"].isin(metrics)])
-    return [*lacking, *sentences, *_ties(names, arms), *_one_split(study, arms)]
+    ties = _ties(names, {config: by_point[config] for config in arms if config in tied})
+    return [*lacking, *sentences, *ties, *_one_split(study, arms)]
 
 
 def _missing(names: Mapping[str, str], bounds: "pd.DataFrame") -> Iterator[str]:
@@ -152,8 +155,8 @@ def _ties(names: Mapping[str, str], arms: Mapping[str, Mapping[str, Row]]) -> It
             )
 
 
-def _one_split(study: Study, arms: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
-    done = study.runs[(study.runs["state"] == "done") & study.runs["config_id"].isin(list(arms))]
+def _one_split(study: Study, arms: Sequence[str]) -> Iterator[str]:
+    done = study.runs[(study.runs["state"] == "done") & study.runs["config_id"].isin(arms)]
     per_point = done.groupby("config_id", observed=True)["split_id"].agg(["nunique", "size"])
     if ((per_point["nunique"] == 1) & (per_point["size"] > 1)).any():
         yield "all seeds share one split: the verdicts are about this split, not about these cells"

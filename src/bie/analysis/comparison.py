@@ -130,11 +130,13 @@ def bounds(found: Differences) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    names = ["config_id", "split", "metric", "missing", "n_pairs", "verdict", "worst", "best"]
+    if not ((found.missing > 0) & (found.moments.n > 0)).any():
+        return pd.DataFrame(columns=names)
     wide = {"missing": found.missing, "n_pairs": found.moments.n, "verdict": judge_groups(found).verdict}
     wide |= {name: if_missing(found, name == "best").verdict for name in ("worst", "best")}
     table = pd.DataFrame(_long(found, wide))
     lacking = (table["missing"] > 0) & (table["n_pairs"] > 0) & (table["verdict"] != "")
-    names = ["config_id", "split", "metric", "missing", "n_pairs", "verdict", "worst", "best"]
     return table.loc[lacking, names]
 
 
@@ -202,11 +204,12 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     compared = base.notna() & (base != base.index)
     named = pd.DataFrame({"baseline_id": base, "group": study.data_sets})[compared]
     rows = named.rename_axis("config_id").reset_index()
-    seeds = study.runs[["config_id", "seed"]]
-    both = seeds.merge(rows).merge(
-        seeds, left_on=["baseline_id", "seed"], right_on=["config_id", "seed"], suffixes=("", "_of_baseline")
-    )
+    configs, seeds = study.runs["config_id"], study.runs["seed"]
+    asked = pd.Series(0, rows["config_id"])
+    for baseline, of in rows.groupby("baseline_id", sort=False):
+        both = configs.isin(of["config_id"]) & seeds.isin(seeds[configs == baseline])
+        asked = asked.add(configs[both].value_counts(), fill_value=0)
     fractions = [study.configs.get(config, {}).get("split.train_fraction") for config in rows["config_id"]]
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
-    asked = both["config_id"].value_counts().reindex(rows["config_id"]).fillna(0)
+    asked = asked.reindex(rows["config_id"]).astype(float)
     return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)

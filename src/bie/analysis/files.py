@@ -71,7 +71,9 @@ def look(tree: Tree) -> Files:
     settled = time.time_ns() - int(UNSETTLED * 1e9)
     doubts: list[OSError] = []
     plans = dict(_present(*_plans(tree, doubts), *_decided(tree)))
-    ends = dict(end for config in _configs(tree, doubts) for end in _ends(config, doubts))
+    ends: dict[str, Stamp] = {}
+    for config in _configs(tree, doubts):
+        _look_into(config, ends, doubts)
     return Files(tree, plans, ends, settled, bool(doubts))
 
 
@@ -91,7 +93,7 @@ def _configs(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
             yield from _folders(model, doubts)
 
 
-def _ends(config: str, doubts: list[OSError]) -> Iterator[tuple[str, Stamp]]:
+def _look_into(config: str, ends: dict[str, Stamp], doubts: list[OSError]) -> None:
     """Record of each run of a grid point; else its failure, which beside a record counts for nothing."""
     try:
         folder = os.open(config, os.O_RDONLY)
@@ -103,7 +105,7 @@ def _ends(config: str, doubts: list[OSError]) -> Iterator[tuple[str, Stamp]]:
         for run in sorted(name for name in names if name.startswith("seed=")):
             for end in (RECORD, FAILED):
                 if stamp := _stamp(f"{run}/{end}", folder):
-                    yield f"{config}/{run}/{end}", stamp
+                    ends[f"{config}/{run}/{end}"] = stamp
                     break
     finally:
         os.close(folder)

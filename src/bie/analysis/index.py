@@ -9,6 +9,7 @@ import contextlib
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,15 +63,16 @@ def read_index(files: Files) -> "pa.Table":
     import numpy as np
 
     parts = [_load(files.tree.report / name) for name in (INDEX, LATER)]
-    known = _still_true(parts, files)
-    new = [path for path in files.ends if path not in known]
     n_before = sum(map(len, parts))
-    table = _joined([part for part in (*parts, *_read(new, files)) if len(part)] or parts[:1])
-    place = known | {path: n_before + i for i, path in enumerate(new)}
-    row = np.array([place[path] for path in files.ends], dtype=np.int64)
+    row = _still_true(parts, files)
+    new = np.flatnonzero(row < 0)
+    row[new] = n_before + np.arange(len(new))
+    paths = list(files.ends)
+    read = list(_read([paths[i] for i in new], files))
+    table = _joined([part for part in (*parts, *read) if len(part)] or parts[:1])
     if len(row) != len(table) or (row != np.arange(len(row))).any():
         table = table.take(row)
-    if new or len(row) < (1 - FEW) * n_before:
+    if len(new) or len(row) < (1 - FEW) * n_before:
         _save(table, files, row >= len(parts[0]), len(parts[0]))
     return table
 
@@ -89,17 +91,21 @@ def _load(path: Path) -> "pa.Table":
     return _columns([])
 
 
-def _still_true(parts: Sequence["pa.Table"], files: Files) -> dict[str, int]:
-    """Rows of the parts, one below the other, by path: of the files that are still those that were read."""
-    base, start = f"{files.tree.root}/", 0
-    known: dict[str, int] = {}
+def _still_true(parts: Sequence["pa.Table"], files: Files) -> "NDArray[np.int64]":
+    """Row of each file, in the parts one below the other; -1 where it is not the file that was read."""
+    import numpy as np
+
+    base, start, n = f"{files.tree.root}/", 0, len(files.ends)
+    place = dict(zip(files.ends, range(n), strict=True))
+    stamps = np.array(array("q", chain.from_iterable(files.ends.values()))).reshape(n, len(STAMP))
+    row = np.full(n, -1)
     for table in parts:
-        paths = (base + path for path in table["path"].to_pandas())
-        stamps = zip(*(table[name].to_numpy().tolist() for name in STAMP), strict=True)
-        rows = enumerate(zip(paths, stamps, strict=True), start)
-        known |= {path: i for i, (path, stamp) in rows if files.ends.get(path) == stamp}
+        at = np.array([place.get(f"{base}{path}", -1) for path in table["path"].to_pandas()], np.int64)
+        read = np.stack([table[name].to_numpy() for name in STAMP], axis=1)
+        same = np.flatnonzero((at >= 0) & (read == (stamps[at] if n else -1)).all(axis=1))
+        row[at[same]] = start + same
         start += len(table)
-    return known
+    return row
 
 
 def _read(paths: Sequence[str], files: Files) -> "Iterator[pa.Table]":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.parse import SPLITS
@@ -18,7 +19,36 @@ NOT_RECORDED = "not in the record"
 Key = tuple[str, str]  # split, metric
 
 
-def numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
+@dataclass(frozen=True)
+class Reasons:
+    """Why numbers are missing.
+
+    Attributes
+    ----------
+    codes
+        Place in `texts` of the reason, -1 where there is none; shape (metrics of both splits, runs).
+    """
+
+    codes: "NDArray[np.int32]"
+    texts: tuple[str, ...]
+
+    def counts(self, column: int, rows: Any) -> dict[str, int]:
+        """How often each reason occurs among some runs."""
+        import numpy as np
+
+        found = np.bincount(self.codes[column, rows] + 1, minlength=len(self.texts) + 1)[1:]
+        return {text: int(n) for text, n in zip(self.texts, found, strict=True) if n}
+
+    def frame(self, columns: "pd.MultiIndex") -> "pd.DataFrame":
+        """The same as categoricals, a row per run."""
+        import pandas as pd
+
+        texts = pd.Index(self.texts, dtype=object)
+        found = {place: pd.Categorical.from_codes(codes, texts) for place, codes in enumerate(self.codes)}
+        return pd.DataFrame(found).set_axis(columns, axis=1)
+
+
+def numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, Reasons]":
     """Numbers of the runs, and why they are missing."""
     import numpy as np
     import pandas as pd
@@ -29,7 +59,7 @@ def numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.
     record = runs.index.to_numpy()[row]  # the rows of the index come first in its labels
     values = np.full((len(columns), len(runs)), np.nan)  # a metric after the other, as pandas holds them
     known: dict[str, int] = {}
-    why: Any = np.full(values.shape, -1, np.int16)
+    why: Any = np.full(values.shape, -1, np.int32)
     missing = index["missing"].to_pandas().cat
     told, which = [*missing.categories, "{}"], missing.codes.to_numpy()[record]  # code -1: nothing is
     for place, key in enumerate(columns):
@@ -37,9 +67,7 @@ def numbers(index: "pa.Table", runs: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.
         values[place, row] = number
         for reason, of in _reasons(key, number, absent, told, which):
             why[place, row[of]] = known.setdefault(reason, len(known))
-    texts = pd.Index(list(known), dtype=object)
-    reasons = {place: pd.Categorical.from_codes(codes, texts) for place, codes in enumerate(why)}
-    return pd.DataFrame(values.T, columns=names), pd.DataFrame(reasons).set_axis(names, axis=1)
+    return pd.DataFrame(values.T, columns=names), Reasons(why, tuple(known))
 
 
 def column(index: "pa.Table", name: str, rows: Any) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":

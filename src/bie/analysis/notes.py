@@ -1,11 +1,10 @@
 """What a reader of a table has to know: what failed or is missing, and what differs between the records."""
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
+from bie.analysis.caveats import NUMBER, Said
 from bie.analysis.headings import label
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS, NO_CRITIC, NO_LIKELIHOOD
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_NAMED = 10  # records that cannot be read
-_NUMBER = re.compile(r"-?[0-9][0-9.,e-]*")
 
 
 def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None = None) -> list[str]:
@@ -36,7 +34,7 @@ def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None 
     told = {name for name, card in CARDS.items() if card.headline} if metrics is None else {*metrics}
     return [
         *found,
-        *_caveats(runs, split, told),
+        *_caveats(study, dataset, split, told),
         *_densities(study.grid_points[study.grid_points["dataset"] == dataset]),
     ]
 
@@ -106,11 +104,11 @@ def _without_value(
     done = runs.index[runs["state"] == "done"]
     shared: dict[tuple[str, int], list[str]] = {}
     known = study.numbers(split).columns
+    place = {key: i for i, key in enumerate(study.values.columns)}
     for metric in known if metrics is None else [name for name in known if name in metrics]:
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
-        counts = study.reasons[split, metric].loc[done].value_counts()
-        for reason, n in _alike({str(reason): int(n) for reason, n in counts.items()}):
+        for reason, n in _alike(study.why.counts(place[split, metric], done)):
             shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
@@ -122,25 +120,23 @@ def _alike(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     found: dict[str, list[tuple[str, int]]] = {}
     for reason, n in _counts(reasons):
         if n and reason not in (NO_CRITIC, NO_LIKELIHOOD):  # that is what a model is, and no news of its runs
-            found.setdefault(_NUMBER.sub("#", reason), []).append((reason, n))
+            found.setdefault(NUMBER.sub("#", reason), []).append((reason, n))
     for alike in found.values():
         others = "; others like this" if len(alike) > 1 else ""
         yield f"{alike[0][0]}{others}", sum(n for _, n in alike)
 
 
-def _caveats(runs: "pd.DataFrame", split: str, metrics: Set[str]) -> Iterator[str]:
+def _caveats(study: Study, dataset: str, split: str, metrics: Set[str]) -> Iterator[str]:
     """Notes of records on their cells and some metrics; sentences alike but for numbers once."""
-    said: dict[str, tuple[Counter[str], list[str]]] = {}
-    for text, n in _counts(runs.loc[runs["state"] == "done", "notes"].dropna()):
-        for name, sentence in json.loads(text).items():
-            part, _, metric = name.rpartition(".")
-            if metric in ("cells", "perturb", *metrics) and part in ("", split):
-                alike, labels = said.setdefault(_NUMBER.sub("#", sentence), (Counter(), []))
-                labels += [label(metric)] if label(metric) not in labels else []
-                alike[sentence] += n if label(metric) == labels[0] else 0
-    for alike, labels in said.values():
-        extent = f" ({_runs(alike.total())} like this)" if len(alike) > 1 else ""
-        yield f"{', '.join(labels)}: {next(iter(alike))}{extent}"
+    shown: dict[str, list[tuple[str, Said]]] = {}
+    for (part, metric, alike), said in study.caveats[dataset].items():
+        if metric in ("cells", "perturb", *metrics) and part in ("", split):
+            shown.setdefault(alike, []).append((label(metric), said))
+    for rows in shown.values():
+        first, n = rows[0][1].sentence, sum(said.n for name, said in rows if name == rows[0][0])
+        differ = any(said.differ or said.sentence != first for _, said in rows)
+        extent = f" ({_runs(n)} like this)" if differ else ""
+        yield f"{', '.join(dict.fromkeys(name for name, _ in rows))}: {first}{extent}"
 
 
 def _differences(runs: "pd.DataFrame") -> Iterator[str]:

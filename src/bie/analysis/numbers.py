@@ -31,7 +31,7 @@ def with_interval(mean: float, low: float, high: float, unit: str = "") -> str:
     """
     decimals = _decimals((high - low) / 2) if high > low else 3
     number = short(f"{mean:.{decimals}f}")
-    return f"{number}{f' {unit}' if unit else ''} {interval(low, high)}"
+    return f"{number}{f' {unit}' if unit else ''} {_ends(low, high, decimals)}"
 
 
 def interval(low: float, high: float) -> str:
@@ -40,14 +40,17 @@ def interval(low: float, high: float) -> str:
     >>> interval(-0.0312, 0.0101), interval(float("nan"), float("nan"))
     ('[-.031, .010]', '[no interval]')
     """
+    return _ends(low, high, _decimals((high - low) / 2) if high > low else 0)
+
+
+def _ends(low: float, high: float, decimals: int) -> str:
     if not high > low:
         return "[no interval]"
-    decimals = _decimals((high - low) / 2)
     return f"[{short(f'{low:.{decimals}f}')}, {short(f'{high:.{decimals}f}')}]"
 
 
 def _decimals(spread: float) -> int:
-    return min(max(0, 1 - int(f"{spread:.1e}".partition("e")[2])), MOST_DECIMALS)
+    return min(max(0, 1 - int(f"{spread:.1e}"[4:])), MOST_DECIMALS)  # of 1.2e-03 what is behind the e
 
 
 def two_digits(value: float) -> str:
@@ -74,9 +77,10 @@ def short(number: str) -> str:
     >>> short("-0.50"), short("-0.00"), short("10.5")
     ('-.50', '.00', '10.5')
     """
-    sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
-    digits = digits.removeprefix("0") if digits.startswith("0.") else digits
-    return digits if not digits.strip("0.") else sign + digits
+    if number[0] != "-":  # a table has hundred thousands of these
+        return number[1:] if number[:2] == "0." else number
+    digits = number[2:] if number[1:3] == "0." else number[1:]
+    return f"-{digits}" if digits.strip("0.") else digits
 
 
 def setting(value: Any) -> str:

@@ -9,7 +9,6 @@ from bie.analysis.headings import heading, label, unit
 from bie.analysis.marks import mark
 from bie.analysis.numbers import NOTHING, interval, short, with_interval
 from bie.analysis.results import Results
-from bie.analysis.tidy import records
 from bie.analysis.view import HEADLINE, SPLITS
 from bie.analysis.wide import Table
 from bie.metrics.cards import CARDS
@@ -37,26 +36,32 @@ def paired_tables(results: Results) -> Iterator[Table]:
         for (dataset, baseline), part in found[found["split"] == split].groupby(
             ["dataset", "baseline_id"], sort=False
         ):
-            rows = tuple(_row(names, row) for row in records(part))
+            rows = tuple(_rows(names, part))
             against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
             title = f"{dataset}, {split} cells, against {against}"
             yield Table(title, _HEADER, rows, tuple(below), (_LEGEND,))
 
 
-def _row(names: Mapping[str, str], row: Mapping[Any, Any]) -> tuple[str, ...]:
-    return (
-        names[row["config_id"]],
-        heading(row["metric"]),
-        str(row["n_pairs"]),
-        with_interval(row["mean"], row["low"], row["high"], unit(row["metric"])),
-        _p(row["p_holm"]),
-        interval(row["low_new"], row["high_new"]),
-        _p(row["p_new"]),
-        NOTHING if row["win_rate"] != row["win_rate"] else f"{row['win_rate']:.0%}",
-        NOTHING if row["margin"] != row["margin"] else short(f"{row['margin']:.3g}"),
-        _verdict(row),
-    )
+def _rows(names: Mapping[str, str], part: "pd.DataFrame") -> Iterator[tuple[str, ...]]:
+    headed = {metric: (heading(metric), unit(metric)) for metric in part["metric"].unique()}
+    columns = ("config_id", "metric", "n_pairs", "mean", "low", "high", "p_holm", "low_new", "high_new")
+    columns += ("p_new", "win_rate", "margin", "verdict", "new_cells", "more_seeds")
+    for row in zip(*(part[name].tolist() for name in columns), strict=True):
+        config, metric, n, mean, low, high, p_holm, low_new, high_new, p_new, wins, margin, *verdict = row
+        title, unit_ = headed[metric]
+        yield (
+            names[config],
+            title,
+            str(n),
+            with_interval(mean, low, high, unit_),
+            _p(p_holm),
+            interval(low_new, high_new),
+            _p(p_new),
+            NOTHING if wins != wins else f"{wins:.0%}",
+            NOTHING if margin != margin else short(f"{margin:.3g}"),
+            _verdict(*verdict),
+        )
 
 
 def _p(value: float) -> str:
@@ -65,13 +70,13 @@ def _p(value: float) -> str:
     return "<.001" if value < 0.001 else short(f"{value:.3f}")
 
 
-def _verdict(row: Mapping[Any, Any]) -> str:
+def _verdict(verdict: str, new_cells: str, seeds: Any) -> str:
     import pandas as pd
 
-    if not row["verdict"]:
+    if not verdict:
         return NOTHING
-    needed = f": {more_seeds(row['more_seeds'])}" if not pd.isna(row["more_seeds"]) else ""
-    return f"{mark(row['verdict'], row['new_cells'])} {row['verdict']}{needed}; new cells: {row['new_cells']}"
+    needed = "" if seeds is pd.NA else f": {more_seeds(seeds)}"
+    return f"{mark(verdict, new_cells)} {verdict}{needed}; new cells: {new_cells}"
 
 
 def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Table]:

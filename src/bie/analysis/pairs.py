@@ -92,6 +92,8 @@ def _splits(pairs: "pd.DataFrame") -> NDArray[np.int64] | None:
     Where a grid point has but one split, its pairs stay apart, and the answer is about this split. None
     where no two pairs share one.
     """
+    if not pairs.duplicated(["config_id", "split_id"]).any():
+        return None
     n_splits = pairs.groupby("config_id")["split_id"].transform("nunique")
     keys = pairs[["config_id"]].assign(unit=pairs["split_id"].where(n_splits > 1, pairs["seed"].astype(str)))
     if not keys.duplicated().any():

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from bie.analysis.wide import Table
 
 MOST_LINES = 40  # of a table on one page of LaTeX
+_CELL, _ROW = "\x1f", "\x1e"
+"""End of a cell and of a row until the whole table is escaped in one go; no text may hold them in LaTeX."""
 
 
 def as_text(table: Table) -> str:
@@ -41,7 +43,10 @@ def _markdown_section(table: Table) -> str:
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    text = " | ".join(cells)
+    if text.count("|") >= len(cells):
+        text = " | ".join(cell.replace("|", r"\|") for cell in cells)
+    return f"| {text} |"
 
 
 _PREAMBLE = r"""% \usepackage{booktabs}, then \input; with graphicx too, wide tables shrink to the text
@@ -51,14 +56,15 @@ _PREAMBLE = r"""% \usepackage{booktabs}, then \input; with graphicx too, wide ta
 def as_latex(tables: Iterable[Table]) -> str:
     r"""Floats with booktabs rules, for ``\input`` in a document; a long table is several, a page each."""
     floats = [
-        _latex_float(table, slice(start, start + MOST_LINES))
+        _latex_float(table, header, slice(start, start + MOST_LINES))
         for table in tables
+        for header in [" & ".join(map(latex, table.header))]
         for start in range(0, max(len(table.rows), 1), MOST_LINES)
     ]
     return "\n\n".join([_PREAMBLE, *floats]) + "\n"
 
 
-def _latex_float(table: Table, part: slice) -> str:
+def _latex_float(table: Table, header: str, part: slice) -> str:
     body = latex(_ROW.join(map(_CELL.join, table.rows[part])) + _ROW) if table.rows else ""
     again = f"{table.title} (continued)."
     caption = again if part.start else f"{table.title}: {'; '.join(table.legend)}."
@@ -70,7 +76,7 @@ def _latex_float(table: Table, part: slice) -> str:
             rf"\caption{{{latex(caption)}}}\medskip",
             rf"\sbox0{{\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
-            " & ".join(map(latex, table.header)) + r" \\",
+            rf"{header} \\",
             r"\midrule",
             f"{body}\\bottomrule",
             r"\end{tabular}}",
@@ -79,9 +85,6 @@ def _latex_float(table: Table, part: slice) -> str:
         ]
     )
 
-
-_CELL, _ROW = "\x1f", "\x1e"
-"""End of a cell and of a row until the whole table is escaped in one go; no text may hold them in LaTeX."""
 
 _LATEX = str.maketrans(
     {

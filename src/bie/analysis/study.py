@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bie.analysis.caveats import Key, Said, caveats
 from bie.analysis.files import Files, look
 from bie.analysis.grid import Plain, describe_grid_points, flat
 from bie.analysis.index import read_index
-from bie.analysis.indexed import by_type, column, numbers, timing
+from bie.analysis.indexed import Reasons, by_type, column, numbers, timing
 from bie.analysis.parse import UNKNOWN
 from bie.analysis.titles import setting
 from bie.store.identity import SHOWN
@@ -43,9 +44,8 @@ class Study:
         (wall time).
     values
         Numbers of the rows of `runs`, columns (split, metric); NaN where there is none.
-    reasons
-        Why a number of a finished run is missing, as categoricals; none elsewhere. Rows and columns of
-        `values`.
+    why
+        Why numbers of finished runs are missing, by column and row of `values`.
     by_type
         OT ratios of the cell types: ``row`` (of `runs`), ``split``, ``type``, ``ratio``.
     configs
@@ -63,12 +63,17 @@ class Study:
     grid: tuple[str, ...]
     runs: "pd.DataFrame"
     values: "pd.DataFrame"
-    reasons: "pd.DataFrame"
+    why: Reasons
     by_type: "pd.DataFrame"
     configs: Mapping[str, Plain]
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
     decided: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> "pd.DataFrame":
+        """Why a number of a finished run is missing, as categoricals; rows and columns of `values`."""
+        return self.why.frame(self.values.columns)
 
     def numbers(self, split: str) -> "pd.DataFrame":
         """Columns of `values` of one split; none where no run is done."""
@@ -100,6 +105,11 @@ class Study:
         for key, words in zip(keys, shown, strict=True):
             names += (" " + words).where(words != f"{key}=", "")
         return names
+
+    @cached_property
+    def caveats(self) -> "dict[str, dict[Key, Said]]":
+        """What the records of each data set say of their numbers."""
+        return {str(name): caveats(runs) for name, runs in self.runs.groupby("dataset", sort=False)}
 
     @property
     def all_read(self) -> bool:
@@ -133,25 +143,25 @@ def read_study(tree: Tree, files: Files | None = None) -> Study:
     ended["config_id"] = _whole_ids(ended["config_id"], [ended["config_id"], plan["config_id"]])
     runs = _one_row_per_run(_joined(ended, plan))
     stopped = decided(tree)
-    why = {c: stopped[c[:SHOWN]] for c in runs["config_id"].unique() if c[:SHOWN] in stopped}
-    runs = runs[~(runs["config_id"].isin(why) & (runs["state"] == "missing"))]
+    halted = {c: stopped[c[:SHOWN]] for c in runs["config_id"].unique() if c[:SHOWN] in stopped}
+    runs = runs[~(runs["config_id"].isin(halted) & (runs["state"] == "missing"))]
     grids = _by_config(plan["config_id"], plan["grid"])
     configs = _by_config(plan["config_id"], plan["config"]) | _configs(index)
     grid_points = describe_grid_points(runs, configs, grids)
     runs = _in_order_of(grid_points, runs)
-    values, reasons = numbers(index, runs)
+    values, why = numbers(index, runs)
     return Study(
         name=tree.root.resolve().name,
         grid_points=grid_points,
         grid=tuple(grid_points.columns[2:]),
         runs=runs.reset_index(drop=True),
         values=values,
-        reasons=reasons,
+        why=why,
         by_type=by_type(index, runs.index.to_numpy()),
         configs=configs,
         asked=asked_of(tree),
         timing=timing(index, runs).reset_index(drop=True),
-        decided=why,
+        decided=halted,
     )
 
 

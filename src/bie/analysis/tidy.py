@@ -67,19 +67,15 @@ def long_columns(study: Study, runs: slice = slice(None)) -> "pa.Table":
     for level in ("split", "metric"):
         columns[level] = shared(study.values.columns.get_level_values(level), tiled)
     columns["value"] = pa.array(study.values.loc[done.index].to_numpy().ravel(), from_pandas=True)
-    columns["reason"] = _why(study.reasons.loc[done.index])
+    columns["reason"] = _why(study, done.index)
     return pa.table(columns | {"code": shared(done["code"])})
 
 
-def _why(reasons: "pd.DataFrame") -> "pa.Array":
-    """Reasons, row by row, whose texts the columns have in common."""
-    import numpy as np
+def _why(study: Study, rows: Any) -> "pa.Array":
+    """Reasons of some runs, row by row."""
     import pyarrow as pa
 
-    columns = [reasons.iloc[:, place].cat for place in range(reasons.shape[1])]
-    codes = [np.asarray(column.codes, np.int32) for column in columns] or [np.empty(0, np.int32)]
-    flat = np.stack(codes, axis=1).ravel()
-    texts = pa.array(list(columns[0].categories) if columns else [], pa.string())
+    flat, texts = study.why.codes[:, rows].T.ravel(), pa.array(study.why.texts, pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(flat, mask=flat < 0), texts)
 
 

@@ -74,15 +74,13 @@ def _table(found: "_Figures") -> Table:
     view, selected, study = found.view, found.points, found.study
     rows = _row_columns(study, view, selected)
     telling = [*(key for keys in rows.values() for key in keys), *view.columns]
-    if len({_texts(selected, config, telling) for config in selected.index}) < len(
-        selected
-    ):  # grid points of which nothing but their runs is known
+    if len(set(_texts(selected, telling))) < len(selected):  # of which nothing but their runs is known
         selected = selected.assign(config_id=selected.index)
         rows = {**rows, "config_id": ["config_id"]}
+    first = zip(*(_first(selected, keys) for keys in rows.values()), strict=True)
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
-    for config in selected.index:
-        line = lines.setdefault(tuple(_first(selected, config, keys) for keys in rows.values()), {})
-        line[_texts(selected, config, view.columns)] = config
+    for config, named, column in zip(selected.index, first, _texts(selected, view.columns), strict=True):
+        lines.setdefault(named, {})[column] = config
     columns = list(dict.fromkeys(column for line in lines.values() for column in line))
     header = list(rows)
     for column in columns:
@@ -111,14 +109,16 @@ def _row_columns(study: Study, view: View, selected: "pd.DataFrame") -> dict[str
     return {key: [key] for key in view.rows} | shared_columns(selected, rest)
 
 
-def _first(selected: "pd.DataFrame", config: str, keys: Sequence[str]) -> str:
-    """Value of the one setting that acts."""
-    texts = (text for text in _texts(selected, config, keys) if text != NOTHING)
-    return next(texts, NOTHING)
+def _first(selected: "pd.DataFrame", keys: Sequence[str]) -> list[str]:
+    """Value of the one setting that acts, of each grid point."""
+    return [next((text for text in texts if text != NOTHING), NOTHING) for texts in _texts(selected, keys)]
 
 
-def _texts(selected: "pd.DataFrame", config: str, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(setting(selected.at[config, key]) for key in keys)
+def _texts(selected: "pd.DataFrame", keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """Values of the settings of each grid point."""
+    n = len(selected)
+    columns = [map(setting, map(selected[key].array.__getitem__, range(n))) for key in keys]
+    return list(zip(*columns, strict=True)) if columns else [()] * n
 
 
 class _Figures:

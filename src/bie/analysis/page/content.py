@@ -9,7 +9,6 @@ from bie.analysis.marks import mark
 from bie.analysis.numbers import mean_sd
 from bie.analysis.parse import SPLITS
 from bie.analysis.results import Results
-from bie.analysis.tidy import records
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
 from bie.metrics.cards import CARDS
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 SEEDS = 12  # named of a group of failures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A number of the table: text, value to sort by, verdict with its mark, words for who hovers."""
 
@@ -67,8 +66,8 @@ def tables(results: Results) -> list[Table]:
     """The tables of all metrics that any run has."""
     found = []
     study, summary, compared = results.study, results.summary, results.comparison
-    numbers = _by_key(summary, "split")
-    verdicts = _by_key(compared, "split")
+    numbers = _by_key(summary, "mean", "sd", "n", "n_expected")
+    verdicts = _by_key(compared, "verdict", "n_pairs", "mean", "low", "high", "new_cells")
     counts = study.runs["state"].eq("done").groupby(study.runs["config_id"]).agg(["sum", "size"])
     runs = {str(config): f"{row['sum']}/{row['size']}" for config, row in counts.to_dict("index").items()}
     for dataset, points in study.grid_points.groupby("dataset", sort=False):
@@ -100,21 +99,21 @@ def _first(row: Mapping[Any, Any], keys: Sequence[str]) -> str:
     return next(filter(None, (setting(row[key]) for key in keys)), "–")
 
 
-def _by_key(frame: "pd.DataFrame", first: str) -> dict[tuple[str, str, str], Mapping[Any, Any]]:
-    return {(row[first], row["config_id"], row["metric"]): row for row in records(frame)}
+def _by_key(frame: "pd.DataFrame", *names: str) -> dict[tuple[str, str, str], tuple[Any, ...]]:
+    """Some columns of each row by split, ``config_id`` and metric."""
+    keys = zip(*(frame[name].tolist() for name in ("split", "config_id", "metric")), strict=True)
+    return dict(zip(keys, zip(*(frame[name].tolist() for name in names), strict=True), strict=True))
 
 
-def _cell(number: Mapping[Any, Any], compared: Mapping[Any, Any] | None) -> Cell:
-    mean = float(number["mean"])
-    partial = number["n"] not in (0, number["n_expected"])
-    text = mean_sd(mean, number["sd"]) + (f" (n {number['n']})" if partial else "")
+def _cell(number: tuple[Any, ...], compared: tuple[Any, ...] | None) -> Cell:
+    mean, sd, n, n_expected = number
+    text = mean_sd(mean, sd) + (f" (n {n})" if n not in (0, n_expected) else "")
     value = mean if mean == mean else None
-    if not compared or not compared["verdict"] or compared["n_pairs"] < 2:
+    if not compared or not compared[0] or compared[1] < 2:
         return Cell(text, value)
-    kind = compared["verdict"]
-    low, high = compared["low"], compared["high"]
-    words = f"{kind}: {compared['mean']:+.3g} [{low:+.3g}, {high:+.3g}]; new cells: {compared['new_cells']}"
-    return Cell(text, value, kind, mark(kind, compared["new_cells"]), words)
+    kind, _, difference, low, high, new_cells = compared
+    words = f"{kind}: {difference:+.3g} [{low:+.3g}, {high:+.3g}]; new cells: {new_cells}"
+    return Cell(text, value, kind, mark(kind, new_cells), words)
 
 
 def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
