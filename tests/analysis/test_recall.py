@@ -1,4 +1,5 @@
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,31 @@ def test_a_change_makes_the_report_anew(
     records = [record.read(path) for path in study.root.rglob("record.json")]
     assert all(f",ari,{found['metrics']['test']['ari']}," in table for found in records if found)
     assert table.count(",ari,") == 2 * len(records)
+
+
+def damage_record(disk: Any, point: Any) -> None:
+    (disk.folder(point, 0) / "record.json").write_text("{")
+
+
+def test_tables_from_what_was_read_before_are_those_from_nothing(study: Any, point: Make) -> None:
+    """Records added, replaced, removed, damaged, other options: the same bytes as without index and note."""
+
+    def made(*options: str) -> dict[str, bytes]:
+        main([str(study.root), *options])
+        paths = sorted((study.root / "report").glob("[!.]*"))
+        return {path.name: path.read_bytes() for path in paths}
+
+    arm = point("scvi_mine", mine__scale=2.0)
+    for seed in range(3):
+        study.record(arm, seed, {"ari": 0.7 + seed / 10}, notes={"test.ari": f"of {seed} cells"})
+    changes = (add_record, edit_record_in_place, remove_record, add_failure, damage_record)
+    for change in changes:
+        change(study, point())
+        settle(study.root)
+        options = ["study.baseline=scvi_mine"] if change is remove_record else []
+        kept = made(*options)
+        shutil.rmtree(study.root / "report")
+        assert made(*options) == kept
 
 
 def test_other_code_and_other_packages_make_it_anew(
