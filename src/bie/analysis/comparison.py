@@ -205,11 +205,11 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
     named = pd.DataFrame({"baseline_id": base, "group": study.data_sets})[compared]
     rows = named.rename_axis("config_id").reset_index()
     configs, seeds = study.runs["config_id"], study.runs["seed"]
-    asked = pd.Series(0, rows["config_id"])
+    asked = pd.Series(0.0, rows["config_id"])
     for baseline, of in rows.groupby("baseline_id", sort=False):
         both = configs.isin(of["config_id"]) & seeds.isin(seeds[configs == baseline])
         asked = asked.add(configs[both].value_counts(), fill_value=0)
     fractions = [study.configs.get(config, {}).get("split.train_fraction") for config in rows["config_id"]]
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
-    asked = asked.reindex(rows["config_id"]).astype(float)
+    asked = asked.reindex(rows["config_id"])
     return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)

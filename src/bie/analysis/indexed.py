@@ -39,7 +39,7 @@ class Reasons:
         found = np.bincount(self.codes[column, rows] + 1, minlength=len(self.texts) + 1)[1:]
         return {text: int(n) for text, n in zip(self.texts, found, strict=True) if n}
 
-    def frame(self, columns: "pd.MultiIndex") -> "pd.DataFrame":
+    def frame(self, columns: "pd.Index[Any]") -> "pd.DataFrame":
         """The same as categoricals, a row per run."""
         import pandas as pd
 

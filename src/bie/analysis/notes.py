@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bie.analysis.caveats import NUMBER, Said
 from bie.analysis.headings import label
@@ -104,7 +104,7 @@ def _without_value(
     done = runs.index[runs["state"] == "done"]
     shared: dict[tuple[str, int], list[str]] = {}
     known = study.numbers(split).columns
-    place = {key: i for i, key in enumerate(study.values.columns)}
+    place: dict[Any, int] = {key: i for i, key in enumerate(study.values.columns)}
     for metric in known if metrics is None else [name for name in known if name in metrics]:
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue

@@ -45,8 +45,10 @@ def paired_tables(results: Results) -> Iterator[Table]:
 
 def _rows(names: Mapping[str, str], part: "pd.DataFrame") -> Iterator[tuple[str, ...]]:
     headed = {metric: (heading(metric), unit(metric)) for metric in part["metric"].unique()}
-    columns = ("config_id", "metric", "n_pairs", "mean", "low", "high", "p_holm", "low_new", "high_new")
-    columns += ("p_new", "win_rate", "margin", "verdict", "new_cells", "more_seeds")
+    columns = (
+        *("config_id", "metric", "n_pairs", "mean", "low", "high", "p_holm", "low_new", "high_new"),
+        *("p_new", "win_rate", "margin", "verdict", "new_cells", "more_seeds"),
+    )
     for row in zip(*(part[name].tolist() for name in columns), strict=True):
         config, metric, n, mean, low, high, p_holm, low_new, high_new, p_new, wins, margin, *verdict = row
         title, unit_ = headed[metric]

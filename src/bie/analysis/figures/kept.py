@@ -45,7 +45,9 @@ def names(tree: Tree, sources: str | None) -> list[tuple[str, str]] | None:
 def kept(tree: Tree, sources: str | None) -> list[Shown] | None:
     """Figures of the last report, if they would be the same now."""
     known = names(tree, sources)
-    return known and [(name, caption, _svg(tree, name).read_bytes()) for name, caption in known]
+    if known is None:
+        return None
+    return [(name, caption, _svg(tree, name).read_bytes()) for name, caption in known]
 
 
 def keep(tree: Tree, sources: str | None, figures: Sequence[Shown], also_read: Iterable[Path]) -> None:
