@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,15 @@ class Said:
     n: int
 
 
-def caveats(runs: "pd.DataFrame") -> dict[Key, Said]:
-    """Sentences of finished runs, what most of them say first."""
+def caveats(runs: "pd.DataFrame", metrics: Set[str]) -> dict[Key, Said]:
+    """Sentences of finished runs on some metrics, what most of them say first."""
     found: dict[Key, Said] = {}
     counts = Counter(runs.loc[runs["state"] == "done", "notes"].dropna())
     for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         for name, sentence in orjson.loads(text).items():
             part, _, metric = name.rpartition(".")
-            said = found.setdefault((part, metric, NUMBER.sub("#", sentence)), Said(sentence, False, 0))
-            said.differ |= sentence != said.sentence
-            said.n += n
+            if metric in metrics:
+                said = found.setdefault((part, metric, NUMBER.sub("#", sentence)), Said(sentence, False, 0))
+                said.differ |= sentence != said.sentence
+                said.n += n
     return found

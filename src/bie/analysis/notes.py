@@ -129,8 +129,9 @@ def _alike(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 def _caveats(study: Study, dataset: str, split: str, metrics: Set[str]) -> Iterator[str]:
     """Notes of records on their cells and some metrics; sentences alike but for numbers once."""
     shown: dict[str, list[tuple[str, Said]]] = {}
-    for (part, metric, alike), said in study.caveats[dataset].items():
-        if metric in ("cells", "perturb", *metrics) and part in ("", split):
+    told = frozenset({"cells", "perturb", *metrics})
+    for (part, metric, alike), said in study.caveats(dataset, told).items():
+        if part in ("", split):
             shown.setdefault(alike, []).append((label(metric), said))
     for rows in shown.values():
         first, n = rows[0][1].sentence, sum(said.n for name, said in rows if name == rows[0][0])

@@ -56,6 +56,8 @@ class Study:
         What the runs took, a column for each name in the record's ``timing``; rows of `runs`.
     decided
         Why a grid point got no further seeds, by ``config_id``; what it has not run is not missing.
+    said
+        What `caveats` found, by data set and metrics.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Study:
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
     decided: Mapping[str, str] = field(default_factory=dict)
+    said: dict[tuple[str, frozenset[str]], dict[Key, Said]] = field(init=False, default_factory=dict)
 
     @property
     def reasons(self) -> "pd.DataFrame":
@@ -106,10 +109,12 @@ class Study:
             names += (" " + words).where(words != f"{key}=", "")
         return names
 
-    @cached_property
-    def caveats(self) -> "dict[str, dict[Key, Said]]":
-        """What the records of each data set say of their numbers."""
-        return {str(name): caveats(runs) for name, runs in self.runs.groupby("dataset", sort=False)}
+    def caveats(self, dataset: str, metrics: frozenset[str]) -> dict[Key, Said]:
+        """What the records of a data set say of some metrics; kept, as each split asks."""
+        if (dataset, metrics) not in self.said:
+            runs = self.runs[self.runs["dataset"] == dataset]
+            self.said[dataset, metrics] = caveats(runs, metrics)
+        return self.said[dataset, metrics]
 
     @property
     def all_read(self) -> bool:
