@@ -1,5 +1,6 @@
 """What several test folders need: the shipped configuration, tiny simulated sweeps."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,9 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder: `outputs/` lands in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not go through half a million objects each time."""
+    gc.collect()
+    gc.freeze()
