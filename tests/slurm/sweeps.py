@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,13 @@ def wait_for(
         assert time.monotonic() - began < patience, f"in vain for {patience:.0f} s\n{describe()}"
         time.sleep(pause)
     return time.monotonic() - began
+
+
+def fill(path: Path) -> None:
+    """Write a file until nothing more fits."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def _words(path: Path) -> set[bytes]:

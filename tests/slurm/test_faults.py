@@ -11,7 +11,7 @@ import time
 from functools import partial
 
 from .fault_table import AT_WORK, NOTHING, Fault
-from .sweeps import PATIENCE, Sweep, wait_for
+from .sweeps import PATIENCE, Sweep, fill, wait_for
 
 
 def test_one_run_raises(sweep, faults):
@@ -172,10 +172,3 @@ def test_a_task_meets_its_memory_limit(strict_cluster, finished, faults, tmp_pat
 
 def has_failure(sweep, line):
     return line in sweep.failures()
-
-
-def fill(path):
-    """Write until nothing more fits."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
