@@ -16,7 +16,10 @@ from functools import partial
 
 from .sweeps import Sweep, fill
 
-RUNS, MINUTES, SEED = (int(os.environ[f"BIE_SOAK_{name}"]) for name in ("RUNS", "MINUTES", "SEED"))
+RUNS, MINUTES, SEED = (
+    int(os.environ.get(f"BIE_SOAK_{name}", default))
+    for name, default in (("RUNS", 150), ("MINUTES", 4), ("SEED", 0))
+)
 PER_TASK, NODES = 12, ("n1", "n2")
 BETWEEN = (5.0, 25.0)  # seconds from one fault to the next
 RETRIES = 20  # when all is calm again
