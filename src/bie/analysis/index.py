@@ -61,19 +61,24 @@ def read_index(files: Files) -> "pa.Table":
         ``seed``, ``cause`` and ``message`` are known.
     """
     import numpy as np
+    import pyarrow as pa
 
     parts = [_load(files.tree.report / name) for name in (INDEX, LATER)]
-    n_before = sum(map(len, parts))
+    pool = pa.default_memory_pool()
+    pool.release_unused()  # reading takes three times as much as what is read
+    n_first, n_before = len(parts[0]), sum(map(len, parts))
     row = _still_true(parts, files)
     new = np.flatnonzero(row < 0)
     row[new] = n_before + np.arange(len(new))
     paths = list(files.ends)
-    read = list(_read([paths[i] for i in new], files))
-    table = _joined([part for part in (*parts, *read) if len(part)] or parts[:1])
+    parts += _read([paths[i] for i in new], files)
+    table = _joined([part for part in parts if len(part)] or parts[:1])
+    parts.clear()
     if len(row) != len(table) or (row != np.arange(len(row))).any():
         table = table.take(row)
     if len(new) or len(row) < (1 - FEW) * n_before:
-        _save(table, files, row >= len(parts[0]), len(parts[0]))
+        _save(table, files, row >= n_first, n_first)
+    pool.release_unused()
     return table
 
 
