@@ -30,7 +30,7 @@ def test_a_preempted_task_goes_on_where_it_was(cluster, finished, faults, tmp_pa
 
 
 def test_a_task_whose_time_is_over_goes_on_where_it_was(cluster, finished, faults, tmp_path):
-    for seconds in (45, 120):  # the machine may be faster now than when it was measured
+    for seconds in (30, 120):  # the machine may be faster now than when it was measured
         limited, free = with_and_without_limit(cluster, finished, seconds, tmp_path / str(seconds))
         if limited.record(5)["timing"]["interruptions"]:
             break
@@ -44,9 +44,9 @@ def test_a_task_whose_time_is_over_goes_on_where_it_was(cluster, finished, fault
 
 
 def with_and_without_limit(cluster, finished, seconds, folder):
-    """A run of so many seconds, once under a limit of two minutes, with a warning a minute before."""
+    """A run of so many seconds, once under a limit of two minutes, with a warning 75 seconds before."""
     pace = min(finished.record(seed)["timing"]["fit_s"] for seed in (0, 1)) / 200
-    limits = {"limited": ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=60"), "free": ()}
+    limits = {"limited": ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=75"), "free": ()}
     sweeps = []
     for name, limit in limits.items():
         (folder / name).mkdir(parents=True)
