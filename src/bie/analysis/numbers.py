@@ -63,12 +63,12 @@ def two_digits(value: float) -> str:
 
 
 def hundredths(value: float) -> str:
-    """Two decimals; of what is below a hundredth two digits.
+    """Two decimals; between a thousandth and a hundredth two digits.
 
-    >>> hundredths(0.4931), hundredths(0.00213), hundredths(0.0)
+    >>> hundredths(0.4931), hundredths(0.00213), hundredths(0.0002)
     ('.49', '.0021', '.00')
     """
-    return short(f"{value:.2g}" if 0.0001 < abs(value) < 0.01 else f"{value:.2f}")
+    return short(f"{value:.2g}" if 0.001 < abs(value) < 0.01 else f"{value:.2f}")
 
 
 def short(number: str) -> str:
