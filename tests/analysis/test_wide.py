@@ -285,6 +285,15 @@ def test_notes_speak_of_the_metrics_that_were_asked_for(disk: Any, point: Make) 
     assert "NMI: no value in any run (one label)" in nmi.notes
 
 
+def test_baselines_of_many_kinds_of_cells_are_named_together(disk: Any, point: Make) -> None:
+    for n in range(4):
+        for seed in range(2):
+            disk.record(point(perturb__ratio=n), seed, {"ari": 0.5 + seed})
+            disk.record(point("adversarial", perturb__ratio=n), seed, {"ari": 0.7 - seed})
+    (table,) = wide_tables(results_of(load(disk.root)), View())
+    assert table.legend[1].startswith("against scvi on the same cells and splits (4 rows): ▲ better")
+
+
 def test_a_row_names_its_model_once(disk: Any, point: Make) -> None:
     for seed in range(2):
         disk.record(point(), seed, {"ari": 0.5 + seed})

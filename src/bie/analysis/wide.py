@@ -27,6 +27,7 @@ BRACKETS = {
 }
 """What is shown behind a metric: another one, and what it says."""
 INCOMPLETE = "†"
+MOST_NAMED = 3  # baselines
 _LEGEND = "mean±sd over seeds; n: finished of expected runs"
 _RESCALED = (
     "rescaled: 0 the worst and 1 the best of the controls, [95 % interval] with the spread of the controls"
@@ -216,8 +217,16 @@ class _Figures:
         if not self.marks:
             return (numbers,)
         names = row_names(self.study)
-        base = [names[config] for config in self.comparison["baseline_id"].unique()]
-        return numbers, f"against {' or '.join(dict.fromkeys(base))} on the same splits: {marks.LEGEND}"
+        base = list(dict.fromkeys(names[config] for config in self.comparison["baseline_id"].unique()))
+        return numbers, f"against {_any_of(base)}: {marks.LEGEND}"
+
+
+def _any_of(names: Sequence[str]) -> str:
+    """Names of baselines; of many, as on cells perturbed in many ways, what all have in common."""
+    if len(names) <= MOST_NAMED:
+        return f"{' or '.join(names)} on the same splits"
+    common = [word for word in names[0].split(" ") if all(word in name.split(" ") for name in names)]
+    return f"{' '.join(common)} on the same cells and splits ({len(names)} rows)"
 
 
 def _rows(summary: "pd.DataFrame") -> dict[tuple[str, str], dict[str, Any]]:
