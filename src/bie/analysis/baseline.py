@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Margin = float | str | None
 """In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
 
+FEW_NAMED = 3  # baselines that each are named
 MOST_NAMED = 20  # rows in an error
 
 
@@ -105,6 +106,14 @@ def row_names(study: Study) -> dict[str, str]:
 def row_name(study: Study, config: str) -> str:
     """Name of one row."""
     return row_names(study)[config]
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Names of baselines; of many, as on cells perturbed in many ways, what all have in common."""
+    if len(names) <= FEW_NAMED:
+        return f"{' or '.join(names)} on the same splits"
+    common = [word for word in names[0].split(" ") if all(word in name.split(" ") for name in names)]
+    return f"{' '.join(common)} on the same cells and splits ({len(names)} rows)"
 
 
 def no_such_row(asked: str, names: Iterable[str]) -> BadInput:

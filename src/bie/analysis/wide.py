@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis import marks
 from bie.analysis.answer import answer
-from bie.analysis.baseline import baselines, row_names
+from bie.analysis.baseline import any_of, baselines, row_names
 from bie.analysis.controls import Scale, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
@@ -27,7 +27,6 @@ BRACKETS = {
 }
 """What is shown behind a metric: another one, and what it says."""
 INCOMPLETE = "†"
-MOST_NAMED = 3  # baselines
 _LEGEND = "mean±sd over seeds; n: finished of expected runs"
 _RESCALED = (
     "rescaled: 0 the worst and 1 the best of the controls, [95 % interval] with the spread of the controls"
@@ -218,15 +217,7 @@ class _Figures:
             return (numbers,)
         names = row_names(self.study)
         base = list(dict.fromkeys(names[config] for config in self.comparison["baseline_id"].unique()))
-        return numbers, f"against {_any_of(base)}: {marks.LEGEND}"
-
-
-def _any_of(names: Sequence[str]) -> str:
-    """Names of baselines; of many, as on cells perturbed in many ways, what all have in common."""
-    if len(names) <= MOST_NAMED:
-        return f"{' or '.join(names)} on the same splits"
-    common = [word for word in names[0].split(" ") if all(word in name.split(" ") for name in names)]
-    return f"{' '.join(common)} on the same cells and splits ({len(names)} rows)"
+        return numbers, f"against {any_of(base)}: {marks.LEGEND}"
 
 
 def _rows(summary: "pd.DataFrame") -> dict[tuple[str, str], dict[str, Any]]:

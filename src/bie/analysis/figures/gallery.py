@@ -145,9 +145,8 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
     study = material.study
     same = study.data_sets[study.grid_points["dataset"] == dataset]  # cells perturbed or split alike
     for number, configs in enumerate(same.groupby(same).groups.values(), 1):
-        end, which = (
-            ("", "") if same.nunique() == 1 else (f"_{number}", f"{study.data_set_names[configs[0]]}. ")
-        )
+        several = same.nunique() > 1
+        end, which = f"_{number}" * several, f"{study.data_set_names[configs[0]]}. " * several
         key, names = _strengths(study, list(configs))
         told = f" Numbers: {key}." if key else ""
         rows = study.runs["config_id"].isin(configs) & (study.runs["state"] == "done")
