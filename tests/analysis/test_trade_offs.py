@@ -219,6 +219,14 @@ def test_cells_split_in_two_ways_have_fronts_apart(
     assert [set(wide["config_id"]) for wide in drawn] == [{p.id for p in arms[:3]}, {p.id for p in arms[3:]}]
 
 
+def test_cells_of_two_kinds_without_a_front_have_no_figure(disk: Any, point: Make) -> None:
+    for fraction in (0.6, 0.9):
+        for model in ("scvi", "pca"):
+            disk.record(point(model, split__train_fraction=fraction), 0, {"ari": 0.5, "be_ratio": 0.5})
+    material = gallery.Material(Tree(disk.root), load(disk.root), pd.DataFrame(), pd.DataFrame(), ())
+    assert list(gallery._trade_offs(material, "zinb")) == []
+
+
 def test_two_fronts_that_are_one_are_not_told_apart(disk: Any, point: Make) -> None:
     rng, wrong = np.random.default_rng(5), 0
     points = [point("scvi_mine", mine__scale=s) for s in (1.0, 2.0)]

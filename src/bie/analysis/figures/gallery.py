@@ -152,6 +152,8 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
         rows = study.runs["config_id"].isin(configs) & (study.runs["state"] == "done")
         wide = study.runs.loc[rows, ["model", "config_id", "seed"]].join(study.numbers("test"))
         wide["model"] += wide["config_id"].map(front_endings(study))
+        if several and not wide.groupby("model")["config_id"].nunique().gt(1).any():
+            continue  # no front, and as many figures as there are kinds of cells
         for x, y in PAIRS:
             if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
                 caption = (
