@@ -14,7 +14,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from bie.analysis import load
-from bie.analysis.figures.gallery import Material, Picture, gallery
+from bie.analysis.figures.gallery import gallery
+from bie.analysis.figures.material import Material, Picture
 from bie.analysis.results import results_of
 from bie.analysis.run_files import read_histories
 from bie.analysis.study import read_study

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from bie.aggregate import main as aggregate
-from bie.analysis.figures.gallery import Material, gallery
+from bie.analysis.figures.gallery import gallery
+from bie.analysis.figures.material import Material
 from bie.analysis.results import results_of
 from bie.analysis.study import Study, read_study
 from bie.config.penalties import sections

@@ -189,8 +189,9 @@ def _pictures(
     tree: "Tree", files: "Files", results: "Results", write: bool, maps: tuple[str, ...]
 ) -> "list[Shown]":
     """Figures of a study, drawn only where those of the last report would differ."""
-    from bie.analysis.figures.gallery import Material, gallery
+    from bie.analysis.figures.gallery import gallery
     from bie.analysis.figures.kept import keep, kept, made_from
+    from bie.analysis.figures.material import Material
     from bie.analysis.figures.style import as_svg, save
     from bie.analysis.view import HEADLINE
 

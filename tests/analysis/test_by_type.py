@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from bie.analysis.by_type import by_type
-from bie.analysis.figures.gallery import Material, gallery
+from bie.analysis.figures.gallery import gallery
+from bie.analysis.figures.material import Material
 from bie.analysis.report import write_report
 from bie.analysis.results import results_of
 from bie.analysis.study import read_study

@@ -12,6 +12,7 @@ import pytest
 
 from bie.analysis import load, trade_off
 from bie.analysis.figures import gallery
+from bie.analysis.figures.material import Material
 from bie.analysis.fronts import Cloud, attained, bands, cloud_of, dominated, hypervolumes, knee
 from bie.analysis.trade_off_text import as_lines
 from bie.analysis.trade_offs import front_endings
@@ -212,7 +213,7 @@ def test_cells_split_in_two_ways_have_fronts_apart(
     assert [found.dataset for found in trade_off(study)] == names
     drawn: list[Any] = []
     monkeypatch.setattr(gallery, "trade_off", lambda wide, *_: drawn.append(wide))
-    material = gallery.Material(Tree(disk.root), study, pd.DataFrame(), pd.DataFrame(), ())
+    material = Material(Tree(disk.root), study, pd.DataFrame(), pd.DataFrame(), ())
     pictures = list(gallery._trade_offs(material, "zinb"))
     assert [picture.name for picture in pictures] == ["trade_off_be_ratio_ari_1", "trade_off_be_ratio_ari_2"]
     assert [picture.caption.split(". ")[0] for picture in pictures] == names
@@ -223,7 +224,7 @@ def test_cells_of_two_kinds_without_a_front_have_no_figure(disk: Any, point: Mak
     for fraction in (0.6, 0.9):
         for model in ("scvi", "pca"):
             disk.record(point(model, split__train_fraction=fraction), 0, {"ari": 0.5, "be_ratio": 0.5})
-    material = gallery.Material(Tree(disk.root), load(disk.root), pd.DataFrame(), pd.DataFrame(), ())
+    material = Material(Tree(disk.root), load(disk.root), pd.DataFrame(), pd.DataFrame(), ())
     assert list(gallery._trade_offs(material, "zinb")) == []
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bie.analysis.figures.gallery import Material, gallery
+from bie.analysis.figures.gallery import gallery
+from bie.analysis.figures.material import Material
 from bie.analysis.results import results_of
 from bie.analysis.study import read_study
 from bie.config.pairs import Critic, Estimator, Pairs

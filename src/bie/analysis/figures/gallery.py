@@ -1,68 +1,36 @@
 """Every figure that a study has data for, with the sentence that stands below it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from bie.analysis.by_type import by_type
 from bie.analysis.controls import is_control
 from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
-from bie.analysis.figures.embeddings import MOST_CELLS, embeddings
 from bie.analysis.figures.estimates import estimates
 from bie.analysis.figures.forest import forest
 from bie.analysis.figures.heat_map import grid_keys, heat_map
+from bie.analysis.figures.latent import latent_pictures
 from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
-from bie.analysis.figures.maps import Map, project
+from bie.analysis.figures.material import Material, Picture
 from bie.analysis.figures.style import MOST_ROWS
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import MOST_POINTS, MOST_TYPES, types
 from bie.analysis.parse import SPLITS
-from bie.analysis.run_files import Embedding, read_embedding, read_histories
+from bie.analysis.run_files import read_histories
 from bie.analysis.study import Study
-from bie.analysis.titles import setting, shared_columns, short_keys, titles
+from bie.analysis.titles import setting, shared_columns, short_keys
 from bie.analysis.trade_offs import front_endings
 from bie.metrics.cards import CARDS
-from bie.store.paths import Tree
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 PAIRS = (("be_ratio", "ari"), ("probe_f1", "ari"), ("probe_f1", "reconstruction"))
 """Mixing of batches against what must not be lost with it."""
-MOST_MODELS = 5  # side by side
 MOST_NAMED = 16  # grid points with a number each in a plane
 MOST_SEEDS = 20  # histories of a grid point
 FEW_ROWS, PER_FIGURE = 20, 4  # of more grid points so many metrics, which fit on a page
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure, the stem of its files, and what it shows."""
-
-    name: str
-    caption: str
-    figure: "Figure"
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors.
-
-    `seen` takes the histories and embeddings that were looked for.
-    """
-
-    tree: Tree
-    study: Study
-    summary: "pd.DataFrame"
-    compared: "pd.DataFrame"
-    metrics: tuple[str, ...]
-    maps: tuple[str, ...] = ("tsne",)
-    seen: list[Path] = field(default_factory=list)
 
 
 def gallery(material: Material) -> Iterator[Picture]:
@@ -70,7 +38,7 @@ def gallery(material: Material) -> Iterator[Picture]:
     datasets = list(dict.fromkeys(material.study.grid_points["dataset"]))
     for dataset in datasets:
         end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
-        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, _embeddings):
+        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, latent_pictures):
             for picture in draw(material, str(dataset)):
                 caption = f"{dataset}: {picture.caption}" if end else picture.caption
                 yield Picture(picture.name + end, caption, picture.figure)
@@ -79,11 +47,6 @@ def gallery(material: Material) -> Iterator[Picture]:
 
 def _stem(dataset: str) -> str:
     return "".join(char if char.isalnum() or char in "-_" else "-" for char in dataset)[:40]
-
-
-def _titles(material: Material, dataset: str) -> dict[str, str]:
-    points = material.study.grid_points
-    return titles(points[points["dataset"] == dataset])
 
 
 def _extent(names: dict[str, str]) -> str:
@@ -96,7 +59,7 @@ def _of(frame: "pd.DataFrame", dataset: str, split: str | None = None) -> "pd.Da
 
 
 def _forests(material: Material, dataset: str) -> Iterator[Picture]:
-    compared, titles = _of(material.compared, dataset, "test"), _titles(material, dataset)
+    compared, titles = _of(material.compared, dataset, "test"), material.titles(dataset)
     arms = {config: title for config, title in titles.items() if not is_control(material.study, config)}
     names = arms if set(arms) & set(compared["config_id"]) else titles  # controls would set the scale
     paired = compared[compared["mean"].notna()]
@@ -120,7 +83,7 @@ def _pages(metrics: list[str], n_rows: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def _bars(material: Material, dataset: str) -> Iterator[Picture]:
-    summary, names = _of(material.summary, dataset), _titles(material, dataset)
+    summary, names = _of(material.summary, dataset), material.titles(dataset)
     known = set(summary.loc[summary["n"] > 0, "metric"])
     shown = [metric for metric in material.metrics if metric in known]
     for number, metrics in _pages(shown, len(names)):
@@ -190,7 +153,7 @@ def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
 
 
 def _types(material: Material, dataset: str) -> Iterator[Picture]:
-    found, names = _of(by_type(material.study), dataset, "test"), _titles(material, dataset)
+    found, names = _of(by_type(material.study), dataset, "test"), material.titles(dataset)
     n_points, n_types = found["config_id"].nunique(), found["type"].nunique()
     if n_types > 1:
         more = f" The first {MOST_POINTS} of {n_points} grid points." if n_points > MOST_POINTS else ""
@@ -205,7 +168,7 @@ def _types(material: Material, dataset: str) -> Iterator[Picture]:
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     import pandas as pd
 
-    whole = {c: t for c, t in _titles(material, dataset).items() if not is_control(material.study, c)}
+    whole = {c: t for c, t in material.titles(dataset).items() if not is_control(material.study, c)}
     names = _spread(material, whole)
     runs = material.study.runs
     chosen = runs[runs["config_id"].isin(set(names)) & (runs["state"] == "done")]
@@ -230,45 +193,6 @@ def _spread(material: Material, names: dict[str, str]) -> dict[str, str]:
     turn = models.groupby(models, sort=False).cumcount().sort_values(kind="stable")
     chosen = set(turn.index[:MOST_LINES])
     return {config: title for config, title in names.items() if config in chosen}
-
-
-def _embeddings(material: Material, dataset: str) -> Iterator[Picture]:
-    names, found = _titles(material, dataset), dict[str, Embedding]()
-    runs = material.study.runs
-    done = runs[(runs["dataset"] == dataset) & (runs["state"] == "done")].sort_values("seed", kind="stable")
-    seeds = done["seed"].unique()
-    for _, part in done[done["seed"] == (seeds[0] if len(seeds) else -1)].groupby("model", sort=False):
-        for row in part.to_dict("records"):
-            embedding = read_embedding(material.tree, row, material.seen)
-            if embedding is not None:
-                found[names[row["config_id"]]] = embedding
-                break
-    found = dict(list(found.items())[:MOST_MODELS])
-    for method in material.maps if found else ():
-        yield _side_by_side(found, int(seeds[0]), method)
-
-
-def _side_by_side(found: dict[str, Embedding], seed: int, method: str) -> Picture:
-    """The cells that all have, of many a sample."""
-    common = sorted(set.intersection(*(set(embedding.cell.tolist()) for embedding in found.values())))
-    if len(common) > MOST_CELLS:
-        common = sorted(np.random.default_rng(0).choice(common, MOST_CELLS, replace=False).tolist())
-    maps, name = dict[str, Map](), ""
-    for title, embedding in found.items():
-        maps[title], name = project(embedding.z[_rows(embedding, common)], method)
-    first = next(iter(found.values()))
-    rows = _rows(first, common)
-    colourings = {"batch": first.batch[rows].tolist()}
-    if first.label is not None:
-        colourings["type"] = first.label[rows].tolist()
-    caption = f"Latent vectors ({name}) of {len(common):,} cells, the same for each model; seed {seed}."
-    stem = "embeddings" if method == "tsne" else f"embeddings_{method}"
-    return Picture(stem, caption, embeddings(maps, colourings, name))
-
-
-def _rows(embedding: Embedding, cells: list[str]) -> list[int]:
-    place = {cell: i for i, cell in enumerate(embedding.cell.tolist())}
-    return [place[cell] for cell in cells]
 
 
 def _cost(material: Material) -> Iterator[Picture]:

@@ -1,0 +1,43 @@
+"""What figures are drawn from, and one that was drawn."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bie.analysis.study import Study
+from bie.analysis.titles import titles
+from bie.store.paths import Tree
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the stem of its files, and what it shows."""
+
+    name: str
+    caption: str
+    figure: "Figure"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors.
+
+    `seen` takes the histories and embeddings that were looked for.
+    """
+
+    tree: Tree
+    study: Study
+    summary: "pd.DataFrame"
+    compared: "pd.DataFrame"
+    metrics: tuple[str, ...]
+    maps: tuple[str, ...] = ("tsne",)
+    seen: list[Path] = field(default_factory=list)
+
+    def titles(self, dataset: str) -> dict[str, str]:
+        """What tells the grid points of a data set apart, by their ids."""
+        points = self.study.grid_points
+        return titles(points[points["dataset"] == dataset])
