@@ -237,6 +237,36 @@ def test_a_verdict_may_hang_on_what_is_missing(disk: Any, point: Make) -> None:
     }
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_missing_ones_like_a_single_difference_that_was_seen_are_judged_by_their_signs(
+    disk: Any, point: Make, n: int
+) -> None:
+    """Sums of equal numbers differ from them by rounding, which is no spread to test against."""
+    points = base, ours = point(), point("scvi_mine")
+    disk.plan(points, range(6))
+    gains = {f"gain_{i}": gain for i, gain in enumerate(np.random.default_rng(0).normal(size=20))}
+    for seed in range(6):
+        disk.record(base, seed, dict.fromkeys(gains, 0.0))
+        if seed < n:
+            disk.record(ours, seed, gains)
+    found = differences(load(disk.root))
+    for best in (False, True):
+        assert if_missing(found, best).inference.p == pytest.approx(2.0**-5)
+
+
+def test_one_split_says_nothing_of_new_cells(disk: Any, point: Make) -> None:
+    """However alike its seeds are: what another split would change was not seen."""
+    split = {"split.train_fraction": 0.6}
+    for seed in range(6):
+        for gain, p in enumerate((point(other=split), point("scvi_mine", other=split))):
+            path = disk.record(p, seed, {"ari": 0.5 + 0.2 * gain + (seed * gain) / 1000})
+            path.write_text(path.read_text().replace(split_of(path), "one"))
+    row = row_of(compare(load(disk.root)), point("scvi_mine", other=split), "ari")
+    assert (row["n_pairs"], row["verdict"], row["new_cells"]) == (6, "better", "not shown")
+    assert math.isnan(row["low_new"])
+    assert math.isnan(row["p_new"])
+
+
 def test_of_several_seeds_on_one_split_none_is_called_missing(disk: Any, point: Make) -> None:
     disk.plan([point(), point("scvi_mine")], range(4))
     for seed in range(4):

@@ -33,7 +33,8 @@ class Differences:
     ----------
     rows
         A row per grid point that has a baseline and is none: ``config_id``, ``baseline_id``, ``group`` (its
-        data set), ``asked`` (seeds asked of both), ``test_to_train``.
+        data set), ``asked`` (seeds asked of both), ``test_to_train`` (NaN where all pairs share one split,
+        which tells nothing of the spread over splits).
     pairs
         As `pair_runs` returns it.
     columns
@@ -157,17 +158,19 @@ def judge_groups(found: Differences) -> Judged:
 def if_missing(found: Differences, best: bool) -> Judged:
     """Verdicts if every pair that is missing had the best, or the worst, difference that its row has seen.
 
-    Rows of which nothing is missing stay as they are, but for Holm's correction.
+    Rows of which nothing is missing stay as they are, but for Holm's correction. Where one difference is all
+    that was seen, the missing ones are the same to the last bit, and there is still no spread.
     """
-    seen = np.where((found.sign > 0) == best, found.high, found.low)
     was, k = found.moments, np.where(found.moments.n > 0, found.missing, 0)
+    extreme = np.where((found.sign > 0) == best, found.high, found.low)
+    one = was.tied | (was.n == 1)
+    seen = np.where(one, was.mean, extreme)
     n = was.n + k
-    mean = (was.n * was.mean + k * seen) / np.fmax(n, 1)
+    mean = np.where(one | (k == 0), was.mean, (was.n * was.mean + k * seen) / np.fmax(n, 1))
     squares = np.where(was.n > 1, (was.n - 1) * was.sd**2, 0)
     squares += was.n * (was.mean - mean) ** 2 + k * (seen - mean) ** 2
     sd = np.where(k > 0, np.sqrt(squares / np.fmax(n - 1, 1)), was.sd)
-    moments = Moments(n, np.where(k > 0, mean, was.mean), sd)
-    return judge_groups(replace(found, moments=moments))
+    return judge_groups(replace(found, moments=Moments(n, mean, sd)))
 
 
 def differences(
@@ -175,7 +178,8 @@ def differences(
 ) -> Differences:
     """Sum up the paired differences of every grid point from its baseline."""
     base, margin_of = baselines(study, baseline), margins(study, given)
-    rows, pairs, columns = _rows(study, base), pair_runs(study, base), study.values.columns
+    pairs, columns = pair_runs(study, base), study.values.columns
+    rows = _rows(study, base, pairs)
     metrics = columns.get_level_values("metric")
     sign = np.array([SIGNS[CARDS[name].direction] if name in CARDS else 0.0 for name in metrics])
     found = summed(study, pairs, rows, sign)
@@ -197,8 +201,8 @@ def differences(
     )
 
 
-def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
-    """Grid points to compare, in the order of the table."""
+def _rows(study: Study, base: "pd.Series[str]", pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """Grid points to compare, in the order of the table: see `Differences.rows`."""
     import pandas as pd
 
     compared = base.notna() & (base != base.index)
@@ -211,5 +215,6 @@ def _rows(study: Study, base: "pd.Series[str]") -> "pd.DataFrame":
         asked = asked.add(configs[both].value_counts(), fill_value=0)
     fractions = [study.configs.get(config, {}).get("split.train_fraction") for config in rows["config_id"]]
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
-    asked = asked.reindex(rows["config_id"])
-    return rows.assign(asked=asked.to_numpy(), test_to_train=(1 - fraction) / fraction)
+    n_splits = pairs.groupby("config_id")["split_id"].nunique().reindex(rows["config_id"]).to_numpy()
+    ratio = np.where(n_splits > 1, (1 - fraction) / fraction, np.nan)
+    return rows.assign(asked=asked.reindex(rows["config_id"]).to_numpy(), test_to_train=ratio)

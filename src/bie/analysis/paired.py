@@ -76,7 +76,7 @@ def new_cells(moments: Moments, test_to_train: Numbers | float) -> Inference:
     Parameters
     ----------
     test_to_train
-        n_test / n_train of the splits.
+        n_test / n_train of the splits; NaN: nothing is said of new cells.
     """
     return _student(moments, 1 / np.fmax(moments.n, 1) + test_to_train)
 
