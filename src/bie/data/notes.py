@@ -62,7 +62,7 @@ def of_join(parts: Sequence[Part], genes: NDArray[np.str_]) -> tuple[str, ...]:
     """What was done to the files of a data set; genes that not all of them have, and that are left out."""
     most = max(parts, key=lambda part: len(part.gene_names))
     n_absent = len(most.gene_names) - len(genes)
-    of_parts = tuple(note for part in parts for note in part.notes)
+    of_parts = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     if not n_absent:
         return of_parts
     return (

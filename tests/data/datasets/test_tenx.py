@@ -126,6 +126,18 @@ def test_antibodies_are_no_genes(sheet: Path):
     np.testing.assert_array_equal(cells.counts.toarray(), np.vstack([counts(1), counts(2)])[:, kept])
 
 
+def test_repeated_ids_are_genes_of_their_own(sheet: Path):
+    """As where versions were cut off: ENSG00000182378 is on X and, as _PAR_Y, on Y."""
+    write_h5(sheet.parent / "b.h5", counts(2), [GENES[0], GENES[0], *GENES[2:]])
+    write_h5(sheet.parent / "a.h5", counts(1), [GENES[0], GENES[0], *GENES[2:]])
+    sheet.write_text("sample,path\none,a.h5\ntwo,b.h5\n")
+    cells = tenx.load(settings(sheet))
+    np.testing.assert_array_equal(cells.counts.toarray(), np.vstack([counts(1), counts(2)]))
+    assert cells.gene_names[:2].tolist() == [GENES[0], f"{GENES[0]}-1"]
+    (note,) = cells.notes
+    assert note.startswith(f"1 gene name more than once in var_names ({GENES[0]})")
+
+
 def test_samples_may_share_a_batch(sheet: Path):
     write_mtx(sheet.parent / "c", counts(3))
     sheet.write_text("sample,batch,path\none,day1,a\ntwo,day2,b.h5\nthree,day1,c\n")

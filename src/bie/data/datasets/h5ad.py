@@ -83,11 +83,11 @@ def _one(path: Path, settings: H5ad) -> Cells:
     with opened(path) as file:
         _refuse(path, _table_problems(file, settings, fewest=2))
         part = _part(file, settings)
-        batch, batches = grouping.codes(file.obs[settings.batch_key])
+        batch, batches = _united([file.obs[settings.batch_key]])
         key = settings.label_key
-        label, labels = (None, ()) if key is None else grouping.codes(file.obs[key])
-        said = (*part.notes, *notes.of_gene_names(file.matrix(settings.layer).genes.names))
-    return Cells(part.counts, batch, batches, label, labels, part.cell_names, part.gene_names, notes=said)
+        label, labels = (None, ()) if key is None else _united([file.obs[key]])
+    names = part.cell_names, part.gene_names
+    return Cells(part.counts, batch, batches, label, labels, *names, notes=part.notes)
 
 
 def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
@@ -128,7 +128,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _united(columns: "Sequence[pd.Series[Any]]") -> Codes:
-    """Columns of several files as one: the same value in two files is one group; values are sorted."""
+    """Columns of the files as one: the same value in two files is one group.
+
+    Groups are sorted by name, in whatever order or type a file holds them: the same cells are the same.
+    """
     coded = grouping.of_several(columns)
     names = sorted({name for _, values in coded for name in values})
     code = {name: i for i, name in enumerate(names)}
@@ -140,7 +143,8 @@ def _part(file: AnnDataFile, settings: H5ad) -> Part:
     key = settings.batch_key if settings.batch_key in file.obs else None
     counts = file.counts(settings.layer, key, settings.fractional)
     genes = file.matrix(settings.layer).genes.names
-    return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), tuple(file.notes))
+    said = (*file.notes, *notes.of_gene_names(genes))
+    return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), said)
 
 
 def _table_problems(file: AnnDataFile, settings: H5ad, fewest: int) -> list[Problem]:

@@ -14,6 +14,7 @@ import numpy as np
 from bie.config.datasets import Own
 from bie.config.sections import section
 from bie.data import checks, notes, tenx
+from bie.data.anndata_file import unique_names
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.filters import filtered
@@ -135,4 +136,5 @@ def _part(sample: Sample, fractional: str) -> Part:
     run = tenx.read_matrix(sample.path)
     counts, said = tenx.as_counts(sample.path, run.counts, fractional)
     names = np.array([f"{code}-{sample.name}" for code in run.barcodes], dtype=np.str_)
-    return Part(str(sample.path), counts, names, np.array(run.genes, dtype=np.str_), said)
+    genes = np.array(run.genes, dtype=np.str_)
+    return Part(str(sample.path), counts, names, unique_names(genes), (*said, *notes.of_gene_names(genes)))
