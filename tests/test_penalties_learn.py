@@ -157,6 +157,32 @@ def test_three_batches_and_twice_the_same(
     assert one == same
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *[(name if name == "adversarial" else f"scvi_{name}",) for name in sections()],
+        ("scvi_hsic", "hsic.bandwidth=unit"),
+        ("scvi_mmd", "mmd.bandwidth=median"),
+        ("scvi_mmd", "mmd.estimator=fast"),
+        ("scvi_mine", "mine.critic=mine_net"),
+        ("scvi_mine", "mine.critic=mine_net", "mine.critic_training=none"),
+    ],
+    ids=" ".join,
+)
+def test_a_single_test_cell_may_be_left_over(
+    configurations: Configurations, overrides: tuple[str, ...]
+) -> None:
+    """129 test cells are looked at as 128 and one, of which nothing is to be learned."""
+    settings = config(configurations, f"model={overrides[0]}", *overrides[1:])
+    penalty = build_penalty(settings.penalty, 5, 2, Streams(0))
+    assert penalty is not None
+    z_nd, batch_n = torch.randn(1, 5), torch.ones(1, dtype=torch.int64)
+    loss, terms = penalty.encoder_loss(penalty.critic_input(z_nd, z_nd), batch_n, Noise(torch.Generator()))
+    assert loss.isfinite()
+    if not terms.keys() & {"cross_entropy", "reverse_cross_entropy"}:  # these are of the classifier
+        assert [value.item() for value in terms.values()] == pytest.approx([0] * len(terms), abs=1e-6)
+
+
 @pytest.mark.parametrize("name", sections())
 def test_a_models_file_brings_its_penalty(configurations: Configurations, name: str) -> None:
     model = name if name == "adversarial" else f"scvi_{name}"

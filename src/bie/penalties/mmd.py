@@ -184,16 +184,16 @@ def rates(bandwidth: str, square: Tensor) -> Tensor:
         from a quarter of it to four times it, since batches can differ in details as well as in the large.
         ``unit``: rate 1, whatever the distances.
     square
-        Squared distances ``(..., m)`` that the median is taken of. No gradient flows into it: the encoder is
-        to move the cells, not the yardstick.
+        Squared distances ``(..., m)`` that the median is taken of; none where there is a single cell. No
+        gradient flows into it: the encoder is to move the cells, not the yardstick.
 
     Returns
     -------
     Tensor
         ``(..., w)``, one rate for each kernel.
     """
-    if bandwidth == "unit":
-        return torch.ones_like(square[..., :1])
+    if bandwidth == "unit" or not square.shape[-1]:
+        return square.new_ones(*square.shape[:-1], 1)
     median = square.detach().median(-1, keepdim=True).values.clamp_min(torch.finfo(square.dtype).eps)
     return torch.cat([1 / (2 * median * width**2) for width in WIDTHS[bandwidth]], -1)
 

@@ -25,7 +25,8 @@ class UntrainedPenalty(Penalty):
     What the study's code did, and this does: no optimiser holds the critic. Its value is added as it comes,
     below 0 too. The latent vectors of the independent pairs are detached, so that the encoder feels the term
     of the joint pairs alone, ``scale * mean T``: a push in the direction of a random function, of no relation
-    to the mutual information. Batch norm takes the moments of each set of pairs from that set.
+    to the mutual information. Batch norm takes the moments of each set of pairs from that set; of a single
+    cell, such as may be left over among test cells, it can take none, and the two terms are the same number.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class UntrainedPenalty(Penalty):
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the estimate; the history gets the estimate itself as ``mine``, nats."""
+        if len(z_nd) == 1:
+            return 0 * z_nd.sum(), {"mine": z_nd.new_zeros(())}
         critic, batch_nc = self.draw(noise.generator), self.input_bc[batch_n]
         marginal_n = critic(z_nd.detach()[noise.permutation(len(z_nd))], batch_nc)
         estimate = dv_bound(critic(z_nd, batch_nc), marginal_n)
