@@ -10,6 +10,7 @@ from bie.metrics.disentanglement import (
     BINS,
     SAMPLE,
     Forests,
+    branched,
     dci_completeness,
     dci_disentanglement,
     dci_informativeness,
@@ -109,6 +110,14 @@ def test_what_cannot_be_told_apart_has_a_reason() -> None:
     assert factors_known(factors()[:, :2]) is None
     assert two_dimensions(noise(d=1)) == "a single latent dimension"
     assert two_dimensions(noise(d=2)) is None
+
+
+def test_trees_of_few_cells_have_no_branch() -> None:
+    forests = grow(noise(12), factors(12), seed=0)
+    assert branched(forests) == "too few cells for a tree with two leaves"
+    assert branched(grow(noise(100), factors(100), seed=0)) is None
+    for metric in (dci_disentanglement, dci_completeness, dci_informativeness):
+        assert metric.needs[-1] is branched
 
 
 def test_a_sample_is_said_where_it_is_one() -> None:

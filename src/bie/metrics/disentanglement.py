@@ -23,7 +23,8 @@ class Forests(NamedTuple):
     Attributes
     ----------
     importance_df
-        Share of latent dimension d in the prediction of factor f; columns sum to 1.
+        Share of latent dimension d in the prediction of factor f; columns sum to 1, or are 0 where no tree
+        has a branch.
     r2_f
         Variance of each factor that is predicted in cells that the trees have not seen.
     """
@@ -45,12 +46,18 @@ def two_dimensions(z_nd: Embedding) -> str | None:
     return None if z_nd.shape[1] > 1 else "a single latent dimension"
 
 
+def branched(factor_forests: Forests) -> str | None:
+    """Some tree of each forest has a branch: leaves of `LEAF` cells leave no room for one among few cells."""
+    has_branches = factor_forests.importance_df.any(axis=0).all()
+    return None if has_branches else "too few cells for a tree with two leaves"
+
+
 def _grown_on_a_sample(z_nd: Embedding) -> str | None:
     """Caveat of many cells."""
     return f"{len(z_nd):,} cells: forests on {SAMPLE:,}, drawn at random" if len(z_nd) > SAMPLE else None
 
 
-_FORESTS_NEED = (factors_known, two_dimensions, not_collapsed)
+_FORESTS_NEED = (factors_known, two_dimensions, not_collapsed, branched)
 
 
 @metric(
@@ -124,7 +131,7 @@ def grow(z_nd: Embedding, factor_nf: NDArray[np.float64], seed: int) -> Forests:
     if len(z_nd) > SAMPLE:
         drawn = rng.choice(len(z_nd), SAMPLE, replace=False)
         z_nd, factor_nf = z_nd[drawn], factor_nf[drawn]
-    settings = {"min_samples_leaf": LEAF, "max_samples": 0.5, "oob_score": True}
+    settings = {"min_samples_leaf": LEAF, "max_samples": max(len(z_nd) // 2, 1), "oob_score": True}
     forests = [
         RandomForestRegressor(TREES, **settings, random_state=seed + f).fit(z_nd, value_n)
         for f, value_n in enumerate(factor_nf.T)
