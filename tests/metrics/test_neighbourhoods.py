@@ -140,6 +140,12 @@ def test_acceptance_is_that_of_pearsons_test(n_cells: int, n_batches: int, k: in
     assert n_cells < 60 or 0 < found < 1
 
 
+@pytest.mark.parametrize(("n_cells", "passed"), [(10, 1), (16, 1), (24, 0)])
+def test_kbet_is_blind_in_few_cells(n_cells: int, passed: float) -> None:
+    z_nd, batch_n = np.random.default_rng(0).normal(size=(n_cells, 3)), np.arange(n_cells) % 2
+    assert acceptance(z_nd + 50 * batch_n[:, None], batch_n) == passed
+
+
 def test_kbet_is_a_mean_over_types_of_ten_cells_and_two_batches() -> None:
     rng = np.random.default_rng(0)
     label_n = np.repeat([0, 1, 2, 3], [40, 10, 9, 30])
