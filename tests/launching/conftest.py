@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.launching import incarnation
-from bie.launching.incarnation import Incarnation
+from bie.launching import array_task
+from bie.launching.array_task import Incarnation
 from bie.launching.launched import grid_points
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
@@ -58,7 +58,7 @@ class Script:
         self.after = 0.0
         self.epochs = 0
         self.during: Callable[[int], None] = lambda seed: None
-        monkeypatch.setattr(incarnation, "Pool", lambda *arguments: self)
+        monkeypatch.setattr(array_task, "Pool", lambda *arguments: self)
         self._interrupted = False
 
     def interrupt(self) -> None:
