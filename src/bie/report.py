@@ -175,14 +175,13 @@ def read_source(
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
     from bie.analysis.view import HEADLINE
-    from bie.launching.events import normalised
 
     study = read_study(tree, files)
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
     pictures = _pictures(tree, files, results, write, maps) if figures else []
-    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), normalised, with_runs)
+    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), with_runs)
 
 
 def _pictures(

@@ -7,7 +7,6 @@ stands in its own folder.
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,13 +15,9 @@ from typing import Any
 
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.store.launches import stop
+from bie.store.record import normalised
 
 FOLDER = "journal"
-_VARIABLE = (
-    (re.compile(r"(?:[\w.~-]*/)+[\w.~=-]*"), "PATH"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b"), "HEX"),
-    (re.compile(r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), "N"),
-)
 
 
 @dataclass(frozen=True)
@@ -62,32 +57,6 @@ def _parsed(text: bytes) -> Iterator[Event]:
         yield Event(**value)
 
 
-def alike(cause: str | None, message: str) -> str:
-    """What makes two failures the same: the cause, and the message without what differs from run to run.
-
-    >>> alike("nan", "epoch 3: loss is 1.5e+30"), alike("oom", "0x7f3a of 64 GiB")
-    ('nan: epoch N: loss is N', 'oom: HEX of N GiB')
-    """
-    return f"{cause}: {normalised(message)}"
-
-
-def first_line(message: str) -> str:
-    """First line that says something."""
-    return next((line.strip() for line in message.splitlines() if line.strip()), "")
-
-
-def normalised(message: str) -> str:
-    """Message without what differs from run to run: numbers, paths, addresses.
-
-    >>> normalised("loss is nan at epoch 3 (seed=17), see /scratch/x/seed=0017")
-    'loss is nan at epoch N (seed=N), see PATH'
-    """
-    line = first_line(message)
-    for pattern, name in _VARIABLE:
-        line = pattern.sub(name, line)
-    return line
-
-
 def break_circuit(launch: Path, most: int | None) -> bool:
     """Stop a launch whose failures are of one kind: `most` of them, and half of the runs that ended or more.
 
@@ -99,7 +68,7 @@ def break_circuit(launch: Path, most: int | None) -> bool:
     if most is None:
         return False
     ended = read_events(launch, "[0-9]*")
-    kinds = Counter(alike(e.cause, e.message) for e in ended if e.status == "failed")
+    kinds = Counter(f"{e.cause}: {normalised(e.message)}" for e in ended if e.status == "failed")
     if not kinds:
         return False
     reason, n = kinds.most_common(1)[0]

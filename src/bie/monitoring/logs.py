@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bie.launching.events import first_line, normalised
 from bie.monitoring.folders import Launch
 from bie.monitoring.planned import Run
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
-from bie.store.record import FAILED, RECORD, read
+from bie.store.record import FAILED, RECORD, first_line, normalised, read
 
 MOST = 4  # seeds named before "and n more"
 TAIL = 30  # lines of a task's log where the run itself left none

@@ -7,6 +7,7 @@ only if the run is done. What exists is never replaced.
 import contextlib
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,12 @@ EARLIER = "earlier"
 """In the folder of a run: what it left when it was done by other code; see `set_aside`."""
 DECIDED = "decided.json"
 """In the folder of a grid point: why it gets no further seeds; see `bie.execution.stopping`."""
+
+_VARIABLE = (
+    (re.compile(r"(?:[\w.~-]*/)+[\w.~=-]*"), "PATH"),
+    (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b"), "HEX"),
+    (re.compile(r"[-+]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), "N"),
+)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -98,6 +105,25 @@ def write_failure(folder: Path, failure: Mapping[str, Any]) -> None:
     if not (folder / RECORD).exists():
         attempt = 1 + int((read(folder / FAILED) or {}).get("attempt", 0))
         write_file(folder / FAILED, as_json({**failure, "attempt": attempt}))
+
+
+def first_line(message: str) -> str:
+    """First line that says something."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")
+
+
+def normalised(message: str) -> str:
+    """First line of a message without what differs from run to run: numbers, paths, addresses.
+
+    >>> normalised("loss is nan at epoch 3 (seed=17), see /scratch/x/seed=0017")
+    'loss is nan at epoch N (seed=N), see PATH'
+    >>> normalised("0x7f3a of 64 GiB, loss 1.5e+30")
+    'HEX of N GiB, loss N'
+    """
+    line = first_line(message)
+    for pattern, name in _VARIABLE:
+        line = pattern.sub(name, line)
+    return line
 
 
 def set_aside(folder: Path) -> None:

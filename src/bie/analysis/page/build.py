@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -40,8 +40,6 @@ class Source:
         Stem, caption and SVG of each figure.
     named
         The tree as commands name it.
-    normalised
-        See `bie.analysis.page.content.failures`.
     with_runs
         Whether to give each run a page.
     """
@@ -51,7 +49,6 @@ class Source:
     metrics: tuple[str, ...]
     pictures: Iterable[tuple[str, str, bytes]]
     named: str
-    normalised: Callable[[str], str]
     with_runs: bool = True
 
 
@@ -72,7 +69,7 @@ def build(source: Source, live: str = "") -> str:
     names = titles(source.results.study.grid_points)
     metrics = list(dict.fromkeys(metric for table in shown for metric in table.metrics))
     unreadable = runs[runs["state"] == "unreadable"]
-    found = failures(runs, names, source.normalised, source.named)
+    found = failures(runs, names, source.named)
     pictures = [_picture(*picture) for picture in source.pictures]
     html: str = page.render(
         policy=_policy(script, css, bool(live)),

@@ -1,6 +1,6 @@
 """What the page shows, as plain values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from bie.analysis.parse import SPLITS
 from bie.analysis.results import Results
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
 from bie.metrics.cards import CARDS
+from bie.store.record import first_line, normalised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,17 +132,13 @@ def metric_cards(metrics: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
-def failures(
-    runs: "pd.DataFrame", names: Mapping[str, str], normalised: Callable[[str], str], tree: str
-) -> list[Failures]:
+def failures(runs: "pd.DataFrame", names: Mapping[str, str], tree: str) -> list[Failures]:
     """Failed runs, those of one reason together, the most frequent first.
 
     Parameters
     ----------
     names
         Titles of the grid points by ``config_id``.
-    normalised
-        Takes from a message what differs from run to run.
     tree
         The study as a command names it.
     """
@@ -150,13 +147,13 @@ def failures(
     for row in failed.to_dict("records"):
         groups.setdefault((row["cause"], normalised(row["message"])), []).append(row)
     return [
-        Failures(cause, _first_line(rows[0]["message"]), len(rows), _where(rows, names), _logs(rows[0], tree))
+        Failures(cause, _message(rows[0]), len(rows), _where(rows, names), _logs(rows[0], tree))
         for (cause, _), rows in sorted(groups.items(), key=lambda item: -len(item[1]))
     ]
 
 
-def _first_line(message: str) -> str:
-    return next((line.strip()[:300] for line in message.splitlines() if line.strip()), "no message")
+def _message(row: Mapping[Any, Any]) -> str:
+    return first_line(row["message"])[:300] or "no message"
 
 
 def _where(rows: Sequence[Mapping[Any, Any]], names: Mapping[str, str]) -> str:
