@@ -39,7 +39,7 @@ def study(in_tmp: Path, tiny: tuple[str, ...], capsys: Printed) -> Tree:
 
 
 def stored(launcher: str, configurations: Configurations) -> dict[str, Any]:
-    plain = copy.deepcopy(configurations.compose({"hydra/launcher": launcher}))  # it is shared
+    plain = copy.deepcopy(configurations.composed({"hydra/launcher": launcher}).plain)  # it is shared
     return {key: plain[key] for key in Settings.model_fields}
 
 
@@ -144,12 +144,14 @@ def test_settings_of_the_last_launch_stay_unless_changed(configurations: Configu
     assert plain["hydra"]["launcher"]["timeout_min"] == 30, "what was noted stays as it is"
 
 
-def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, capsys: Printed):
+def test_what_runs_or_waits_is_left_alone(disk: Any, point: Any, slurm: Any, captured: Path, capsys: Printed):
     disk.on_slurm([(point, task, task) for task in range(4)], (19, 0, 4))
     assert [run.seed for run in choose(read_status(disk.tree), ()).runs] == [0]
-    slurm.command("squeue", "echo '19_0|PENDING'; cat " + str(Path(__file__).parent / "captured/squeue.txt"))
+    slurm.command("squeue", f"echo '19_0|PENDING'; cat {captured}/squeue.txt")
     assert main([str(disk.root)]) == 0
-    assert "nothing to retry" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing to retry" in said
+    assert "running 0, queued 4" in said
 
 
 def test_a_retried_failure_is_not_retried_while_it_waits(disk: Any, point: Any, slurm: Any):

@@ -43,7 +43,7 @@ def test_a_copy_can_be_changed():
 
 def test_references_are_resolved_where_they_stand():
     plain = {"a": {"b": "${c}"}, "c": 3, "d": ["x${c}"], "study": {"sweep": ["a.b=${c}"]}}
-    assert [key for key, _ in references(plain)] == ["a.b", "d"]
+    assert list(references(plain)) == ["a.b", "d"]
     resolve(plain, OmegaConf.create(plain))
     assert plain == {"a": {"b": 3}, "c": 3, "d": ["x3"], "study": {"sweep": ["a.b=${c}"]}}
 

@@ -152,11 +152,11 @@ def test_a_preset_gives_a_model_no_settings_that_it_does_not_have(
     model = "model:\n  name: linear\n  n_latent: 3\n"
     preset = "defaults: [scvi_tools, _self_]\nmine:\n  scale: 7.0\n"
     mine = own(tmp_path, configurations, model_linear=model, preset_mine=preset)
-    plain = mine.compose({"model": "linear", "preset": "mine"})
+    plain = mine.composed({"model": "linear", "preset": "mine"}).plain
     assert plain["model"] == {"name": "linear", "n_latent": 10}
     assert "mine" not in plain
     assert plain["train"]["weight_decay"] == 1e-6
-    assert mine.compose({"model": "scvi_mine", "preset": "mine"})["mine"]["scale"] == 7.0
+    assert mine.composed({"model": "scvi_mine", "preset": "mine"}).plain["mine"]["scale"] == 7.0
 
 
 def test_a_preset_of_ones_own_is_checked(configurations: Configurations, tmp_path: Path):

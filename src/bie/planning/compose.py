@@ -5,7 +5,7 @@ import copy
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -14,17 +14,18 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import ConfigDefault, InputDefault
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from bie.config import Settings
 from bie.config.launchers import complete
 from bie.config.yaml_numbers import check_numbers
 from bie.errors import BadInput
-from bie.planning.composed import Composed, plain_of
-from bie.planning.keys import Plain, as_bad_input, did_you_mean, leaves
+from bie.planning.keys import Plain, as_bad_input, did_you_mean, dotted
 from bie.store.provenance import configuration_folder
 
 GROUPS = (
@@ -33,6 +34,35 @@ GROUPS = (
 )
 WITHOUT_KEYS = ("preset", "hydra/callbacks")
 """Groups that bring no keys of their own: published settings of others, and what Hydra calls itself."""
+SETTINGS = tuple(Settings.model_fields)
+"""Root keys of the launch; the others are those of a run."""
+
+
+class Composed:
+    """What a choice of groups composes to."""
+
+    def __init__(self, whole: DictConfig) -> None:
+        self.whole = whole  # as Hydra has it, its own tree included
+        self.plain = plain_of(whole)
+        self.chosen: dict[str, str] = dict(whole.hydra.runtime.choices)  # of each group, by default or not
+
+    def finished(self, keys: Mapping[str, Any]) -> DictConfig:
+        """The whole with values of keys."""
+        whole = copy.deepcopy(self.whole)
+        OmegaConf.set_readonly(whole, False)
+        OmegaConf.set_readonly(whole.hydra, False)
+        with open_dict(whole), as_bad_input(" ".join(f"{key}={value}" for key, value in keys.items())):
+            for key, value in keys.items():
+                OmegaConf.update(whole, key, value, merge=True, force_add=True)
+        HydraConfig.instance().cfg = whole  # type: ignore[assignment]  # for ${hydra:...}
+        return whole
+
+
+def plain_of(whole: DictConfig) -> Plain:
+    """What bie reads of a composed configuration, ``${...}`` as written."""
+    own = {str(key): node for key, node in whole.items_ex(resolve=False) if key != "hydra"}
+    plain: Plain = OmegaConf.to_container(OmegaConf.create(own), resolve=False)  # type: ignore[assignment]
+    return {**plain, "hydra": {"launcher": OmegaConf.to_container(whole.hydra.launcher)}}
 
 
 class Configurations:
@@ -52,7 +82,7 @@ class Configurations:
     @functools.cached_property
     def loader(self) -> ConfigLoaderImpl:
         """Hydra's loader over these folders."""
-        prefer_own_launchers()
+        _prefer_own_launchers()
         version = ".".join(hydra.__version__.split(".")[:2])
         if hydra.version.getbase() != version:  # 1.3 needs to be told, 1.4 warns when it is
             hydra.version.setbase(version)
@@ -74,17 +104,13 @@ class Configurations:
         with as_bad_input(self.name):
             return {group: sorted(set(ask(group))) for group in GROUPS}
 
-    def compose(self, choices: Mapping[str, str]) -> Plain:
-        """Plain values, not yet resolved, for a choice of groups, with the defaults for the others."""
-        return self.composed(choices).plain
-
     def composed(self, choices: Mapping[str, str]) -> Composed:
-        """Do the same, with what Hydra adds."""
+        """The configuration for a choice of groups, with the defaults for the others."""
         key = tuple(sorted(choices.items()))
         if key not in self._composed:
             self._composed[key] = self._compose(choices)
-            for leaf in leaves(self._composed[key].plain):
-                self._seen.setdefault(leaf, dict(choices))
+            for name in dotted(self._composed[key].plain):
+                self._seen.setdefault(name, dict(choices))
         return self._composed[key]
 
     def _compose(self, choices: Mapping[str, str]) -> Composed:
@@ -103,8 +129,8 @@ class Configurations:
 
     def _fit(self, whole: DictConfig, choices: Mapping[str, str]) -> None:
         """Take out what a preset sets and these choices do not have, such as a setting of other models."""
-        here = set(leaves(self.compose({**choices, "preset": "none"})))
-        for key in [key for key in leaves(plain_of(whole)) if key not in here]:
+        here = dotted(self.composed({**choices, "preset": "none"}).plain)
+        for key in [key for key in dotted(plain_of(whole)) if key not in here]:
             if self.acts_under(key) is None:
                 hint = did_you_mean(key, [*self.keys])
                 raise BadInput(f"preset={choices['preset']}: {key} is not a setting.{hint}")
@@ -132,7 +158,7 @@ class Configurations:
 
         A file that cannot be read, such as one of the user's own that nobody asked for, adds none either.
         """
-        found: dict[str, dict[str, str]] = {key: {} for key in leaves(self.compose({}))}
+        found: dict[str, dict[str, str]] = {key: {} for key in dotted(self.composed({}).plain)}
         for group in (group for group in GROUPS if group not in WITHOUT_KEYS):
             for choice in self.groups[group]:
                 with contextlib.suppress(BadInput):
@@ -151,10 +177,10 @@ class Configurations:
         extended = [_sibling(default) for default in (file and file.defaults_list) or ()]
         package = (file and file.header["package"]) or group.replace("/", ".")
         if group == "hydra/launcher" or not file or None in extended or package.startswith("_group_"):
-            return set(leaves(self.compose({group: choice})))
+            return set(dotted(self.composed({group: choice}).plain))
         prefix = "" if package == "_global_" else f"{package}."
         own = OmegaConf.to_container(file.config, resolve=False)
-        found = set(leaves(cast("Plain", own), prefix)) if isinstance(own, dict) else set()
+        found = set(dotted(cast("Plain", own), prefix)) if isinstance(own, dict) else set()
         return found.union(*(self._keys_under(group, each) for each in extended if each and each != "_self_"))
 
     def misplaced(self, key: str, choices: Mapping[str, str]) -> BadInput | None:
@@ -169,7 +195,7 @@ class Configurations:
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
         """Error for a key that acts nowhere, with the nearest names."""
         hint = did_you_mean(key, [*self.keys, *GROUPS])
-        here = sorted(leaves(self.compose(choices)))
+        here = sorted(dotted(self.composed(choices).plain))
         section = key.rpartition(".")[0]
         siblings = [name.removeprefix(f"{section}.") for name in here if name.startswith(f"{section}.")]
         if section and siblings:
@@ -209,7 +235,7 @@ def _sibling(default: InputDefault) -> str | None:
     return default.path if default.path and "/" not in default.path else None
 
 
-def prefer_own_launchers() -> None:
+def _prefer_own_launchers() -> None:
     """Let bie's files of launchers stand for those that plugins register under the same names.
 
     hydra-submitit-launcher registers nodes ``submitit_local`` and ``submitit_slurm`` when Hydra looks for

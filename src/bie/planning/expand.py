@@ -9,10 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from bie.config import RunConfig, Settings
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, Configurations
-from bie.planning.composed import SETTINGS, Composed
+from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import Plain, copied, lookup, references, resolve, without_params
+from bie.planning.keys import Plain, assign, copied, lookup, references, resolve, without_params
 from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
 from bie.store.identity import Once
@@ -75,7 +74,7 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
     seeds, axes = _take_seed_axis(axes)
     split = [split_choices(dict(assignments(axes, v))) for v in itertools.product(*(a.values for a in axes))]
     for choices in {tuple(choices.items()): choices for choices, _ in split}.values():
-        configurations.compose(choices)  # all first: a key of one is looked for among those of the others
+        configurations.composed(choices)  # all first: a key of one is looked for among those of the others
     settings, launch_keys = settings_of(axes, seeds, configurations)
     expander = _Expander(configurations, tuple(key for axis in axes if axis.swept for key in axis.keys))
     combinations = [found for each in split for found in expander.combinations(*each, seeds)]
@@ -103,6 +102,48 @@ def settled(whole: DictConfig) -> Expansion:
     return Expansion(settings, {}, frozenset(), frozenset(), [combination], False)
 
 
+class _Runs:
+    """Runs of a choice of groups; of 100,000 grid points most have most sections in common."""
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        self._run = {key: value for key, value in composed.plain.items() if key not in SETTINGS}
+        self.refers = bool(references(self._run))
+        self._made: dict[str, tuple[Plain, dict[str, Any]]] = {}
+        self._shared = {id(part): part for part in self._run.values()}
+        self._sections: dict[int, Section] = {}  # by the `id` of what is shared
+
+    def with_keys(self, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
+        """Plain values of a run with keys set, and the keys that are not there; equal sections are shared."""
+        given: dict[str, dict[str, Any]] = {}
+        for key, value in keys.items():
+            given.setdefault(key.partition(".")[0], {})[key] = value
+        run, absent = dict(self._run), dict[str, Any]()
+        for name, values in given.items():
+            section, unknown = self._section_with(name, values)
+            run |= section
+            absent |= unknown
+        return run, absent
+
+    def _section_with(self, name: str, keys: Mapping[str, Any]) -> tuple[Plain, dict[str, Any]]:
+        text = repr(keys)
+        if text not in self._made:
+            plain = copied({name: self._run[name]}) if name in self._run else {}
+            absent = {key: value for key, value in keys.items() if not assign(plain, key, value)}
+            self._made[text] = plain, absent
+            self._shared |= {id(part): part for part in plain.values()}
+        return self._made[text]
+
+    def checked(self, run: Plain) -> RunConfig:
+        """Check a run; its sections that are shared are checked the first time."""
+        known = {name: self._sections[id(part)] for name, part in run.items() if id(part) in self._sections}
+        config = validated(RunConfig, run | known)
+        for name in run.keys() - known.keys():
+            if isinstance(run[name], dict) and id(run[name]) in self._shared:
+                self._sections[id(run[name])] = getattr(config, name)
+        return config
+
+
 class _Expander:
     """Makes combinations of choices and values of keys."""
 
@@ -110,6 +151,7 @@ class _Expander:
         self.configurations, self.swept = configurations, swept
         self._checked: set[tuple[str, str]] = set()
         self._made: dict[str, list[Combination]] = {}
+        self._runs = Once[Composed, _Runs](_Runs)
         self._dumped = Once[Section, Plain](lambda section: section.model_dump(mode="json"))
 
     def combinations(
@@ -121,9 +163,9 @@ class _Expander:
         models is 100,000 combinations, and 28 experiments.
         """
         keys = {key: value for key, value in given.items() if key.split(".")[0] not in SETTINGS}
-        base = self.configurations.composed(choices)
-        plain, absent = base.run_with(keys)
-        inactive = {key: self._cause(key, value, choices, base) for key, value in absent.items()}
+        base = self._runs(self.configurations.composed(choices))
+        plain, absent = base.with_keys(keys)
+        inactive = {key: self._cause(key, value, choices, base.composed) for key, value in absent.items()}
         acting = {key: value for key, value in keys.items() if key not in inactive}
         same = repr((choices, acting))
         if same not in self._made:
@@ -132,7 +174,7 @@ class _Expander:
 
     def _combinations(
         self,
-        base: Composed,
+        base: _Runs,
         plain: Plain,
         acting: dict[str, Any],
         inactive: dict[str, str],
@@ -140,18 +182,18 @@ class _Expander:
         seeds: tuple[Any, ...],
     ) -> Iterator[Combination]:
         values = seeds or (plain["seed"],)
-        found = dict(references(plain)) if base.refers or "${" in str(acting) else {}
+        found = references(plain) if base.refers or "${" in str(acting) else {}
         groups = _alike(found, values)
         shown = [*self.swept, *(found if len(groups) > 1 else ())]
         for group in groups:
             run = plain | {"seed": group[0]}
             if found or "${" in str(group[0]):
                 run = copied(run)
-                resolve(run, base.finished(acting | {"seed": group[0]}))
+                resolve(run, base.composed.finished(acting | {"seed": group[0]}))
                 group = (run["seed"],) if isinstance(group[0], str) else group
-            config = base.validated(run | {"seed": group[0]})
+            config = base.checked(run | {"seed": group[0]})
             checked = tuple(
-                seed if _is_seed(seed) else base.validated(run | {"seed": seed}).seed for seed in group
+                seed if _is_seed(seed) else base.checked(run | {"seed": seed}).seed for seed in group
             )
             silent = inactive | config.silenced(acting)
             grid = self._grid(config, [key for key in shown if key not in silent], choices)
@@ -182,9 +224,9 @@ class _Expander:
         if (key, repr(value)) in self._checked or "${" in str(value):
             return
         self._checked.add((key, repr(value)))
-        base = self.configurations.composed(choices)
-        plain = copied(base.run_with({key: value})[0])
-        resolve(plain, base.whole)
+        base = self._runs(self.configurations.composed(choices))
+        plain = copied(base.with_keys({key: value})[0])
+        resolve(plain, base.composed.whole)
         try:
             validated(RunConfig, plain)
         except BadInput as error:

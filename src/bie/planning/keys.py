@@ -93,12 +93,18 @@ def did_you_mean(name: str, names: list[str]) -> str:
     return f" Did you mean {small[near[0]]}?" if near else ""
 
 
-def leaves(plain: Plain, prefix: str = "") -> Iterator[str]:
-    """Dotted names of all values, sections included."""
-    for key, value in plain.items():
-        yield prefix + key
+def dotted(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All values by their dotted names, sections included.
+
+    >>> dotted({"mine": {"scale": 10.0}})
+    {'mine': {'scale': 10.0}, 'mine.scale': 10.0}
+    """
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        found[f"{prefix}{name}"] = value
         if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
+            found |= dotted(value, f"{prefix}{name}.")
+    return found
 
 
 def copied(plain: Plain) -> Plain:
@@ -134,14 +140,13 @@ def lookup(plain: Plain, key: str) -> Any:
     return node
 
 
-def references(plain: Plain, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys whose values hold ``${...}``, with these values."""
-    for name, value in plain.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from references(value, f"{key}.")
-        elif isinstance(value, str | list) and "${" in str(value) and key != UNRESOLVED:
-            yield key, value
+def references(plain: Plain) -> dict[str, Any]:
+    """Values that hold ``${...}``, by their dotted keys."""
+    return {
+        key: value
+        for key, value in dotted(plain).items()
+        if isinstance(value, str | list) and "${" in str(value) and key != UNRESOLVED
+    }
 
 
 def resolve(plain: Plain, whole: DictConfig) -> None:
@@ -154,7 +159,7 @@ def resolve(plain: Plain, whole: DictConfig) -> None:
     BadInput
         A reference to what is not there, such as a variable that is not set.
     """
-    for key, value in list(references(plain)):
+    for key, value in references(plain).items():
         try:
             found = OmegaConf.select(whole, key, throw_on_resolution_failure=True, throw_on_missing=True)
         except OmegaConfBaseException as error:
@@ -173,7 +178,7 @@ def _hint(said: str, plain: Plain) -> str:
     """The nearest key to one that OmegaConf has not found."""
     parts = said.split("'")
     return (
-        did_you_mean(parts[1], list(leaves(plain))) if "Interpolation key" in said and len(parts) > 1 else ""
+        did_you_mean(parts[1], list(dotted(plain))) if "Interpolation key" in said and len(parts) > 1 else ""
     )
 
 
@@ -206,18 +211,13 @@ def is_multirun(overrides: Sequence[str]) -> bool:
 def params(configured: Any, overrides: Sequence[str]) -> list[str]:
     """Sweeps of ``hydra.sweeper.params``: of the configuration, then those typed."""
     typed = [key_and_value(text) for text in overrides if key_and_value(text)[0].startswith(PARAMS)]
-    both = [*_flat(configured or {}), *((key.removeprefix(PARAMS), text) for key, text in typed)]
-    return [f"{key}={text}" for key, text in both]
+    before = [(key, value) for key, value in dotted(configured or {}).items() if not isinstance(value, dict)]
+    return [
+        *(f"{key}={'null' if value is None else value}" for key, value in before),
+        *(f"{key.removeprefix(PARAMS)}={text}" for key, text in typed),
+    ]
 
 
 def without_params(overrides: Sequence[str]) -> list[str]:
     """Overrides that are no parameters of the sweeper."""
     return [text for text in overrides if not key_and_value(text)[0].startswith(PARAMS)]
-
-
-def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", "null" if value is None else str(value)

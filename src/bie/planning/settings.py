@@ -9,8 +9,7 @@ from bie import devices
 from bie.config import Local, Settings
 from bie.config.launchers import is_ours
 from bie.errors import BadInput
-from bie.planning.compose import GROUPS, Configurations
-from bie.planning.composed import SETTINGS
+from bie.planning.compose import GROUPS, SETTINGS, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
 from bie.planning.keys import Plain, assign, copied, params, resolve, without_params
 from bie.schema import validated
@@ -35,7 +34,7 @@ def with_study(typed: list[Axis], overrides: Sequence[str], configurations: Conf
 
 def _sweep_of(study: str, configurations: Configurations) -> list[str]:
     """Overrides of a study's file, which may be the user's own."""
-    section = configurations.compose({"study": study}).get("study") or {}
+    section = configurations.composed({"study": study}).plain.get("study") or {}
     sweep = section.get("sweep")
     if isinstance(sweep, list) and all(isinstance(text, str) for text in sweep):
         return list(sweep)
@@ -104,8 +103,9 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
                     "one value; runs stay as they are"
                 )
     choices, keys = split_choices(dict(assignments(axes, [axis.values[0] for axis in axes])))
-    chosen = copied(configurations.compose(choices))
-    resolve(chosen, configurations.composed(choices).whole)
+    composed = configurations.composed(choices)
+    chosen = copied(composed.plain)
+    resolve(chosen, composed.whole)
     unknown_then = {key: chosen[key] for key in SETTINGS if key not in stored}
     plain = copied(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
