@@ -42,9 +42,9 @@ class RunFailed(Exception):  # noqa: N818
         super().__init__(message)
         self.cause = cause
 
-    def __reduce__(self) -> tuple[type["RunFailed"], tuple[str, str]]:
-        """Keep the cause when the exception crosses a process boundary."""
-        return type(self), (self.cause, str(self))
+    def __reduce__(self) -> tuple[type["RunFailed"], tuple[str, str], dict[str, object]]:
+        """Keep the cause, and notes, when the exception crosses a process boundary."""
+        return type(self), (self.cause, str(self)), vars(self)
 
 
 def in_words(error: OSError) -> str:

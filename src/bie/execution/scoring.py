@@ -19,7 +19,6 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -45,15 +44,6 @@ def raising(error: Exception) -> Callable[[], NoReturn]:
         raise error
 
     return work
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """What ended a run in another process; the error itself might not survive the journey."""
-
-    cause: str
-    message: str
-    traceback: str
 
 
 class Scorers:
@@ -143,23 +133,20 @@ def _score(run: Unscored, pipe: Connection) -> None:
     os.nice(NICE)
     serve_parent()
     try:
-        found: Result | _Failure = run.score()
-    except Exception as error:  # reported where the record would be written
-        found = _Failure(cause_of(error), message_of(error), traceback.format_exc())
+        found: Result | RunFailed = run.score()
+    except Exception as error:  # reported where the record would be written; itself might not get there
+        found = RunFailed(cause_of(error), message_of(error))
+        found.add_note(traceback.format_exc())
     pipe.send(found)
 
 
 def _received(pipe: Connection, process: BaseProcess) -> Result:
     with pipe:
         try:
-            found: Result | _Failure | None = pipe.recv()
+            found: Result | RunFailed | None = pipe.recv()
         except (EOFError, OSError):
             found = None
     process.join()
     if isinstance(found, Result):
         return found
-    if found is None:
-        raise RunFailed("killed", f"its scoring process ended with {how_ended(process.exitcode)}")
-    error = RunFailed(found.cause, found.message)
-    error.add_note(found.traceback)
-    raise error
+    raise found or RunFailed("killed", f"its scoring process ended with {how_ended(process.exitcode)}")
