@@ -1,10 +1,12 @@
 """Runs into tasks, tasks into arrays."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from bie.errors import BadInput
-from bie.launching.bundling import bundle, mean_seconds
-from bie.launching.slurm import Limits
+from bie.launching.bundling import Limits, bundle, limits_of, mean_seconds
 
 DEFAULTS = Limits(1001, 10_000, True)
 
@@ -64,3 +66,25 @@ def test_mean_over_grid_points_weighs_by_runs_and_needs_all():
     assert mean_seconds([(10.0, 1), (40.0, 2)]) == 30.0
     assert mean_seconds([(10.0, 1), (None, 2)]) is None
     assert mean_seconds([]) is None
+
+
+def test_limits_without_slurm_are_its_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert limits_of("me") == Limits(1001, 10000, False)
+
+
+@pytest.mark.parametrize(
+    ("associations", "qos", "quota"),
+    [
+        ("", "", 9997),  # three tasks are in the queue
+        ("phys||", "", 9997),
+        ("phys|100|", "", 98),  # two of them are mine
+        ("phys|100|\nbio|200|", "", 198),  # which account it will be is not known
+        ("phys|100|normal", "50", 48),
+    ],
+)
+def test_limits_count_what_is_queued(slurm: Any, associations: str, qos: str, quota: int):
+    slurm.command("scontrol", "printf 'MaxArraySize            = 1001\\nMaxJobCount             = 10000\\n'")
+    slurm.command("squeue", "printf 'me\\nyou\\nme\\n'")
+    slurm.command("sacctmgr", f"case $* in *assoc*) printf '{associations}\\n';; *qos*) echo '{qos}';; esac")
+    assert limits_of("me") == Limits(1001, quota, True)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from bie.errors import BadInput
+from bie.launching import bundling, local_queue
 from bie.launching import launch as launching
-from bie.launching import local_queue, slurm
+from bie.launching.bundling import Limits
 from bie.launching.launch import Order, launch, order_of
-from bie.launching.slurm import Limits, SlurmError
+from bie.launching.slurm import SlurmError
 from bie.planning.compose import Configurations
 from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
@@ -26,7 +27,7 @@ LOCAL = ("hydra/launcher=submitit_local", "hydra.launcher.runs_per_job=3")
 @pytest.fixture
 def order(configurations: Configurations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Order of four runs, on a cluster whose limits are Slurm's defaults."""
-    monkeypatch.setattr(slurm, "limits", lambda *of: Limits(1001, 10_000, True))
+    monkeypatch.setattr(bundling, "limits_of", lambda *of: Limits(1001, 10_000, True))
 
     def make(*typed: str, done: int = 0) -> Order:
         expansion = expand(["dataset.size=smoke", "seed=range(4)", *typed], configurations)

@@ -6,10 +6,12 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bie.launching import slurm
+from bie.launching.slurm import Key, State, ask, parse_jobs, parse_rows, state_of
 
 CONFIG = """\
 Configuration data as of 2026-11-21T09:52:14
@@ -51,23 +53,23 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 def test_queue_and_jobs_and_config_are_read():
-    told = [slurm.Told("5_4", "PENDING"), slurm.Told("5_5", "PENDING"), slurm.Told("5_3", "RUNNING")]
-    assert slurm.parse_rows(QUEUE) == told
-    assert slurm.parse_jobs(JOBS) == [
-        slurm.Told("5_4-5%2", "PENDING"),
-        slurm.Told("5_1", "FAILED", "1:0"),
-    ]
-    assert slurm.parse_jobs("JobId=9 JobName=wrap JobState=RUNNING ExitCode=0:0\n") == [
-        slurm.Told("9", "RUNNING", "0:0")
-    ]
+    going = {("5", 4): "PENDING", ("5", 5): "PENDING", ("5", 3): "RUNNING"}
+    assert {key: state.word for key, state in slurm.parse_rows(QUEUE).items()} == going
+    assert slurm.parse_jobs(JOBS) == {
+        ("5", 4): State("waiting", None, "PENDING"),
+        ("5", 5): State("waiting", None, "PENDING"),
+        ("5", 1): State("ended", "error", "FAILED"),
+    }
+    alone = slurm.parse_jobs("JobId=9 JobName=wrap JobState=RUNNING ExitCode=0:0\n")
+    assert alone == {("9", 0): State("running", None, "RUNNING")}
     assert slurm.parse_config(CONFIG)["MaxArraySize"] == "1001"
 
 
 def test_what_slurm_has_forgotten_is_no_error(fake: Fake):
     for name in ("squeue", "scontrol"):
         fake(name, "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
-    assert slurm.queue(["99"]) == []
-    assert slurm.show_jobs(["99"]) == []
+    assert slurm.queue(["99"]) == {}
+    assert slurm.show_jobs(["99", "98"]) == {}
 
 
 def test_a_controller_that_is_away_is_an_error(fake: Fake):
@@ -78,10 +80,12 @@ def test_a_controller_that_is_away_is_an_error(fake: Fake):
 
 def test_accounting_that_is_off_tells_nothing(fake: Fake):
     fake("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
-    assert slurm.accounting(["5"]) == []
+    assert slurm.accounting(["5"]) == {}
     fake("sacct", "echo '5_0|COMPLETED|0:0'; echo '5_1|CANCELLED by 0|0:15'")
-    told = [slurm.Told("5_0", "COMPLETED", "0:0"), slurm.Told("5_1", "CANCELLED by 0", "0:15")]
-    assert slurm.accounting(["5"]) == told
+    assert slurm.accounting(["5"]) == {
+        ("5", 0): State("ended", None, "COMPLETED"),
+        ("5", 1): State("ended", "cancelled", "CANCELLED"),
+    }
 
 
 def test_a_command_does_not_see_the_job_it_is_called_from(fake: Fake, monkeypatch: pytest.MonkeyPatch):
@@ -103,21 +107,90 @@ def test_no_slurm_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(slurm.SlurmError, match="squeue is not on this machine"):
         slurm.run("squeue")
-    assert slurm.limits("me") == slurm.Limits(1001, 10000, False)
+
+
+ALL = [(array, i) for array, n in (("18", 5), ("19", 4), ("20", 1), ("21", 2)) for i in range(n)]
+ENDED = {
+    ("18", 0): None,
+    ("18", 1): "error",
+    ("18", 2): "killed",
+    ("18", 3): "cancelled",
+    ("18", 4): "killed",
+    ("19", 0): "node",
+    ("21", 0): "timeout",
+    ("21", 1): "timeout",
+}
+GOING = {
+    ("19", 1): "running",
+    ("19", 2): "waiting",
+    ("19", 3): "waiting",
+    ("20", 0): "waiting",
+}
+
+
+def check(states: dict[Key, State]) -> None:
+    assert {key: state.cause for key, state in states.items() if state.phase == "ended"} == ENDED
+    assert {key: state.phase for key, state in states.items() if state.phase != "ended"} == GOING
+
+
+def test_squeue_knows_what_waits_or_runs(captured: Path):
+    states = parse_rows((captured / "squeue.txt").read_text())
+    assert {key: state.phase for key, state in states.items()} == GOING
+
+
+def test_scontrol_and_sacct_each_tell_the_same(captured: Path):
+    check(parse_jobs((captured / "scontrol.txt").read_text()))
+    check(parse_rows((captured / "sacct.txt").read_text()))
 
 
 @pytest.mark.parametrize(
-    ("associations", "qos", "quota"),
+    ("word", "code", "phase", "cause"),
     [
-        ("", "", 9997),  # three tasks are in the queue
-        ("phys||", "", 9997),
-        ("phys|100|", "", 98),  # two of them are mine
-        ("phys|100|\nbio|200|", "", 198),  # which account it will be is not known
-        ("phys|100|normal", "50", 48),
+        ("CANCELLED by 1000", "0:0", "ended", "cancelled"),
+        ("OUT_OF_MEMORY", "0:125", "ended", "oom"),
+        ("PREEMPTED", "0:0", "ended", "preempted"),
+        ("FAILED", "124:0", "ended", "timeout"),
+        ("FAILED", "15:0", "ended", "cancelled"),
+        ("FAILED", "", "ended", "error"),
+        ("COMPLETED", "0:0", "ended", None),
+        ("COMPLETING", "0:0", "running", None),
+        ("SUSPENDED", "0:0", "running", None),
+        ("REQUEUE_HOLD", "0:0", "waiting", None),
     ],
 )
-def test_limits_count_what_is_queued(fake: Fake, associations: str, qos: str, quota: int):
-    fake("scontrol", f"cat <<'END'\n{CONFIG}END")
-    fake("squeue", "printf 'me\\nyou\\nme\\n'")
-    fake("sacctmgr", f"case $* in *assoc*) printf '{associations}\\n';; *qos*) echo '{qos}';; esac")
-    assert slurm.limits("me") == slurm.Limits(1001, quota, True)
+def test_every_word_of_slurm_has_a_place(word: str, code: str, phase: str, cause: str | None):
+    assert state_of(word, code) == State(phase, cause, word.split()[0])  # type: ignore[arg-type]
+
+
+def test_the_queue_has_the_last_word_on_a_requeued_task(slurm: Any):
+    slurm.command("sacct", "echo '20_0|PREEMPTED|0:0'")
+    assert ask([("20", 0)])[0]["20", 0].phase == "waiting"
+    assert not [call for call in slurm.calls if call.startswith("sacct")]
+
+
+@pytest.mark.parametrize("lost", ["squeue forgot", "squeue and scontrol forgot", "no accounting"])
+def test_whoever_still_knows_is_believed(lost: str, slurm: Any):
+    if lost == "squeue and scontrol forgot":
+        slurm.forget()
+    if lost == "no accounting":
+        slurm.no_accounting()
+    states, slurm_error = ask(ALL)
+    assert slurm_error is None
+    check(states)
+
+
+def test_what_nobody_knows_is_not_known(slurm: Any):
+    slurm.forget()
+    slurm.no_accounting()
+    assert ask(ALL) == ({}, None)
+
+
+def test_a_silent_slurm_says_why(slurm: Any):
+    slurm.command("squeue", 'echo "squeue: error: Unable to contact slurm controller" >&2; exit 1')
+    assert "Unable to contact" in str(ask(ALL)[1])
+    assert ask(ALL)[0] == {}
+
+
+def test_nothing_asked_nothing_called(slurm: Any):
+    assert ask([])[0] == {}
+    assert slurm.calls == []

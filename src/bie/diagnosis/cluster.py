@@ -28,7 +28,9 @@ def cluster() -> Row:
 
 
 def _room() -> int:
-    return slurm.limits(getpass.getuser()).quota
+    from bie.launching.bundling import limits_of
+
+    return limits_of(getpass.getuser()).quota
 
 
 def of_config(version: str, text: str, room: int) -> Row:

@@ -50,7 +50,7 @@ class RunSpec:
 Status = Literal["done", "before", "elsewhere", "decided", "failed", "interrupted", "fruitless"]
 """``before``: there was a record; ``elsewhere``: somebody else is at it; ``decided``: it is not wanted any
 more; ``interrupted``: stopped on demand, after an epoch, from where it can go on, or before its training;
-``fruitless``: of a whole task, see `bie.launching.events.Event`."""
+``fruitless``: of a whole task, see `bie.launching.launched.Event`."""
 
 
 @dataclass(frozen=True)

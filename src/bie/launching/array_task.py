@@ -25,9 +25,7 @@ from bie.execution.pool import Pool, WorkersCannotStart
 from bie.execution.processes import single_threaded, warm_up
 from bie.execution.progress import ending
 from bie.execution.run_spec import Outcome, RunSpec
-from bie.launching import slurm
-from bie.launching.events import break_circuit, note, read_events
-from bie.launching.launched import canary_runs, expected_seconds, runs_of, settings_of_launch
+from bie.launching import launched, slurm
 from bie.launching.resources import cpus, time_limit
 from bie.planning.durations import Deadline, RunTimes
 from bie.store.claims import STALE, living
@@ -100,18 +98,18 @@ class Incarnation:
 
     def __init__(self, task: ArrayTask, context: ForkServerContext) -> None:
         self.folder, self.kind, self.name, self.context = task.folder, task.kind, task.name, context
-        self.settings = settings_of_launch(self.folder)
+        self.settings = launched.settings_of_launch(self.folder)
         launcher = self.settings.hydra.launcher
         assert isinstance(launcher, SubmititLocal | SubmititSlurm)
         self.launcher = launcher
-        choose = runs_of if self.kind == "runs" else canary_runs
+        choose = launched.runs_of if self.kind == "runs" else launched.canary_runs
         self.tasks = choose(self.folder, task.index)
         here = JobEnvironment()
         self.job = here.job_id if here.cluster == "slurm" else None  # else of submitit's local executor
         usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
         left = self._seconds_left()
         self.deadline = Deadline(usable if left is None else left - launcher.signal_delay_s, usable)
-        self.run_times = RunTimes(expected_seconds(self.folder))
+        self.run_times = RunTimes(launched.expected_seconds(self.folder))
         self.outcomes = dict(self._earlier_failures())
         self.warned = self.terminated = self.started_any = self.progressed = False
         self.error: BaseException | None = None
@@ -177,13 +175,13 @@ class Incarnation:
         if outcome.status == "done":
             self.run_times.learn(spec.config_id, spec.config, outcome.seconds)
         self.progressed |= outcome.status in ("done", "failed")
-        note(self.folder, self.name, outcome, spec)
+        launched.note(self.folder, self.name, outcome, spec)
         if outcome.status != "failed":
             return
         if self.kind == "canary":
             stops = stop(self.folder, f"the canary failed, {outcome.cause}: {outcome.message}")
         else:
-            stops = break_circuit(self.folder, self.launcher.max_identical_failures)
+            stops = launched.break_circuit(self.folder, self.launcher.max_identical_failures)
         if stops:
             print(f"stopping the launch: {stopped(self.folder)}", flush=True)
             slurm.cancel_pending(self.folder)
@@ -199,7 +197,7 @@ class Incarnation:
 
     def _earlier_failures(self) -> Iterator[tuple[Path, Outcome]]:
         """Runs that failed in an earlier incarnation of this task: they are not tried for ever."""
-        noted = read_events(self.folder, self.name)
+        noted = launched.read_events(self.folder, self.name)
         failed = {(each.config_id, each.seed): each for each in noted if each.status == "failed"}
         for task in self.tasks:
             if each := failed.get((task.config_id, task.config.seed)):
@@ -226,9 +224,9 @@ class Incarnation:
         if not self._is_wanted():
             return Exit.TERMINATED
         if not self.progressed:
-            note(self.folder, self.name, Outcome("fruitless"))
-            fruitless = [each for each in read_events(self.folder, self.name) if each.status == "fruitless"]
-            if len(fruitless) > self.launcher.max_num_timeout:
+            launched.note(self.folder, self.name, Outcome("fruitless"))
+            noted = launched.read_events(self.folder, self.name)
+            if sum(each.status == "fruitless" for each in noted) > self.launcher.max_num_timeout:
                 print(
                     "nothing got done again and again: is hydra.launcher.timeout_min too short?", flush=True
                 )
@@ -252,7 +250,7 @@ class Incarnation:
         if self.job is None:
             return not self.terminated
         try:
-            return any(told.state == "RUNNING" for told in slurm.show_jobs([self.job]))
+            return any(state.word == "RUNNING" for state in slurm.show_jobs([self.job]).values())
         except slurm.SlurmError as error:
             print(f"cannot ask Slurm: {error}", flush=True)
             return True

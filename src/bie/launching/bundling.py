@@ -3,6 +3,7 @@
 import getpass
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +12,17 @@ from bie.errors import BadInput
 from bie.launching import slurm
 from bie.launching.launched import n_canary_tasks
 from bie.launching.resources import check_gpus, cpus, resources, tasks_at_a_time, time_limit
-from bie.launching.slurm import Limits
 from bie.planning.durations import duration
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the cluster lets one submit."""
+
+    array_size: int  # tasks of one array: indices 0 to one less
+    quota: int  # tasks that may still be submitted now, jobs in the queue counted
+    read: bool  # False where the cluster could not be asked and Slurm's defaults stand in
+
 
 UNLIMITED = Limits(sys.maxsize, sys.maxsize, True)
 
@@ -57,12 +67,58 @@ def bundling_of(settings: Settings, runs: Mapping[str, int], seconds: Mapping[st
     limits = UNLIMITED
     if isinstance(launcher, SubmititSlurm):
         asked = resources(launcher, site)
-        limits = slurm.limits(getpass.getuser(), asked.get("account"), asked.get("qos"))
+        limits = limits_of(getpass.getuser(), asked.get("account"), asked.get("qos"))
     if launcher.canary:
         limits = replace(limits, quota=max(limits.quota - n_canary_tasks(len(runs)), 0))
     mean = mean_seconds([(seconds.get(point), n) for point, n in runs.items()])
     limit = 60.0 * time_limit(launcher, site)
     return bundle(sum(runs.values()), limits, cpus(launcher, site), launcher.runs_per_job, mean, limit)
+
+
+def limits_of(user: str, account: str | None = None, qos: str | None = None) -> Limits:
+    """Limits for a user under an account and a quality of service, as far as they can be read."""
+    try:
+        settings = slurm.parse_config(slurm.run("scontrol", "show", "config"))
+    except slurm.SlurmError:
+        settings = {}
+    array_size = int(settings.get("MaxArraySize", "1001"))
+    capacity = int(settings.get("MaxJobCount", "10000"))
+    queued = _queued() if settings else Counter[str]()
+    own = _submit_limits(user, account, qos) if settings else []
+    quota = min([capacity - queued.total(), *(most - queued[user] for most in own)])
+    return Limits(max(array_size, 1), max(quota, 0), bool(settings))
+
+
+def _queued() -> Counter[str]:
+    """Tasks in the queue by user, pending ones one by one."""
+    try:
+        return Counter(slurm.run("squeue", "--noheader", "--array", "--format=%u").split())
+    except slurm.SlurmError:
+        return Counter()
+
+
+def _submit_limits(user: str, account: str | None, qos: str | None) -> list[int]:
+    """``MaxSubmitJobs`` of the user's association and of the quality of service; often there are none."""
+    try:
+        columns = "format=Account,MaxSubmitJobs,DefaultQOS"
+        rows = _rows(slurm.run("sacctmgr", *_PLAIN, "show", "assoc", f"user={user}", columns))
+        rows = [row for row in rows if account in (None, row[0])]
+        names = {qos} if qos else {row[2] for row in rows if row[2]}
+        own = [int(row[1]) for row in rows if row[1].isdigit()]
+        found = [max(own)] if own and len(own) == len(rows) else []
+        if len(names) == 1:
+            text = slurm.run("sacctmgr", *_PLAIN, "show", "qos", *names, "format=MaxSubmitJobsPerUser")
+            found += [int(cell) for row in _rows(text) for cell in row if cell.isdigit()]
+        return found
+    except slurm.SlurmError:  # no accounting
+        return []
+
+
+_PLAIN = ("--noheader", "--parsable2")
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [line.split("|") for line in text.splitlines() if line]
 
 
 def bundle(

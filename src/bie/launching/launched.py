@@ -1,29 +1,36 @@
-"""What a launch leaves for those who carry it out: grid points as files, and the runs back from them.
+"""The folder of a launch for those who carry it out: grid points as files, runs back from them, their events.
 
 The canary is a short run of each grid point before the sweep: what cannot work fails in a minute, once.
+
+Each task appends the ends of its runs to a file of its own, so nothing is ever locked. These events serve the
+task after a restart, and the circuit breaker, which stops a launch whose runs fail of one thing: the rest
+would too. What is true of a run stands in its own folder.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bie import kinds
 from bie.config import Data, RunConfig, Settings
 from bie.data.prepared import write_prepared
-from bie.execution.run_spec import RunSpec
+from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.stopping import Rules
 from bie.planning.datasets import Datasets
 from bie.planning.plan import Plan, Point
 from bie.schema import validated
 from bie.store.identity import SHOWN
 from bie.store.identity import config_id as identity_of
-from bie.store.launches import BEFORE, LAUNCH, POINTS, planned_tasks
+from bie.store.launches import BEFORE, LAUNCH, POINTS, planned_tasks, stop
 from bie.store.paths import Tree
-from bie.store.record import DECIDED, as_json, read, write_file
+from bie.store.record import DECIDED, as_json, normalised, read, write_file
 
 EPOCHS, MOST = 2, 50
 """Epochs of a canary's runs; tasks of a canary at the most, which share the grid points."""
+EVENTS = "journal"
 
 
 def grid_points(
@@ -137,3 +144,58 @@ def expected_seconds(folder: Path) -> dict[str, float]:
     """Forecast of the launch: seconds of a run by config_id, where earlier runs told."""
     known = read(folder / POINTS) or {}
     return {config_id: point["seconds"] for config_id, point in known.items() if point["seconds"] is not None}
+
+
+@dataclass(frozen=True)
+class Event(Outcome):
+    """How a run ended, and which; or (``fruitless``) that an incarnation of the task got nothing done."""
+
+    config_id: str = ""
+    seed: int = -1
+
+
+def note(launch: Path, name: str, outcome: Outcome, spec: RunSpec | None = None) -> None:
+    """Append to the events of a task. A full disk costs the entry, not the run."""
+    run = {"config_id": spec.config_id, "seed": spec.config.seed} if spec else {}
+    try:
+        (launch / EVENTS).mkdir(exist_ok=True)
+        with (launch / EVENTS / f"{name}.jsonl").open("ab", buffering=0) as file:  # in one write
+            file.write((json.dumps(asdict(outcome) | run) + "\n").encode())
+    except OSError as error:
+        print(f"cannot write the events of {launch}: {error}", flush=True)
+
+
+def read_events(launch: Path, name: str) -> list[Event]:
+    """Whole entries of the events of a task, or of all whose names match a pattern."""
+    files = sorted((launch / EVENTS).glob(f"{name}.jsonl"))
+    return [event for path in files for event in _parsed(path.read_bytes())]
+
+
+def _parsed(text: bytes) -> Iterator[Event]:
+    for line in text[: text.rfind(b"\n") + 1].splitlines():
+        try:
+            value: dict[str, Any] = json.loads(line)
+        except ValueError:  # two incarnations of a task, or a full disk
+            continue
+        yield Event(**value)
+
+
+def break_circuit(launch: Path, most: int | None) -> bool:
+    """Stop a launch whose failures are of one kind: `most` of them, and half of the runs that ended or more.
+
+    Returns
+    -------
+    bool
+        True for the one who stops it.
+    """
+    if most is None:
+        return False
+    ended = read_events(launch, "[0-9]*")
+    kinds = Counter(f"{e.cause}: {normalised(e.message)}" for e in ended if e.status == "failed")
+    if not kinds:
+        return False
+    reason, n = kinds.most_common(1)[0]
+    n_ended = sum(e.status in ("done", "failed") for e in ended)
+    if n < most or 2 * n < n_ended:
+        return False
+    return stop(launch, f"{n} of {n_ended} runs failed alike, {reason}")

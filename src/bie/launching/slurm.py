@@ -1,15 +1,19 @@
-"""Slurm's commands, each as one function. Nothing else in bie starts them.
+"""Slurm's commands, which `run` alone starts, and what they tell of tasks.
 
 What they print is read by functions of text alone, which the tests feed with what a real Slurm printed.
+
+Three commands are asked for tasks in turn, because each of them forgets or is missing: ``squeue`` shows only
+what waits or runs, ``scontrol`` remembers an ended task for a few minutes (``MinJobAge``), ``sacct`` is
+switched off on many clusters. A task that none of them knows is not known: that is never taken for its end.
 """
 
 import os
 import re
 import subprocess
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bie.config.slurm_words import duration_s
 from bie.store.launches import jobs as noted_jobs
@@ -84,36 +88,73 @@ def cancel_pending(folder: Path) -> None:
 # ---- asking
 
 
+Key = tuple[str, int]
+"""Id of an array and index of a task in it."""
+
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+ENDED = {
+    "COMPLETED": None,
+    "FAILED": "error",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "CANCELLED": "cancelled",
+    "REVOKED": "cancelled",
+    "OUT_OF_MEMORY": "oom",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "PREEMPTED": "preempted",
+}
+"""Cause that an end in Slurm's words gives to the runs left undone; None: it explains nothing.
+
+Every word that stands in neither table (RUNNING, COMPLETING, SUSPENDED, ...) is a task at work.
+"""
+
+EXITS = {0: None, 9: "killed", 15: "cancelled", 73: "disk", 124: "timeout"}
+"""Cause by exit code or signal: what a task's script and the runner in it end with, besides errors."""
+
+
 @dataclass(frozen=True)
-class Told:
-    """What Slurm says of a task, or of tasks that are still one entry."""
+class State:
+    """Where a task stands."""
 
-    task: str  # ``81233_4``, ``81233_[5-9%2]``, or ``81233`` where there is no array
-    state: str  # in Slurm's words: ``PENDING``, ``CANCELLED by 1000``
-    code: str = ""  # ``exit:signal`` of what has ended
+    phase: Literal["waiting", "running", "ended"]
+    cause: str | None = None  # of an ended task: why runs of it may be undone, where its end explains that
+    word: str = ""  # Slurm's own, for people
 
 
-def queue(jobs: Sequence[str]) -> list[Told]:
+def ask(wanted: Iterable[Key]) -> tuple[dict[Key, State], str | None]:
+    """States of tasks, as far as any of Slurm's commands knows them; why it could not be asked, if so."""
+    tasks, states = set(wanted), dict[Key, State]()
+    try:
+        for command in (queue, show_jobs, accounting):
+            arrays = {array for array, _ in tasks - states.keys()}
+            if arrays:
+                states = command(sorted(arrays, key=int)) | states
+    except SlurmError as error:
+        return states, str(error)
+    return states, None
+
+
+def queue(jobs: Sequence[str]) -> dict[Key, State]:
     """Tasks of these jobs that wait or run; one that has ended is not among them."""
     return parse_rows(
         _of_known("squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%F_%K|%T")
     )
 
 
-def show_jobs(jobs: Sequence[str]) -> list[Told]:
+def show_jobs(jobs: Sequence[str]) -> dict[Key, State]:
     """What the controller remembers of jobs; often nothing."""
-    return [
-        told for job in jobs for told in parse_jobs(_of_known("scontrol", "--oneliner", "show", "job", job))
-    ]
+    told = (_of_known("scontrol", "--oneliner", "show", "job", job) for job in jobs)
+    return parse_jobs("\n".join(told))
 
 
-def accounting(jobs: Sequence[str]) -> list[Told]:
+def accounting(jobs: Sequence[str]) -> dict[Key, State]:
     """Rows of ``sacct``; none where accounting is off or out of reach."""
     columns = ("--noheader", "--parsable2", "--allocations", "--format=JobID,State,ExitCode")
     try:
         return parse_rows(run("sacct", *columns, f"--jobs={','.join(jobs)}"))
     except SlurmError:
-        return []
+        return {}
 
 
 def _of_known(*command: str) -> str:
@@ -126,20 +167,64 @@ def _of_known(*command: str) -> str:
         raise
 
 
-def parse_rows(text: str) -> list[Told]:
+def parse_rows(text: str) -> dict[Key, State]:
     """Read lines of task, state and, where it is there, code, between ``|``."""
-    return [Told(*line.strip().split("|")) for line in text.splitlines() if "|" in line]
+    rows = (line.strip().split("|") for line in text.splitlines() if "|" in line)
+    return _by_task((task, state_of(*told)) for task, *told in rows)
 
 
-def parse_jobs(text: str) -> list[Told]:
+def parse_jobs(text: str) -> dict[Key, State]:
     """Read ``scontrol --oneliner show job``."""
     lines = (line for line in text.splitlines() if "JobId=" in line)
     rows = (dict(re.findall(r"(?:^|\s)([A-Za-z]+)=(\S*)", line)) for line in lines)
-    return [Told(_task(row), row.get("JobState", ""), row.get("ExitCode", "")) for row in rows]
+    return _by_task((_task(row), state_of(row.get("JobState", ""), row.get("ExitCode", ""))) for row in rows)
+
+
+def _by_task(told: Iterable[tuple[str, State]]) -> dict[Key, State]:
+    """States by task; those that are one entry share theirs."""
+    return {key: state for task, state in told for key in _keys(task)}
 
 
 def _task(row: Mapping[str, str]) -> str:
     return f"{row['ArrayJobId']}_{row['ArrayTaskId']}" if "ArrayTaskId" in row else row["JobId"]
+
+
+def _keys(task: str) -> Iterator[Key]:
+    """Array and index of each task; a plain job is task 0 of itself."""
+    array, _, index = task.partition("_")
+    return ((array, i) for i in ((0,) if index in ("", "N/A") else indices(index)))
+
+
+def indices(text: str) -> Iterator[int]:
+    """Indices of an array as Slurm writes them; what cannot be read is left out.
+
+    >>> list(indices("[1-3,7%2]")), list(indices("0-6:3")), list(indices("N/A"))
+    ([1, 2, 3, 7], [0, 3, 6], [])
+    """
+    for part in text.strip("[]").partition("%")[0].split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", part)
+        if found:
+            first, last, step = found.groups()
+            yield from range(int(first), int(last or first) + 1, int(step or 1))
+
+
+def state_of(word: str, code: str = "") -> State:
+    """State for a word of Slurm's such as ``RUNNING`` or ``CANCELLED by 1000``, and ``exit:signal``."""
+    name = word.split(" ")[0].rstrip("+")
+    if name in WAITING:
+        return State("waiting", None, name)
+    if name not in ENDED:
+        return State("running", None, name)
+    numbers = [int(number) for number in code.split(":") if number.isdigit()]
+    return State("ended", cause_of_exit(max(numbers, default=1)) if name == "FAILED" else ENDED[name], name)
+
+
+def cause_of_exit(code: int) -> str | None:
+    """Cause for the exit code of a task, or for the signal that ended it.
+
+    ``sacct`` reports a script's exit code 137 as 9.
+    """
+    return EXITS.get(code - 128 if code > 128 else code, "error")
 
 
 def seconds_left(job: str) -> float | None:
@@ -148,64 +233,6 @@ def seconds_left(job: str) -> float | None:
     return duration_s(lines[0]) if lines else None
 
 
-# ---- limits
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the cluster lets one submit."""
-
-    array_size: int  # tasks of one array: indices 0 to one less
-    quota: int  # tasks that may still be submitted now, jobs in the queue counted
-    read: bool  # False where the cluster could not be asked and Slurm's defaults stand in
-
-
-def limits(user: str, account: str | None = None, qos: str | None = None) -> Limits:
-    """Limits for a user under an account and a quality of service, as far as they can be read."""
-    try:
-        settings = parse_config(run("scontrol", "show", "config"))
-    except SlurmError:
-        settings = {}
-    array_size = int(settings.get("MaxArraySize", "1001"))
-    capacity = int(settings.get("MaxJobCount", "10000"))
-    queued = _queued() if settings else Counter[str]()
-    own = _submit_limits(user, account, qos) if settings else []
-    quota = min([capacity - queued.total(), *(most - queued[user] for most in own)])
-    return Limits(max(array_size, 1), max(quota, 0), bool(settings))
-
-
 def parse_config(text: str) -> dict[str, str]:
     """Read ``scontrol show config``."""
     return dict(re.findall(r"^(\S+)\s+=\s+(\S+)", text, re.MULTILINE))
-
-
-def _queued() -> Counter[str]:
-    """Tasks in the queue by user, pending ones one by one."""
-    try:
-        return Counter(run("squeue", "--noheader", "--array", "--format=%u").split())
-    except SlurmError:
-        return Counter()
-
-
-def _submit_limits(user: str, account: str | None, qos: str | None) -> list[int]:
-    """``MaxSubmitJobs`` of the user's association and of the quality of service; often there are none."""
-    try:
-        columns = "format=Account,MaxSubmitJobs,DefaultQOS"
-        rows = _rows(run("sacctmgr", *_PLAIN, "show", "assoc", f"user={user}", columns))
-        rows = [row for row in rows if account in (None, row[0])]
-        names = {qos} if qos else {row[2] for row in rows if row[2]}
-        own = [int(row[1]) for row in rows if row[1].isdigit()]
-        found = [max(own)] if own and len(own) == len(rows) else []
-        if len(names) == 1:
-            text = run("sacctmgr", *_PLAIN, "show", "qos", *names, "format=MaxSubmitJobsPerUser")
-            found += [int(cell) for row in _rows(text) for cell in row if cell.isdigit()]
-        return found
-    except SlurmError:  # no accounting
-        return []
-
-
-_PLAIN = ("--noheader", "--parsable2")
-
-
-def _rows(text: str) -> list[list[str]]:
-    return [line.split("|") for line in text.splitlines() if line]

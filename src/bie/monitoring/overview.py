@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bie.execution.progress import live_view
-from bie.monitoring.folders import Launch
+from bie.monitoring.launches import Launch
 from bie.monitoring.logs import failures, headline, seeds
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration

@@ -13,9 +13,7 @@ from bie.config import Local, Settings
 from bie.errors import BadInput
 from bie.launching import slurm
 from bie.launching.launch import Order
-from bie.monitoring.folders import SLURM, Launch
-from bie.monitoring.planned import Run
-from bie.monitoring.states import ENDED, EXITS, states_of
+from bie.monitoring.launches import SLURM, Launch, Run
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.keys import did_you_mean
 from bie.store.identity import SHOWN, canonical
@@ -23,7 +21,9 @@ from bie.store.launches import COLUMNS, POINTS, TASK, planned_points
 from bie.store.paths import Tree
 from bie.store.record import RECORD
 
-CAUSES = frozenset({"nan", "missing", UNREADABLE, *filter(None, [*ENDED.values(), *EXITS.values()])})
+CAUSES = frozenset(
+    {"nan", "missing", UNREADABLE, *filter(None, [*slurm.ENDED.values(), *slurm.EXITS.values()])}
+)
 """What ``--cause`` may name, in every study; a run that raised may have brought one of its own."""
 
 Settle = Callable[[dict[str, Any]], Settings]
@@ -161,7 +161,7 @@ def cancel(tree: Tree) -> Iterator[str]:
 
 def _cancel_arrays(arrays: list[str]) -> Iterator[str]:
     phases = {array: Counter[str]() for array in arrays}
-    for (array, _), state in states_of(slurm.queue(arrays)).items():
+    for (array, _), state in slurm.queue(arrays).items():
         if array in phases:
             phases[array][state.phase] += 1
     going = {array: counts for array, counts in phases.items() if counts}

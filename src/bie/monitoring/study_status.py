@@ -5,6 +5,7 @@ launch tell of the tasks. A run of which nothing is known is missing, never dead
 """
 
 import functools
+import json
 import math
 import os
 from collections.abc import Iterable
@@ -12,19 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bie.analysis.grid import describe_grid_points, flat
 from bie.analysis.parse import UNREADABLE, Parser
-from bie.monitoring.folders import Launch, read_launches
-from bie.monitoring.planned import Run, TaskId, planned_runs, titles
-from bie.monitoring.states import State, ask, cause_of_exit
+from bie.launching.slurm import State, ask, cause_of_exit
+from bie.monitoring.launches import Launch, Run, TaskId, planned_runs, read_launches
 from bie.store.claims import CLAIM, living
 from bie.store.identity import SHOWN
-from bie.store.launches import BEFORE
+from bie.store.launches import BEFORE, planned_points
 from bie.store.owner import Process
 from bie.store.paths import Tree, seed_name
 from bie.store.record import FAILED, RECORD, decided, read
 
 THREADS = 8  # a look at a folder of a file server is mostly waiting
 GOING = ("running", "queued")
+END = 4096  # bytes of a log that tell how its task ended
 
 
 @dataclass
@@ -43,13 +45,33 @@ class StudyStatus:
 
     @functools.cached_property
     def titles(self) -> dict[str, tuple[str, ...]]:
-        """How people tell the grid points apart, see `bie.monitoring.planned.titles`."""
-        return titles(self.tree)
+        """How people tell the grid points apart, in the order of the tables.
+
+        By ``config_id`` the dataset, the model, and ``key=value`` of the settings that vary and act.
+        """
+        import pandas as pd
+
+        points = planned_points(self.tree)
+        grids = {config: flat(json.loads(row["grid"])) for config, row in points.items()}
+        configs = {config: flat(json.loads(row["config"])) for config, row in points.items()}
+        table = describe_grid_points(pd.DataFrame(list(points.values())), configs, grids)
+        settings = [name for name in table.columns if name not in ("dataset", "model")]
+        return {
+            str(row.name): (
+                *(row["dataset"], row["model"]),
+                *(f"{name}={_short(row[name])}" for name in settings if not pd.isna(row[name])),
+            )
+            for _, row in table.iterrows()
+        }
 
     @property
     def going(self) -> bool:
         """Whether anything is at work or waiting to be."""
         return any(run.state in GOING for run in self.runs)
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def read_status(tree: Tree, before: StudyStatus | None = None, named: str = "") -> StudyStatus:
@@ -182,7 +204,7 @@ def _judge(run: Run, status: StudyStatus, fruitful: set[TaskId]) -> None:
     if task.phase != "ended":
         run.state, run.cause, run.message = "queued", "", ""
     elif run.state == "missing" and task.cause and not _explained(run, task, fruitful):
-        cause = "oom" if task.cause == "killed" and run.launch.met_memory_limit(run.task) else task.cause
+        cause = "oom" if task.cause == "killed" and _met_memory_limit(run) else task.cause
         run.state, run.cause, run.message = "failed", cause, _end_of(run, task)
 
 
@@ -191,6 +213,17 @@ def _explained(run: Run, task: State, fruitful: set[TaskId]) -> bool:
     if run.launch.stopped:
         return task.cause in ("error", "cancelled")
     return task.cause == "error" and run.task_id in fruitful
+
+
+def _met_memory_limit(run: Run) -> bool:
+    """Whether Slurm wrote into the log of the run's task that it killed it for its memory."""
+    log = run.launch.log_of(run.task)
+    if log is None or not log.is_file():
+        return False
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - END, 0))
+        end = file.read()
+    return any(words in end for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
 
 
 def _end_of(run: Run, task: State) -> str:
