@@ -95,7 +95,7 @@ def _site(configurations: Configurations) -> Iterator[str]:
 
 def keys(configurations: Configurations, **choices: str) -> list[Key]:
     """Every key under a choice of groups that has more than one value."""
-    plain, said = configurations.compose(choices), comments(choices)
+    plain, said = configurations.composed(choices).plain, comments(choices)
     found = [*_walk(RunConfig, plain, ""), *_walk(Settings, plain, "")]
     return [key._replace(meaning=_said(said, key.name)) for key in found]
 
