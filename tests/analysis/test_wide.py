@@ -219,8 +219,22 @@ def test_rescaled_to_the_controls(arms: Any) -> None:
     assert a.rows[0][-1].endswith("]")
     assert "rescaled" in a.legend[0]
     b, *_ = shown(arms, None, None, "be", rescale=True)
-    assert b.rows[0][-1] == "–"
+    assert {row[-1] for row in b.rows} == {"–"}  # no number, and so no mark of a verdict on it
     assert {row[0]: row[-1].split(" ")[0] for row in a.rows[3:]} == {"labels_only": "1.00", "noise": ".000"}
+
+
+def test_rows_without_spread_are_told_together(disk: Any, point: Make) -> None:
+    for seed in range(3):
+        disk.record(point(), seed, {"ari": 1.0, "nmi": 0.5 + seed})
+        for scale in range(5):
+            numbers = {"ari": 1.0, "nmi": 0.5 if scale else 0.6 + seed}
+            disk.record(point("scvi_mine", mine__scale=float(scale)), seed, numbers)
+    (table,) = tables_of(disk)
+    told = [note.partition(" are the same")[0] for note in table.notes if "no spread" in note]
+    assert told == [
+        "scvi_mine mine.scale=0: all differences in NMI, ARI",
+        "each of 4 rows: all differences in ARI",
+    ]
 
 
 def test_settings_as_columns_and_facets(arms: Any) -> None:

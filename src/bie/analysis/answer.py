@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.baseline import row_names
+from bie.analysis.baseline import FEW_NAMED, row_names
 from bie.analysis.controls import is_control
 from bie.analysis.headings import label
 from bie.analysis.numbers import interval, short, with_interval
@@ -144,13 +144,16 @@ def more_seeds(n: int) -> str:
 
 
 def _ties(names: Mapping[str, str], arms: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
-    """Comparisons without any spread: no certainty, however many seeds agree."""
+    """Comparisons without any spread, which is no certainty however many seeds agree; rows alike together."""
+    alike: dict[str, list[str]] = {}
     for config, rows in arms.items():
-        tied = [row for row in rows.values() if row["n_pairs"] > 1 and row["sd"] == 0]
-        if tied:
-            metrics = ", ".join(label(row["metric"]) for row in tied)
+        metrics = [label(row["metric"]) for row in rows.values() if row["n_pairs"] > 1 and row["sd"] == 0]
+        alike.setdefault(", ".join(metrics), []).append(names[config])
+    for metrics, rows_alike in alike.items():
+        who = "; ".join(rows_alike) if len(rows_alike) <= FEW_NAMED else f"each of {len(rows_alike)} rows"
+        if metrics:
             yield (
-                f"{names[config]}: all {tied[0]['n_pairs']} differences in {metrics} are the same; "
+                f"{who}: all differences in {metrics} are the same; "
                 "no spread to judge by, which is no certainty: judged by their signs"
             )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Margin = float | str | None
 """In the unit of the metric, or as a share of the baseline's mean: ``"0.5%"``; None: no margin."""
 
-FEW_NAMED = 3  # baselines that each are named
+FEW_NAMED = 3  # rows that each are named
 MOST_NAMED = 20  # rows in an error
 
 

@@ -17,8 +17,7 @@ def mean_sd(mean: float, sd: float) -> str:
     if mean != mean:  # no run yet
         return NOTHING
     if not sd > 0.5 * 10**-MOST_DECIMALS:  # one run, or all alike
-        decimals = max(0, 3 - len(str(int(abs(mean))).lstrip("0")))
-        return short(f"{mean:.{decimals}f}") + ("±0" if sd == sd else "")
+        return _alone(mean) + ("±0" if sd == sd else "")
     decimals = _decimals(sd)
     return f"{short(f'{mean:.{decimals}f}')}±{short(f'{sd:.{decimals}f}')}"
 
@@ -29,9 +28,17 @@ def with_interval(mean: float, low: float, high: float, unit: str = "") -> str:
     >>> with_interval(0.1234, 0.11, 0.14), with_interval(15.21, 13.0, 17.2, "nats")
     ('.123 [.110, .140]', '15.2 nats [13.0, 17.2]')
     """
-    decimals = _decimals((high - low) / 2) if high > low else 3
-    number = short(f"{mean:.{decimals}f}")
-    return f"{number}{f' {unit}' if unit else ''} {_ends(low, high, decimals)}"
+    number = short(f"{mean:.{_decimals((high - low) / 2)}f}") if high > low else _alone(mean)
+    return f"{number}{f' {unit}' if unit else ''} {interval(low, high)}"
+
+
+def difference(mean: float, low: float, high: float, unit: str = "") -> str:
+    """The same of a difference, with its sign.
+
+    >>> difference(0.1234, 0.11, 0.14), difference(-19.0, float("nan"), float("nan"), "nats")
+    ('+.123 [.110, .140]', '-19.0 nats [no interval]')
+    """
+    return ("+" if mean > 0 else "") + with_interval(mean, low, high, unit)
 
 
 def interval(low: float, high: float) -> str:
@@ -40,13 +47,15 @@ def interval(low: float, high: float) -> str:
     >>> interval(-0.0312, 0.0101), interval(float("nan"), float("nan"))
     ('[-.031, .010]', '[no interval]')
     """
-    return _ends(low, high, _decimals((high - low) / 2) if high > low else 0)
-
-
-def _ends(low: float, high: float, decimals: int) -> str:
     if not high > low:
         return "[no interval]"
+    decimals = _decimals((high - low) / 2)
     return f"[{short(f'{low:.{decimals}f}')}, {short(f'{high:.{decimals}f}')}]"
+
+
+def _alone(number: float) -> str:
+    """A number of which no spread is known: three digits, or three decimals of what is below 1."""
+    return short(f"{number:.{max(0, 3 - len(str(int(abs(number))).lstrip('0')))}f}")
 
 
 def _decimals(spread: float) -> int:
@@ -54,12 +63,13 @@ def _decimals(spread: float) -> int:
 
 
 def two_digits(value: float) -> str:
-    """At least two digits, never a power of ten for what is above a hundred.
+    """A spread, to two digits; all digits of what is above a hundred.
 
-    >>> two_digits(0.01234), two_digits(168.2)
-    ('0.012', '168')
+    >>> two_digits(0.01234), two_digits(0.05), two_digits(99.7), two_digits(168.2), two_digits(0.0)
+    ('0.012', '0.050', '100', '168', '0')
     """
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    seen = 10**-MOST_DECIMALS <= value < float("inf")
+    return f"{value:.{_decimals(value)}f}" if seen else f"{value:.2g}"
 
 
 def hundredths(value: float) -> str:

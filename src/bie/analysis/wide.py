@@ -10,7 +10,7 @@ from bie.analysis.baseline import any_of, baselines, row_names
 from bie.analysis.controls import Scale, scale_of
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.notes import notes
-from bie.analysis.numbers import NOTHING, hundredths, interval, mean_sd, setting
+from bie.analysis.numbers import NOTHING, hundredths, mean_sd, setting, with_interval
 from bie.analysis.results import Results
 from bie.analysis.study import Study
 from bie.analysis.titles import shared_columns
@@ -155,7 +155,10 @@ class _Figures:
     def _cell(self, config: str, metric: str) -> str:
         row = self.rows[config, metric]
         lacking = not row["n"] and config in self.finished  # a model without critic has no bound of one
-        text = self._number(config, metric) + ("" if row["complete"] or lacking else INCOMPLETE)
+        number = self._number(config, metric)
+        if self.view.rescale and number == NOTHING:  # no scale: there may be a verdict, but on no number here
+            return NOTHING
+        text = number + ("" if row["complete"] or lacking else INCOMPLETE)
         text = " ".join(filter(None, [text, self.marks.get((config, self.split, metric))]))
         beside = self.rows.get((config, BRACKETS.get(metric, ("", ""))[0]))
         with_bracket = beside and beside["n"] and not self.view.rescale
@@ -168,9 +171,7 @@ class _Figures:
         if self.scale is None or not row["n"]:
             return NOTHING
         found = self.scale.rescaled(config, metric)
-        if found.mean != found.mean:
-            return NOTHING
-        return f"{mean_sd(found.mean, float('nan'))} {interval(found.low, found.high)}"
+        return NOTHING if found.mean != found.mean else with_interval(found.mean, found.low, found.high)
 
     def without_ends(self) -> Iterator[str]:
         """Which metrics have no floor, as all controls are alike in them."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.headings import label, unit
 from bie.analysis.marks import mark
-from bie.analysis.numbers import mean_sd
+from bie.analysis.numbers import difference, mean_sd
 from bie.analysis.parse import SPLITS
 from bie.analysis.results import Results
 from bie.analysis.titles import setting, shared_columns, short_keys, titles
@@ -84,7 +84,7 @@ def tables(results: Results) -> list[Table]:
                     (str(row["model"]), *(_first(row, alike) for alike in keys.values())),
                     runs[str(config)],
                     tuple(
-                        _cell(numbers[split, config, metric], verdicts.get((split, config, metric)))
+                        _cell(metric, numbers[split, config, metric], verdicts.get((split, config, metric)))
                         for metric in shown
                     ),
                 )
@@ -106,14 +106,14 @@ def _by_key(frame: "pd.DataFrame", *names: str) -> dict[tuple[str, str, str], tu
     return dict(zip(keys, zip(*(frame[name].tolist() for name in names), strict=True), strict=True))
 
 
-def _cell(number: tuple[Any, ...], compared: tuple[Any, ...] | None) -> Cell:
+def _cell(metric: str, number: tuple[Any, ...], compared: tuple[Any, ...] | None) -> Cell:
     mean, sd, n, n_expected = number
     text = mean_sd(mean, sd) + (f" (n {n})" if n not in (0, n_expected) else "")
     value = mean if mean == mean else None
     if not compared or not compared[0] or compared[1] < 2:
         return Cell(text, value)
-    kind, _, difference, low, high, new_cells = compared
-    words = f"{kind}: {difference:+.3g} [{low:+.3g}, {high:+.3g}]; new cells: {new_cells}"
+    kind, _, gain, low, high, new_cells = compared
+    words = f"{kind}: {difference(gain, low, high, unit(metric))}; new cells: {new_cells}"
     return Cell(text, value, kind, mark(kind, new_cells), words)
 
 

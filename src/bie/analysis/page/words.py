@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bie.analysis.answer import answer
+from bie.analysis.answer import answer, more_seeds
 from bie.analysis.headings import label, unit
 from bie.analysis.notes import notes
+from bie.analysis.numbers import difference, short
 from bie.analysis.results import Results
 from bie.analysis.tidy import records
 
@@ -106,23 +107,9 @@ def _difference(row: Mapping[Any, Any]) -> str:
     """Difference with its interval, its unit, and what would settle an open one."""
     import pandas as pd
 
-    text = f"{signed(row['mean'])}"
-    if row["low"] == row["low"]:
-        text += f" [{signed(row['low'])}, {signed(row['high'])}]"
-    text += f" {unit(row['metric'])}".rstrip()
+    text = difference(row["mean"], row["low"], row["high"], unit(row["metric"]))
     if row["verdict"] == "equal":
-        text += f", within {row['margin']:.3g}"
+        text += f", within {short(format(row['margin'], '.3g'))}"
     if row["verdict"] == "open" and not pd.isna(row["more_seeds"]):
-        n = int(row["more_seeds"])
-        text += f", {n:,} more seed{'s' * (n != 1)} would tell"
+        text += f", {more_seeds(row['more_seeds'])} would tell"
     return text
-
-
-def signed(value: float) -> str:
-    """Three digits with a sign, a true minus.
-
-    >>> signed(-0.01234), signed(1234.5)
-    ('−0.0123', '+1234')
-    """
-    digits = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):.0f}"
-    return ("−" if value < 0 else "+") + digits
