@@ -287,6 +287,12 @@ def test_cost_by_model_and_by_device_where_there_are_two() -> None:
     assert ticks(axis) == ["pbmc scvi", "zinb scvi", "zinb pca"]
 
 
+def test_boxes_of_nearly_equal_runs_lie_within_their_axis() -> None:
+    frame = pd.DataFrame({"model": "scvi", "dataset": "zinb", "device": "cpu", "total_s": [380.0, 381.0]})
+    (axis,) = shown(cost(frame))
+    assert axis.get_xlim() == (0.0, pytest.approx(1.05 * 381))
+
+
 def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Path) -> None:
     figures = [bars(summary(), TITLES, ["ari"]) for _ in range(2)]
     files = [[path.read_bytes() for path in save(figure, tmp_path, "means")] for figure in figures]

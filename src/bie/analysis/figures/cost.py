@@ -40,6 +40,7 @@ def cost(timing: "pd.DataFrame") -> "Figure":
             drawn = axis.boxplot(
                 values,
                 orientation="horizontal",
+                widths=0.5,
                 patch_artist=True,
                 flierprops={"markersize": 2},
                 medianprops={"color": "black"},
@@ -47,7 +48,7 @@ def cost(timing: "pd.DataFrame") -> "Figure":
             for box, part in zip(drawn["boxes"], groups.values(), strict=True):
                 box.set(facecolor=palette[str(part["model"].iloc[0])], alpha=0.4)
             axis.set_xlabel(PANELS[name])
-            axis.set_xlim(left=0)
+            axis.set_xlim(0, 1.05 * timing[name].max() or 1.0)  # else boxes far from 0 lie on the edge
         if axes:
             axes[0].set_yticks(range(1, len(groups) + 1), list(groups))
             axes[0].invert_yaxis()

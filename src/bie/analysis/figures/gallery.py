@@ -153,23 +153,24 @@ def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
 
 
 def _types(material: Material, dataset: str) -> Iterator[Picture]:
-    found, names = _of(by_type(material.study), dataset, "test"), material.titles(dataset)
-    n_points, n_types = found["config_id"].nunique(), found["type"].nunique()
+    found = _of(by_type(material.study), dataset, "test")
+    names = {c: t for c, t in material.titles(dataset).items() if c in set(found["config_id"])}
+    n_types = found["type"].nunique()
     if n_types > 1:
-        more = f" The first {MOST_POINTS} of {n_points} grid points." if n_points > MOST_POINTS else ""
+        more = f" {MOST_POINTS} of {len(names)} grid points." if len(names) > MOST_POINTS else ""
         more += f" {MOST_TYPES} of {n_types} types." if n_types > MOST_TYPES else ""
         caption = (
             "Test cells, by cell type: optimal transport between batches in units of that within a batch; "
             f"mean over the seeds, ±sd. 1: mixed.{more}"
         )
-        yield Picture("types", caption, types(found, names))
+        yield Picture("types", caption, types(found, _spread(material, names, MOST_POINTS)))
 
 
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     import pandas as pd
 
     whole = {c: t for c, t in material.titles(dataset).items() if not is_control(material.study, c)}
-    names = _spread(material, whole)
+    names = _spread(material, whole, MOST_LINES)
     runs = material.study.runs
     chosen = runs[runs["config_id"].isin(set(names)) & (runs["state"] == "done")]
     chosen = chosen.groupby("config_id", sort=False).head(MOST_SEEDS)
@@ -187,11 +188,11 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
         yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True)))
 
 
-def _spread(material: Material, names: dict[str, str]) -> dict[str, str]:
-    """Some of the grid points, of each model the first, then of each the second, ..., in their order."""
+def _spread(material: Material, names: dict[str, str], most: int) -> dict[str, str]:
+    """At most so many grid points, of each model the first, then of each the second, ..., in their order."""
     models = material.study.grid_points.loc[list(names), "model"]
     turn = models.groupby(models, sort=False).cumcount().sort_values(kind="stable")
-    chosen = set(turn.index[:MOST_LINES])
+    chosen = set(turn.index[:most])
     return {config: title for config, title in names.items() if config in chosen}
 
 

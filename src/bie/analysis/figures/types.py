@@ -22,10 +22,11 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
     found
         Rows of one data set and split of `bie.analysis.by_type.by_type`.
     titles
-        Names of grid points by ``config_id``; at most `MOST_POINTS` the first of those that have values.
+        Names of grid points by ``config_id``; those that have values are drawn, of which `MOST_POINTS` can be
+        told apart.
     """
     known = set(found["config_id"])
-    shown = [config for config in titles if config in known][:MOST_POINTS]
+    shown = [config for config in titles if config in known]
     rows = list(dict.fromkeys(found["type"]))[:MOST_TYPES]
     models = dict(zip(found["config_id"], found["model"], strict=True))
     palette = shades({config: models[config] for config in shown})
