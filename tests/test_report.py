@@ -213,7 +213,7 @@ def test_several_data_sets_are_answered_together_and_say_against_what(disk: Any,
             disk.record(point("scvi_mmd", dataset=dataset, other=split), seed, {"ari": 0.7 + seed / 90})
     assert main([str(disk.root), "--no-figures"]) == 0
     html = (disk.root / "report" / "index.html").read_text()
-    assert html.count("In short, against scvi<") == 2
+    assert html.count("In short, against scvi on the same splits<") == 2
     assert html.index("In short") < html.index("Over 2 data sets, test cells") < html.index('id="tables"')
     assert "(2:0)" in html
 

@@ -147,8 +147,8 @@ def _ties(names: Mapping[str, str], arms: Mapping[str, Mapping[str, Row]]) -> It
     """Comparisons without any spread, which is no certainty however many seeds agree; rows alike together."""
     alike: dict[str, list[str]] = {}
     for config, rows in arms.items():
-        metrics = [label(row["metric"]) for row in rows.values() if row["n_pairs"] > 1 and row["sd"] == 0]
-        alike.setdefault(", ".join(metrics), []).append(names[config])
+        tied = [label(row["metric"]) for row in rows.values() if row["n_pairs"] > 1 and row["sd"] == 0]
+        alike.setdefault(", ".join(tied), []).append(names[config])
     for metrics, rows_alike in alike.items():
         who = "; ".join(rows_alike) if len(rows_alike) <= FEW_NAMED else f"each of {len(rows_alike)} rows"
         if metrics:

@@ -276,6 +276,15 @@ def test_means_in_a_plane_have_the_strengths_of_their_penalties() -> None:
     assert {text.get_text(): text.xy[0] for text in axis.texts if text.get_text()} == {"10": 1.5, "50": 2.5}
 
 
+def test_a_legend_of_long_names_lies_within_its_figure() -> None:
+    models = ["scvi", "scvi_mine", "a_model_of_" + 9 * "many_" + "words", "noise"]
+    rows = [{"model": m, "config_id": m, "seed": 0, "be_ratio": 0.5, "ari": 0.5} for m in models]
+    figure = trade_off(pd.DataFrame(rows), "be_ratio", "ari")
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def test_cost_by_model_and_by_device_where_there_are_two() -> None:
     frame = pd.DataFrame(
         {"model": ["scvi", "scvi", "pca"], "device": ["cpu", "cuda", "cpu"], "total_s": [1.0, 2.0, 3.0]}

@@ -63,3 +63,11 @@ def test_one_seed_or_no_baseline_give_no_verdict(disk: Any, point: Make, model: 
     disk.record(point(model), 0, {"ari": 0.5})
     disk.record(point("scvi_mine", mine__scale=2.0), 0, {"ari": 0.6})
     assert any(why in caveat for caveat in said(disk).caveats)
+
+
+def test_baselines_of_many_kinds_of_cells_are_named_by_what_they_share(disk: Any, point: Make) -> None:
+    for ratio in range(4):
+        for seed in range(2):
+            disk.record(point(perturb__ratio=ratio), seed, {"ari": 0.5 + seed})
+            disk.record(point("scvi_mine", perturb__ratio=ratio), seed, {"ari": 0.7 - seed})
+    assert said(disk).against == "scvi on the same cells and splits (4 rows)"

@@ -27,7 +27,8 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
     """
     rows = list(titles)[:MOST_ROWS]
     with style():
-        columns = across(len(metrics), [titles[row] for row in rows])
+        names = [titles[row] for row in rows]
+        columns = across(len(metrics), names)
         height = 0.85 + 0.2 * len(rows)
         figure, axes = panels(len(metrics), height=height, columns=columns, below=0.3, sharey=True)
         for axis, metric in zip(axes, metrics, strict=True):
@@ -37,10 +38,10 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
                 y, mean, sd = np.arange(len(values)) + (place - 0.5) * THICK, values["mean"], values["sd"]
                 boxes(axis, y, 0 * mean, mean, THICK, color=colour, label=f"{split} cells")
                 axis.hlines(y, mean - sd, mean + sd, colors="black", linewidth=0.8)
-            head(axis, metric)
+            head(axis, metric, names)
             axis.axvline(0, color="black", linewidth=0.6)
         if axes:
-            axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
+            axes[0].set_yticks(range(len(rows)), names)
             axes[0].set_ylim(len(rows) - 0.4, -0.6)
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
             figure.suptitle("mean and sd over seeds", fontsize=8)

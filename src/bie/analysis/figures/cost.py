@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bie.analysis.figures.style import MOST_ROWS, colours, panels, style
+from bie.analysis.figures.style import LONG, MOST_ROWS, colours, panels, style
+from bie.analysis.titles import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,6 @@ def cost(timing: "pd.DataFrame") -> "Figure":
             axis.set_xlabel(PANELS[name])
             axis.set_xlim(0, 1.05 * timing[name].max() or 1.0)  # else boxes far from 0 lie on the edge
         if axes:
-            axes[0].set_yticks(range(1, len(groups) + 1), list(groups))
+            axes[0].set_yticks(range(1, len(groups) + 1), [shortened(name, LONG) for name in groups])
             axes[0].invert_yaxis()
     return figure

@@ -33,14 +33,15 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
     known = set(compared["config_id"])
     rows = [config for config in titles if config in known][:MOST_ROWS]
     with style():
-        columns = across(len(metrics), [titles[row] for row in rows])
+        names = [titles[row] for row in rows]
+        columns = across(len(metrics), names)
         height = 0.85 + 0.2 * len(rows)
         figure, axes = panels(len(metrics), height=height, columns=columns, below=0.5, sharey=True)
         for axis, metric in zip(axes, metrics, strict=True):
             _panel(axis, compared[compared["metric"] == metric].set_index("config_id").reindex(rows))
-            head(axis, metric)
+            head(axis, metric, names)
         if axes:
-            axes[0].set_yticks(range(len(rows)), [titles[row] for row in rows])
+            axes[0].set_yticks(range(len(rows)), names)
             axes[0].set_ylim(len(rows) - 0.5, -0.5)
             figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
             figure.suptitle("mean paired difference from the baseline", fontsize=8)

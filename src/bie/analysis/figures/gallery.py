@@ -142,19 +142,23 @@ def _strengths(study: Study, configs: list[str]) -> tuple[str, dict[str, str]]:
 
 def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
     summary, points = _of(material.summary, dataset, "test"), material.study.grid_points
-    for model, part in points[points["dataset"] == dataset].groupby("model", sort=False):
-        keys = grid_keys(part)
-        if len(keys) < 2:
-            continue
-        of = summary[(summary["model"] == model) & (summary["n"] > 0)]
+    grids = points[points["dataset"] == dataset].groupby("model", sort=False)
+    keys_of = {str(model): keys for model, part in grids if len(keys := grid_keys(part)) > 1}
+    summary = summary[summary["model"].isin(list(keys_of)) & (summary["n"] > 0)]
+    shared = " Colours mean the same for each model." if len(keys_of) > 1 else ""
+    for model, keys in keys_of.items():
+        of = summary[summary["model"] == model]
         for metric in [m for m in ("ari", "be_ratio", "probe_f1") if m in set(of["metric"])]:
-            caption = f"{model}, test cells: mean over the seeds by {', '.join(keys)}."
-            yield Picture(f"grid_{model}_{metric}", caption, heat_map(of, keys, metric))
+            caption = f"{model}, test cells: mean over the seeds by {', '.join(keys)}.{shared}"
+            means = summary.loc[summary["metric"] == metric, "mean"]
+            drawn = heat_map(of, keys, metric, (float(means.min()), float(means.max())))
+            yield Picture(f"grid_{model}_{metric}", caption, drawn)
 
 
 def _types(material: Material, dataset: str) -> Iterator[Picture]:
     found = _of(by_type(material.study), dataset, "test")
-    names = {c: t for c, t in material.titles(dataset).items() if c in set(found["config_id"])}
+    known = set(found["config_id"])
+    names = {config: title for config, title in material.titles(dataset).items() if config in known}
     n_types = found["type"].nunique()
     if n_types > 1:
         more = f" {MOST_POINTS} of {len(names)} grid points." if len(names) > MOST_POINTS else ""

@@ -25,7 +25,9 @@ def grid_keys(points: "pd.DataFrame") -> list[str]:
     return sorted((key for key, n in counts.items() if n > 1), key=lambda key: -counts[key])
 
 
-def heat_map(summary: "pd.DataFrame", keys: Sequence[str], metric: str) -> "Figure":
+def heat_map(
+    summary: "pd.DataFrame", keys: Sequence[str], metric: str, ends: tuple[float, float] | None = None
+) -> "Figure":
     """Draw the means of a metric over a grid, one colour scale for all maps.
 
     Parameters
@@ -35,11 +37,13 @@ def heat_map(summary: "pd.DataFrame", keys: Sequence[str], metric: str) -> "Figu
     keys
         Two or more settings: x, y, and those for each combination of which there is a map, of more than
         `MOST_MAPS` the first.
+    ends
+        Of the colour scale, where maps of other models have the same; None: the least and the largest mean.
     """
     rows = summary[summary["metric"] == metric]
     names = short_keys([str(key) for key in keys])
     groups = _maps(rows, keys[2:])
-    low, high = rows["mean"].min(), rows["mean"].max()
+    low, high = ends or (rows["mean"].min(), rows["mean"].max())
     with style():
         columns = max(1, min(3, WIDEST // max(rows[keys[0]].nunique(), 1)))
         figure, axes = panels(len(groups), height=2.2, columns=columns)

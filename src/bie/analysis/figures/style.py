@@ -22,7 +22,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
-SHORT = 16  # characters of a row's name
+SHORT, LONG = 16, 45  # characters of a row's name
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
@@ -134,11 +134,17 @@ def legend_columns(names: Sequence[str], width: float) -> int:
     return max(1, min(len(names), int(width / (HANDLE + CHARACTER * longest))))
 
 
-def head(axis: "Axes", metric: str) -> None:
-    """Put the metric above an axis of its values and the unit below."""
+def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
+    """Put the metric above an axis of its values and the unit below; fewer numbers where it is narrow.
+
+    Parameters
+    ----------
+    names
+        Of the rows, which stand at the left.
+    """
     axis.set_title(heading(metric))
     axis.set_xlabel(unit(metric))
-    axis.locator_params(axis="x", nbins=3)
+    axis.locator_params(axis="x", nbins=2 if max(map(len, names), default=0) > LONG else 3)
 
 
 def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: Any) -> None:

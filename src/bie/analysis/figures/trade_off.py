@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bie.analysis.figures.style import COLUMN, colours, panels, style
+from bie.analysis.figures.style import COLUMN, colours, legend_columns, panels, style
 from bie.analysis.fronts import attained
 from bie.analysis.headings import with_unit
 from bie.analysis.paired import Numbers
+from bie.analysis.titles import shortened
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LONGEST = 40  # characters of a model's name: a line of the legend
 FEW_POINTS = 16  # grid points that do not hide each other
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
@@ -38,19 +40,23 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
     found = values.dropna(subset=[x, y])
     palette = colours([str(name) for name in found["model"].unique()])
     size = 5 if found["config_id"].nunique() <= FEW_POINTS else 3
+    names_of = {str(model): shortened(str(model), LONGEST) for model in found["model"].unique()}
+    across = legend_columns(list(names_of.values()), COLUMN)
     with style():
-        figure, (axis,) = panels(1, width=COLUMN, height=3.4)
+        figure, (axis,) = panels(1, width=COLUMN, height=3.2 + 0.16 * -(-len(names_of) // across))
         for model, part in found.groupby("model", sort=False):
             colour = palette[str(model)]
             dots = axis.plot(part[x], part[y], ".", color=colour, alpha=0.35, markersize=4)
             dots[0].set_rasterized(len(found) > MOST_DOTS)
             means = part.groupby("config_id", sort=False)[[x, y]].mean()
-            axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=model)
+            axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=names_of[str(model)])
             if len(means) > 1:
                 _front(axis, part, x, y, colour)
             _name(axis, means, names or {}, colour)
         axis.set(xlabel=with_unit(x), ylabel=with_unit(y))
-        figure.legend(loc="outside upper center", fontsize=7, ncols=3, columnspacing=1, handletextpad=0.2)
+        figure.legend(
+            loc="outside upper center", fontsize=7, ncols=across, columnspacing=1, handletextpad=0.2
+        )
     return figure
 
 

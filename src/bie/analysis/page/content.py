@@ -161,7 +161,8 @@ def _where(rows: Sequence[Mapping[Any, Any]], names: Mapping[str, str]) -> str:
     for row in rows:
         seeds.setdefault(names[row["config_id"]], []).append(row["seed"])
     parts = [
-        f"{point}: seeds {', '.join(map(str, sorted(found)[:SEEDS]))}{' …' if len(found) > SEEDS else ''}"
+        f"{point}: seed{'s' * (len(found) != 1)} {', '.join(map(str, sorted(found)[:SEEDS]))}"
+        + " …" * (len(found) > SEEDS)
         for point, found in list(seeds.items())[:SEEDS]
     ]
     return "; ".join(parts) + (f"; and {len(seeds) - SEEDS} more grid points" if len(seeds) > SEEDS else "")

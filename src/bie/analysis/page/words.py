@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bie.analysis.answer import answer, more_seeds
+from bie.analysis.baseline import any_of
 from bie.analysis.headings import label, unit
 from bie.analysis.notes import notes
 from bie.analysis.numbers import difference, short
@@ -45,9 +46,9 @@ class Verdict:
     sentences: tuple[Sentence, ...]
 
     @property
-    def baselines(self) -> tuple[str, ...]:
+    def against(self) -> str:
         """What the grid points are compared with."""
-        return tuple(dict.fromkeys(sentence.baseline for sentence in self.sentences))
+        return any_of(list(dict.fromkeys(sentence.baseline for sentence in self.sentences)))
 
 
 def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: Sequence[str]) -> Verdict:
