@@ -42,6 +42,11 @@ def batch_sizes(batch_n: Tensor, n_batches: int) -> Tensor:
     return none_b.scatter_add(-1, batch_n, torch.ones_like(batch_n))
 
 
+def of_own_batch(score_nb: Tensor, batch_n: Tensor) -> Tensor:
+    """Of the numbers ``(..., n, b)`` of each cell that of its own batch, ``(..., n)``."""
+    return score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
+
+
 def with_each_batch(critic: Critic, z_nd: Tensor, input_bc: Tensor) -> Tensor:
     """Scores of each cell with each batch, ``(..., n, b)``, by a critic that takes them in pairs."""
     *runs, n, _ = z_nd.shape
@@ -72,6 +77,5 @@ def contrasted(score_nb: Tensor, batch_n: Tensor) -> tuple[Tensor, Tensor]:
         ``T(z, batch) + ln(b * share)``, whose `log_mean_exp` over b is that of T over the n cells.
     """
     n, b = score_nb.shape[-2:]
-    joint_n = score_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
     log_share_1b = batch_sizes(batch_n, b).log().unsqueeze(-2) - math.log(n)
-    return joint_n, score_nb + log_share_1b + math.log(b)
+    return of_own_batch(score_nb, batch_n), score_nb + log_share_1b + math.log(b)

@@ -16,7 +16,7 @@ from bie.config.penalties import ClassifierSection
 from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
-from bie.mutual_information.pairs import batch_sizes
+from bie.mutual_information.pairs import batch_sizes, of_own_batch
 from bie.penalties.base import Penalty
 from bie.schema import Float
 from bie.seeds import Streams
@@ -137,7 +137,7 @@ class AdversarialPenalty(Penalty):
 
 def true_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
     """`cross_entropy` to the true batches, nats."""
-    surprise_n = -log_probability_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
+    surprise_n = -of_own_batch(log_probability_nb, batch_n)
     return _mean_of_batches(surprise_n, batch_n, log_probability_nb.shape[-1])
 
 

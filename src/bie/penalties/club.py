@@ -16,6 +16,7 @@ from bie.config.penalties import ClassifierSection
 from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.mutual_information.critics import Mlp
+from bie.mutual_information.pairs import of_own_batch
 from bie.penalties.adversarial import true_cross_entropy
 from bie.penalties.base import Penalty
 from bie.seeds import Streams
@@ -51,7 +52,7 @@ class ClubPenalty(Penalty):
 
     def critic_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> Tensor:
         """Minus the mean of ln q at the true batches, nats."""
-        return -_of_truth(self.network(z_nd).log_softmax(-1), batch_n).mean(-1)
+        return -of_own_batch(self.network(z_nd).log_softmax(-1), batch_n).mean(-1)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         """``scale`` times the bound; the history gets the bound as ``club``, nats.
@@ -77,12 +78,8 @@ def club_bound(log_q_nb: Tensor, batch_n: Tensor) -> Tensor:
         Batch codes, ``(..., n)``.
     """
     share_1b = one_hot(batch_n, log_q_nb.shape[-1]).to(log_q_nb.dtype).mean(-2, keepdim=True)
-    value: Tensor = (_of_truth(log_q_nb, batch_n) - (share_1b * log_q_nb).sum(-1)).mean(-1)
+    value: Tensor = (of_own_batch(log_q_nb, batch_n) - (share_1b * log_q_nb).sum(-1)).mean(-1)
     return value
-
-
-def _of_truth(log_q_nb: Tensor, batch_n: Tensor) -> Tensor:
-    return log_q_nb.gather(-1, batch_n.unsqueeze(-1)).squeeze(-1)
 
 
 def build(settings: Club, n_latent: int, n_batches: int, streams: Streams) -> ClubPenalty:

@@ -12,7 +12,6 @@ variational autoencoder's loss, of single cells too. There is no critic to train
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -20,7 +19,7 @@ from bie.config.penalties import PenaltySection
 from bie.config.sections import section
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
-from bie.penalties.mmd import BY_DIFFERENCES, gaussian, rates
+from bie.penalties.mmd import kernel_matrix
 from bie.seeds import Streams
 
 
@@ -70,13 +69,10 @@ def hsic(z_nd: Tensor, batch_n: Tensor, n_batches: int, bandwidth: str) -> Tenso
     bandwidth
         Of the gaussian kernels of z, see `bie.penalties.mmd.rates`.
     """
-    n = z_nd.shape[-2]
-    square_nn = torch.cdist(z_nd, z_nd, compute_mode=BY_DIFFERENCES).square()
-    above, below = torch.triu_indices(n, n, offset=1, device=z_nd.device)
-    kernel_nn = gaussian(square_nn, rates(bandwidth, square_nn[..., above, below]))
+    kernel_nn = kernel_matrix(z_nd, bandwidth)
     batch_nb = one_hot(batch_n, n_batches).to(z_nd.dtype)
     centred_nb = batch_nb - batch_nb.mean(-2, keepdim=True)  # L is the product of batch_nb with itself
-    value: Tensor = (centred_nb * (kernel_nn @ centred_nb)).sum((-2, -1)) / n**2
+    value: Tensor = (centred_nb * (kernel_nn @ centred_nb)).sum((-2, -1)) / z_nd.shape[-2] ** 2
     return value
 
 

@@ -121,15 +121,20 @@ def v_statistics(z_nd: Tensor, batch_n: Tensor, n_batches: int, bandwidth: str) 
     Tensor
         ``(..., b, b)``, one number for each pair; without meaning where a batch has no cells.
     """
-    n = z_nd.shape[-2]
-    square_nn = torch.cdist(z_nd, z_nd, compute_mode=BY_DIFFERENCES).square()
-    above, below = torch.triu_indices(n, n, offset=1, device=z_nd.device)
-    kernel_nn = gaussian(square_nn, rates(bandwidth, square_nn[..., above, below]))
+    kernel_nn = kernel_matrix(z_nd, bandwidth)
     batch_nb = one_hot(batch_n, n_batches).to(z_nd.dtype)
     share_nb = batch_nb / batch_nb.sum(-2, keepdim=True).clamp_min(1)  # a code without cells stays 0
     mean_bb = share_nb.mT @ kernel_nn @ share_nb
     own_b = mean_bb.diagonal(dim1=-2, dim2=-1)
     return own_b.unsqueeze(-2) + own_b.unsqueeze(-1) - 2 * mean_bb
+
+
+def kernel_matrix(z_nd: Tensor, bandwidth: str) -> Tensor:
+    """Kernel of each cell with each, ``(..., n, n)``; the median of `rates` is over pairs of two cells."""
+    n = z_nd.shape[-2]
+    square_nn = torch.cdist(z_nd, z_nd, compute_mode=BY_DIFFERENCES).square()
+    above, below = torch.triu_indices(n, n, offset=1, device=z_nd.device)
+    return gaussian(square_nn, rates(bandwidth, square_nn[..., above, below]))
 
 
 def linear_statistics(z_nd: Tensor, batch_n: Tensor, pairs: Pairs, bandwidth: str) -> Tensor:
