@@ -61,7 +61,7 @@ def test_the_pilot_is_the_model_on_the_same_cells(disk: Disk, point: Any) -> Non
     tree = study(disk, point, 5, 0.03)
     title, _, row, source, helps = power([of_the_cells(point())], [tree])
     assert title.startswith("power: zinb scvi_mine, smallest mean difference seen in 80%")
-    assert row.split() == ["ARI", "0.03", "0.03", "0.014", "0.083", "0.069", "0.043", "0.02", "20"]
+    assert row.split() == ["ARI", "0.030", "0.030", "0.014", "0.083", "0.069", "0.043", "0.020", "20"]
     assert "scvi_mine" in source
     assert "5 pairs (the true one is 0.6 to 2.9 times it)" in source
     assert "split.train_fraction=0.9 makes it 48% finer" in helps
