@@ -150,6 +150,11 @@ def test_too_few_genes_are_refused_with_their_share(embed: Embed, tmp_path: Path
     (line,) = said.splitlines()
     assert "20 of the model's 40 genes (50%) are in it by name, 80% are needed" in line
     assert not (tmp_path / "out.h5ad").exists()
+    for share in ("nan", "-0.1", "40"):
+        assert embed("torch", few, "--least-genes", share) == (
+            2,
+            f"--least-genes {share}: must be a share of the model's genes, 0 to 1\n",
+        )
     assert embed("torch", few, "--least-genes", "0.5")[0] == 0
 
 

@@ -71,6 +71,9 @@ def _embed(options: argparse.Namespace) -> int:
     from bie.monitoring.launches import find_run
     from bie.store.record import RECORD, read
 
+    least = LEAST if options.least_genes is None else options.least_genes
+    if not 0 <= least <= 1:  # nan neither
+        raise BadInput(f"--least-genes {least:g}: must be a share of the model's genes, 0 to 1")
     single_threaded()
     check_target(options.data, options.out)
     tree, run = find_run(options.run, options.outputs)
@@ -79,7 +82,6 @@ def _embed(options: argparse.Namespace) -> int:
         raise BadInput(f"run {_named(run)} is not done: bie logs {run.run_id[:12]}")
     model = _model(tree, run, record, options.again)
     query = _read(options, record, model)
-    least = LEAST if options.least_genes is None else options.least_genes
     matched = match_genes(options.data, query, model.genes, least)
     batch_n, said = _batches(options, query, model)
     if "perturb" in record["config"]:

@@ -247,6 +247,18 @@ def test_describe_says_what_could_mislead(adata: anndata.AnnData, tmp_path: Path
     assert "batch and cell type go together: Cramér's V" in notes[2]
 
 
+def test_names_cannot_end_a_line_or_steer_the_terminal(
+    adata: anndata.AnnData, tmp_path: Path, capsys: Capture
+) -> None:
+    adata.obs["batch"] = pd.Categorical(["a\nb", "\x1b[31mred", "A\nB"] * 20)
+    adata.write_h5ad(tmp_path / "odd.h5ad")
+    assert main(["describe", str(tmp_path / "odd.h5ad")]) == 0
+    said = capsys.readouterr().out
+    assert "  \\x1b[31mred 20, A\\nB 20, a\\nb 20\n" in said
+    assert '"A\\nB", "a\\nb" differ by case' in said
+    assert "\x1b" not in said
+
+
 def test_describe_lists_what_cannot_be_read(adata: anndata.AnnData, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "x.h5ad"
     adata.write_h5ad(path)

@@ -196,7 +196,9 @@ def test_the_last_of_a_key_counts_also_against_a_zip():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("seed=range(3", "KEY=VALUE"),
+        ("seed=range(3", "KEY=a,b,c$"),
+        ("dataset.path=~/a.h5ad", r"KEY=a,b,c; as one text: 'dataset.path='\"'\"'~/a.h5ad'\"'\"''$"),
+        ("dataset.path=a (1).h5ad", "as one text: "),
         ("scvi", "KEY=VALUE"),
         ("dir=A[B", "KEY=VALUE"),
         ("key=func(a=10,foo)", "KEY=VALUE"),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from bie.planning.compose import Configurations
+from bie.planning.datasets import Datasets
 from bie.planning.expand import expand
-from bie.planning.outline import unsaved, without_effect
+from bie.planning.outline import outline, unsaved, without_effect
 from bie.planning.plan import make_plan
 from bie.store.paths import Tree
 from bie.store.record import write_record
@@ -41,6 +42,16 @@ def test_typed_keys_that_do_not_act_are_named_once(
         Tree(tmp_path),
     )
     assert without_effect(expansion, plan) == said
+
+
+def test_each_size_and_note_of_one_name_is_said(configurations: Configurations, tmp_path: Path) -> None:
+    """A sweep over files, or over sizes: all of them are called alike."""
+    typed = ["dataset.n_genes=range(2,12),12", "dataset.n_cells=20", "dataset.seed=0,1", "model=noise"]
+    found, cells = expand(typed, configurations), Datasets()
+    lines = outline(make_plan(found.combinations, cells.content, Tree(tmp_path)), cells)
+    headings = [line for line in lines if line.startswith("zinb")]
+    assert headings[:2] == [f"zinb (20 cells x {g} genes, 2 batches)" for g in (2, 3)]
+    assert headings[10:] == ["zinb (1 more of other sizes, or with other notes)"]
 
 
 def test_files_that_finished_runs_did_not_leave_are_named(

@@ -173,4 +173,13 @@ def some(items: Sequence[Any] | NDArray[Any], one: str, many: str = "") -> str:
 
 def examples(names: Sequence[str] | NDArray[np.str_]) -> str:
     """The first three."""
-    return ", ".join(str(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(printed(str(name)) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def printed(name: str) -> str:
+    r"""A name out of a file as it can stand in a line: line ends, and what steers a terminal, by their code.
+
+    >>> printed("donor 1\n\x1b[31m")
+    'donor 1\\n\\x1b[31m'
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)

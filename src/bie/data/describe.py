@@ -8,6 +8,7 @@ import numpy as np
 
 from bie.data import grouping, guess
 from bie.data.anndata_file import RAW, AnnDataFile, matrix_name, opened
+from bie.data.checks import printed
 from bie.data.datasets import h5ad
 from bie.data.datasets.h5ad import H5ad
 from bie.data.nodes import Unreadable
@@ -88,9 +89,9 @@ def _columns(obs: Table) -> Iterator[str]:
         code, names = grouping.codes(column)
         n_b = np.bincount(code[code >= 0], minlength=len(names))
         largest = sorted(zip(-n_b, names, strict=True))[:_SHOWN]
-        shown = ", ".join(f"{name} {-count:,}" for count, name in largest)
+        shown = ", ".join(f"{printed(name)} {-count:,}" for count, name in largest)
         rest = (", ..." if size > _SHOWN else "") + (f"; no value in {absent:,} cells" if absent else "")
-        yield f"  {key:<20} {size:>3}  {shown}{rest}"
+        yield f"  {printed(key):<20} {size:>3}  {shown}{rest}"
     many = ", ".join(f"{key} ({size:,})" for key, size in grouping.many(obs).items())
     if many:
         yield f"columns with more than {grouping.MOST_GROUPS} values, which can be chosen as well: {many}"

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bie.data.cells import Cells
-from bie.data.checks import examples, some
+from bie.data.checks import examples, printed, some
 from bie.data.components import totals
 from bie.data.fractions import ROUNDED
 from bie.data.join import Part
@@ -76,15 +76,15 @@ def _odd_names(said: str, names: tuple[str, ...], code_n: NDArray[np.int64] | No
         if name.strip().lower() in _ALSO_MISSING:
             n = int(np.sum(code_n == code))
             yield (
-                f'{said}: {n:,} cells are in a group called "{name}". If that means missing, name or drop '
-                "them; as it is, they are a group like the others"
+                f'{said}: {n:,} cells are in a group called "{printed(name)}". If that means missing, name '
+                "or drop them; as it is, they are a group like the others"
             )
     alike = defaultdict(list)
     for name in names:
         alike["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
     for group in alike.values():
         if len(group) > 1:
-            listed = ", ".join(f'"{name}"' for name in group)
+            listed = ", ".join(f'"{printed(name)}"' for name in group)
             yield f"{said}: {listed} differ by case or space only. If they are one group, give them one name"
 
 
@@ -147,7 +147,7 @@ def _unmeasured(cells: Cells) -> Iterator[str]:
     if not many.size:
         return
     of_each = [
-        f"{cells.batches[b]} in {lacks_bg[b].sum():,} ({examples(cells.gene_names[lacks_bg[b]])})"
+        f"{printed(cells.batches[b])} in {lacks_bg[b].sum():,} ({examples(cells.gene_names[lacks_bg[b]])})"
         for b in many[:3]
     ]
     more = "; ..." if many.size > len(of_each) else ""

@@ -30,6 +30,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from bie.data.overrides import override
 from bie.errors import BadInput
 
 MOST = 10_000_000
@@ -229,7 +230,16 @@ def _parse(text: str, shown: str | None = None) -> Override:
         return OverridesParser(_FUNCTIONS).parse_override(text)
     except HydraException as error:
         reason = str(error).split("\nSee ")[0].splitlines()[-1].strip(" ^") or "not KEY=VALUE"
-        raise BadInput(f"cannot read {shown or text!r}: {reason}. Expected KEY=VALUE or KEY=a,b,c") from None
+        said = f"cannot read {shown or text!r}: {reason}. Expected KEY=VALUE or KEY=a,b,c"
+        raise BadInput(said + _as_one_text(text)) from None
+
+
+def _as_one_text(text: str) -> str:
+    """How to type a value that is a text, such as a path, and that the grammar has other uses for."""
+    parts = re.fullmatch(r"([\w./]+)=([^\[{(\"'].*)", text, re.ASCII | re.DOTALL)
+    if not parts or re.match(r"\w+\(|zip=", parts[2]):
+        return ""
+    return f"; as one text: {override(parts[1], parts[2])}"
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,8 @@ from bie.store.record import asked_for, lacking
 
 WIDEST = 100
 """Characters of the longest name of a grid point after which the numbers of runs still stand in a column."""
+MOST_HEADINGS = 10
+"""Data sets of one name of which a plan says the size."""
 
 
 def as_json(plan: Plan, jobs: int, waves: int) -> dict[str, object]:
@@ -41,11 +43,20 @@ def outline(plan: Plan, datasets: Datasets) -> list[str]:
     for index, point in sorted(enumerate(plan.points), key=lambda item: item[1].dataset):
         if point.dataset != dataset:
             dataset = point.dataset
-            lines += _about(datasets, dataset, point.config.dataset)
+            lines += _headings(datasets, dataset, plan)
         lines.append(f"  {names[index]:<{width}} {_runs(per_point[index]):>11}")
     absent = {p.dataset for p in plan.points if datasets.to_download(p.config.dataset)}
     unknown = [f"  what is done of {', '.join(sorted(absent))} cannot be told before"] if absent else []
     return [*lines, *_sums(plan), *unknown]
+
+
+def _headings(datasets: Datasets, name: str, plan: Plan) -> list[str]:
+    """What there is to know of the cells behind a name: several files may have one, or several sizes."""
+    sections = dict.fromkeys(point.config.dataset for point in plan.points if point.dataset == name)
+    said = list(dict.fromkeys(tuple(_about(datasets, name, section)) for section in sections))
+    more = len(said) - MOST_HEADINGS
+    lines = [line for about in said[:MOST_HEADINGS] for line in about]
+    return [*lines, f"{name} ({more:,} more of other sizes, or with other notes)"] if more > 0 else lines
 
 
 def _about(datasets: Datasets, name: str, section: Data) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bie.analysis.page.serve import HOST, Kept, server
+from bie.errors import BadInput
 from bie.store.paths import Tree
 
 
@@ -93,6 +94,17 @@ def test_a_page_that_cannot_be_made_anew_stays(
     kept.keep(Twice())
     assert kept.page == page
     assert "half a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_cannot_be_had(port: int, kept: Kept) -> None:
+    with pytest.raises(BadInput, match=f"^--port {port}: .*Leave it out"):
+        server(kept, port)
+
+
+def test_a_port_that_is_taken(port: int, kept: Kept) -> None:
+    with pytest.raises(BadInput, match=f"^--port {port}: .*in use.*Leave it out"):
+        server(kept, port)
 
 
 def test_it_listens_on_this_machine_alone(kept: Kept, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from bie.analysis.files import Files, look
+from bie.errors import BadInput
 from bie.store.paths import Tree
 
 HOST = "127.0.0.1"
@@ -50,7 +51,13 @@ class Kept:
 
 
 def server(kept: Kept, port: int) -> ThreadingHTTPServer:
-    """Server of the page ``/`` and of its version ``/version``; everything else is not found."""
+    """Server of the page ``/`` and of its version ``/version``; everything else is not found.
+
+    Raises
+    ------
+    BadInput
+        If the port cannot be had.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         server_version, sys_version = "bie", ""
@@ -80,7 +87,11 @@ def server(kept: Kept, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """Say nothing of each request."""
 
-    return ThreadingHTTPServer((HOST, port), Handler)
+    try:
+        return ThreadingHTTPServer((HOST, port), Handler)
+    except (OSError, OverflowError) as error:  # taken, kept for root, no port at all
+        why = getattr(error, "strerror", None) or "must be 0 to 65535"
+        raise BadInput(f"--port {port}: {why}. Leave it out for any that is free") from None
 
 
 def serve(kept: Kept, port: int) -> None:
