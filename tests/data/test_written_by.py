@@ -45,8 +45,8 @@ def test_counts_and_names_are_the_same(layer: str, path: Path, monkeypatch: pyte
     monkeypatch.setattr("bie.data.checks._empty_cells", lambda *_: [])
     cells = load(path, monkeypatch, layer=layer)
     np.testing.assert_array_equal(cells.counts.toarray(), COUNTS)
-    assert cells.batches == ("late", "early")
-    np.testing.assert_array_equal(cells.batch, np.arange(N) % 2)
+    assert cells.batches == ("early", "late")
+    np.testing.assert_array_equal(cells.batch, 1 - np.arange(N) % 2)
     assert cells.labels == ("d0", "d1", "d2")
     assert cells.gene_names.tolist() == [f"g{g}" for g in range(G)]
     assert cells.cell_names[-1] == "c11"
