@@ -68,14 +68,14 @@ def follow(said: str) -> None:
         (b"PAR1\0\0", "it is a table of Parquet. "),
         (b"%PDF-1.7", "it is a PDF document. "),
         (b"\x1f\x8b\x08\0broken", "it is compressed by gzip, and damaged or incomplete. Download it again"),
-        (gzip.compress(b"RDX3\nX\n"), "it is an image of R. In R: anndataR::write_h5ad(get(load("),
+        (gzip.compress(b"RDX3\nX\n", mtime=0), "it is an image of R. In R: anndataR::write_h5ad(get(load("),
         (
             b"/annex/objects/SHA256E-s1--a.h5ad\n",
             "it is a pointer of git-annex, not the file. In its reposit",
         ),
-        (gzip.compress(b"X\n\0\0\0\3"), "it is an object of R. In R: anndataR::write_h5ad(readRDS("),
+        (gzip.compress(b"X\n\0\0\0\3", mtime=0), "it is an object of R. In R: anndataR::write_h5ad(readRDS("),
         (b"\0" * 257 + b"ustar\0", "it is a tar archive. Unpack it: tar -xf "),
-        (gzip.compress(b"\0" * 257 + b"ustar\0"), "it is a tar archive. Unpack it: tar -xzf "),
+        (gzip.compress(b"\0" * 257 + b"ustar\0", mtime=0), "it is a tar archive. Unpack it: tar -xzf "),
     ],
 )
 def test_files_that_are_no_hdf5(tmp_path: Path, content: bytes, said: str) -> None:
