@@ -16,12 +16,12 @@ from functools import partial
 
 from .sweeps import Sweep, fill
 
-RUNS, MINUTES, SEED = (
+RUNS, MINUTES, SEED, PAUSE = (
     int(os.environ.get(f"BIE_SOAK_{name}", default))
-    for name, default in (("RUNS", 150), ("MINUTES", 4), ("SEED", 0))
+    for name, default in (("RUNS", 150), ("MINUTES", 4), ("SEED", 0), ("PAUSE", 15))
 )
-PER_TASK, NODES = 12, ("n1", "n2")
-BETWEEN = (5.0, 25.0)  # seconds from one fault to the next
+PER_TASK, NODES = max(12, min(RUNS // 100, 50)), ("n1", "n2")
+BETWEEN = (PAUSE / 3, PAUSE * 5 / 3)  # seconds from one fault to the next
 RETRIES = 20  # when all is calm again
 LONG = 7200.0  # seconds; two cores that others use too
 SAME = ("run_id", "config_id", "split_id", "metrics", "missing", "notes", "history_tail")
