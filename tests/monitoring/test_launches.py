@@ -1,5 +1,6 @@
 """What the folder of a launch says of its tasks; find the run that somebody means."""
 
+import os
 from typing import Any
 
 import pytest
@@ -71,3 +72,16 @@ def test_a_run_of_an_older_study_is_found(disk: Any, point: Any, outputs: str, c
     disk.launch([(point, 0, 0)], {})
     assert main([other.run_id(0)[:12], outputs]) == 0
     assert "missing" in capsys.readouterr().out
+
+
+def test_of_studies_of_the_same_moment_none_is_passed_over(
+    disk: Any, point: Any, outputs: str, capsys: Printed
+):
+    points = {f"study_{i}": type(point)(scale) for i, scale in enumerate(range(5000, 5009))}
+    for name, of_study in points.items():
+        other = type(disk)(disk.root.parent / name)
+        other.launch([(of_study, 0, 0)], {})
+        os.utime(other.root / "launches", ns=(10**18, 10**18))
+    for of_study in points.values():
+        assert main([of_study.run_id(0)[:12], outputs]) == 0
+    assert capsys.readouterr().err == ""

@@ -231,9 +231,10 @@ def _trees(text: str, outputs: Path) -> Iterator[Tree]:
     if inside:
         yield Tree(inside[0])
         return
-    yield find_tree(None, outputs)
-    rest = sorted(outputs.glob("*/*/launches"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    yield from (Tree(path.parent) for path in rest[1:])
+    newest = find_tree(None, outputs)
+    yield newest
+    others = sorted(outputs.glob("*/*/launches"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    yield from (Tree(path.parent) for path in others if path.parent != newest.root)
 
 
 def _by_folder(text: str, runs: list[Run]) -> list[Run]:
