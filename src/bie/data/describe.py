@@ -8,6 +8,7 @@ import numpy as np
 
 from bie.data import grouping, guess
 from bie.data.anndata_file import RAW, AnnDataFile, matrix_name, opened
+from bie.data.barcodes import WELLS, endings, wells
 from bie.data.checks import printed
 from bie.data.datasets import h5ad
 from bie.data.datasets.h5ad import H5ad
@@ -108,7 +109,7 @@ def _guess(file: AnnDataFile, path: Path) -> tuple[H5ad, list[str]]:
     if batch.best is None:
         unread = "; ".join(file.obs.unreadable.values())
         why = f" ({unread})" if unread else ""
-        raise BadInput(f"{file.path}: no column of obs can tell batches{why}. Add one of two or more values")
+        raise BadInput(f"{file.path}: no column of obs can tell batches{why}. {_column_to_add(file)}")
     layer, others = _layers(file)
     settings = H5ad(
         source="h5ad",
@@ -121,6 +122,14 @@ def _guess(file: AnnDataFile, path: Path) -> tuple[H5ad, list[str]]:
     counts = guess.Guess(matrix_name(layer), ", ".join(map(matrix_name, others)))
     of_counts = [_chosen("counts", counts)] if others else []
     return settings, [*of_counts, _chosen("batches", batch), _chosen("cell types", label)]
+
+
+def _column_to_add(file: AnnDataFile) -> str:
+    well_n = wells(file.cell_names)
+    if well_n is None:
+        return "Add one of two or more values"
+    said = f"Barcodes end in {endings(well_n)}, as cellranger aggr numbers samples"
+    return f"{said}. For a batch of each: {WELLS} -> dataset.batch_key=well"
 
 
 def _layers(file: AnnDataFile) -> tuple[str | None, list[str | None]]:

@@ -9,8 +9,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from bie.data.barcodes import WELLS, endings, wells
 from bie.data.mtx import MATRIX
-from bie.data.nodes import child, encoding, is_group
+from bie.data.nodes import child, decoded, encoding, is_group
 from bie.data.overrides import override
 from bie.data.tenx import INSIDE
 
@@ -158,9 +159,8 @@ def other_hdf5(path: Path, root: Any) -> str | None:
         return f"it is an AnnData of before version 0.7, with flat tables. {_anew(path)}" if flat else None
     if child(root, "row_attrs") is not None and child(root, "col_attrs") is not None:
         return f"it is a loom file. With the package loompy: {_python('anndata.io.read_loom({name})', path)}"
-    if _is_tenx(root):
-        alone = _python("scanpy.read_10x_h5({name})", path)
-        return f"it is a 10x file of one sample, without obs. {_TENX}; this one alone: {alone}"
+    if (barcodes := _barcodes_of_tenx(root)) is not None:
+        return _tenx(path, barcodes)
     if child(root, "assays") is not None and child(root, "meta.data") is not None:
         return _filled('it is an h5Seurat file. In R: SeuratDisk::Convert("{name}", dest = "h5ad")', path)
     lacks = " and ".join(name for name, node in (("obs", obs), ("var", var)) if node is None)
@@ -171,10 +171,25 @@ def other_hdf5(path: Path, root: Any) -> str | None:
     )
 
 
-def _is_tenx(root: Any) -> bool:
-    """Cell Ranger 3 and later: group ``matrix``; Cell Ranger 2: a group for each genome."""
+def _barcodes_of_tenx(root: Any) -> Any:
+    """Cell Ranger 3 and later: in the group ``matrix``; Cell Ranger 2: in a group for each genome."""
     groups = [node for node in (child(root, name) for name in root) if node is not None and is_group(node)]
-    return any("barcodes" in group and "indptr" in group for group in groups)
+    return next((group["barcodes"] for group in groups if "barcodes" in group and "indptr" in group), None)
+
+
+def _tenx(path: Path, barcodes: Any) -> str:
+    """A sample, or those that ``cellranger aggr`` has put into one file."""
+    well_n = None if is_group(barcodes) else wells(decoded(barcodes[...]))
+    if well_n is None:
+        alone = _python("scanpy.read_10x_h5({name})", path)
+        return f"it is a 10x file of one sample, without obs. {_TENX}; this one alone: {alone}"
+    target = path.with_name(f"{path.stem}.h5ad")
+    read, write = f"scanpy.read_10x_h5({_text(path)})", f"adata.write_h5ad({_text(target)})"
+    code = f"import scanpy; adata = {read}; {WELLS}; {write}"
+    return (
+        f"it is a 10x file without obs, of several GEM wells: barcodes end in {endings(well_n)}, as "
+        f"cellranger aggr numbers samples. With a column that tells them: python -c {shlex.quote(code)}"
+    )
 
 
 def _mudata(path: Path, root: Any) -> str:

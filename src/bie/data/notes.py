@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from bie.data.barcodes import WELLS, of_wells
 from bie.data.cells import Cells
 from bie.data.checks import examples, printed, some
 from bie.data.components import totals
@@ -40,17 +41,22 @@ def notes(cells: Cells, batch_key: str, label_key: str | None) -> tuple[str, ...
         *confounding(cells),
         *_unmeasured(cells),
         *_odd_counts(cells),
+        *of_wells(cells.cell_names, cells.batch, cells.batches, f"{WELLS} -> dataset.batch_key=well"),
     )
 
 
-def of_gene_names(names: NDArray[np.str_]) -> tuple[str, ...]:
-    """Genes that share a name; they are told apart as AnnData does it, since bie goes by columns."""
+def of_gene_names(names: NDArray[np.str_], n_files: int = 1) -> tuple[str, ...]:
+    """Genes that share a name; they are told apart as AnnData does it, since bie goes by columns.
+
+    Of several files the first of one is put below the first of another, whatever genes these are.
+    """
     distinct, times = np.unique(names, return_counts=True)
     twice = distinct[times > 1]
     if not twice.size:
         return ()
     said = f"{some(twice, 'gene name')} more than once in var_names ({examples(twice)})"
-    return (f"{said}: told apart as by adata.var_names_make_unique()",)
+    order = ", by the order in each file, which has to be one for all of them" if n_files > 1 else ""
+    return (f"{said}: told apart as by adata.var_names_make_unique(){order}",)
 
 
 def of_rounding(cells: Cells) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from bie.config.datasets import Own
 from bie.config.sections import section
 from bie.data import checks, notes, tenx
 from bie.data.anndata_file import unique_names
+from bie.data.barcodes import of_wells
 from bie.data.card import Card
 from bie.data.cells import Cells
 from bie.data.filters import filtered
@@ -78,6 +79,7 @@ def load(settings: Tenx) -> Cells:
 
 
 _SHEET = "Needed: sample (or batch) and path, a line for each sample"
+_APART = "name the samples' own outputs in the sheet, a line each"
 _REMEDY = "dataset.min_counts=500 drops cells with fewer counts; else see to the files of the sheet"
 
 
@@ -129,7 +131,10 @@ def _check(sheet: Path, samples: Sequence[Sample]) -> None:
         if twice:
             raise BadInput(f"{sheet}: the {kind} {twice[0]} is on more than one line")
     if len({sample.batch for sample in samples}) < 2:
-        raise BadInput(f"{sheet} has one batch only ({samples[0].batch}), 2 or more are needed")
+        raise BadInput(
+            f"{sheet} has one batch only ({samples[0].batch}), 2 or more are needed. Of a file by cellranger "
+            f"aggr, {_APART}"
+        )
 
 
 def _part(sample: Sample, fractional: str) -> Part:
@@ -137,4 +142,6 @@ def _part(sample: Sample, fractional: str) -> Part:
     counts, said = tenx.as_counts(sample.path, run.counts, fractional)
     names = np.array([f"{code}-{sample.name}" for code in run.barcodes], dtype=np.str_)
     genes = np.array(run.genes, dtype=np.str_)
-    return Part(str(sample.path), counts, names, unique_names(genes), (*said, *notes.of_gene_names(genes)))
+    wells = of_wells(run.barcodes, np.zeros(len(names), np.int64), [sample.name], _APART)
+    said = (*said, *notes.of_gene_names(genes), *wells)
+    return Part(str(sample.path), counts, names, unique_names(genes), said)
