@@ -168,6 +168,28 @@ def test_genes_may_be_named_in_a_column(embed: Embed):
     assert embed("torch", data, "--gene-key", "id")[0] == 0
 
 
+def test_genes_that_share_a_name_are_matched_by_their_order_and_named(embed: Embed, tmp_path: Path):
+    """Which of two genes of one name is which, nothing but their order tells: so that is said."""
+    data = cells()
+    data.var["twice"] = [f"g{2 if i == 5 else i}" for i in range(40)]
+    code, said = embed("torch", data, "--gene-key", "twice")
+    assert code == 0
+    assert "  1 name more than once in the file (g2): the first is taken for the first" in said
+    assert "g2-1" in said  # the other one, left out
+    (tmp_path / "out.h5ad").unlink()
+    assert "more than once" not in embed("torch", cells())[1]
+
+
+def test_what_reading_the_counts_changed_is_said(embed: Embed):
+    data = cells()
+    data.layers["counts"] = sp.csr_matrix(
+        data.layers["counts"].toarray() + 0.2 * (np.arange(150) == 7)[:, None]
+    )
+    code, said = embed("torch", data, "--fractional", "round")
+    assert code == 0
+    assert 'layers["counts"]: --fractional=round changed 40 of its' in said
+
+
 def test_new_batches(embed: Embed, tmp_path: Path):
     """Of no account to an encoder that does not read them; else refused, or the mean over the known ones."""
     new = cells(30, seed=5)
@@ -221,7 +243,7 @@ def test_a_store_and_raw_counts(study: dict[str, Path], embed: Embed, tmp_path: 
 def test_a_cell_without_counts_is_said(embed: Embed):
     data = cells()
     data.layers["counts"] = sp.csr_matrix(data.layers["counts"].toarray() * (np.arange(150) != 7)[:, None])
-    assert "  1 cells have no count in these genes" in embed("torch", data)[1]
+    assert "  1 cell has no count in these genes" in embed("torch", data)[1]
 
 
 @pytest.mark.parametrize(

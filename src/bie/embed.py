@@ -86,6 +86,7 @@ def _embed(options: argparse.Namespace) -> int:
     batch_n, said = _batches(options, query, model)
     if "perturb" in record["config"]:
         said.append("counts: taken as they are; the run's own were perturbed")
+    said += [f"counts: {_in_options(note)}" for note in query.notes]
     print("\n".join([f"run {_named(run)}", *matched.said(len(model.genes)), *said]), flush=True)
     z_nd = model.embed(matched.counts, query.cell_names, batch_n)
     write_copy(options.data, options.out, KEY, z_nd, _facts(record, matched, options))

@@ -33,6 +33,10 @@ class Query:
         Unique, as training makes them.
     batch_n, batches
         Codes and names of the batches; one nameless batch where none were read.
+    repeated
+        Names that several genes of the file have.
+    notes
+        What reading has changed, a sentence each.
     """
 
     counts: sp.csr_matrix
@@ -40,6 +44,8 @@ class Query:
     gene_names: NDArray[np.str_]
     batch_n: NDArray[np.int64]
     batches: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,14 @@ class Matched:
         x_ng in the order of the model's genes; zero where the file lacks one.
     missing, surplus
         Genes of the model that the file lacks; of the file that the model does not know.
+    repeated
+        Names of the model's genes that several genes of the file have.
     """
 
     counts: sp.csr_matrix
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
 
     def said(self, n_genes: int) -> list[str]:
         """What became of the genes, a line for each kind."""
@@ -67,9 +76,15 @@ class Matched:
             lines.append(
                 f"  {some(self.surplus, 'gene')} that the model lacks, left out: {examples(self.surplus)}"
             )
+        if self.repeated:  # which of them is which, nothing but their order tells
+            lines.append(
+                f"  {some(self.repeated, 'name')} more than once in the file ({examples(self.repeated)}): "
+                "the first is taken for the first of the run's file, and so on. Unique: --gene-key COLUMN"
+            )
         empty = int((self.counts.getnnz(axis=1) == 0).sum())
         if empty:
-            lines.append(f"  {empty:,} cells have no count in these genes: their vectors say nothing of them")
+            them = "1 cell has" if empty == 1 else f"{empty:,} cells have"
+            lines.append(f"  {them} no count in these genes, of which such a vector says nothing")
         return lines
 
 
@@ -102,7 +117,9 @@ def read_query(
         none = np.zeros(len(file.obs), np.int64), ("",)
         codes = none if batch_key is None else grouping.codes(file.obs[batch_key])
         genes = _gene_names(file, layer, gene_key)
-        return Query(counts, unique_names(file.cell_names), unique_names(genes), *codes)
+        distinct, times = np.unique(genes, return_counts=True)
+        names = unique_names(file.cell_names), unique_names(genes)
+        return Query(counts, *names, *codes, tuple(distinct[times > 1].tolist()), tuple(file.notes))
 
 
 def _gene_names(file: AnnDataFile, layer: str | None, key: str | None) -> NDArray[np.str_]:
@@ -136,4 +153,5 @@ def match_genes(path: Path, query: Query, genes: Sequence[str], least: float = L
     counts = canonical(query.counts @ sp.csr_matrix(chosen, shape=(len(column), len(genes))))
     known = set(genes)
     surplus = tuple(gene for gene in column if gene not in known)
-    return Matched(counts, tuple(gene for gene in genes if gene not in column), surplus)
+    missing = tuple(gene for gene in genes if gene not in column)
+    return Matched(counts, missing, surplus, tuple(name for name in query.repeated if name in known))

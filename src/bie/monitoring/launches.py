@@ -219,6 +219,11 @@ def find_run(text: str, outputs: Path) -> tuple[Tree, Run]:
             return tree, found[0]
         if found:
             raise BadInput(f"{text} means {len(found):,} runs of {tree.root}:\n{_listed(found)}")
+    if "/" in text and Path(text).exists():
+        raise BadInput(
+            f"{text} is no folder of a run, which is runs/DATASET/MODEL/CONFIG/seed=0000 in a study. "
+            "bie status lists the runs of a study"
+        )
     raise BadInput(
         f"{text}: no run of a study in {outputs}/ has an id that begins so. bie status lists them; what was "
         "imported (bie aggregate --import) has no log"

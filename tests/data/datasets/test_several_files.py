@@ -217,3 +217,20 @@ def test_filters_that_leave_too_little_say_which(filters, said, adata, h5ad_sett
     adata.write_h5ad(tmp_path / "data.h5ad")
     with pytest.raises(BadInput, match=said):
         h5ad.load(h5ad_settings(**filters))
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_genes_of_one_name_in_several_files_go_by_their_order_and_that_is_said(
+    folder: Path, adata, h5ad_settings
+):
+    """File b has them the other way round: nothing but this note tells that two genes were put together."""
+    names = adata.var_names.tolist()
+    names[1] = names[0]
+    turned = np.array([1, 0, *range(2, adata.n_vars)])
+    for name, order in (("a", slice(None)), ("b", turned)):
+        part = anndata.read_h5ad(folder / f"{name}.h5ad")
+        part.var_names = names
+        part[:, order].copy().write_h5ad(folder / f"{name}.h5ad")
+    cells = h5ad.load(h5ad_settings(path=folder / "[ab].h5ad", batch_key="file"))
+    np.testing.assert_array_equal(cells.counts.toarray()[20:], dense(adata)[20:40][:, turned])
+    assert any("by the order in each file, which has to be one for all" in note for note in cells.notes)

@@ -82,7 +82,7 @@ def matched(path: Path) -> list[Path]:
 def _one(path: Path, settings: H5ad) -> Cells:
     with opened(path) as file:
         _refuse(path, _table_problems(file, settings, fewest=2))
-        part = _part(file, settings)
+        part = _part(file, settings, n_files=1)
         batch, batches = _united([file.obs[settings.batch_key]])
         key = settings.label_key
         label, labels = (None, ()) if key is None else _united([file.obs[key]])
@@ -99,7 +99,7 @@ def _several(paths: Sequence[Path], settings: H5ad) -> Cells:
     for path, name in zip(paths, _names(paths), strict=True):
         with opened(path) as file:
             _refuse(path, _table_problems(file, settings, fewest=1))
-            parts.append(_part(file, settings))
+            parts.append(_part(file, settings, len(paths)))
             of_file = pd.Series(name, index=range(len(file.obs)))
             batch_n = of_file if settings.batch_key == FILE else file.obs[settings.batch_key]
             batches.append(batch_n.astype("category"))  # which keeps each text once
@@ -139,11 +139,11 @@ def _united(columns: "Sequence[pd.Series[Any]]") -> Codes:
     return np.concatenate(codes), tuple(names)
 
 
-def _part(file: AnnDataFile, settings: H5ad) -> Part:
+def _part(file: AnnDataFile, settings: H5ad, n_files: int) -> Part:
     key = settings.batch_key if settings.batch_key in file.obs else None
     counts = file.counts(settings.layer, key, settings.fractional)
     genes = file.matrix(settings.layer).genes.names
-    said = (*file.notes, *notes.of_gene_names(genes))
+    said = (*file.notes, *notes.of_gene_names(genes, n_files))
     return Part(str(file.path), counts, unique_names(file.cell_names), unique_names(genes), said)
 
 
