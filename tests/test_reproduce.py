@@ -63,7 +63,9 @@ def test_a_number_that_does_not_hold(copy: Path, capsys: pytest.CaptureFixture[s
     assert not Path("outputs/v1/.cells").exists()
 
 
-@pytest.mark.parametrize("broken", ["schema", "truncated", "points", "source", "no run", "metrics"])
+@pytest.mark.parametrize(
+    "broken", ["schema", "truncated", "points", "source", "no run", "metrics", "config", "seed"]
+)
 def test_what_cannot_be_done_again_is_one_line(broken: str, copy: Path, capsys: pytest.CaptureFixture[str]):
     (launch,) = Path("outputs/v1/adhoc/launches").iterdir()
     says = {"points": "imported", "source": "frozen in no launch", "no run": "no run of a study"}
@@ -73,6 +75,14 @@ def test_what_cannot_be_done_again_is_one_line(broken: str, copy: Path, capsys: 
     elif broken == "metrics":
         _change(copy / RECORD, metrics=None)
         says[broken] = "metrics cannot be read"
+    elif broken in ("config", "seed"):  # numbers of the run of the launch say nothing of such a record
+        record = json.loads((copy / RECORD).read_text())
+        train = record["config"]["train"] | {"epochs": 99}
+        _change(
+            copy / RECORD,
+            **({"seed": 7} if broken == "seed" else {"config": record["config"] | {"train": train}}),
+        )
+        says[broken] = "not those that its ids were made of"
     elif broken == "truncated":
         (copy / RECORD).write_bytes((copy / RECORD).read_bytes()[:100])
         says[broken] = "cannot be read"

@@ -26,6 +26,17 @@ def test_the_same_record_is_equal_bit_for_bit():
     assert list(as_lines(comparison)) == ["4 numbers: 4 equal bit for bit"]
 
 
+def test_what_is_no_number_is_different():
+    odd = _record() | {
+        "metrics": {"train": 3, "test": {"ari": "0.5", "nmi": [1]}},
+        "history_tail": {"loss": True},
+    }
+    comparison = compare(odd, _record())
+    names = ["test.ari", "test.nmi", "train.ari", "history_tail.loss"]
+    assert sorted(number.name for number in comparison.having("different")) == sorted(names)
+    assert len(list(as_lines(comparison))) > len(names)
+
+
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [

@@ -35,8 +35,8 @@ class Number(NamedTuple):
         """
         if self.recorded == self.found:
             return "equal"
-        if self.recorded is None or self.found is None:
-            return "different"
+        if not isinstance(self.recorded, int | float) or not isinstance(self.found, int | float):
+            return "different"  # one has no number, or something else in its place
         near = math.isclose(self.recorded, self.found, rel_tol=tolerance, abs_tol=NOTHING)
         return "close" if near else "different"
 
@@ -73,10 +73,11 @@ def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
     for section in _SECTIONS:
         values: Any = record
         for key in section.split("."):
-            values = (values or {}).get(key)
-        yield from (
-            (f"{section}.{name}".removeprefix("metrics."), value) for name, value in (values or {}).items()
-        )
+            values = values.get(key) if isinstance(values, Mapping) else None
+        if isinstance(values, Mapping):
+            yield from (
+                (f"{section}.{name}".removeprefix("metrics."), value) for name, value in values.items()
+            )
 
 
 def reasons(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

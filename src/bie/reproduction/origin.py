@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bie.errors import BadInput
+from bie.store.identity import SHOWN, config_id, run_id
 from bie.store.launches import POINTS, SOURCE
-from bie.store.paths import Tree
+from bie.store.paths import Tree, seed_name
 from bie.store.provenance import FROZEN
 from bie.store.record import RECORD, SCHEMA, read
 
@@ -53,6 +54,11 @@ def origin_of(tree: Tree, folder: Path) -> Origin:
             f"{folder}: no launch of {tree.root} noted how this run is made "
             "(it was imported, or launches/ is gone), so that it cannot be made again"
         )
+    if not _is_itself(record, folder):
+        raise BadInput(
+            f"{folder / RECORD}: its config and seed are not those that its ids were made of: it was "
+            "changed, or copied from another run. Move this folder away; bie retry does the run anew"
+        )
     source = record["provenance"].get("source_sha256")
     made = [path for path in noting if source_sha256(path / SOURCE) == source]
     if not made:
@@ -71,10 +77,22 @@ def _record(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: cannot be read")
     if record.get("schema") != SCHEMA:
         raise BadInput(f"{path}: schema {record.get('schema')}; this bie reads {SCHEMA}")
-    parts = {"config_id": str, "seed": int, "metrics": dict, "provenance": dict}
+    parts = {"config_id": str, "seed": int, "config": dict, "metrics": dict, "provenance": dict}
     if wrong := [name for name, kind in parts.items() if not isinstance(record.get(name), kind)]:
         raise BadInput(f"{path}: {', '.join(wrong)} cannot be read")
     return record
+
+
+def _is_itself(record: Mapping[str, Any], folder: Path) -> bool:
+    """Whether a record is of the run that it names, and of which it lies in the folder."""
+    config, seed = record["config"], record["seed"]
+    ids = record["config_id"], record.get("run_id")
+    if folder.name != seed_name(seed) or folder.parent.name != ids[0][:SHOWN] or config.get("seed") != seed:
+        return False
+    try:
+        return ids == (config_id(config), run_id(config, seed))
+    except ValueError:  # a number that JSON does not have
+        return False
 
 
 @functools.cache
