@@ -6,6 +6,7 @@ import pytest
 from bie.errors import BadInput
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
+from bie.store.provenance import configuration_folder
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ from bie.planning.expand import expand
         ("seed=0,abc", "seed=abc"),
         ("model=3", "there is no such model"),
         ("train.kl=warmup", "is a section"),
+        (
+            "model.name=x",
+            r"^model\.name=x cannot be typed, .*: model=CHOICE\. A name of your own .*--config-dir",
+        ),
+        ("zip(model.name=[a,b],model.n_latent=[5,6])", "^model.name=a cannot be typed"),
+        ("hydra.sweeper.params.model.name=a", "^model.name=a cannot be typed"),
+        (
+            "model.method=noise",
+            "^model.method=noise cannot be typed, as the choice of a model brings it: model=noise$",
+        ),
+        ("dataset.source=tenx", "cannot be typed, as the choice of a dataset brings it: dataset=tenx$"),
+        ("perturb.kind=none", "perturb=none$"),
         ("dataset.n_cells=5", r"dataset\.n_cells=5: .*>= 20"),
         ("outputs=a,b", "cannot be swept"),
         ("study=quickstart,adhoc", "one study per command"),
@@ -278,3 +291,16 @@ def test_grid_points_share_the_sections_in_which_they_are_equal(configurations: 
         assert len({id(getattr(point.config, name)) for point in points}) == n
     scales_and_rates = [tuple(point.grid.values()) for point in points]
     assert scales_and_rates == [(1, 1e-3), (1, 1e-2), (2, 1e-3), (2, 1e-2)]
+
+
+def test_files_may_name_what_is_not_to_be_typed(tmp_path: Path):
+    """A model of one's own has a name of its own, and so has a row of a study's file."""
+    wide = "# @package _global_\ndefaults: [scvi, _self_]\nmodel: {name: wide, n_hidden: 256}"
+    sweep = "sweep: ['model=wide,scvi', 'zip(model.name=[a,b],model.n_latent=[5,6])']"
+    for name, content in {"model/wide.yaml": wide, "study/own.yaml": f"name: own\n{sweep}"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(content)
+    own = Configurations(configuration_folder(), tmp_path)
+    assert [point.config.model.name for point in expand(["model=wide"], own).combinations] == ["wide"]
+    named = {point.config.model.name for point in expand(["study=own"], own).combinations}
+    assert named == {"a", "b"}

@@ -11,7 +11,17 @@ from bie.config import RunConfig, Settings
 from bie.errors import BadInput
 from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import Plain, assign, copied, lookup, references, resolve, without_params
+from bie.planning.keys import (
+    Plain,
+    assign,
+    copied,
+    lookup,
+    params,
+    references,
+    refuse_what_choices_say,
+    resolve,
+    without_params,
+)
 from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
 from bie.store.identity import Once
@@ -70,6 +80,8 @@ def expand(overrides: Sequence[str], configurations: Configurations) -> Expansio
         Anything that cannot be read, is unknown or out of range.
     """
     typed = read_axes(without_params(overrides), configurations.groups)
+    swept_by_hydra = read_axes(params(None, overrides), configurations.groups)
+    refuse_what_choices_say([*typed, *swept_by_hydra], configurations.groups)
     axes = with_study(typed, overrides, configurations)
     seeds, axes = _take_seed_axis(axes)
     split = [split_choices(dict(assignments(axes, v))) for v in itertools.product(*(a.values for a in axes))]

@@ -4,7 +4,7 @@ Of Hydra's own tree some keys mean something here; for the others stands what do
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bie.errors import BadInput
-from bie.planning.grammar import key_and_value
+from bie.planning.grammar import Axis, key_and_value
 
 Plain = dict[str, Any]
 
@@ -30,6 +30,14 @@ OPEN = ("site.environment", "hydra.launcher.additional_parameters")
 """Sections of any keys: variables, options of sbatch."""
 UNRESOLVED = "study.sweep"
 """Overrides, which are resolved where they are applied."""
+
+OF_A_CHOICE = {
+    "model.name": "model",
+    "model.method": "model",
+    "dataset.source": "dataset",
+    "perturb.kind": "perturb",
+}
+"""Keys by which the file of a choice says what it is, and the group: another value would be another row's."""
 
 PARAMS = "hydra.sweeper.params."
 _FOLDERS = "results go where outputs=, version= and study.name= say"
@@ -196,6 +204,32 @@ def for_bie(overrides: Sequence[str]) -> list[str]:
         if found and not key.startswith(PARAMS) and (key, value) != ("hydra/sweeper", "bie"):
             raise BadInput(f"{key} is not a setting here: {_INSTEAD[max(found, key=len)]}")
     return [text for text in overrides if key_and_value(text)[0] not in (*_READ, "hydra/sweeper")]
+
+
+def refuse_what_choices_say(axes: Iterable[Axis], choices: Mapping[str, Sequence[str]]) -> None:
+    """Refuse keys of `OF_A_CHOICE`: tables would call a model by another one's name.
+
+    Parameters
+    ----------
+    choices
+        Of each group, for the remedy.
+
+    Raises
+    ------
+    BadInput
+        There is one; says what to type.
+    """
+    for axis in axes:
+        for key, value in zip(axis.keys, axis.values[0], strict=True):
+            group = OF_A_CHOICE.get(key)
+            if group is None:
+                continue
+            said = f"{key}={value} cannot be typed, as the choice of a {group} brings it"
+            if value in choices[group]:
+                raise BadInput(f"{said}: {group}={value}")
+            own = f" A name of your own is a file DIR/{group}/NAME.yaml: --config-dir DIR {group}=NAME."
+            own = own if key.endswith(".name") else ""
+            raise BadInput(f"{said}: {group}=CHOICE.{own} Choices: {', '.join(choices[group])}")
 
 
 def searchpath(overrides: Sequence[str]) -> tuple[str, ...]:
