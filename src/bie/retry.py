@@ -5,11 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bie.errors import BadInput, guarded
 
 if TYPE_CHECKING:
+    from bie.config import Settings
     from bie.launching.launch import Order
     from bie.monitoring.steering import Chosen
     from bie.monitoring.study_status import StudyStatus
@@ -61,9 +62,13 @@ def _retry(options: argparse.Namespace, typed: list[str]) -> int:
     status = read_status(find_tree(Path(trees[0]) if trees else None, options.outputs))
     chosen = choose(status, read_causes(options.cause, status))
     configurations = Configurations(configuration_folder(), options.config_dir)
-    made = orders(
-        status, chosen.runs, ["retry", *typed], lambda stored: amended(stored, overrides, configurations)
-    )
+
+    def settle(stored: dict[str, Any]) -> "Settings":
+        return amended(stored, overrides, configurations)
+
+    if overrides and not chosen.runs and status.launches:
+        settle(status.launches[-1].settings)  # what cannot be read is said, though nothing is left to do
+    made = orders(status, chosen.runs, ["retry", *typed], settle)
     print("\n".join(_announce(status, chosen)), flush=True)
     set_aside(status.tree, chosen.runs)
     return max((_launch(order) for order in made), default=0)

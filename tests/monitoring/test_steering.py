@@ -121,7 +121,15 @@ def test_only_the_launcher_can_be_changed(study: Tree, capsys: Printed):
         assert main([bad]) == 2, bad
         assert bad.split("=")[0] in capsys.readouterr().err
     assert main([str(study.root), "elsewhere"]) == 2
+    assert main(["--config-dir", "nowhere", "site=x"]) == 2
+    assert "--config-dir nowhere: there is no such folder" in capsys.readouterr().err
     assert len(list(study.launches.iterdir())) == 1
+
+
+def test_what_cannot_be_read_is_said_where_nothing_is_left_to_do(study: Tree, capsys: Printed):
+    assert main(["--cause", "oom", "site.qos=long"]) == 0
+    assert main(["--cause", "oom", "site.qoss=long"]) == 2
+    assert "Did you mean site.qos?" in capsys.readouterr().err
 
 
 def test_cells_that_are_gone_are_named(study: Tree, capsys: Printed):

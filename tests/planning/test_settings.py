@@ -64,8 +64,18 @@ def test_of_an_earlier_launch_how_may_be_changed_but_not_what(configurations: Co
     for typed in ("train.epochs=3", "site.qos=a,b", "outputs=elsewhere"):
         with pytest.raises(BadInput, match="runs stay as they are"):
             amended(stored, [typed], configurations)
-    with pytest.raises(BadInput, match=r"site\.qoss is not a setting"):
-        amended(stored, ["site.qoss=long"], configurations)
+    for typed, said in (
+        ("site.qoss=long", r"site\.qoss is not a setting\. Did you mean site\.qos\?"),
+        ("packs=2", r"packs is not a setting\. Did you mean pack\?"),
+        ("mine.scal=3", r"mine\.scal is not a setting\. Did you mean mine\.scale\?"),
+        (
+            "hydra.launcher.workers=2",
+            "is a setting of hydra/launcher=local, not of hydra/launcher=submitit_slurm",
+        ),
+        ("hydra.job.name=x", r"a job hydra\.launcher\.name="),
+    ):
+        with pytest.raises(BadInput, match=said):
+            amended(stored, [typed], configurations)
 
 
 @pytest.fixture

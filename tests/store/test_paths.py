@@ -27,8 +27,14 @@ def test_no_study_says_how_to_make_one(tmp_path: Path):
 
 def test_a_wrong_tree_names_those_there_are(tmp_path: Path):
     (tmp_path / "v1" / "adhoc" / "launches").mkdir(parents=True)
-    with pytest.raises(BadInput, match="adhoc"):
-        find_tree(tmp_path / "v1" / "adhocc", tmp_path)
+    (tmp_path / "v1" / "pilot" / "launches").mkdir(parents=True)
+    here = f"Studies here: {tmp_path}/v1/adhoc, {tmp_path}/v1/pilot"
+    for typed in (tmp_path / "v1" / "adhocc", Path("adhoc"), Path("ADHOC")):
+        with pytest.raises(BadInput) as error:
+            find_tree(typed, tmp_path)
+        assert str(error.value).endswith(f"launches/. Did you mean {tmp_path}/v1/adhoc? {here}")
+    with pytest.raises(BadInput, match=r"nor launches/\. Studies here: "):
+        find_tree(Path("x"), tmp_path)
 
 
 def test_studies_beside_are_the_tree_itself_then_the_newest(tmp_path: Path):

@@ -156,16 +156,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def configurations_of(options: argparse.Namespace) -> Configurations:
-    """The config groups that a command line names.
-
-    Raises
-    ------
-    BadInput
-        A folder that is not there.
-    """
+    """The config groups that a command line names."""
     own = None if options.config_dir is None else Path(options.config_dir)
-    if own is not None and not own.is_dir():
-        raise BadInput(f"--config-dir {own}: there is no such folder")
     name = (options.config_name or "config").removesuffix(".yaml")
     return Configurations(configuration_folder(), own, name, searchpath(options.overrides))
 

@@ -70,11 +70,18 @@ class Configurations:
 
     `name` is the file to begin with (``--config-name``), `searched` an override ``hydra.searchpath=[...]``,
     which names further folders.
+
+    Raises
+    ------
+    BadInput
+        There is no folder `own`.
     """
 
     def __init__(
         self, folder: Path, own: Path | None = None, name: str = "config", searched: tuple[str, ...] = ()
     ) -> None:
+        if own is not None and not own.is_dir():
+            raise BadInput(f"--config-dir {own}: there is no such folder")
         self.folder, self.own, self.name, self.searched = folder, own, name, searched
         self._composed: dict[tuple[tuple[str, str], ...], Composed] = {}
         self._seen: dict[str, dict[str, str]] = {}

@@ -7,11 +7,11 @@ from omegaconf import OmegaConf
 
 from bie import devices
 from bie.config import Local, Settings
-from bie.config.launchers import is_ours
+from bie.config.launchers import is_ours, launcher_kind
 from bie.errors import BadInput
 from bie.planning.compose import GROUPS, SETTINGS, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import Plain, assign, copied, params, resolve, without_params
+from bie.planning.keys import Plain, assign, copied, for_bie, params, resolve, without_params
 from bie.schema import validated
 from bie.store.paths import Tree
 
@@ -94,26 +94,36 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     BadInput
         Something else was typed, or cannot be read, is unknown or out of range.
     """
-    axes = read_axes(overrides, configurations.groups)
+    axes = read_axes(for_bie(overrides), configurations.groups)
+    choices, keys = split_choices(dict(assignments(axes, [axis.values[0] for axis in axes])))
     for axis in axes:
         for key in axis.keys:
             if axis.swept or key.split(".")[0] not in _HOW:
-                raise BadInput(
-                    f"{key}: only launcher, site, pack, device, products and environment can be changed, to "
-                    "one value; runs stay as they are"
-                )
-    choices, keys = split_choices(dict(assignments(axes, [axis.values[0] for axis in axes])))
+                raise _unchangeable(key, choices, configurations)
     composed = configurations.composed(choices)
     chosen = copied(composed.plain)
     resolve(chosen, composed.whole)
     unknown_then = {key: chosen[key] for key in SETTINGS if key not in stored}
     plain = copied(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
+    kind = launcher_kind(plain["hydra"]["launcher"])
+    then = {"hydra/launcher": kind} if kind in configurations.groups["hydra/launcher"] else {}
     for key, value in keys.items():
         if not assign(plain, key, value):
-            raise configurations.unknown(key, choices)
+            here = then | choices
+            raise configurations.misplaced(key, here) or configurations.unknown(key, here)
     resolve(plain, OmegaConf.create(plain))
     return validated(Settings, plain)
+
+
+def _unchangeable(key: str, choices: Mapping[str, str], configurations: Configurations) -> BadInput:
+    """Error for a key that says what a run is or where it is kept, or that is no key at all."""
+    if key not in GROUPS and configurations.acts_under(key) is None:
+        return configurations.unknown(key, choices)
+    return BadInput(
+        f"{key}: only launcher, site, pack, device, products and environment can be changed, to one value; "
+        "runs stay as they are"
+    )
 
 
 def _names(section: str, choices: Mapping[str, str]) -> bool:

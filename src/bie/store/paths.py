@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from bie.errors import BadInput
@@ -70,7 +71,9 @@ def find_tree(given: Path | None, outputs: Path = Path("outputs")) -> Tree:
     """
     if given is not None:
         if not (given / "runs").is_dir() and not (given / "launches").is_dir():
-            raise BadInput(f"{given} is not a study: it has neither runs/ nor launches/. {_known(outputs)}")
+            raise BadInput(
+                f"{given} is not a study: it has neither runs/ nor launches/.{_known(outputs, given.name)}"
+            )
         return Tree(given)
     launched = [(path.stat().st_mtime_ns, path.parent) for path in outputs.glob("*/*/launches")]
     if not launched:
@@ -99,6 +102,11 @@ def spelled(tree: Tree, given: Path | None, outputs: Path) -> str:
     return "" if given is None and outputs == Path("outputs") else shlex.quote(str(tree.root))
 
 
-def _known(outputs: Path) -> str:
-    studies = sorted(str(path.parent) for path in outputs.glob("*/*/launches"))
-    return f"Studies here: {', '.join(studies)}" if studies else f"There is no study in {outputs}/."
+def _known(outputs: Path, name: str) -> str:
+    """Sentences that name the study called most like `name`, if one is, and all that there are."""
+    studies = sorted(path.parent for path in outputs.glob("*/*/launches"))
+    if not studies:
+        return f" There is no study in {outputs}/."
+    near = get_close_matches(name.lower(), [study.name.lower() for study in studies], n=1)
+    meant = next((f" Did you mean {study}?" for study in studies if [study.name.lower()] == near), "")
+    return f"{meant} Studies here: {', '.join(map(str, studies))}"
