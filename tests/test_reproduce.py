@@ -95,6 +95,27 @@ def test_what_cannot_be_done_again_is_one_line(broken: str, copy: Path, capsys: 
     assert says[broken] in line
 
 
+def test_what_cannot_be_done_again_is_no_difference(copy: Path, capsys: pytest.CaptureFixture[str]):
+    """Nothing was compared, so no share held and none did not."""
+    for points in Path("outputs").rglob(POINTS):
+        points.unlink()
+    assert main(["--table", "outputs/v1/adhoc"]) == 2
+    out = capsys.readouterr().out
+    assert "  NOT DONE  zinb/scvi/" in out
+    assert out.endswith("none was done again; 1 could not be done again\n")
+    assert main(["--table", "outputs/v1/adhoc", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["held"], found["n"], len(found["not_done"])) == (0, 0, 1)
+    shutil.rmtree("outputs/v1/adhoc/launches")
+    Path("outputs/v1/adhoc/launches").mkdir()
+    for folder, says in (
+        (copy, "no launch of its study asked for this run"),
+        (copy.parents[3], "no folder of a run"),
+    ):
+        assert main([str(folder)]) == 2
+        assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "typed", [[], ["run", "--table", "x"], ["run", "--sample", "0"], ["run", "--tolerance", "-1"]]
 )

@@ -100,18 +100,25 @@ def _table(options: argparse.Namespace) -> int:
     tree = tree_behind(options.table)
     folders, n_runs = stratified(tree, options.sample)
     _say(options, f"{tree.root}: {len(folders)} of {n_runs:,} finished runs, the grid points in turn")
-    held = {}
+    held, not_done = dict[str, bool](), dict[str, str]()
     for folder in folders:
         name = str(folder.relative_to(tree.runs))
         try:
             comparison = _again(options, origin_of(tree, folder))
             held[name], said = comparison.held, one_line(comparison)
-        except (BadInput, RunFailed) as error:
-            held[name], said = False, f"could not be done again: {error}"
-        _say(options, f"  {'held' if held[name] else 'DIFFERS':<7}  {name}  {said}")
+        except RunFailed as error:
+            held[name], said = False, f"it failed this time: {error.cause}: {error}"
+        except BadInput as error:  # which says nothing of its numbers
+            not_done[name] = said = str(error)
+        word = "NOT DONE" if name in not_done else "held" if held[name] else "DIFFERS"
+        _say(options, f"  {word:<8}  {name}  {said}")
     n = sum(held.values())
-    print(json.dumps({"held": n, "n": len(held), "runs": held}) if options.json else share(n, len(held)))
-    return 0 if n == len(held) else 1
+    if options.json:
+        print(json.dumps({"held": n, "n": len(held), "runs": held, "not_done": not_done}))
+    else:
+        rest = f"; {len(not_done):,} could not be done again" if not_done else ""
+        print((share(n, len(held)) if held else "none was done again") + rest)
+    return 2 if not held else 1 if not_done or n < len(held) else 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,13 @@ def test_the_same_record_is_equal_bit_for_bit():
     assert list(as_lines(comparison)) == ["4 numbers: 4 equal bit for bit"]
 
 
+@pytest.mark.parametrize(("now", "told"), [(["a 1", "b 2"], 0), (["a 1"], 0), (["a 2", "b 2"], 1)])
+def test_a_library_that_was_not_loaded_yet_is_no_reason(now: list[str], told: int):
+    then = _record(numerics={"threadpools": ["a 1", "b 2", "b 2"]})
+    found = _record(0.7, numerics={"threadpools": now})
+    assert len(compare(then, found).reasons) == told
+
+
 def test_what_is_no_number_is_different():
     odd = _record() | {
         "metrics": {"train": 3, "test": {"ari": "0.5", "nmi": [1]}},

@@ -220,6 +220,11 @@ def find_run(text: str, outputs: Path) -> tuple[Tree, Run]:
         if found:
             raise BadInput(f"{text} means {len(found):,} runs of {tree.root}:\n{_listed(found)}")
     if "/" in text and Path(text).exists():
+        if _FOLDER.search(text):
+            raise BadInput(
+                f"{text}: no launch of its study asked for this run (it was imported, or launches/ is gone), "
+                "so that it has no log and cannot be done again. Its numbers: bie aggregate"
+            )
         raise BadInput(
             f"{text} is no folder of a run, which is runs/DATASET/MODEL/CONFIG/seed=0000 in a study. "
             "bie status lists the runs of a study"

@@ -87,7 +87,7 @@ def reasons(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """
     for fact, words in _FACTS.items():
         before, after = _lookup(then, fact), _lookup(now, fact)
-        if before is not None and before != after:
+        if before is not None and before != after and not _are_part(before, after):
             yield f"{words}: {_shown(before)}, now {_shown(after)}"
     packages, others = then.get("packages") or {}, now.get("packages") or {}
     for name in sorted(packages.keys() | others.keys()):
@@ -111,6 +111,13 @@ _FACTS = {
     "platform": "system",
 }
 """What can change a number, by its place in the provenance; the likeliest first."""
+
+
+def _are_part(before: Any, after: Any) -> bool:
+    """Whether of two lists one holds the other: a library is listed once it is loaded, which may be later."""
+    if not isinstance(before, list) or not isinstance(after, list):
+        return False
+    return set(before) <= set(after) or set(after) <= set(before)
 
 
 def _lookup(facts: Mapping[str, Any], key: str) -> Any:
