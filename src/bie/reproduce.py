@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _EPILOG = (
     "The record is only read. Exit code: 0 every number is equal, bit for bit or within the tolerance; "
-    "1 some are different; 2 there is nothing that could be done again."
+    "1 some are different or, behind a table, could not be done again; 2 nothing could be done again."
 )
 
 
