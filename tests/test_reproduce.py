@@ -95,6 +95,21 @@ def test_what_cannot_be_done_again_is_one_line(broken: str, copy: Path, capsys: 
     assert says[broken] in line
 
 
+def test_cells_that_are_others_by_now_are_no_failure_of_the_run(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.rmtree("outputs/v1/.cells")
+    (points,) = Path("outputs").rglob(POINTS)
+    found = json.loads(points.read_text())
+    for point in found.values():
+        point["config"]["dataset"]["seed"] = 1
+    points.write_text(json.dumps(found))
+    assert main([str(copy)]) == 2
+    said = capsys.readouterr().err
+    assert "dataset=zinb: its cells are not those of the run (SHA-256 " in said
+    assert "Put its files back" in said
+
+
 def test_what_cannot_be_done_again_is_no_difference(copy: Path, capsys: pytest.CaptureFixture[str]):
     """Nothing was compared, so no share held and none did not."""
     for points in Path("outputs").rglob(POINTS):

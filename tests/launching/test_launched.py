@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from bie.data.datasets.h5ad import H5ad
 from bie.execution.run_spec import Outcome
 from bie.launching.launched import (
     EPOCHS,
     break_circuit,
     canary_runs,
     expected_seconds,
+    from_anywhere,
     grid_points,
     n_canary_tasks,
     note,
@@ -54,6 +56,15 @@ def test_tasks_come_back_as_they_were_planned(planned):
         assert task.identity["run_id"] == run_id(point.plain, seed)
         assert (task.prepared / "meta.json").is_file()
         assert task.folder.parts[-4:] == ("zinb", point.model, point.config_id[:12], f"seed={seed:04d}")
+
+
+def test_paths_of_a_data_set_hold_in_every_folder(in_tmp: Path, monkeypatch: pytest.MonkeyPatch):
+    """`bie embed --again` and `bie reproduce` may prepare the cells once more, wherever they are typed."""
+    monkeypatch.setenv("HOME", "/home/me")
+    typed = {"source": "h5ad", "name": "own", "batch_key": "batch", "layer": None, "label_key": None}
+    for path, kept in (("a/*.h5ad", f"{in_tmp}/a/*.h5ad"), ("~/a.h5ad", "/home/me/a.h5ad"), ("/x", "/x")):
+        plain = from_anywhere(H5ad.model_validate(typed | {"path": path}))
+        assert (plain["path"], plain["batch_key"]) == (kept, "batch")
 
 
 def test_each_slice_has_its_own_runs(planned):

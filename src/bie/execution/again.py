@@ -56,7 +56,11 @@ def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, c
     if getattr(config.dataset, "yields", "cells") == "cells" and not prepared.is_dir():
         found = load(config.dataset)
         if found.sha256 != point["plain"]["dataset"]["sha256"]:
-            raise BadInput(f"the data set {config.dataset.name} is not what it was when the run was made")
+            raise BadInput(
+                f"dataset={config.dataset.name}: its cells are not those of the run (SHA-256 "
+                f"{found.sha256[:12]}, then {point['plain']['dataset']['sha256'][:12]}). "
+                "Put its files back as they were"
+            )
         prepared = write_prepared(found, cells)
     return RunSpec(point["title"], config, point["plain"], config_id, prepared, point["origin"], folder)
 

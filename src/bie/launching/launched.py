@@ -16,6 +16,7 @@ from typing import Any
 
 from bie import kinds
 from bie.config import Data, RunConfig, Settings
+from bie.data.overrides import typed
 from bie.data.prepared import write_prepared
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.stopping import Rules
@@ -53,7 +54,7 @@ def grid_points(
         point = plan.points[i]
         found[point.config_id] = {
             "title": point.title,
-            "config": point.config.model_dump(mode="json"),
+            "config": point.config.model_dump(mode="json") | {"dataset": from_anywhere(point.config.dataset)},
             "plain": point.plain,
             "shelf": _prepared(point.config.dataset, datasets, tree).name,  # its name in launches on disk
             "origin": _origin(point),
@@ -61,6 +62,12 @@ def grid_points(
             "stop": rules.get(point.config_id),
         }
     return found
+
+
+def from_anywhere(section: Data) -> dict[str, Any]:
+    """Plain values of a data set whose paths hold in whatever folder its cells are prepared once more."""
+    paths = {key: value for key, value in section if isinstance(value, Path)}
+    return section.model_dump(mode="json") | {key: str(typed(path).absolute()) for key, path in paths.items()}
 
 
 def _prepared(section: Data, datasets: Datasets, tree: Tree) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bie.execution
-from bie.errors import RunFailed
+from bie.errors import BadInput, RunFailed
 from bie.reproduction.origin import Origin
 from bie.store.launches import SOURCE
 from bie.store.record import FAILED, RECORD, read
@@ -33,20 +33,22 @@ def rerun(origin: Origin, python: Path) -> dict[str, Any]:
     ------
     RunFailed
         The run did not end in a record this time.
+    BadInput
+        Its cells are gone, and their file is too or is another one.
     """
     with tempfile.TemporaryDirectory(prefix="bie-reproduce-") as passing:
         folder, source = Path(passing, "run"), Path(passing, "source")
         _unpack(origin.launch / SOURCE, source)
         command = [str(python), "-m", "bie.execution.again", *_arguments(origin, folder)]
         environment = _environment(origin.made_by, source)
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, cwd=passing, check=False
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         record = read(folder / RECORD)
         if record is None:
             failure = read(folder / FAILED) or {}
             lines = (done.stderr or done.stdout).strip().splitlines()
             said = failure.get("message") or (lines[-1] if lines else f"it ended with {done.returncode}")
+            if done.returncode == 2 and not failure:  # as every verb says that its input is not to be had
+                raise BadInput(f"{origin.launch}: {said}")
             raise RunFailed(str(failure.get("cause", "error")), str(said))
         return record
 
