@@ -160,9 +160,39 @@ def test_a_table_for_people_has_the_numbers_by_metric_and_source(disk: Any, poin
         assert [float(end) for end in re.split(r" \[|, |\]", cell)[:3]] == pytest.approx(ends, rel=0.05)
 
 
-def test_what_has_no_spread_or_no_number_is_left_out(study_of: Any) -> None:
-    runs = [(seed, own, 0.5) for seed, own, _ in crossed(np.zeros(30))]
+@pytest.mark.parametrize("value", [0.5, 0.1])  # the mean of thirty times .1 is not .1
+def test_what_has_no_spread_or_no_number_is_left_out(study_of: Any, value: float) -> None:
+    runs = [(seed, own, value) for seed, own, _ in crossed(np.zeros(30))]
     assert components(study_of(*runs)).empty
+
+
+def test_a_metric_that_a_run_lacks_is_that_of_the_others(disk: Any, point: Any) -> None:
+    y = drawn(0, 1.0, 0.7, 0.5)
+    for i, (seed, own, value) in enumerate(crossed(y)):
+        lacks = i in (0, 7), i > 0
+        numbers = zip(("ari", "nmi", "asw"), (*lacks, False), strict=True)
+        disk.record(point(**own), seed, {name: None if lack else value for name, lack in numbers})
+    study, kept = read_study(Tree(disk.root)), ~np.isin(np.arange(30), (0, 7))
+    table = components(study)
+    assert set(table["metric"]) == {"asw", "ari"}, "one run tells nothing"
+    ari, asw = (table[table["metric"] == name] for name in ("ari", "asw"))
+    assert ari[["n", "n_done"]].drop_duplicates().to_numpy().tolist() == [[28, 30]]
+    expected = restricted_ml(y[kept], {"a": ROW[kept], "b": COLUMN[kept]})
+    assert ari["sd"].tolist() == pytest.approx([each.sd for each in expected], rel=1e-3)
+    whole = restricted_ml(y, {"a": ROW, "b": COLUMN})
+    assert asw["sd"].tolist() == pytest.approx([each.sd for each in whole], rel=1e-3)
+    assert variance_texts(study)[0].splitlines()[-1] == "fewer runs have a number: ARI 28 of 30"
+
+
+def test_a_source_that_does_not_repeat_where_a_metric_is_has_a_dash_in_its_row(disk: Any, point: Any) -> None:
+    for i, (seed, own, value) in enumerate(crossed(drawn(0, 1.0, 0.7, 0.5))):
+        disk.record(point(**own), seed, {"asw": value, "ari": value if i in (0, 1, 8, 9, 16, 17) else None})
+    (text,) = variance_texts(read_study(Tree(disk.root)))
+    header, asw, ari = (re.split(r"  +", line) for line in text.splitlines()[2:5])
+    assert header[3:] == ["split (5)", "weights+order+noise+k-means (6)", "rest (30)"]
+    assert (asw[0], ari[0], len(ari)) == ("ASW", "ARI", len(asw))
+    assert [cell == "–" for cell in ari[3:]] == [False, True, False]
+    assert text.splitlines()[-1] == "fewer runs have a number: ARI 6 of 30"
 
 
 def test_an_ordinary_study_has_none(study_of: Any) -> None:

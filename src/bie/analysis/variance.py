@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.analysis.numbers import two_digits
+from bie.analysis.numbers import NOTHING, two_digits
+from bie.analysis.paired import TIED
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS
 from bie.seeds import SEEDS
@@ -59,7 +60,8 @@ class Component:
 def components(study: Study, split: str = "test", metrics: tuple[str, ...] | None = None) -> "pd.DataFrame":
     """Components of variance of every design of a study that varies a source of randomness by itself.
 
-    A design is what has the same settings but for its seeds; a metric without spread or number is left out.
+    A design is what has the same settings but for its seeds. Where some of its runs lack a metric, the others
+    tell the components; a metric without spread is left out, or if no source repeats among those that have it.
 
     Parameters
     ----------
@@ -72,32 +74,28 @@ def components(study: Study, split: str = "test", metrics: tuple[str, ...] | Non
     -------
     DataFrame
         A row per design x metric x source: ``dataset``, ``model``, the other settings that vary, ``split``,
-        ``metric``, ``n`` (runs), ``mean``, ``source``, ``levels``, ``sd``, ``low``, ``high``, ``share`` (of
-        the variance).
+        ``metric``, ``n`` (runs that have it), ``n_done`` (finished runs), ``mean``, ``source``, ``levels``
+        (among the former), ``sd``, ``low``, ``high``, ``share`` (of the variance).
     """
     import pandas as pd
 
     wanted = metrics or tuple(name for name, card in CARDS.items() if card.headline)
+    numbers = study.numbers(split).reindex(columns=list(wanted))
     others = [key for key in study.grid if key not in SEEDS]
     rows: list[dict[str, Any]] = []
     for runs in _designs(study):
-        factors = _factors(study, runs)
         point = study.grid_points.loc[runs["config_id"].iloc[0], ["dataset", "model", *others]].to_dict()
-        for metric in wanted if factors else ():
-            values = study.values.loc[runs.index].get((split, metric))
-            if values is None or values.isna().any() or values.std() == 0:
+        for metric in wanted:
+            values = numbers.loc[runs.index, metric].dropna()
+            factors = _factors(study, runs.loc[values.index])
+            if not factors or np.ptp(values) <= TIED * np.abs(values).max():
                 continue
             found = restricted_ml(values.to_numpy(), factors)
             total = sum(each.sd**2 for each in found)
-            about: dict[Any, Any] = {
-                **point,
-                "split": split,
-                "metric": metric,
-                "n": len(values),
-                "mean": values.mean(),
-            }
+            about: dict[Any, Any] = {**point, "split": split, "metric": metric, "mean": values.mean()}
+            about |= {"n": len(values), "n_done": len(runs)}
             rows += [{**about, **vars(each), "share": each.sd**2 / total} for each in found]
-    names = ["split", "metric", "n", "mean", "source", "levels", "sd", "low", "high", "share"]
+    names = ["split", "metric", "n", "n_done", "mean", "source", "levels", "sd", "low", "high", "share"]
     return pd.DataFrame(rows, columns=["dataset", "model", *others, *names])
 
 
@@ -114,20 +112,27 @@ def _text(keys: list[str], part: "pd.DataFrame") -> str:
     first = part.iloc[0]
     settings = [f"{key}={first[key]}" for key in keys[2:] if not pd.isna(first[key])]
     name = " ".join([first["dataset"], first["model"], *settings])
-    sources = part.drop_duplicates("source")
-    header = ["metric", "mean", "sd", *(f"{s} ({n})" for s, n in sources[["source", "levels"]].to_numpy())]
-    lines = [header]
+    levels = part.groupby("source", sort=False)["levels"].max()
+    levels = levels.sort_index(key=lambda sources: sources == REST, kind="stable")  # the rest is last
+    lines = [["metric", "mean", "sd", *(f"{source} ({n})" for source, n in levels.items())]]
     for metric, rows in part.groupby("metric", sort=False):
         total = math.sqrt((rows["sd"] ** 2).sum())
-        ends = rows[["sd", "low", "high"]].to_numpy(dtype=float)
-        cells = [f"{two_digits(sd)} [{two_digits(low)}, {two_digits(high)}]" for sd, low, high in ends]
+        found = {
+            row["source"]: f"{two_digits(row['sd'])} [{two_digits(row['low'])}, {two_digits(row['high'])}]"
+            for row in rows.to_dict("records")
+        }
+        cells = [found.get(source, NOTHING) for source in levels.index]
         lines.append([CARDS[str(metric)].label, f"{rows['mean'].iloc[0]:.3g}", two_digits(total), *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    n_done = first["n_done"]
+    fewer = part[part["n"] < n_done].drop_duplicates("metric")[["metric", "n"]].to_numpy()
+    lacking = ", ".join(f"{CARDS[metric].label} {n} of {n_done}" for metric, n in fewer)
     return "\n".join(
         [
-            f"{name}, test cells: where the spread over {first['n']} runs comes from",
+            f"{name}, test cells: where the spread over {n_done} runs comes from",
             "sd by source (its number of seeds), 95 % interval; restricted maximum likelihood",
             *("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines),
+            *([f"fewer runs have a number: {lacking}"] if lacking else []),
         ]
     )
 
