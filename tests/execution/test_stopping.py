@@ -129,6 +129,16 @@ def test_each_row_knows_its_baseline_and_the_baseline_its_rows(rules_of: Any) ->
         assert (row["verdict"], row["half_width"]) == (True, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("kind", "models", "metric"),
+    [("sets", ("deep_sets", "set_mean"), "map"), ("pairs", ("critic", "neighbours"), "mi_error")],
+)
+def test_seeds_of_sets_and_pairs_stop_too(rules_of: Any, kind: str, models: Any, metric: str) -> None:
+    stop = (f"study.baseline={models[1]}", "stop.verdict=true", f"stop.metric={metric}")
+    named, found = rules_of(f"dataset={kind}", f"model={','.join(models)}", "seed=0,1", *stop)
+    assert (named, len(found)) == ([*models], 2)
+
+
 def test_settings_of_stopping_are_no_part_of_an_identity(rules_of: Any) -> None:
     one = [config for config, _ in rules_of(*SWEEP, "stop.verdict=true")[1]]
     other = [config for config, _ in rules_of(*SWEEP, "stop.half_width=0.1")[1]]

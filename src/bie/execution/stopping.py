@@ -88,7 +88,7 @@ def _data_sets(plan: "Plan") -> "list[list[Point]]":
     found: dict[str, list[Point]] = {}
     for point in plan.points:
         key = [point.dataset, point.plain["dataset"]["sha256"]]
-        key += [point.plain.get("perturb"), point.plain["split"]]
+        key += [point.plain.get("perturb"), point.plain.get("split")]  # sets and pairs lack these
         found.setdefault(canonical(key), []).append(point)
     return list(found.values())
 
