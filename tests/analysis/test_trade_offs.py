@@ -247,6 +247,31 @@ def test_no_sweep_of_scales_has_no_front(disk: Any, point: Make) -> None:
     assert trade_off(load(disk.root)) == []
 
 
+def test_a_scale_at_which_all_runs_fail_is_left_out_and_named(disk: Any, point: Make) -> None:
+    arms = [point(), *(point("scvi_mine", mine__scale=s) for s in (1.0, 2.0, 3.0))]
+    disk.plan(arms, range(4))
+    for p, x in zip(arms, (0.0, 0.3, 0.6), strict=False):
+        for seed in range(4):
+            disk.record(p, seed, {"ari": 1 - x * x + seed / 100, "be": x + seed / 50})
+    for seed in range(4):
+        disk.failure(arms[-1], seed, "nan")
+    (found,) = trade_off(load(disk.root))
+    assert (len(found.hypervolumes), found.left_out) == (4, ("scvi_mine mine.scale=3",))
+    assert found.points["scale"].dropna().tolist() == [1, 2]
+    assert "  left out, no run has both numbers: scvi_mine mine.scale=3" in list(as_lines(found))
+
+
+def test_without_a_number_of_the_baseline_fronts_begin_at_their_first_scale(disk: Any, point: Make) -> None:
+    arms = [point(), *(point("scvi_mine", mine__scale=s) for s in (1.0, 2.0))]
+    for p, x in zip(arms, (None, 0.3, 0.6), strict=True):
+        for seed in range(4):
+            disk.record(p, seed, {"ari": 0.5 + seed / 100, "be": None if x is None else x + seed / 50})
+    (found,) = trade_off(load(disk.root))
+    assert found.points["row"].tolist() == ["scvi_mine mine.scale=1", "scvi_mine mine.scale=2"]
+    assert found.left_out == ("scvi",)
+    assert "cost of a run" not in "".join(as_lines(found))
+
+
 def test_an_axis_without_a_value_is_named(sweep: Any) -> None:
     with pytest.raises(BadInput, match=r"^nmi: no value on test cells. There are: ari, be, probe_f1"):
         trade_off(load(sweep.root), conservation="nmi")

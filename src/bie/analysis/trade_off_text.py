@@ -11,7 +11,7 @@ from bie.analysis.trade_offs import WEIGHTS, TradeOff
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_PAIRS, MOST_DOMINATED = 10, 8
+MOST_PAIRS, MOST_DOMINATED, MOST_LEFT_OUT = 10, 8, 8
 """Named each; of more, the rest is counted."""
 
 
@@ -29,6 +29,9 @@ def as_lines(found: TradeOff) -> Iterator[str]:
         yield f"  {front}: {points['scale'].notna().sum()} {_weights(str(front))}; {share}; {_knee(points)}"
     if found.points.groupby("front")["scale"].nunique().nunique() > 1:
         yield "  fronts of unequal numbers of grid points: the one with more has more chances of a volume"
+    if found.left_out:
+        more = f"; and {len(found.left_out) - MOST_LEFT_OUT} more" * (len(found.left_out) > MOST_LEFT_OUT)
+        yield f"  left out, no run has both numbers: {'; '.join(found.left_out[:MOST_LEFT_OUT])}{more}"
     yield from _differences(found.differences)
     yield from _dominated(found.points)
     yield from _costs(found.points)

@@ -52,6 +52,8 @@ class TradeOff:
         A row per split, a column per front: share of the box between the worst and the best value seen.
     differences
         A row per pair of fronts: ``front``, ``other`` and `DIFFERENCES`, named as in the comparison.
+    left_out
+        Names of the grid points of which no run has both numbers, such as a scale at which all diverge.
     """
 
     dataset: str
@@ -62,6 +64,7 @@ class TradeOff:
     bands: "pd.DataFrame"
     hypervolumes: "pd.DataFrame"
     differences: "pd.DataFrame"
+    left_out: tuple[str, ...] = ()
 
 
 def trade_offs(
@@ -141,10 +144,16 @@ def _trade_off(
 ) -> TradeOff | None:
     import pandas as pd
 
-    configs = list(dict.fromkeys([*start, *(config for scales in fronts.values() for config in scales)]))
+    asked = list(dict.fromkeys([*start, *(config for scales in fronts.values() for config in scales)]))
+    has_both = study.numbers(split)[list(axes)].notna().all(axis=1)
+    known = set(study.runs.loc[has_both, "config_id"])
+    configs = [config for config in asked if config in known]
     cloud = cloud_of(study, configs, axes, split)
     if not cloud.splits:
         return None
+    start = [config for config in start if config in known]
+    there = {name: {c: scale for c, scale in scales.items() if c in known} for name, scales in fronts.items()}
+    fronts = {name: scales for name, scales in there.items() if scales}
     members = {name: [*(c for c in start if c not in scales), *scales] for name, scales in fronts.items()}
     volumes = pd.DataFrame({name: hypervolumes(cloud, of) for name, of in members.items()}, cloud.splits)
     points = [_points(study, cloud, name, members[name], scales) for name, scales in fronts.items()]
@@ -161,6 +170,7 @@ def _trade_off(
         bands=pd.concat(surfaces, ignore_index=True)[["front", "percent", "removal", "conservation"]],
         hypervolumes=volumes,
         differences=_between(study, volumes, configs[0]),
+        left_out=tuple(row_names(study)[config] for config in asked if config not in known),
     )
 
 
