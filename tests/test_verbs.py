@@ -66,6 +66,17 @@ def test_plan_in_numbers_launches_nothing(in_tmp: Path, capsys: pytest.CaptureFi
     assert list(in_tmp.iterdir()) == []
 
 
+def test_power_is_of_what_is_compared_with_the_baseline_of_the_study(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+):
+    typed = ["study=set_capacity", "seed=0,1", "--power", "--json"]
+    assert plan(typed) == 0
+    said = json.loads(capsys.readouterr().out)["power"]
+    assert {" ".join(line.split()[:8]) for line in said} == {
+        "power: nothing is known of deep_sets on sets"
+    }, "not of set_mean, the baseline"
+
+
 def test_power_without_a_pilot_says_how_to_make_one(in_tmp: Path, capsys: pytest.CaptureFixture[str]):
     typed = ["dataset.size=smoke", "model=scvi,scvi_mine", "seed=range(3)", "--power"]
     assert plan(typed) == 0

@@ -61,7 +61,7 @@ def _plan(options: argparse.Namespace) -> int:
         bundling = bundling_of(settings, counts, seconds)
         at_work = max(1, min(runs_at_a_time(settings), len(plan.todo)))
         jobs, waves, how = bundling.n_tasks, len(bundling.waves), [summary(bundling, settings)]
-    seen = _power(plan) if options.power else []
+    seen = _power(plan, settings.study.baseline) if options.power else []
     if options.json:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))
     else:
@@ -70,23 +70,26 @@ def _plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _power(plan: "Plan") -> list[str]:
+def _power(plan: "Plan", baseline: str | None) -> list[str]:
     """What each comparison of the plan can see, by what is known in the tree and in those beside it."""
-    from bie.analysis.grid import BASELINE
+    from bie.analysis.baseline import fitting
+    from bie.analysis.grid import BASELINE, flat
     from bie.analysis.power import Design, power
     from bie.store.paths import studies_beside
 
     seeds = Counter(index for index, _ in plan.runs)
+    rows = {point.config_id: flat(point.plain) | {"model": point.model} for point in plan.points}
+    compared = rows.keys() - fitting(rows, baseline or BASELINE)
     designs = {
         Design(
             point.dataset,
             point.model,
             point.plain["dataset"]["sha256"],
-            point.config.split.train_fraction,
+            rows[point.config_id].get("split.train_fraction"),
             seeds[index],
         ): None
         for index, point in enumerate(plan.points)
-        if point.model != BASELINE
+        if point.config_id in compared
     }
     return power(designs, studies_beside(plan.tree)) or ["power: there is no model beside the baseline"]
 

@@ -69,6 +69,13 @@ def test_the_pilot_is_the_model_on_the_same_cells(disk: Disk, point: Any) -> Non
     assert other[2:4] == [row, source]  # no pilot of its own: another model's on these cells
 
 
+def test_without_a_split_nothing_is_said_of_new_cells(disk: Disk, point: Any) -> None:
+    design = Design("zinb", "scvi_mine", point().config["dataset"]["sha256"], None, 10)
+    _, header, row, _, helps = power([design], [study(disk, point, 5, 0.03)])
+    assert row.split() == ["ARI", "0.030", "0.030", "0.014", "–", "–", "–", "0.020", "20"]
+    assert helps == "these cells: 4 times the seeds see a difference smaller by 54%"
+
+
 def test_without_a_pilot_it_says_how_to_make_one(disk: Disk, point: Any) -> None:
     tree = study(disk, point, 2, 0.03)
     (line,) = power([of_the_cells(point())], [tree])

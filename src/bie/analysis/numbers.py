@@ -63,11 +63,13 @@ def _decimals(spread: float) -> int:
 
 
 def two_digits(value: float) -> str:
-    """A spread, to two digits; all digits of what is above a hundred.
+    """A spread, to two digits; all digits of what is above a hundred; a dash for NaN.
 
     >>> two_digits(0.01234), two_digits(0.05), two_digits(99.7), two_digits(168.2), two_digits(0.0)
     ('0.012', '0.050', '100', '168', '0')
     """
+    if value != value:
+        return NOTHING
     seen = 10**-MOST_DECIMALS <= value < float("inf")
     return f"{value:.{_decimals(value)}f}" if seen else f"{value:.2g}"
 

@@ -41,7 +41,7 @@ class Design:
     sha256
         Content of the data set.
     train_fraction
-        Share of the cells that train.
+        Share of the cells that train; None: nothing is split, and nothing said of new cells.
     n_seeds
         Pairs.
     """
@@ -49,7 +49,7 @@ class Design:
     dataset: str
     model: str
     sha256: str
-    train_fraction: float
+    train_fraction: float | None
     n_seeds: int
 
 
@@ -161,8 +161,8 @@ def _advice(design: Design) -> str:
 
 
 def _text(design: Design, pilot: Pilot) -> list[str]:
-    n, fraction = design.n_seeds, design.train_fraction
-    test_to_train, wider = (1 - fraction) / fraction, (1 - WIDER) / WIDER
+    n, fraction = design.n_seeds, design.train_fraction or math.nan
+    test_to_train, wider = (1 - fraction) / fraction, (1 - WIDER) / WIDER + 0 * fraction  # NaN: no split
     if n < 2:
         return [
             f"power: {design.dataset} {design.model}: one seed has no spread and shows nothing; 2 at least"
@@ -198,6 +198,10 @@ def _spread_of_sd(n_pairs: int) -> tuple[float, float]:
 
 
 def _what_helps(n: int, test_to_train: float, wider: float) -> str:
+    here = 1 - detectable(1.0, MANY * n) / detectable(1.0, n)
+    said = f"these cells: {MANY} times the seeds see a difference smaller by {here:.0%}"
+    if math.isnan(test_to_train):
+        return said
     now = detectable(1.0, n, test_to_train)
     seeds = 1 - detectable(1.0, MANY * n, test_to_train) / now
     split = 1 - detectable(1.0, n, wider) / now
@@ -206,10 +210,7 @@ def _what_helps(n: int, test_to_train: float, wider: float) -> str:
         if split > 0
         else "the split is wide enough"
     )
-    return (
-        f"these cells: {MANY} times the seeds see half the difference. New cells: they make it {seeds:.0%} "
-        f"finer, {better}; beyond that other data sets help"
-    )
+    return f"{said}. New cells: they make it {seeds:.0%} finer, {better}; beyond that other data sets help"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

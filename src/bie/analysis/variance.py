@@ -61,7 +61,7 @@ def components(study: Study, split: str = "test", metrics: tuple[str, ...] | Non
     """Components of variance of every design of a study that varies a source of randomness by itself.
 
     A design is what has the same settings but for its seeds. Where some of its runs lack a metric, the others
-    tell the components; a metric without spread is left out, or if no source repeats among those that have it.
+    tell the components. A metric without spread is left out, as is one among whose runs no source repeats.
 
     Parameters
     ----------
