@@ -71,7 +71,7 @@ def test_the_pilot_is_the_model_on_the_same_cells(disk: Disk, point: Any) -> Non
 
 def test_without_a_split_nothing_is_said_of_new_cells(disk: Disk, point: Any) -> None:
     design = Design("zinb", "scvi_mine", point().config["dataset"]["sha256"], None, 10)
-    _, header, row, _, helps = power([design], [study(disk, point, 5, 0.03)])
+    _, _, row, _, helps = power([design], [study(disk, point, 5, 0.03)])
     assert row.split() == ["ARI", "0.030", "0.030", "0.014", "–", "–", "–", "0.020", "20"]
     assert helps == "these cells: 4 times the seeds see a difference smaller by 54%"
 

@@ -78,6 +78,13 @@ def test_transforms_take_out_what_they_say() -> None:
     assert transformed(x_nd, "none", 0) is x_nd
 
 
+def test_standardised_ellipses_that_mirror_each_other_are_one(sets) -> None:
+    found = sets("dataset.transform=standardise", "dataset.n_points=4000")
+    correlation_i = [np.corrcoef(of_class(found, i).T)[0, 1] for i in range(N_CLASSES)]
+    assert correlation_i[1:5] == pytest.approx(correlation_i[:5:-1], abs=0.02)
+    assert np.ptp(correlation_i[1:6]) > 1.4
+
+
 def test_the_order_of_the_points_does_not_matter(configure) -> None:
     network = SetNetwork(configure().model, 2, torch.Generator().manual_seed(0))
     x_smd = torch.randn(3, 50, 2, generator=torch.Generator().manual_seed(1))

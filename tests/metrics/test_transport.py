@@ -75,6 +75,14 @@ def test_chance_is_that_of_the_side_that_spreads_more() -> None:
     )
 
 
+def test_in_ten_dimensions_a_wider_batch_hides_behind_its_own_spread() -> None:
+    """A limit of the larger null, said in the docstring: it holds for two dimensions, not for ten."""
+    rng = np.random.default_rng(0)
+    plane, ten = (ratio(rng.normal(size=(400, d)), 2 * rng.normal(size=(400, d))) for d in (2, 10))
+    assert plane > 1.5
+    assert ten == pytest.approx(0.95, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("sizes", "n_groups"), [([10, 10], 1), ([10, 9], 0), ([10, 10, 10], 3), ([10, 5, 5], 1)]
 )

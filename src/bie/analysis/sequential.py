@@ -4,7 +4,8 @@ Looking after every seed at an interval for a fixed number of them is wrong far 
 interval here holds the true mean at all numbers of seeds at once, with 95 % probability: the means whose
 scale-invariant likelihood ratio, mixed over effect sizes N(0, 1/c²) in standard deviations, is below 1/alpha
 (Wang & Ramdas 2024, "Anytime-valid t-tests and confidence sequences for Gaussian means with unknown
-variance", arXiv:2310.03722). The ratio is a martingale, so that Ville's inequality bounds the error.
+variance", arXiv:2310.03722). The ratio is a martingale, so that Ville's inequality bounds the error, if the
+differences are normal: of skewed ones it errs more often (docs/verdict.md).
 """
 
 import math

@@ -8,7 +8,7 @@ Class i of `N_CLASSES` is a distribution turned by the angle ``t_i = i pi / N_CL
   in another direction.
 
 The first is the toy of the CytoSummaryNet authors (broadinstitute/FeatureAggregation_single_cell), classes
-held out as there.
+held out as there. Standardised, its classes i and N_CLASSES - i are one: a correlation is all that is left.
 """
 
 import math
