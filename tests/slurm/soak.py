@@ -22,13 +22,14 @@ RUNS, MINUTES, SEED, PAUSE = (
 )
 PER_TASK, NODES = max(12, min(RUNS // 100, 50)), ("n1", "n2")
 BETWEEN = (PAUSE / 3, PAUSE * 5 / 3)  # seconds from one fault to the next
+CELLS = "dataset.n_cells=150"  # what is short about these runs
 RETRIES = 20  # when all is calm again
 LONG = 7200.0  # seconds; two cores that others use too
 SAME = ("run_id", "config_id", "split_id", "metrics", "missing", "notes", "history_tail")
 
 
 def test_every_run_ends_in_one_record_and_equals_an_undisturbed_one(cluster, tmp_path, small_disk):
-    calm, sweep = Sweep(cluster, tmp_path / "calm"), Sweep(cluster, tmp_path / "soak")
+    calm, sweep = (Sweep(cluster, tmp_path / name, CELLS) for name in ("calm", "soak"))
     for each in (calm, sweep):
         (each.folder / "outputs").mkdir(parents=True)
     undisturbed = calm.bie("run", "-m", *calm.overrides, "device=cpu", f"seed=range({RUNS})")
