@@ -8,7 +8,7 @@ from scipy.spatial.distance import cosine
 from sklearn.metrics import silhouette_samples
 
 from bie.metrics.batch_silhouette import bras
-from bie.metrics.silhouette import silhouette_widths, stratified, widths_of
+from bie.metrics.silhouette import Widths, silhouette_widths, stratified, widths_of
 
 
 @pytest.mark.parametrize("n_cells", [2, 255, 256, 257, 700])
@@ -17,6 +17,7 @@ def test_equals_scikit_learn_whatever_the_tiles(n_cells: int) -> None:
     code_n = rng.integers(5, size=n_cells) * 2  # codes without cells between them
     code_n[0] = 11  # the only cell of its group
     code_n[-1] = 0
+    code_n[1 : 1 + 2 * (n_cells > 2)] = 13  # two cells
     z_nd = rng.normal(size=(n_cells, 4)) + code_n[:, None] / 4 + 100  # far from the origin
     if n_cells > 2:
         reference = silhouette_samples(z_nd, code_n)
@@ -31,6 +32,19 @@ def test_duplicates_have_no_distance() -> None:
     other = (5 - 5 / 3) / 5  # b = 5, a = 5 / 3
     expected = [1.0, 1.0, -1.0, other, other, other]
     np.testing.assert_allclose(silhouette_widths(z_nd, code_n), expected, atol=1e-7)
+
+
+def test_cells_far_from_the_origin_keep_their_digits() -> None:
+    rng = np.random.default_rng(0)
+    z_nd, code_n = rng.normal(size=(300, 4)), rng.integers(3, size=300)
+    far_m = silhouette_widths(z_nd + 1e5, code_n)
+    np.testing.assert_allclose(far_m, silhouette_samples(z_nd, code_n), rtol=0, atol=1e-7)
+
+
+def test_the_standard_error_of_few_cells_by_hand() -> None:
+    widths = Widths(np.array([0.1, 0.3, 0.8]), np.arange(3), np.ones(3), np.array([0, 0, 1]), True)
+    # of the first two: their variance .02, a mean of two, two thirds of all; a single cell tells of no spread
+    assert widths.standard_error() == pytest.approx(2 / 3 * np.sqrt(0.02 / 2))
 
 
 def test_memory_does_not_grow_with_the_square_of_the_cells() -> None:
