@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -10,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import bie.execution
 from bie.errors import BadInput, RunFailed
 from bie.reproduction.origin import Origin
 from bie.store.launches import SOURCE
 from bie.store.record import FAILED, RECORD, read
 
-ENTRY = "execution/again.py"
-"""In the package: what does a run again. Launches frozen before it was there are lent today's."""
+ENTRY = Path("src", "bie", "execution", "again.py")
+"""What of a frozen source does a run again."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -34,7 +32,7 @@ def rerun(origin: Origin, python: Path) -> dict[str, Any]:
     RunFailed
         The run did not end in a record this time.
     BadInput
-        Its cells are gone, and their file is too or is another one.
+        Its cells are gone, and their file is too or is another one; or its source is older than `ENTRY`.
     """
     with tempfile.TemporaryDirectory(prefix="bie-reproduce-") as passing:
         folder, source = Path(passing, "run"), Path(passing, "source")
@@ -56,9 +54,11 @@ def rerun(origin: Origin, python: Path) -> dict[str, Any]:
 def _unpack(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as frozen:
         frozen.extractall(folder)  # names that lead out of the folder are made harmless by zipfile
-    entry = folder / "src" / "bie" / ENTRY
-    if not entry.exists():
-        shutil.copyfile(Path(*bie.execution.__path__).parent / ENTRY, entry)
+    if not (folder / ENTRY).exists():
+        raise BadInput(
+            f"{archive}: this source is older than bie reproduce and cannot do one run again; "
+            f"unpack it and type its command, which is in {archive.with_name('argv')}"
+        )
 
 
 def _arguments(origin: Origin, folder: Path) -> Iterator[str]:
