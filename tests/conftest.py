@@ -3,6 +3,7 @@
 import gc
 from pathlib import Path
 
+import pandas.errors
 import pytest
 
 from bie.planning.compose import Configurations
@@ -32,6 +33,12 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder: `outputs/` lands in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What anndata and scanpy ask of pandas 3 is no error of ours; older ones have no such warning."""
+    if hasattr(pandas.errors, "Pandas4Warning"):
+        config.addinivalue_line("filterwarnings", "ignore::pandas.errors.Pandas4Warning")
 
 
 def pytest_collection_finish() -> None:
