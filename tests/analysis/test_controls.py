@@ -29,9 +29,9 @@ def test_the_interval_carries_the_spread_of_the_controls() -> None:
             "labels": rng.normal(0.9, 0.05, 5),
         }
         found = Scale({"ari": "noise"}, {"ari": "labels"}, rows_of(**draws)).rescaled("scvi", "ari")
-        covered += found.low <= 0.625 <= found.high
+        covered += bool(found.low <= 0.625 <= found.high)
         alone = 2.36 * draws["scvi"].std(ddof=1) / math.sqrt(8) / 0.8  # controls as if known
-        narrow += abs(found.mean - 0.625) <= alone
+        narrow += bool(abs(found.mean - 0.625) <= alone)
     assert 0.92 < covered / 500 < 0.98
     assert narrow < covered
 

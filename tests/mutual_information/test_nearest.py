@@ -9,9 +9,9 @@ def test_it_is_scikit_learns_in_one_dimension() -> None:
     rng = np.random.default_rng(0)
     x_n1 = rng.standard_normal((300, 1))
     y_n1 = 0.8 * x_n1 + 0.6 * rng.standard_normal((300, 1))
-    scaled = [v / v.std() for v in (x_n1, y_n1)]  # as scikit-learn does
+    x, y = (v / v.std() for v in (x_n1, y_n1))  # as scikit-learn does
     expected = mutual_info_regression(x_n1, y_n1[:, 0], n_neighbors=3, random_state=0)[0]
-    assert ksg(*scaled) == pytest.approx(expected, abs=1e-6)
+    assert ksg(x, y) == pytest.approx(expected, abs=1e-6)
 
 
 def test_it_finds_dependence_in_several_dimensions_and_none_where_there_is_none() -> None:

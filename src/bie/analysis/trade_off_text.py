@@ -42,7 +42,7 @@ def _weights(front: str) -> str:
 
 
 def _knee(points: "pd.DataFrame") -> str:
-    best = points.loc[points["knee"].idxmax()]
+    best = points.iloc[points["knee"].argmax()]
     if not best["knee"]:
         return "no knee"
     return f"knee at {best['row']} ({best['knee']:.0%} of the splits)"

@@ -112,7 +112,7 @@ def _fronts(study: Study, points: "pd.DataFrame") -> dict[str, dict[str, float]]
         (acting,) = np.nonzero(np.isfinite(scales))
         if len(acting) == 1:
             key = keys[acting[0]]
-            weight = key.removeprefix(f"{points.at[config, 'model']}.")
+            weight = key.removeprefix(f"{points.at[config, 'model']!s}.")
             name = " ".join(word for word in names[config].split(" ") if not word.startswith(f"{weight}="))
             name += WEIGHTS[f".{key.rpartition('.')[2]}"]
             found.setdefault(name, {})[config] = float(scales[acting[0]])

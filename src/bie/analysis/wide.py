@@ -188,7 +188,7 @@ class _Figures:
         for name, configs in (("floor", self.scale.floor), ("ceiling", self.scale.ceiling)):
             found = [configs.get(metric) if self.scale.spans(metric) else None for metric in self.metrics]
             texts = [
-                f"{self._number(c, m)} ({self.points.loc[c, 'model']})" if c else NOTHING
+                f"{self._number(c, m)} ({self.points.loc[c, 'model']!s})" if c else NOTHING
                 for c, m in zip(found, self.metrics, strict=True)
             ]
             yield name, [NOTHING, *texts]

@@ -195,7 +195,7 @@ def _categorical(codes: NDArray[Any], levels: Any, name: str) -> Any:
             "a level without a name" if index.hasnans else f'the level "{index[index.duplicated()][0]}" twice'
         )
         raise Unreadable(f"{name} has {which}. Name its levels anew where it was made")
-    return pd.Categorical.from_codes(known, index)  # type: ignore[arg-type]
+    return pd.Categorical.from_codes(known, index)  # type: ignore[arg-type, unused-ignore]
 
 
 def _is_missing_for_r(column: "pd.Series[Any]") -> "pd.Series[bool]":

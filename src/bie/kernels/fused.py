@@ -80,7 +80,8 @@ def log_likelihood(
         ``(..., n)``, nats; with gradient w.r.t. all but the counts.
     """
     pi = () if zero_logit_ng is None else (zero_logit_ng,)
-    value: Tensor = _LogLikelihood.apply(x_ng, logit_ng, log_library_n1, log_theta_1g, *pi)  # type: ignore[no-untyped-call]
+    given = x_ng, logit_ng, log_library_n1, log_theta_1g, *pi
+    value: Tensor = _LogLikelihood.apply(*given)  # type: ignore[no-untyped-call, unused-ignore]
     return value
 
 

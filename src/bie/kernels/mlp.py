@@ -34,7 +34,7 @@ def mlp(x: Tensor, parameters: Tensor, widths: tuple[int, ...]) -> Tensor:
         in single precision on the CPU.
     """
     if takes(x, parameters):
-        output: Tensor = _Mlp.apply(x, parameters, widths)  # type: ignore[no-untyped-call]
+        output: Tensor = _Mlp.apply(x, parameters, widths)  # type: ignore[no-untyped-call, unused-ignore]
         return output
     return plain(x, parameters, widths)
 

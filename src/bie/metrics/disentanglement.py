@@ -156,7 +156,7 @@ def entropy(weight_rk: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.special import xlogy
 
     share_rk = weight_rk / weight_rk.sum(axis=1, keepdims=True)
-    found: NDArray[np.float64] = -xlogy(share_rk, share_rk).sum(axis=1)
+    found: NDArray[np.float64] = -np.asarray(xlogy(share_rk, share_rk), np.float64).sum(axis=1)
     return found
 
 

@@ -1,7 +1,7 @@
 """Every figure that a study has data for, with the sentence that stands below it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bie.analysis.by_type import by_type
 from bie.analysis.controls import is_control
@@ -181,8 +181,8 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     parts = [
         found.assign(
             title=names[str(chosen.at[label, "config_id"])],
-            model=chosen.at[label, "model"],
-            seed=chosen.at[label, "seed"],
+            model=str(chosen.at[label, "model"]),
+            seed=cast(int, chosen.at[label, "seed"]),
         )
         for label, found in read_histories(material.tree, chosen, material.seen)
     ]
