@@ -264,7 +264,7 @@ def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
     assert 2 <= done < 40
     assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
     assert code == 1
-    assert "stopping after this epoch; again to stop at once" in output
+    assert "stopping after this epoch (pairs and sets: after this run); again to stop at once" in output
     assert re.search(rf"done {done}, not run {40 - done}", output)
     assert not list(Path("outputs").rglob("claim.json"))
 

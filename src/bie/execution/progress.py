@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 QUIET_S = 60.0  # without a line
 BAR = 20  # characters
-STOPPING = "stopping after this epoch; again to stop at once"
+STOPPING = "stopping after this epoch (pairs and sets: after this run); again to stop at once"
 
 _SAID: Mapping[Status, str] = {
     "before": "was done already:",
