@@ -194,6 +194,18 @@ def test_a_models_file_brings_its_penalty(configurations: Configurations, name: 
     assert not others & settings.scientific().keys()
 
 
+@pytest.mark.parametrize("name", sections())
+def test_a_penalty_with_a_critic_tells_what_that_sees(configurations: Configurations, name: str) -> None:
+    """Without it no record could tell that the critic was trained; `bie.metrics.critic_audit`."""
+    settings = config(configurations, f"model={name if name == 'adversarial' else f'scvi_{name}'}")
+    penalty = build_penalty(settings.penalty, 5, 2, Streams(0))
+    assert penalty is not None
+    z_nd, batch_n = torch.randn(8, 5), torch.arange(8) % 2
+    _, terms = penalty.encoder_loss(penalty.critic_input(z_nd, z_nd), batch_n, Noise(torch.Generator()))
+    seen = sections()[name].critic_term
+    assert (seen in terms) == bool(list(penalty.parameters()))
+
+
 def test_plain_scvi_has_no_penalty(configurations: Configurations) -> None:
     assert config(configurations, "model=scvi").penalty is None
 

@@ -8,7 +8,8 @@ import torch
 
 from bie.models.noise import Noise
 from bie.penalties import build_penalty
-from bie.penalties.rce import Rce, RcePenalty, reverse_cross_entropy
+from bie.penalties.club import barber_agakov_bound
+from bie.penalties.rce import Rce, RcePenalty, reverse_cross_entropy, wrong_batch_bound
 from bie.seeds import Streams
 
 NOISE = Noise(torch.Generator())
@@ -28,6 +29,15 @@ def test_its_least_value_takes_the_true_batch() -> None:
     untold = torch.full((30, 3), -math.log(3))
     assert reverse_cross_entropy(told, batch_n).item() == pytest.approx(math.log(2))
     assert reverse_cross_entropy(untold, batch_n).item() == pytest.approx(math.log(3))
+    assert wrong_batch_bound(told, batch_n).item() == pytest.approx(math.log(3 / 2))
+    assert wrong_batch_bound(untold, batch_n).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_of_two_batches_its_bound_is_that_of_a_classifier_with_the_names_exchanged() -> None:
+    log_p_nb = torch.randn(9, 2, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    batch_n = (torch.arange(9) > 5).long()
+    as_classifier = barber_agakov_bound(log_p_nb.flip(-1), batch_n)
+    assert wrong_batch_bound(log_p_nb, batch_n).item() == pytest.approx(as_classifier.item(), rel=1e-5)
 
 
 def test_minimised_by_both_it_takes_batches_apart() -> None:

@@ -24,6 +24,8 @@ from bie.seeds import Streams
 class Rce(ClassifierSection):
     """Section ``rce``."""
 
+    critic_term = "barber_agakov"
+
 
 class RcePenalty(Penalty):
     """``scale * cross-entropy to the wrong batches``, which the classifier lowers as well.
@@ -48,9 +50,14 @@ class RcePenalty(Penalty):
         return reverse_cross_entropy(self.network(z_nd).log_softmax(-1), batch_n)
 
     def encoder_loss(self, z_nd: Tensor, batch_n: Tensor, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
-        """``scale`` times the cross-entropy, which the history gets as ``reverse_cross_entropy``, nats."""
-        value = reverse_cross_entropy(self.network(z_nd, frozen=True).log_softmax(-1), batch_n)
-        return self.current_scale() * value, {"reverse_cross_entropy": value.detach()}
+        """``scale`` times the cross-entropy, which the history gets as ``reverse_cross_entropy``, nats.
+
+        And, as ``barber_agakov``, the lower bound on the mutual information that the classifier gives.
+        """
+        log_probability_nb: Tensor = self.network(z_nd, frozen=True).log_softmax(-1)
+        value = reverse_cross_entropy(log_probability_nb, batch_n)
+        seen = wrong_batch_bound(log_probability_nb.detach(), batch_n)
+        return self.current_scale() * value, {"reverse_cross_entropy": value.detach(), "barber_agakov": seen}
 
 
 def reverse_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
@@ -58,10 +65,26 @@ def reverse_cross_entropy(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor
 
     At least ln(batches - 1), which is reached where the true batch is known.
     """
-    n_batches = log_probability_nb.shape[-1]
-    other_nb = 1 - one_hot(batch_n, n_batches).to(log_probability_nb.dtype)
-    value: Tensor = -(other_nb * log_probability_nb).sum(-1).mean(-1) / max(n_batches - 1, 1)
+    other_nb = _others(log_probability_nb, batch_n)
+    value: Tensor = -(other_nb * log_probability_nb).sum(-1).mean(-1) / max(other_nb.shape[-1] - 1, 1)
     return value
+
+
+def wrong_batch_bound(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
+    """Lower bound on I(z; batch) by what the classifier sees, nats: 0 where it sees nothing.
+
+    That of Barber & Agakov 2003 on the information about a wrong batch, drawn for each cell: its entropy less
+    the `reverse_cross_entropy`. The true batch alone decides which are wrong, so z knows no more of the one
+    than of the other. All of it for two batches; of more, all alike, at most ln(batches / (batches - 1)).
+    """
+    other_nb = _others(log_probability_nb, batch_n)
+    share_b = other_nb.mean(-2) / max(other_nb.shape[-1] - 1, 1)
+    value: Tensor = torch.special.entr(share_b).sum(-1) - reverse_cross_entropy(log_probability_nb, batch_n)
+    return value
+
+
+def _others(log_probability_nb: Tensor, batch_n: Tensor) -> Tensor:
+    return 1 - one_hot(batch_n, log_probability_nb.shape[-1]).to(log_probability_nb.dtype)
 
 
 def build(settings: Rce, n_latent: int, n_batches: int, streams: Streams) -> RcePenalty:
