@@ -26,7 +26,8 @@ def test_forecast_learns_from_the_same_cells_in_proportion_to_epochs(configurati
     def plan_of(*overrides: str, sha: str = SHA) -> Plan:
         return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": sha}, tree)
 
-    assert "no forecast" in forecast(plan_of("seed=range(4)"), 2)
+    assert "no forecast" in (said := forecast(plan_of("seed=range(4)"), 2))
+    assert "few epochs do" in said
     leave(tree, plan_of("train.epochs=10"), 0, 9, 30.0)
     leave(tree, plan_of("train.epochs=10", sha="1" * 64), 0, 9, 9999.0)
     text = forecast(plan_of("train.epochs=20", "seed=range(4)"), 2)

@@ -61,7 +61,7 @@ def forecast(plan: "Plan", workers: int) -> str:
         return "nothing to do"
     costs = _costs(plan)
     if not all(costs.values()):
-        return "no forecast: no earlier records on these cells to learn from"
+        return "no forecast: no earlier records on these cells (run each model on them, few epochs do)"
     seconds, size = 0.0, 0.0
     for index, n in todo.items():
         seconds += n * _mean(costs[index], plan.points[index])
