@@ -1,7 +1,9 @@
 """The files of versions say the same: the locks, those with hashes, and the pylock.toml made on demand."""
 
+import random
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,16 @@ def test_the_locks_with_hashes_have_the_versions_of_the_lock(suffix: str) -> Non
         versions = {name: version for name, (version, _) in found.items()}
         assert expected.items() - versions.items() == {(name, expected[name]) for name in missing}
         assert all(hashes for _, hashes in found.values())
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-3.12.lock"])
+def test_a_lock_is_as_its_script_writes_the_same_packages_in_whatever_order(name: str) -> None:
+    lock = (ROOT / name).read_text()
+    packages = [re.sub("^torch==.*", r"\g<0>+cpu", line) for line in lock.splitlines()[1:]]
+    packages += ["nvidia-cublas==13.1", "triton==3.7"]
+    random.Random(0).shuffle(packages)
+    function = re.search(r"^as_lock\(\) \{\n.*?^\}\n", (ROOT / "scripts/lock").read_text(), re.M | re.S)
+    assert function
+    command = ["bash", "-euo", "pipefail", "-c", f'{function[0]}as_lock "$1"', "lock", name]
+    done = subprocess.run(command, input="\n".join(packages), capture_output=True, text=True, check=True)
+    assert done.stdout == lock
