@@ -69,3 +69,18 @@ def test_what_pip_says_is_one_line_and_nothing_is_left(monkeypatch: pytest.Monke
 def test_a_python_that_is_not_here():
     with pytest.raises(BadInput, match=r"Python 3\.99, and there is no python3\.99 here"):
         built(Recorded({}, "3.99.1"))
+
+
+def test_a_stand_in_for_another_python_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As pyenv's shims are where that version is not chosen; those that it keeps are looked for too."""
+    shim, kept = tmp_path / "shims" / "python3.99", tmp_path / "versions" / "3.99.1" / "bin" / "python3.99"
+    for python, ends in ((shim, 127), (kept, 0)):
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\nexit {ends}\n")
+        python.chmod(0o755)
+    monkeypatch.setenv("PATH", str(shim.parent))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert environment._python("3.99") == str(kept)
+    kept.unlink()
+    with pytest.raises(BadInput, match="there is no python3"):
+        environment._python("3.99")

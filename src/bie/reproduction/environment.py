@@ -1,6 +1,7 @@
 """The environment that a record was made in: this one where it is the same, or one built in the cache."""
 
 import hashlib
+import os
 import platform
 import secrets
 import shutil
@@ -107,14 +108,23 @@ def cache() -> Path:
 
 
 def _python(minor: str) -> str:
+    """An interpreter of this release that can make an environment: this one, one on PATH, or one that pyenv keeps.
+
+    A name on PATH may be a stand-in (pyenv's shims) for a version that is not chosen there, so each is tried.
+    """
     if minor == ".".join(_minor(platform.python_version())):
         return sys.executable
-    found = shutil.which(f"python{minor}")
-    if found is None:
-        raise BadInput(
-            f"the record was made with Python {minor}, and there is no python{minor} here. {_INSTEAD}"
-        )
-    return found
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    folders = [*os.get_exec_path(), *map(str, sorted(kept.glob(f"{minor}.*/bin")))]
+    found = filter(None, (shutil.which(f"python{minor}", path=folder) for folder in folders))
+    if python := next(filter(_works, found), None):
+        return python
+    raise BadInput(f"the record was made with Python {minor}, and there is no python{minor} here. {_INSTEAD}")
+
+
+def _works(python: str) -> bool:
+    command = [python, "-c", "import ensurepip, venv"]  # Debian leaves them to a package of their own
+    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def _make(folder: Path, python: str, requirements: list[str]) -> None:
