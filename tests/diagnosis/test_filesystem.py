@@ -55,6 +55,16 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.
     assert (row.state, "Read-only" in row.found) == ("problem", True)
 
 
+def test_a_full_disk_is_not_taken_for_one_that_cannot_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    row = abilities(tmp_path)
+    assert row.state == "problem"
+    assert row.found.endswith("cannot be written to: No space left on device")
+
+
 def test_clocks_that_differ():
     assert of_abilities("out", [], 0.1).state == "ok"
     assert "NTP" in of_abilities("out", [], -60.0).remedy

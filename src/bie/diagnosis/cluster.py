@@ -8,6 +8,10 @@ from bie.launching import slurm
 
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
 ANSWERS_IN_S = 10.0
+_NO_ANSWER = (
+    "Nothing can be submitted until its controller answers: is this a node of the cluster, is SLURM_CONF its "
+    "file? hydra/launcher=local needs no Slurm"
+)
 
 
 def cluster() -> Row:
@@ -23,7 +27,7 @@ def cluster() -> Row:
         version = slurm.run("sinfo", "--version", timeout_s=ANSWERS_IN_S).strip()
         text = slurm.run("scontrol", "show", "config", timeout_s=ANSWERS_IN_S)
     except slurm.SlurmError as error:
-        return Row("Slurm", "warning", str(error), "Nothing can be submitted until its controller answers")
+        return Row("Slurm", "warning", str(error), _NO_ANSWER)
     return of_config(version, text, _room())
 
 

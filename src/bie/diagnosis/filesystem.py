@@ -1,6 +1,7 @@
 """What the folder of the results can do: room, inodes, and the operations that keep records whole."""
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -89,7 +90,9 @@ def _passing_folder(place: Path) -> Iterator[Path]:
 def _can(able: Callable[[Path], bool], probe: Path) -> bool:
     try:
         return able(probe)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # says nothing of what the filesystem can do
+            raise
         return False
 
 

@@ -108,7 +108,7 @@ def cache() -> Path:
 
 
 def _python(minor: str) -> str:
-    """An interpreter of this release that can make an environment: this one, one on PATH, or one that pyenv keeps.
+    """An interpreter of this release that can make an environment: this, one on PATH, or of those of pyenv.
 
     A name on PATH may be a stand-in (pyenv's shims) for a version that is not chosen there, so each is tried.
     """
