@@ -7,6 +7,7 @@ import pytest
 
 from bie.reproduce import main
 from bie.run import main as run
+from bie.store.environment import Difference
 from bie.store.launches import POINTS, SOURCE
 from bie.store.record import RECORD
 
@@ -61,6 +62,21 @@ def test_a_number_that_does_not_hold(copy: Path, capsys: pytest.CaptureFixture[s
     assert "1 different" in out
     assert "0 of 1 held" in out
     assert not Path("outputs/v1/.cells").exists()
+
+
+def test_runs_of_one_environment_say_it_once(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "bie.reproduction.sample.stratified", lambda tree, n: ([copy.relative_to(Path.cwd())] * 2, 2)
+    )
+    monkeypatch.setattr("bie.reproduction.rerun.rerun", lambda origin, python: origin.record)
+    found = [Difference("numpy", "2.3", "2.4")]
+    monkeypatch.setattr("bie.reproduction.environment.Recorded.differences", lambda self: found)
+    assert main(["--table", "outputs/v1/adhoc", "--here"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("environment: this one, as asked: numpy 2.4 (not 2.3)\n") == 1
+    assert out.count("  held  ") == 2
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _one(options: argparse.Namespace) -> int:
     origin = origin_of(tree, run.folder(tree))
     _say(options, f"run {run.run_id[:12]}  {run.place}, launch {origin.launch.name}")
     try:
-        comparison = _again(options, origin)
+        comparison = _again(options, origin, set())
     except RunFailed as error:
         print(f"it failed this time: {error.cause}: {error}", file=sys.stderr)
         return 1
@@ -70,20 +70,20 @@ def _one(options: argparse.Namespace) -> int:
     return 0 if comparison.held else 1
 
 
-def _again(options: argparse.Namespace, origin: "Origin") -> "Comparison":
-    """Run once more and compare."""
+def _again(options: argparse.Namespace, origin: "Origin", told: set[str]) -> "Comparison":
+    """Run once more and compare; `told` is what has been said of environments, and is not said again."""
     from bie.reproduction.comparison import compare
     from bie.reproduction.environment import Recorded, built
     from bie.reproduction.rerun import rerun
 
     recorded = Recorded.of(origin)
-    differences, python = recorded.differences(), Path(sys.executable)
-    said = ", ".join(map(str, differences))
-    if differences and not options.here:
-        _say(options, f"environment: built as recorded, since here: {said}")
-        python = built(recorded)
-    elif differences:
-        _say(options, f"environment: this one, as asked: {said}")
+    differences = recorded.differences()
+    which = "this one, as asked" if options.here else "as recorded, built in the cache once, since here"
+    line = f"environment: {which}: {', '.join(map(str, differences))}"
+    if differences and line not in told:
+        told.add(line)
+        _say(options, line)
+    python = built(recorded) if differences and not options.here else Path(sys.executable)
     return compare(origin.record, rerun(origin, python), options.tolerance)
 
 
@@ -100,11 +100,11 @@ def _table(options: argparse.Namespace) -> int:
     tree = tree_behind(options.table)
     folders, n_runs = stratified(tree, options.sample)
     _say(options, f"{tree.root}: {len(folders)} of {n_runs:,} finished runs, the grid points in turn")
-    held, not_done = dict[str, bool](), dict[str, str]()
+    held, not_done, told = dict[str, bool](), dict[str, str](), set[str]()
     for folder in folders:
         name = str(folder.relative_to(tree.runs))
         try:
-            comparison = _again(options, origin_of(tree, folder))
+            comparison = _again(options, origin_of(tree, folder), told)
             held[name], said = comparison.held, one_line(comparison)
         except RunFailed as error:
             held[name], said = False, f"it failed this time: {error.cause}: {error}"

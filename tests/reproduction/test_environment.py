@@ -55,6 +55,16 @@ def test_an_environment_is_built_once(monkeypatch: pytest.MonkeyPatch):
     assert built(_recorded(numpy="2.2")) != python
 
 
+def test_of_two_that_build_the_same_the_first_stays(monkeypatch: pytest.MonkeyPatch):
+    def slower(folder: Path, *_: object) -> None:
+        folder.mkdir()
+        (folder.parent / folder.name.split(".")[1] / "bin").mkdir(parents=True)
+
+    monkeypatch.setattr(environment, "_make", slower)
+    assert built(_recorded(numpy="2.3")).parent.is_dir()
+    assert len(list(environment.cache().iterdir())) == 1
+
+
 def test_what_pip_says_is_one_line_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch):
     def fails(*command: str) -> None:
         said = "Looking in links\nERROR: No matching distribution found for numpy==2.3\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bie.store.provenance import ENVIRONMENT, provenance, source_files
+from bie.store.provenance import ENVIRONMENT, LOCKS, provenance, source_files
 
 
 def test_only_allowed_environment_is_kept(monkeypatch: pytest.MonkeyPatch):
@@ -37,6 +37,7 @@ def test_the_lock_is_hashed():
 def test_snapshot_holds_code_and_configuration():
     names = {name for name, _ in source_files()}
     assert {"src/bie/experiment.py", "conf/config.yaml", "conf/model/scvi_mine.yaml"} <= names
+    assert names >= set(LOCKS)  # the code is the same for every Python, whose lock is noted beside it
 
 
 def test_what_decides_on_the_last_digits_is_named():

@@ -89,7 +89,8 @@ def built(recorded: Recorded) -> Path:
         draft = place.with_name(f".{key}.{secrets.token_hex(4)}")
         try:
             _make(draft, _python(minor), requirements)
-            draft.replace(place)
+            if not place.exists():  # nobody else was quicker
+                draft.replace(place)
         except subprocess.CalledProcessError as error:
             raise BadInput(f"the recorded environment cannot be built: {_said(error)}. {_INSTEAD}") from None
         finally:

@@ -40,6 +40,9 @@ ENVIRONMENT = (
 FROZEN = "commit.json"
 """Name, in the frozen source of a launch, of the note on the commit that it was taken from."""
 
+LOCKS = ("requirements.lock", "requirements-3.12.lock")
+"""For Python 3.11, and for later ones."""
+
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
 
 
@@ -94,13 +97,16 @@ def _numerics() -> dict[str, Any] | None:
 
 
 def source_files() -> list[tuple[str, Path]]:
-    """Code and configuration that make the numbers: name in a snapshot, file on disk."""
+    """Code and configuration that make the numbers: name in a snapshot, file on disk.
+
+    All locks are among them, so that one source has one hash, whichever interpreter runs it.
+    """
     conf = configuration_folder()
     files = (path for path in _PACKAGE.rglob("*.*") if path.suffix in (".py", ".c", ".h"))
     code = [(f"src/bie/{path.relative_to(_PACKAGE)}", path) for path in files]
     yaml = [(f"conf/{path.relative_to(conf)}", path) for path in conf.rglob("*.yaml")]
-    lock = [(path.name, path) for path in [lock_file()] if path]
-    return sorted(code + yaml + lock)
+    locks = [(name, path) for name in LOCKS if (path := _beside(name))]
+    return sorted(code + yaml + locks)
 
 
 @functools.cache
@@ -125,7 +131,11 @@ def installed_packages() -> list[str]:
 
 def lock_file() -> Path | None:
     """The lock that serves this interpreter; see ``scripts/lockfile``."""
-    name = "requirements.lock" if sys.version_info < (3, 12) else "requirements-3.12.lock"
+    return _beside(LOCKS[sys.version_info >= (3, 12)])
+
+
+def _beside(name: str) -> Path | None:
+    """A file that lies beside ``src/`` in a checkout, and inside an installed package."""
     candidates = (_PACKAGE / name, _PACKAGE.parents[1] / name)
     return next((path for path in candidates if path.is_file()), None)
 
