@@ -85,4 +85,4 @@ def test_the_citation_is_of_this_version():
     assert citation["cff-version"] == "1.2.0"
     for reference in citation["references"]:
         assert reference.keys() >= {"type", "title", "authors"}
-        assert re.fullmatch(r"[0-9./a-z-]+", reference.get("doi", "10.1/x"))
+        assert re.fullmatch(r"[0-9./a-z_-]+", reference.get("doi", "10.1/x"))
