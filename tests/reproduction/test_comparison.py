@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,22 @@ def test_the_same_record_is_equal_bit_for_bit():
     ]
     assert comparison.held
     assert list(as_lines(comparison)) == ["4 numbers: 4 equal bit for bit"]
+
+
+def test_every_number_of_a_record_is_compared():
+    """But those of time and place: none that a record holds is called the same without a look."""
+    path = Path(__file__).parents[1] / "store" / "record-schema-1.json"
+    record = json.loads(path.read_text())
+    aside = ("config", "provenance", "timing", "seed", "schema")
+
+    def numbers(value: object) -> int:
+        inner = value.values() if isinstance(value, dict) else ()
+        return sum(map(numbers, inner)) if isinstance(value, dict) else isinstance(value, int | float)
+
+    held = {name: value for name, value in record.items() if name not in aside}
+    held["ot_ratio_by_type"] = {"train": {"b": 1.5}, "test": {"b": 1.5}}
+    found = compare(held | {"provenance": {}}, held | {"provenance": {}}).numbers
+    assert sum(number.recorded is not None for number in found) == numbers(held)
 
 
 @pytest.mark.parametrize(("now", "told"), [(["a 1", "b 2"], 0), (["a 1"], 0), (["a 2", "b 2"], 1)])

@@ -17,7 +17,10 @@ _SECTIONS = (
     "history_tail",
     "probe_f1_by_batch.train",
     "probe_f1_by_batch.test",
+    "ot_ratio_by_type.train",
+    "ot_ratio_by_type.test",
 )
+"""All of a record that holds numbers which the cells and the training decide: times and places are left."""
 
 
 class Number(NamedTuple):
