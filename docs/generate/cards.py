@@ -45,8 +45,7 @@ def _number(bound: float) -> str:
 def _card(name: str) -> Iterator[str]:
     card = CARDS[name]
     yield f"## {card.label} {{ #{name} }}\n"
-    if name in METRICS:
-        yield f"{_said(METRICS[name].__doc__ or '')}\n"
+    yield f"{_said((name in METRICS and METRICS[name].__doc__) or card.about)}\n"
     unit = f" {card.unit}" if card.unit else ""
     doi = re.sub(r"doi:(\S+)", r"[doi:\1](https://doi.org/\1)", card.reference)
     yield f"`{name}` · {_BETTER[card.direction]} · {_range(card)}{unit} · {doi}\n"

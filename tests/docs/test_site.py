@@ -9,6 +9,7 @@ import pytest
 from bie.metrics.cards import CARDS
 from bie.planning.compose import Configurations
 from bie.store.provenance import configuration_folder
+from docs.generate import keys
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,10 @@ def test_nothing_is_fetched_from_elsewhere(site):
 def test_every_metric_has_its_card(site):
     text = (site / "metrics.html").read_text()
     assert not [name for name in CARDS if f'id="{name}"' not in text]
+    # each says what it is before its row of direction, range and source
+    assert not [
+        name for name in CARDS if not re.search(rf'<h2 id="{name}">.*?</h2>\s*<p>(?!<code>{name}<)', text)
+    ]
 
 
 def test_every_key_is_on_the_page_of_keys(site):
@@ -52,9 +57,15 @@ def test_every_key_is_on_the_page_of_keys(site):
     sections = {key.rpartition(".")[0] for key in configurations.keys}
     fixed, open_to_any = ("_target_", "source", "method", "kind"), ("study.margins.", "site.environment.")
     named = [key for key in configurations.keys if key not in sections and not key.startswith(open_to_any)]
-    keys = [key for key in named if key.rpartition(".")[2] not in fixed]
-    assert len(keys) > 100
-    assert not [key for key in keys if f"<code>{key}</code>" not in text]
+    own = [key for key in named if key.rpartition(".")[2] not in fixed]
+    assert len(own) > 100
+    assert not [key for key in own if f"<code>{key}</code>" not in text]
+
+
+def test_every_key_has_a_meaning():
+    rows = re.findall(r"^\| `(\S+)` \|.*\|([^|]*)\|$", keys.page().replace(r"\|", ""), re.M)
+    assert len(rows) > 300
+    assert not [name for name, meaning in rows if not meaning.strip()]
 
 
 def test_ranges_and_defaults_are_those_of_the_schema(site):

@@ -42,10 +42,27 @@ NO_LIKELIHOOD, NO_CRITIC = "no likelihood", "no critic"
 """Why a model lacks a number that others have, by what it is."""
 
 LOSS_TERMS = {
-    "elbo": Card("neg. ELBO", "lower", _ANY, "nats per cell", _SCVI, headline=True),
-    "reconstruction": Card("reconstruction", "lower", _ANY, "nats per cell", _SCVI),
-    "kl_z": Card("KL of z", "none", _POSITIVE, "nats per cell", _SCVI),
-    "kl_library": Card("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),
+    "elbo": Card(
+        *("neg. ELBO", "lower", _ANY, "nats per cell", _SCVI),
+        headline=True,
+        about="Negative evidence lower bound, mean over the cells: `reconstruction`, `kl_z` and "
+        "`kl_library` in full, whatever the schedule of the KL term, and without the penalty.",
+    ),
+    "reconstruction": Card(
+        *("reconstruction", "lower", _ANY, "nats per cell", _SCVI),
+        about="Negative log-likelihood of a cell's counts given one draw of its latent vector and library "
+        "size, mean over the cells.",
+    ),
+    "kl_z": Card(
+        *("KL of z", "none", _POSITIVE, "nats per cell", _SCVI),
+        about="Kullback-Leibler divergence of the posterior of the latent vector from N(0, I), mean over "
+        "the cells.",
+    ),
+    "kl_library": Card(
+        *("KL of the library size", "none", _POSITIVE, "nats per cell", _SCVI),
+        about="The same of the logarithm of the library size, from its distribution in the cell's batch; 0 "
+        "with `model.library=observed`.",
+    ),
 }
 
 CARDS: dict[str, Card] = {

@@ -20,6 +20,9 @@ CARDS = {
         "Belghazi et al. 2018, arXiv:1801.04062",
         headline=True,
         optional=True,
+        about="Lower bound on the information of the latent vector about the batch, as the penalty's own "
+        "critic states it after the last epoch; of an adversary `ln B` less its cross-entropy. About 0 where "
+        "nothing is left, or where the critic sees nothing: `mi_ross` and the probes tell which.",
     )
 }
 

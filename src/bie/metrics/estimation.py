@@ -9,9 +9,24 @@ _MCALLESTER = "McAllester & Stratos 2020, arXiv:1811.04251"
 _POSITIVE = (0.0, math.inf)
 
 CARDS = {
-    "mi_estimate": Card("estimate", "none", (-math.inf, math.inf), "nats", _BELGHAZI, headline=True),
-    "mi_truth": Card("truth", "none", _POSITIVE, "nats", _BELGHAZI, headline=True),
-    "mi_error": Card("error", "lower", _POSITIVE, "nats", _BELGHAZI, headline=True),
-    "mi_cap": Card("ln n", "none", _POSITIVE, "nats", _MCALLESTER, headline=True),
+    "mi_estimate": Card(
+        *("estimate", "none", (-math.inf, math.inf), "nats", _BELGHAZI),
+        headline=True,
+        about="What the estimator says of the mutual information of the pairs.",
+    ),
+    "mi_truth": Card(
+        *("truth", "none", _POSITIVE, "nats", _BELGHAZI),
+        headline=True,
+        about="The mutual information of the distribution that the pairs are drawn from.",
+    ),
+    "mi_error": Card(
+        *("error", "lower", _POSITIVE, "nats", _BELGHAZI),
+        headline=True,
+        about="Absolute difference of `mi_estimate` and `mi_truth`.",
+    ),
+    "mi_cap": Card(
+        *("ln n", "none", _POSITIVE, "nats", _MCALLESTER),
+        headline=True,
+        about="Logarithm of the number n of pairs, beyond which nobody can be sure of a lower bound.",
+    ),
 }
-"""`mi_error` is the absolute difference; beyond `mi_cap` nobody can be sure of a lower bound from n pairs."""

@@ -36,6 +36,8 @@ class Card:
         Whether it is a column of the printed tables unless others are asked for.
     optional
         Whether most data sets or models cannot have it: where no run has, no table speaks of it.
+    about
+        What it is; empty where a function has the card, whose docstring says it.
     """
 
     label: str
@@ -45,6 +47,7 @@ class Card:
     reference: str
     headline: bool = False
     optional: bool = False
+    about: str = ""
 
 
 @dataclass

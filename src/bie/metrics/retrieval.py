@@ -9,10 +9,27 @@ _MANNING = "Manning et al. 2008, Introduction to Information Retrieval, ch. 8"
 _BESTGEN = "Bestgen 2015, doi:10.1007/978-3-319-18117-2_5"
 
 CARDS = {
-    "map": Card("mAP", "higher", (0.0, 1.0), "", _MANNING, headline=True),
-    "map_chance": Card("mAP, chance", "none", (0.0, 1.0), "", _BESTGEN, headline=True),
-    "precision_at_r": Card("precision at R", "higher", (0.0, 1.0), "", _MANNING, headline=True),
-    "precision_at_r_chance": Card("precision at R, chance", "none", (0.0, 1.0), "", _MANNING, headline=True),
+    "map": Card(
+        *("mAP", "higher", (0.0, 1.0), "", _MANNING),
+        headline=True,
+        about="Mean average precision: each set ranks all others by cosine similarity of their vectors, "
+        "relevant are the R others of its class; the mean over the sets of the average precision.",
+    ),
+    "map_chance": Card(
+        *("mAP, chance", "none", (0.0, 1.0), "", _BESTGEN),
+        headline=True,
+        about="What `map` is to be expected of a random order.",
+    ),
+    "precision_at_r": Card(
+        *("precision at R", "higher", (0.0, 1.0), "", _MANNING),
+        headline=True,
+        about="Share of the relevant sets among the first R in the order of `map`, mean over the sets.",
+    ),
+    "precision_at_r_chance": Card(
+        *("precision at R, chance", "none", (0.0, 1.0), "", _MANNING),
+        headline=True,
+        about="What `precision_at_r` is to be expected of a random order.",
+    ),
 }
 
 

@@ -11,12 +11,36 @@ from bie.metrics.metric import Card
 _LUECKEN = "Luecken et al. 2022, doi:10.1038/s41592-021-01336-8"
 
 CARDS = {
-    "asw_label": Card("ASW label", "higher", (0.0, 1.0), "", _LUECKEN),
-    "asw_batch": Card("ASW batch", "higher", (0.0, 1.0), "", _LUECKEN),
-    "isolated_label_asw": Card("isolated label ASW", "higher", (0.0, 1.0), "", _LUECKEN),
-    "scib_bio": Card("bio conservation", "higher", (-0.1, 1.0), "", _LUECKEN, headline=True),
-    "scib_batch": Card("batch correction", "higher", (0.0, 1.0), "", _LUECKEN, headline=True),
-    "scib_total": Card("scIB total", "higher", (-0.06, 1.0), "", _LUECKEN, headline=True),
+    "asw_label": Card(
+        "ASW label", "higher", (0.0, 1.0), "", _LUECKEN, about="`asw` as scIB scales it: `(asw + 1) / 2`."
+    ),
+    "asw_batch": Card(
+        "ASW batch",
+        "higher",
+        (0.0, 1.0),
+        "",
+        _LUECKEN,
+        about="`silhouette_batch` by the name that scIB has for it.",
+    ),
+    "isolated_label_asw": Card(
+        *("isolated label ASW", "higher", (0.0, 1.0), "", _LUECKEN),
+        about="`isolated_labels` by the name that scIB has for it.",
+    ),
+    "scib_bio": Card(
+        *("bio conservation", "higher", (-0.1, 1.0), "", _LUECKEN),
+        headline=True,
+        about="Mean of `isolated_labels`, `nmi`, `ari`, `asw_label` and `clisi`, as in scib-metrics 0.6.",
+    ),
+    "scib_batch": Card(
+        *("batch correction", "higher", (0.0, 1.0), "", _LUECKEN),
+        headline=True,
+        about="Mean of `bras`, `ilisi`, `kbet`, `graph_connectivity` and `pcr`, as in scib-metrics 0.6.",
+    ),
+    "scib_total": Card(
+        *("scIB total", "higher", (-0.06, 1.0), "", _LUECKEN),
+        headline=True,
+        about="`0.6 scib_bio + 0.4 scib_batch`.",
+    ),
 }
 """Of the values that are added; `nmi` is normalised by the arithmetic mean there."""
 
