@@ -31,6 +31,13 @@ def test_what_recipes_copy_is_there_or_made_by_scripts_wheel():
     assert not [name for name in copied() if name not in built and not (ROOT / name).is_file()]
 
 
+def test_the_builder_is_sent_what_is_copied_and_no_more():
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    sent = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    assert "*" in lines
+    assert sent == re.findall(r"^COPY (\S+) ", (CLUSTER / "Dockerfile").read_text(), re.M)
+
+
 def test_both_recipes_do_the_same():
     """Of one Python and one lock, by the same steps."""
     docker, apptainer = ((CLUSTER / name).read_text() for name in ("Dockerfile", "bie.def"))
