@@ -97,9 +97,16 @@ def test_a_difference_without_a_known_reason_says_so():
     assert "nothing that the records tell" in list(as_lines(compare(_record(), _record(0.7))))[-1]
 
 
-def test_what_a_record_did_not_note_is_no_difference():
-    now = {"numerics": {"instructions": "AVX512"}, "device": {"type": "cpu", "name": "Xeon"}, "packages": {}}
-    assert list(reasons({"packages": {}, "device": {"type": "cuda"}}, now)) == ["device: cuda, now cpu"]
+def test_what_a_record_did_not_note_is_no_difference_nor_is_the_code_that_ran_again():
+    now = {
+        "source_sha256": "b",
+        "numerics": {"instructions": "AVX512"},
+        "device": {"type": "cpu", "name": "Xeon"},
+        "packages": {},
+    }
+    assert list(reasons({"source_sha256": "a", "packages": {}, "device": {"type": "cuda"}}, now)) == [
+        "device: cuda, now cpu"
+    ]
 
 
 def test_many_differences_are_cut_for_people_alone():

@@ -99,7 +99,6 @@ def reasons(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 _FACTS = {
-    "source_sha256": "code",
     "python": "Python",
     "kernels": "kernels and their compiler",
     "device.type": "device",
@@ -113,7 +112,10 @@ _FACTS = {
     "numerics.matmul_precision": "precision of products",
     "platform": "system",
 }
-"""What can change a number, by its place in the provenance; the likeliest first."""
+"""What can change a number, by its place in the provenance; the likeliest first.
+
+The code cannot: what made the record is what runs again, whichever lock stands in its hash.
+"""
 
 
 def _are_part(before: Any, after: Any) -> bool:
