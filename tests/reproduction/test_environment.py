@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_an_environment_is_built_once(monkeypatch: pytest.MonkeyPatch):
     assert built(_recorded(numpy="2.3")) == python
     assert len(commands) == 2
     assert built(_recorded(numpy="2.2")) != python
+
+
+def test_what_a_killed_build_left_is_removed_once_it_is_nobodys(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(environment, "_run", lambda *command: None)
+    old, new = (environment.cache() / f".key.{name}" for name in ("old", "new"))
+    for draft in (old, new):
+        (draft / "bin").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    built(_recorded(numpy="2.3"))
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_of_two_that_build_the_same_the_first_stays(monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from bie.store.launches import ENVIRONMENT
 
 OPTIONAL = frozenset({"harmonypy", "scvi-tools", "pot", "lightning"})
 """Packages of single models and metrics, which matter where they were installed."""
+LONGEST_BUILD_S = 86_400
+"""Seconds after which a folder of a build belongs to nobody any more."""
 _NOT_BUILT = frozenset({"bie", "pip", "wheel"})
 """bie comes from the frozen source."""
 
@@ -86,6 +89,7 @@ def built(recorded: Recorded) -> Path:
     place = cache() / key
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
+        _clear(place.parent)
         draft = place.with_name(f".{key}.{secrets.token_hex(4)}")
         try:
             _make(draft, _python(minor), requirements)
@@ -96,6 +100,13 @@ def built(recorded: Recorded) -> Path:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return place / "bin" / "python"
+
+
+def _clear(folder: Path) -> None:
+    """Remove what builds that were killed have left: gigabytes that nobody sees."""
+    for draft in folder.glob(".*.*"):
+        if time.time() - draft.stat().st_mtime > LONGEST_BUILD_S:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 _INSTEAD = "--here reruns in this environment and says what differs"
