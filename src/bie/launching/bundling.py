@@ -191,8 +191,9 @@ def summary(bundling: Bundling, settings: Settings) -> str:
     """One line on how the runs are shared out."""
     launcher, limits = settings.hydra.launcher, bundling.limits
     assert not isinstance(launcher, Local)
+    runs = f"{bundling.n_runs:,} run{'s' * (bundling.n_runs != 1)}"
     each = f"{bundling.per_task} run{'s' * (bundling.per_task > 1)} each"
-    tasks = f"{bundling.n_runs:,} runs; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"
+    tasks = f"{runs}; {bundling.n_tasks:,} task{'s' * (bundling.n_tasks > 1)} of {each}"
     if isinstance(launcher, SubmititLocal):
         return f"{tasks}, {tasks_at_a_time(settings)} at a time, on this machine without Slurm"
     asked = resources(launcher, settings.site)

@@ -152,8 +152,6 @@ class Configurations:
             hint = did_you_mean(str(choice), self.groups[group])
             among = ", ".join(self.groups[group])
             raise BadInput(f"{group}={choice}: there is no such {group}.{hint} Choices: {among}")
-        if self.own and group in ("site", "hydra/launcher"):
-            check_numbers(self.own / group / f"{choice}.yaml")
 
     def acts_under(self, key: str) -> dict[str, str] | None:
         """A choice of groups under which a key acts, at best one that has been composed; None if none is."""
@@ -194,9 +192,10 @@ class Configurations:
         """Error for a key that acts under another choice of its own group; None if there is none."""
         group = next((name for name in GROUPS if key.startswith(f"{name.replace('/', '.')}.")), None)
         for choice in self.groups[group] if group and key in self.keys else ():
-            if group and key in self._keys_under(group, choice):
-                chosen = self.composed(choices).whole.hydra.runtime.choices[group]
-                return BadInput(f"{key} is a setting of {group}={choice}, not of {group}={chosen}")
+            with contextlib.suppress(BadInput):  # of a file that nobody asked for
+                if group and key in self._keys_under(group, choice):
+                    chosen = self.composed(choices).chosen[group]
+                    return BadInput(f"{key} is a setting of {group}={choice}, not of {group}={chosen}")
         return None
 
     def unknown(self, key: str, choices: Mapping[str, str]) -> BadInput:
@@ -225,9 +224,18 @@ class _ReadOnce(ConfigRepository):
         self._read = {}
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """What a file holds, for the caller to change."""
+        """What a file holds, for the caller to change; numbers of sites and launchers are as written.
+
+        Raises
+        ------
+        BadInput
+            One is another number to YAML.
+        """
         if config_path not in self._read:
-            self._read[config_path] = super().load_config(config_path)
+            found = super().load_config(config_path)
+            if found and config_path.startswith(("site/", "hydra/launcher/")):
+                check_numbers(Path(found.path.removeprefix("file://")) / f"{config_path}.yaml")
+            self._read[config_path] = found
         return copy.deepcopy(self._read[config_path])
 
     def __deepcopy__(self, memo: dict[int, object]) -> "_ReadOnce":
