@@ -44,6 +44,8 @@ def test_cfg_resolves_where_it_is_asked_to(shown):
     typed = ("--cfg", "job", "--package", "train.kl", "train.kl.warmup_epochs=${train.epochs}")
     assert yaml.safe_load(shown(*typed))["warmup_epochs"] == "${train.epochs}"
     assert yaml.safe_load(shown(*typed, "--resolve"))["warmup_epochs"] == 250
+    whole = yaml.safe_load(shown("--cfg", "hydra", "--resolve"))["hydra"]
+    assert whole["sweep"]["dir"] == "outputs/v1/adhoc"  # of keys that are not shown
 
 
 def test_cfg_of_a_sweep_is_a_document_for_each_combination(shown):

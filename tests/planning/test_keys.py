@@ -63,11 +63,13 @@ def test_launchers_and_parameters_of_the_sweeper_stay():
 
 def test_parameters_of_the_configuration_come_before_those_typed():
     configured = {"model": {"n_latent": "5,6"}, "seed": "range(3)", "dataset.layer": None}
-    assert params(configured, ["x=1", "+hydra.sweeper.params.seed=7"]) == [
+    typed = ["x=1", "+hydra.sweeper.params.seed=7", 'hydra.sweeper.params.train.epochs="1,2"']
+    assert params(configured, typed) == [
         "model.n_latent=5,6",
         "seed=range(3)",
         "dataset.layer=null",
         "seed=7",
+        "train.epochs=1,2",  # to Hydra's own sweeper, too
     ]
     assert params(None, []) == []
 

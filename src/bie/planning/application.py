@@ -19,7 +19,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bie.errors import BadInput
 from bie.planning.compose import Configurations
@@ -68,6 +68,7 @@ class Application(Hydra):
         super().__init__("bie", configurations.loader)
         self.configurations, self.expansion = configurations, expansion
         self.shown = expansion.combinations[0]
+        self.resolved = False  # whether what is shown has values in the place of ${...}
 
     def compose_config(  # type: ignore[override]  # what Hydra 1.4 adds is among `how`
         self,
@@ -87,6 +88,12 @@ class Application(Hydra):
             whole.hydra.mode = run_mode
             whole.hydra.overrides.task = [text for text in overrides if not text.startswith("hydra")]
         return whole
+
+    def get_sanitized_cfg(self, cfg: DictConfig, cfg_type: str) -> DictConfig:
+        """The part that is asked for; Hydra's own refers to keys outside it, such as ``outputs``."""
+        if self.resolved and cfg_type == "hydra":
+            OmegaConf.resolve(cfg.hydra)
+        return super().get_sanitized_cfg(cfg, cfg_type)
 
 
 def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
@@ -165,6 +172,7 @@ def configurations_of(options: argparse.Namespace) -> Configurations:
 def _show(application: Application, options: argparse.Namespace) -> int:
     """Show the configuration of each grid point, in documents of YAML where there are several."""
     points = application.expansion.combinations
+    application.resolved = options.resolve
     for number, point in enumerate(points, start=1):
         if len(points) > 1 or len(point.seeds) > 1:
             seeds = f"; {len(point.seeds)} seeds, the first shown" if len(point.seeds) > 1 else ""

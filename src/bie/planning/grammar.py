@@ -90,6 +90,16 @@ def key_and_value(text: str) -> tuple[str, str]:
     return key.lstrip("+~"), value
 
 
+def unquoted(text: str) -> str:
+    """Override with the quotes around its whole value taken off, to be read once more.
+
+    >>> unquoted("seed='range(3)'"), unquoted("seed=range(3)")
+    ('seed=range(3)', 'seed=range(3)')
+    """
+    value = _parse(text)._value
+    return f"{key_and_value(text)[0]}={value.text}" if isinstance(value, QuotedString) else text
+
+
 def _read_one(text: str, groups: Mapping[str, Sequence[str]]) -> Axis:
     override = _parse(text)
     key = override.key_or_group + (f"@{override.package}" if override.package else "")

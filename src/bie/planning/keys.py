@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bie.errors import BadInput
-from bie.planning.grammar import Axis, key_and_value
+from bie.planning.grammar import Axis, key_and_value, unquoted
 
 Plain = dict[str, Any]
 
@@ -59,7 +59,7 @@ _INSTEAD = {
     "hydra/hydra_logging": _LOGS,
     "hydra.verbose": _LOGS,
     "hydra.sweeper.max_batch_size": "how many at a time is hydra.launcher.array_parallelism=",
-    "hydra.sweeper": "it has hydra.sweeper.params",
+    "hydra.sweeper": "it has hydra.sweeper.params.KEY=a,b,c",
     "hydra/sweeper": "sweeps are planned by hydra/sweeper=bie alone",
     "hydra.overrides": "they are what is typed",
     "hydra.callbacks": "a group of yours can hold them, --config-dir DIR hydra/callbacks=NAME",
@@ -243,12 +243,15 @@ def is_multirun(overrides: Sequence[str]) -> bool:
 
 
 def params(configured: Any, overrides: Sequence[str]) -> list[str]:
-    """Sweeps of ``hydra.sweeper.params``: of the configuration, then those typed."""
+    """Sweeps of ``hydra.sweeper.params``: of the configuration, then those typed, quoted or not.
+
+    Hydra's own sweeper takes them in quotes alone, ``hydra.sweeper.params.seed="range(3)"``.
+    """
     typed = [key_and_value(text) for text in overrides if key_and_value(text)[0].startswith(PARAMS)]
     before = [(key, value) for key, value in dotted(configured or {}).items() if not isinstance(value, dict)]
     return [
         *(f"{key}={'null' if value is None else value}" for key, value in before),
-        *(f"{key.removeprefix(PARAMS)}={text}" for key, text in typed),
+        *(unquoted(f"{key.removeprefix(PARAMS)}={text}") for key, text in typed),
     ]
 
 
