@@ -137,3 +137,16 @@ def test_a_run_on_slurm_has_the_log_that_submitit_wrote(
     (folder / "submitit" / "18_1_0_log.out").write_text(f"submitit INFO\n--- {run}\nsaid on Slurm\n")
     assert main([point.run_id(0), outputs]) == 0
     assert capsys.readouterr().out.endswith("said on Slurm\n")
+
+
+def test_the_errors_of_a_task_are_shown_where_they_are_a_log_apart(
+    disk: Any, point: Any, slurm: Any, outputs: str, capsys: Printed
+):
+    folder = disk.on_slurm([(point, 0, 0)], (21, 0, 2))
+    run = disk.failure(point, 0, "nan", "x").parent
+    log(folder, "21_0.log", (run, "of the run"))
+    errors = folder / "logs" / "21_0.err"
+    errors.write_text("of the task\n")
+    assert main([point.run_id(0), outputs]) == 0
+    end = capsys.readouterr().out.splitlines()[-4:]
+    assert end == ["of the run", "", f"--- {errors}: the end of it, which names no run", "of the task"]

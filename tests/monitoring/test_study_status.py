@@ -192,5 +192,8 @@ def test_a_task_that_slurm_killed_for_its_memory_says_so_in_its_log(disk: Any, p
     folder = disk.on_slurm([(point, 4, 4)], (18, 0, 5))
     assert states(disk) == {4: "failed killed"}
     said = "slurmstepd: error: StepId=18.batch exceeded memory limit (2 > 1), being killed\n"
-    (folder / "logs" / "18_4.log").write_text(said)
+    log = folder / "logs" / "18_4.log"
+    log.write_text(said)
+    assert states(disk) == {4: "failed oom"}
+    log.rename(log.with_suffix(".err"))  # stderr_to_stdout=false, as hydra-submitit-launcher has it
     assert states(disk) == {4: "failed oom"}

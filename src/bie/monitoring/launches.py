@@ -102,6 +102,12 @@ class Launch:
             return Path(_filled(str(job["log"]), self.name_of(task)))
         return self.folder / "logs" / f"local_{task}.log" if self.jobs else None
 
+    def logs_of(self, task: int) -> list[Path]:
+        """The log of a task and, with ``stderr_to_stdout=false``, that of its errors; those that exist."""
+        log = self.log_of(task)
+        paths = [log, log.resolve().with_suffix(".err")] if log else []  # of a link, beside its target
+        return [path for path in paths if path.is_file()]
+
     @property
     def logs(self) -> list[Path]:
         """Logs of all its workers and tasks, as far as they lie in its folder."""

@@ -151,24 +151,21 @@ def _failure(folder: Path) -> Iterator[str]:
 
 
 def _log(launches: list[Launch], run: Run) -> Iterator[str]:
-    for launch in reversed(launches):
-        for path in _logs(launch, run):
-            lines = section(path, run.place)
-            if lines:
-                yield ""
-                yield from (f"--- {path}", *lines)
-                return
-    own = run.launch.log_of(run.task)
-    if own is not None and own.is_file():
-        yield ""
-        yield f"--- {own}: the end of it, nothing in it is of this run"
-        yield from _tail(own)
+    own = run.launch.logs_of(run.task)
+    for path in (path for launch in reversed(launches) for path in _logs(launch, run)):
+        if lines := section(path, run.place):
+            yield from ("", f"--- {path}", *lines)
+            own = own[1:]  # what of the task's errors is of the run is not told
+            break
+    for path in own:
+        if lines := _tail(path):
+            yield from ("", f"--- {path}: the end of it, which names no run", *lines)
 
 
 def _logs(launch: Launch, run: Run) -> list[Path]:
     """Logs of a launch that can hold the run: its task's, or those of all workers."""
-    own = launch.log_of(run.task) if launch.id == run.launch.id else None
-    return [own] if own is not None and own.is_file() else launch.logs
+    own = launch.logs_of(run.task)[:1] if launch.id == run.launch.id else []
+    return own or launch.logs
 
 
 def section(path: Path, place: str) -> list[str]:

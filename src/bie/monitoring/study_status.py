@@ -216,14 +216,15 @@ def _explained(run: Run, task: State, fruitful: set[TaskId]) -> bool:
 
 
 def _met_memory_limit(run: Run) -> bool:
-    """Whether Slurm wrote into the log of the run's task that it killed it for its memory."""
-    log = run.launch.log_of(run.task)
-    if log is None or not log.is_file():
-        return False
+    """Whether Slurm wrote into a log of the run's task that it killed it for its memory."""
+    ends = b"".join(map(_last_bytes, run.launch.logs_of(run.task)))
+    return any(words in ends for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
+
+
+def _last_bytes(log: Path) -> bytes:
     with log.open("rb") as file:
         file.seek(max(log.stat().st_size - END, 0))
-        end = file.read()
-    return any(words in end for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
+        return file.read()
 
 
 def _end_of(run: Run, task: State) -> str:
