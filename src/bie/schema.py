@@ -54,20 +54,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
     def inactive(self) -> dict[str, str]:
-        """Fields without effect under the other values, each with the setting that silences it."""
+        """Fields without effect under the other values, each with the setting that makes it so."""
         return {}
 
-    def silenced(self, keys: Collection[str]) -> dict[str, str]:
+    def inactive_keys(self, keys: Collection[str]) -> dict[str, str]:
         """Dotted keys that are inactive, by themselves or with a section around them, and why."""
-        silent, inside = self.inactive(), dict[str, list[str]]()
+        inactive, inside = self.inactive(), dict[str, list[str]]()
         for key in keys:
             name, _, rest = key.partition(".")
-            if rest and name not in silent:
+            if rest and name not in inactive:
                 inside.setdefault(name, []).append(rest)
-        found = {key: cause for key in keys if (cause := silent.get(key.partition(".")[0]))}
+        found = {key: cause for key in keys if (cause := inactive.get(key.partition(".")[0]))}
         for name, rests in inside.items():
             section = getattr(self, name, None)
-            inner = section.silenced(rests) if isinstance(section, Section) else {}
+            inner = section.inactive_keys(rests) if isinstance(section, Section) else {}
             found |= {f"{name}.{rest}": f"{name}.{cause}" for rest, cause in inner.items()}
         return found
 
@@ -79,11 +79,11 @@ class Section(BaseModel):
         read
             Does the same for the sections in here; `bie.store.identity.Once` where many share them.
         """
-        silent, read = self.inactive(), read or methodcaller("scientific")
+        inactive, read = self.inactive(), read or methodcaller("scientific")
         plain: dict[str, Any] = {}
         for key, required in _scientific_fields(type(self)):
             value = getattr(self, key)
-            if key not in silent and (required or value is not None):
+            if key not in inactive and (required or value is not None):
                 nested = hasattr(type(value), "scientific")  # pydantic's isinstance takes longer
                 plain[key] = read(value) if nested else value
         return plain

@@ -49,7 +49,7 @@ def test_a_preference_that_would_never_act_is_refused(
         (("model=adversarial", "adversarial.preference=0.5", "adversarial.ramp=ganin"), "adversarial.ramp"),
     ],
 )
-def test_a_preference_silences_what_would_delay_the_penalty(
+def test_what_would_delay_the_penalty_is_inactive_with_a_preference(
     typed: tuple[str, ...], inactive: str, configurations: Configurations
 ) -> None:
     (found,) = expand((*typed, "train.epochs=2"), configurations).combinations

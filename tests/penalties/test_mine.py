@@ -288,7 +288,7 @@ def test_what_it_sees_is_standardised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "silent"),
+    ("changes", "inactive"),
     [
         ({}, set()),
         ({"critic": "separable"}, {"batch_input"}),
@@ -299,8 +299,8 @@ def test_what_it_sees_is_standardised() -> None:
         ({"critic_training": "none"}, {"latent", "estimator", "lr", "steps", "ema", "warm_start"}),
     ],
 )
-def test_settings_without_effect_are_named(changes: dict[str, Any], silent: set[str]) -> None:
-    assert settings(**changes).inactive().keys() == silent
+def test_settings_without_effect_are_named(changes: dict[str, Any], inactive: set[str]) -> None:
+    assert settings(**changes).inactive().keys() == inactive
 
 
 # What a trained critic finds

@@ -71,8 +71,8 @@ class Critic(Estimator):
     def inactive(self) -> dict[str, str]:
         """Some critics have sizes of their own; only one bound has an average."""
         own = {"mine_net3": ["n_layers"], "mine_net4": ["n_hidden", "n_layers"]}
-        silent = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
-        return silent if self.estimator == "dv" else silent | {"ema": f"estimator={self.estimator}"}
+        inactive = dict.fromkeys(own.get(self.critic, []), f"critic={self.critic}")
+        return inactive if self.estimator == "dv" else inactive | {"ema": f"estimator={self.estimator}"}
 
 
 @section

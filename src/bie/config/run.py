@@ -104,10 +104,10 @@ class RunConfig(Penalised):
 
     def inactive(self) -> dict[str, str]:
         """Not every model reads every section; cells that nothing is done to are those of the data set."""
-        silent = {"perturb": "perturb=none"} if isinstance(self.perturb, Untouched) else {}
+        inactive = {"perturb": "perturb=none"} if isinstance(self.perturb, Untouched) else {}
         if isinstance(self.model, Model):
-            return silent
-        return silent | dict.fromkeys(self.model.ignores, f"model={self.model.name}")
+            return inactive
+        return inactive | dict.fromkeys(self.model.ignores, f"model={self.model.name}")
 
     @model_validator(mode="after")
     def _model_takes_the_data(self) -> Self:

@@ -28,14 +28,14 @@ class Model(Section):
 
     def inactive(self) -> dict[str, str]:
         """A Poisson count has no dispersion; the covariates of one layer enter at all layers."""
-        silent = {}
+        inactive = {}
         if self.likelihood == "poisson":
-            silent["dispersion"] = "likelihood=poisson"
+            inactive["dispersion"] = "likelihood=poisson"
         if self.n_layers == 1:
-            silent["deeply_inject_covariates"] = "n_layers=1"
+            inactive["deeply_inject_covariates"] = "n_layers=1"
         elif not (self.batch_covariate or self.encode_covariates):
-            silent["deeply_inject_covariates"] = "batch_covariate=false"
-        return silent
+            inactive["deeply_inject_covariates"] = "batch_covariate=false"
+        return inactive
 
 
 class Kl(Section):

@@ -207,9 +207,9 @@ class _Expander:
             checked = tuple(
                 seed if _is_seed(seed) else base.checked(run | {"seed": seed}).seed for seed in group
             )
-            silent = inactive | config.silenced(acting)
-            grid = self._grid(config, [key for key in shown if key not in silent], choices)
-            yield Combination(config, checked, grid, silent, choices, acting)
+            without_effect = inactive | config.inactive_keys(acting)
+            grid = self._grid(config, [key for key in shown if key not in without_effect], choices)
+            yield Combination(config, checked, grid, without_effect, choices, acting)
 
     def _grid(self, config: RunConfig, keys: Sequence[str], choices: Mapping[str, str]) -> dict[str, Any]:
         """Values of the swept keys that act, as checked; presets by name."""
