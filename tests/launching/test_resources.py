@@ -136,6 +136,10 @@ def test_where_nobody_says_the_device_the_resources_do(device):
     assert device() == "cpu"
     assert device("site.gres=gpu:1") == "cuda"
     assert device("hydra.launcher.gpus_per_node=a100:2") == "cuda"
+    assert device("hydra.launcher.gpus_per_node=0") == "cpu"
+    assert device("hydra.launcher.additional_parameters={gpus: 1}") == "cuda"
+    assert device("hydra.launcher.additional_parameters={tres-per-task: 'gres/gpu:1'}") == "cuda"
+    assert device("hydra.launcher.additional_parameters={reservation: gpu_course}") == "cpu"
     assert device("site=spartan") == "cuda"
     assert device("site.gres=gpu:1", "hydra/launcher=local") == "cpu"
 

@@ -211,11 +211,18 @@ Launcher = Annotated[
 ]
 
 
+_GPUS = ("gpus", "gpus_per_node", "gpus_per_task", "gpus_per_socket")
+_GRES = ("gres", "tres_per_task")
+"""Options of ``sbatch`` by which a task gets GPUs: numbers of them, and texts that name them."""
+
+
 def asks_for_gpu(settings: Mapping[str, Any]) -> bool:
     """Whether the plain values of settings reserve a GPU for each task on Slurm."""
     launcher = settings.get("hydra", {}).get("launcher")
     if launcher_kind(launcher) != SubmititSlurm.kind:
         return False
-    sections = [launcher, settings.get("site") or {}]
-    named = any(section.get(key) for section in sections for key in ("gpus_per_node", "gpus_per_task"))
-    return named or any("gpu" in str(section.get("gres")) for section in sections)
+    more = launcher.get("additional_parameters")
+    options = {key.replace("-", "_"): value for key, value in more.items()} if isinstance(more, dict) else {}
+    sections = [launcher, settings.get("site") or {}, options]
+    named = any(str(section.get(key) or 0) != "0" for section in sections for key in _GPUS)
+    return named or any("gpu" in str(section.get(key)) for section in sections for key in _GRES)
