@@ -40,6 +40,11 @@ def test_cfg_shows_one_part_or_all(shown):
     assert launcher["workers"] == 3
 
 
+def test_a_package_that_is_not_there_is_bad_input(shown):
+    typed = ("-m", "--cfg", "job", "-p", "mine.scale", "model=scvi,scvi_mine")
+    assert "package 'mine.scale' not found" in shown(*typed, code=2)
+
+
 def test_cfg_resolves_where_it_is_asked_to(shown):
     typed = ("--cfg", "job", "--package", "train.kl", "train.kl.warmup_epochs=${train.epochs}")
     assert yaml.safe_load(shown(*typed))["warmup_epochs"] == "${train.epochs}"

@@ -172,16 +172,19 @@ def configurations_of(options: argparse.Namespace) -> Configurations:
 def _show(application: Application, options: argparse.Namespace) -> int:
     """Show the configuration of each grid point, in documents of YAML where there are several."""
     points = application.expansion.combinations
-    application.resolved = options.resolve
+    application.resolved, code = options.resolve, 0
     for number, point in enumerate(points, start=1):
         if len(points) > 1 or len(point.seeds) > 1:
             seeds = f"; {len(point.seeds)} seeds, the first shown" if len(point.seeds) > 1 else ""
             print(f"---\n# {number} of {len(points)} combinations{seeds}")
         application.shown = point
-        application.show_cfg(
-            application.configurations.name, [], options.cfg, options.package, options.resolve
-        )
-    return 0
+        try:
+            application.show_cfg(
+                application.configurations.name, [], options.cfg, options.package, options.resolve
+            )
+        except SystemExit:  # Hydra has said that there is no such package
+            code = 2
+    return code
 
 
 def _hydra_help(configurations: Configurations) -> int:
