@@ -27,7 +27,7 @@ from benchmarks.cpu import PEER, Contender, spread, started
 from benchmarks.packs import MIB, Pack, Place, equality
 from benchmarks.page import DOCS, put
 from bie.data.load import load
-from bie.execution.packs import bytes_of_cells, bytes_of_run, room
+from bie.execution.packs import bytes_of_cells, bytes_of_run, max_pack_size
 from bie.execution.worker import USABLE
 from bie.experiment import Experiment
 from bie.training.graph import status
@@ -159,7 +159,7 @@ def measured(place: Place, name: str, pack: Pack, peer: Contender | None, alone:
 
 def as_many_as_fit(place: Place) -> int:
     free, _ = torch.cuda.mem_get_info()
-    return room(Experiment(place.config()), place.cells, USABLE * free)
+    return max_pack_size(Experiment(place.config()), place.cells, USABLE * free)
 
 
 def reckoned(place: Place, n_runs: int) -> float:

@@ -11,7 +11,7 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.execution import worker
-from bie.execution.packs import Packing, bytes_of_cells, bytes_of_run, room
+from bie.execution.packs import Packing, bytes_of_cells, bytes_of_run, max_pack_size
 from bie.execution.recording import cells_on
 from bie.execution.run_spec import RunSpec
 from bie.experiment import Experiment
@@ -265,12 +265,12 @@ def test_room_grows_with_the_memory(make: Make) -> None:
     (spec, _) = make()
     one = Experiment(spec.config)
     cells = cells_on(spec.prepared)
-    small, large, none = (room(one, cells, free) for free in (1e8, 2e8, 0))
+    small, large, none = (max_pack_size(one, cells, free) for free in (1e8, 2e8, 0))
     assert 1 < small < large < math.ceil(2.2 * small)
     assert none == 1
     assert bytes_of_cells(cells) == 4 * cells.n_cells * cells.n_genes
     five = bytes_of_cells(cells) + 5 * bytes_of_run(one, cells)
-    assert [room(one, cells, free) for free in (five, five - 1)] == [5, 4]
+    assert [max_pack_size(one, cells, free) for free in (five, five - 1)] == [5, 4]
 
 
 def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
@@ -282,6 +282,8 @@ def test_the_memory_of_a_gpu_says_the_size_of_packs_before_anything_is_claimed(
     watch = Watch(specs)
     with worker.Worker(watch.on_epoch, watch.on_end, watch.stop, None, Packing(None, "cuda", 2)) as one:
         one.device = "cuda"
-        expected = room(Experiment(specs[0].config), cells_on(specs[0].prepared), worker.USABLE * 10**9 / 2)
+        expected = max_pack_size(
+            Experiment(specs[0].config), cells_on(specs[0].prepared), worker.USABLE * 10**9 / 2
+        )
         assert one._size(specs) == expected > 1
     assert not specs[0].folder.exists()

@@ -28,28 +28,28 @@ def cluster() -> Row:
         text = slurm.run("scontrol", "show", "config", timeout_s=ANSWERS_IN_S)
     except slurm.SlurmError as error:
         return Row("Slurm", "warning", str(error), _NO_ANSWER)
-    return of_config(version, text, _room())
+    return of_config(version, text, _quota())
 
 
-def _room() -> int:
+def _quota() -> int:
     from bie.launching.bundling import limits_of
 
     return limits_of(getpass.getuser()).quota
 
 
-def of_config(version: str, text: str, room: int) -> Row:
+def of_config(version: str, text: str, quota: int) -> Row:
     """Row of what ``scontrol show config`` said.
 
     Parameters
     ----------
-    room
+    quota
         Tasks that may still be submitted.
     """
     settings = slurm.parse_config(text)
     kept = settings.get("AccountingStorageType", "none").rpartition("/")[2]
     accounting = "no accounting" if kept in ("none", "(null)") else f"accounting by {kept}"
     size = settings.get("MaxArraySize", "not said")
-    found = f"{version}, MaxArraySize {size}, room for {room:,} tasks, {accounting}"
-    if room == 0:
+    found = f"{version}, MaxArraySize {size}, room for {quota:,} tasks, {accounting}"
+    if quota == 0:
         return Row("Slurm", "warning", found, "The queue is full for you: wait, or see bie cancel")
     return Row("Slurm", "ok", found)

@@ -143,7 +143,7 @@ class Packing:
         return -(-n_alike // self.n_workers) if self.on_gpu else 1
 
 
-def room(run: "Experiment", cells: "Cells", free: float) -> int:
+def max_pack_size(run: "Experiment", cells: "Cells", free: float) -> int:
     """How many such runs fit into so many bytes of a GPU, 1 at least, by a generous estimate."""
     from bie.experiment import with_genes
 

@@ -11,7 +11,7 @@ import torch
 from bie import devices
 from bie.errors import BadInput
 from bie.execution.checkpoints import Checkpoints
-from bie.execution.packs import Pack, Packing, packable, room
+from bie.execution.packs import Pack, Packing, max_pack_size, packable
 from bie.execution.recording import attempt, cause_of, cells_on, claimed, failed, message_of
 from bie.execution.run_spec import Outcome, RunSpec
 from bie.execution.scoring import End, Scorers, raising
@@ -138,7 +138,7 @@ class Worker:
         torch.cuda.empty_cache()  # what the pack before has left there is free, though not to the driver
         free, _ = torch.cuda.mem_get_info()
         run, cells = Experiment(pack[0].config), cells_on(pack[0].prepared)
-        return room(run, cells, USABLE * free / self.packing.n_workers)
+        return max_pack_size(run, cells, USABLE * free / self.packing.n_workers)
 
     def _claim(self, spec: RunSpec) -> bool:
         claim = claimed(spec, self.launch)
