@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bie.logs import main
+from bie.store.launches import stop
 
 Printed = pytest.CaptureFixture[str]
 
@@ -27,6 +28,13 @@ def test_failures_that_differ_in_numbers_alone_are_one_cause(
     assert "timeout  2 runs: task 21_0 ended (TIMEOUT)" in out
     assert "2 more runs are missing" in out
     assert f"bie retry {disk.root} --cause nan,error,timeout" in out
+
+
+def test_a_launch_that_stopped_itself_is_why_runs_are_missing(disk: Any, point: Any, capsys: Printed):
+    stop(disk.launch([(point, 0, 0)], {}), "the canary failed, nan: x")
+    assert main(["--failed", str(disk.root)]) == 0
+    said = "1 more run is missing: the launch was stopped, the canary failed, nan: x (bie status"
+    assert said in capsys.readouterr().out
 
 
 def test_no_failures(disk: Any, point: Any, capsys: Printed):

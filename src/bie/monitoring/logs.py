@@ -73,13 +73,14 @@ def headline(found: Iterable[Failure]) -> str:
 def report(status: StudyStatus) -> Iterator[str]:
     """All failures of a study by reason, each with an example, and what to type next."""
     found = failures(status.runs)
-    missing = sum(run.state == "missing" for run in status.runs)
+    missing = Counter(run.launch.stopped for run in status.runs if run.state == "missing")
     yield headline(found)
     for failure in found:
         yield from _paragraph(failure, status)
-    if missing:
+    for why, n in missing.items():
+        said = f"the launch was stopped, {why}" if why else "nothing is known of them"
         yield ""
-        yield f"{missing:,} more runs are missing: nothing is known of them (bie status{status.named})"
+        yield f"{n:,} more run{'s are' if n > 1 else ' is'} missing: {said} (bie status{status.named})"
     if found:
         causes = ",".join(dict.fromkeys(failure.cause for failure in found))
         yield ""
