@@ -1,5 +1,6 @@
 """``bie retry``: failed and missing runs once more; ``bie cancel``: what is the study's alone."""
 
+import contextlib
 import copy
 import json
 import os
@@ -24,17 +25,26 @@ from bie.retry import main
 from bie.run import main as run
 from bie.store.launches import COLUMNS
 from bie.store.paths import Tree
+from tests.conftest import TINY
 
 Printed = pytest.CaptureFixture[str]
 HERE = "hydra.launcher.workers=0"
 
 
-@pytest.fixture
-def study(in_tmp: Path, tiny: tuple[str, ...], capsys: Printed) -> Tree:
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A launch of two runs, one of which has diverged; the other's record is lost."""
-    assert run(["-m", *tiny, "train.lr=1e-3,1e30", HERE]) == 1
-    shutil.rmtree(next(in_tmp.rglob("record.json")).parent)
-    capsys.readouterr()
+    folder = tmp_path_factory.mktemp("launched")
+    with contextlib.chdir(folder):
+        assert run(["-m", *TINY, "train.lr=1e-3,1e30", HERE]) == 1
+    shutil.rmtree(next(folder.rglob("record.json")).parent)
+    return folder
+
+
+@pytest.fixture
+def study(in_tmp: Path, launched: Path) -> Tree:
+    """A copy of it in the working folder."""
+    shutil.copytree(launched, in_tmp, dirs_exist_ok=True)
     return Tree(Path("outputs/v1/adhoc"))
 
 
