@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from bie.config import RunConfig
 from bie.kinds import content
+from bie.planning import durations
 from bie.planning.compose import Configurations
 from bie.planning.durations import Deadline, RunTimes, forecast
 from bie.planning.expand import expand
@@ -57,6 +60,22 @@ def test_without_runs_of_its_own_a_study_learns_from_those_beside_it(configurati
     assert "60 s each" in forecast(plan_of(study, "train.epochs=20"), 1)
     leave(study, plan_of(study, "train.epochs=20"), 0, 9, 50.0)
     assert "50 s each" in forecast(plan_of(study, "train.epochs=20", "seed=2"), 1)
+
+
+def test_runs_on_other_cells_do_not_hide_those_on_the_same(
+    configurations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Studies of several sizes share a tree; of each a few records are looked at."""
+    monkeypatch.setattr(durations, "SAMPLE", 1)
+    tree = Tree(tmp_path / "v1/study")
+
+    def plan_of(sha: str, *overrides: str) -> Plan:
+        return make_plan(expand(overrides, configurations).combinations, lambda _: {"sha256": sha}, tree)
+
+    for sha, seconds in (("0" * 64, 20.0), ("1" * 64, 50.0)):
+        leave(tree, plan_of(sha), 0, 9, seconds)
+    found = [forecast(plan_of(sha, "model=scvi_mine"), 1) for sha in ("0" * 64, "1" * 64)]
+    assert ["20 s each" in found[0], "50 s each" in found[1]] == [True, True]
 
 
 def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bie.config import Data, RunConfig
     from bie.planning.plan import Plan, Point
 
-SAMPLE = 20
+SAMPLE, MOST_READ = 20, 1000  # a tree may hold runs on many kinds of cells, and 100,000 of them
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ def _data(config: Mapping[str, Any]) -> str:
 
 def _sample(tree: Tree, place: str, alike: tuple[str, bool]) -> list[Cost]:
     """Costs by the first few records at a place, of those on the same cells that train, or do not, too."""
-    records = ((path, read(path)) for path in itertools.islice(tree.runs.glob(f"{place}/{RECORD}"), SAMPLE))
-    return [_cost(path, record) for path, record in records if record and _kin(record["config"]) == alike]
+    paths = itertools.islice(tree.runs.glob(f"{place}/{RECORD}"), MOST_READ)
+    records = ((path, record) for path in paths if (record := read(path)) and _kin(record["config"]) == alike)
+    return [_cost(path, record) for path, record in itertools.islice(records, SAMPLE)]
 
 
 def _kin(config: Mapping[str, Any]) -> tuple[str, bool]:
