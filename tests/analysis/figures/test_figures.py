@@ -285,6 +285,18 @@ def test_a_legend_of_long_names_lies_within_its_figure() -> None:
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
 
 
+@pytest.mark.parametrize("length", [9, 45, 60])
+def test_headings_of_panels_stand_beside_each_other(length: int) -> None:
+    name = "deep_sets differ=shape reg=0.01 transform=sphere epochs=100 lr=0.0001"[:length]
+    metrics = ["dci_disentanglement", "map_chance", "precision_at_r", "precision_at_r_chance"]
+    rows = [{"config_id": "a", "split": "test", "metric": m, "mean": 0.5, "sd": 0.1} for m in metrics]
+    figure = bars(pd.DataFrame(rows), {"a": name}, metrics)
+    figure.draw_without_rendering()
+    ends = [end for axis in shown(figure) for end in axis.title.get_window_extent().intervalx]
+    assert ends == sorted(ends)
+    assert ends[-1] <= figure.bbox.width
+
+
 def test_cost_by_model_and_by_device_where_there_are_two() -> None:
     frame = pd.DataFrame(
         {"model": ["scvi", "scvi", "pca"], "device": ["cpu", "cuda", "cpu"], "total_s": [1.0, 2.0, 3.0]}

@@ -2,13 +2,14 @@
 
 import contextlib
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
-from bie.analysis.headings import heading, unit
+from bie.analysis.headings import heading, label, unit
 from bie.store.record import write_file
 
 if TYPE_CHECKING:
@@ -135,16 +136,18 @@ def legend_columns(names: Sequence[str], width: float) -> int:
 
 
 def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
-    """Put the metric above an axis of its values and the unit below; fewer numbers where it is narrow.
+    """Put the metric above an axis of its values and the unit below; where it is narrow, in shorter lines.
 
     Parameters
     ----------
     names
         Of the rows, which stand at the left.
     """
-    axis.set_title(heading(metric))
+    is_narrow = max(map(len, names), default=0) > LONG
+    name = label(metric)
+    axis.set_title(textwrap.fill(name, 12 if is_narrow else 16) + heading(metric).removeprefix(name))
     axis.set_xlabel(unit(metric))
-    axis.locator_params(axis="x", nbins=2 if max(map(len, names), default=0) > LONG else 3)
+    axis.locator_params(axis="x", nbins=2 if is_narrow else 3)
 
 
 def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: Any) -> None:
