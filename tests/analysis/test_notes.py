@@ -133,6 +133,13 @@ def test_what_records_note_is_said_once_for_the_split_and_the_metrics_of_the_tab
     assert notes_of(disk, split="train") == [cells]
 
 
+def test_each_achieved_ratio_of_damaged_cells_is_said(disk: Any, point: Make) -> None:
+    said = [f"batch_0: total counts times {ratio}, {ratio} asked for" for ratio in (0.1, 0.3)]
+    for seed in range(4):
+        disk.record(point(), seed, {}, notes={"perturb": said[seed % 2]})
+    assert notes_of(disk) == [f"perturb: {each}" for each in said]
+
+
 def test_a_metric_that_few_data_sets_can_have_is_missed_only_where_some_run_has_it(
     disk: Any, point: Make
 ) -> None:

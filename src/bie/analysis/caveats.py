@@ -33,7 +33,9 @@ def caveats(runs: "pd.DataFrame", metrics: Set[str]) -> dict[Key, Said]:
         for name, sentence in orjson.loads(text).items():
             part, _, metric = name.rpartition(".")
             if metric in metrics:
-                said = found.setdefault((part, metric, NUMBER.sub("#", sentence)), Said(sentence, False, 0))
+                is_ratio = metric == "perturb"  # the one achieved, of the rows of that damage
+                alike = sentence if is_ratio else NUMBER.sub("#", sentence)
+                said = found.setdefault((part, metric, alike), Said(sentence, False, 0))
                 said.differ |= sentence != said.sentence
                 said.n += n
     return found
