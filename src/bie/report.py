@@ -191,7 +191,7 @@ def _pictures(
     from bie.analysis.figures.gallery import gallery
     from bie.analysis.figures.kept import keep, kept, made_from
     from bie.analysis.figures.material import Material
-    from bie.analysis.figures.style import as_svg, save
+    from bie.analysis.figures.saving import saved
     from bie.analysis.view import HEADLINE
 
     sources = made_from(files, maps)
@@ -199,12 +199,7 @@ def _pictures(
     if pictures is not None:
         return pictures
     material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps)
-    pictures = []
-    for picture in gallery(material):
-        pictures.append((picture.name, picture.caption, as_svg(picture.figure)))
-        if write:
-            tree.report.mkdir(parents=True, exist_ok=True)
-            save(picture.figure, tree.report, picture.name)
+    pictures = saved(gallery(material), tree.report if write else None)
     if write and tree.report.is_dir():
         keep(tree, sources if results.study.all_read else None, pictures, material.seen)
     return pictures
