@@ -1,12 +1,13 @@
 """What several test folders need: the shipped configuration, tiny simulated sweeps."""
 
 import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas.errors
 import pytest
 
-from bie.planning.compose import Configurations
+from bie.planning.compose import Composed, Configurations
 from bie.store.provenance import configuration_folder
 
 TINY = (
@@ -21,6 +22,26 @@ TINY = (
 @pytest.fixture(scope="session")
 def configurations() -> Configurations:
     return Configurations(configuration_folder())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compose_each_choice_once() -> Iterator[None]:
+    """What the shipped files compose to is found once in a process, not in each verb: half of its work."""
+    compose, shipped = Configurations._compose, configuration_folder()
+    found: dict[tuple[tuple[str, str], ...], Composed] = {}
+
+    def remembered(self: Configurations, choices: Mapping[str, str]) -> Composed:
+        if (self.folder, self.own, self.name, self.searched) != (shipped, None, "config", ()):
+            return compose(self, choices)
+        key = tuple(choices.items())
+        if key not in found:
+            found[key] = compose(self, choices)
+        assert self.loader, "Hydra is set up by it"
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Configurations, "_compose", remembered)
+        yield
 
 
 @pytest.fixture

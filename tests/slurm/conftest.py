@@ -27,8 +27,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 @pytest.fixture(scope="session")
 def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """One node, arrays of at most four tasks, no accounting, jobs forgotten soon."""
-    settings = ("--nodes=1", "--max-array=4", "--accounting=none", "--min-job-age=5")
+    """One node, arrays of at most two tasks, no accounting, jobs forgotten soon."""
+    settings = ("--nodes=1", "--max-array=2", "--accounting=none", "--min-job-age=5")
     cluster = start(tmp_path_factory.mktemp("slurm"), *settings)
     yield cluster
     cluster("stop", "--wipe")

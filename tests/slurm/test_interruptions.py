@@ -30,10 +30,13 @@ def test_a_preempted_task_goes_on_where_it_was(cluster, finished, faults, tmp_pa
 
 
 def test_a_task_whose_time_is_over_goes_on_where_it_was(cluster, finished, faults, tmp_path):
-    for seconds in (30, 120):  # the machine may be faster now than when it was measured
-        limited, free = with_and_without_limit(cluster, finished, seconds, tmp_path / str(seconds))
+    pace = min(finished.record(seed)["timing"]["fit_s"] for seed in (0, 1)) / 200
+    for seconds in (35, 120):  # the machine may be faster now than when it was measured
+        epochs = math.ceil(seconds / pace)
+        limited = run_alone(cluster, epochs, tmp_path / str(seconds), *LIMITED)
         if limited.record(5)["timing"]["interruptions"]:
             break
+    free = run_alone(cluster, epochs, tmp_path / "free")
     record, logs = limited.record(5), limited.logs()
     restarts = int(record["provenance"]["environment"]["SLURM_RESTART_COUNT"])
     assert record["timing"]["interruptions"] == logs.count("stopped, with a checkpoint") >= 1
@@ -43,17 +46,14 @@ def test_a_task_whose_time_is_over_goes_on_where_it_was(cluster, finished, fault
     faults.append(Fault("time limit", "by the warning", NOTHING, "itself: requeued; the same numbers"))
 
 
-def with_and_without_limit(cluster, finished, seconds, folder):
-    """A run of so many seconds, once under a limit of two minutes, with a warning 75 seconds before."""
-    pace = min(finished.record(seed)["timing"]["fit_s"] for seed in (0, 1)) / 200
-    limits = {"limited": ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=75"), "free": ()}
-    sweeps = []
-    for name, limit in limits.items():
-        (folder / name).mkdir(parents=True)
-        sweep = Sweep(cluster, folder / name, f"train.epochs={math.ceil(seconds / pace)}")
-        sweep.launch("seed=5", *limit)
-        sweeps.append(sweep)
-    for sweep in sweeps:
-        sweep.wait_until_over()
-        sweep.has_done(1)
-    return sweeps
+LIMITED = ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=90")  # warned after half a minute
+
+
+def run_alone(cluster, epochs, folder, *typed):
+    """A sweep of one run, which is over."""
+    folder.mkdir()
+    sweep = Sweep(cluster, folder, f"train.epochs={epochs}")
+    sweep.launch("seed=5", *typed)
+    sweep.wait_until_over()
+    sweep.has_done(1)
+    return sweep

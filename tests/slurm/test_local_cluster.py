@@ -41,7 +41,7 @@ def test_other_settings_are_refused_while_it_runs(cluster):
 def test_the_second_cluster_is_another_one(cluster, small_cluster):
     assert cluster.slurm("sinfo", "-h", "-N", "-p", "cpu", "-o", "%N").split() == ["n1", "n2"]
     assert small_cluster.slurm("sinfo", "-h", "-N", "-p", "cpu", "-o", "%N").split() == ["n1"]
-    assert "MaxArraySize            = 4" in small_cluster.slurm("scontrol", "show", "config")
+    assert "MaxArraySize            = 2" in small_cluster.slurm("scontrol", "show", "config")
 
 
 def test_a_node_goes_down_with_its_jobs_and_comes_back(cluster, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,12 @@ def _dying_at(step: int, before: bool) -> None:
 
 def _kills(work: Callable[[Path], Any], prepare: Callable[[Path], Any], place: Path) -> Iterator[Path]:
     """Folders in which the work was killed at its first step, its second, ... and at last not at all."""
+    prepared = place / "prepared"
+    prepared.mkdir()
+    prepare(prepared)
     for before in (True, False):
         for step in range(200):
-            folder = place / f"{before}-{step}"
-            folder.mkdir()
-            prepare(folder)
+            folder = shutil.copytree(prepared, place / f"{before}-{step}")
             child = os.fork()
             if child == 0:
                 _dying_at(step, before)
@@ -120,7 +122,7 @@ def test_a_run_whose_holder_is_killed_can_be_taken(tmp_path: Path):
 
 
 def test_half_a_launch_harms_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name, made in (("_snapshot", b""), ("installed_packages", []), ("uncommitted", "a patch")):
+    for name, made in (("_snapshot", b""), ("installed_packages", ()), ("uncommitted", "a patch")):
         monkeypatch.setattr(launches, name, lambda made=made: made)
     columns = {name: ["x"] for name in ("dataset", "model", "config_id", "run_id", "grid", "config")}
     plan: dict[str, list[Any]] = {**columns, "seed": [0], "task": [0]}

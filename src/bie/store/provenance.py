@@ -124,9 +124,11 @@ def configuration_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parents[1] / "conf"
 
 
-def installed_packages() -> list[str]:
+@functools.cache
+def installed_packages() -> tuple[str, ...]:
     """Every distribution of this environment as ``name==version``."""
-    return sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
+    described = (each.metadata for each in metadata.distributions())  # parsed anew each time it is asked for
+    return tuple(sorted({f"{each['Name']}=={each['Version']}" for each in described}, key=str.lower))
 
 
 def lock_file() -> Path | None:
