@@ -61,3 +61,12 @@ def test_cases_with_names_are_places_of_their_own() -> None:
         )
     axis = estimates(runs, configs).axes[0]
     assert [text.get_text() for text in axis.get_xticklabels()] == ["case 0.0", "case 0.5", "case 0.9"]
+
+
+def test_of_more_estimators_than_colours_each_has_a_look_of_its_own() -> None:
+    names = [f"critic_{i}" for i in range(12)]
+    data = {"dataset.kind": "gaussian_gaussian", "dataset.rho": 0.5}
+    configs = {name: {**data, "model.name": "critic", "model.critic": name} for name in names}
+    rows = [{"config_id": name, "mi_estimate": 0.1, "mi_truth": 0.1, "mi_cap": 7.0} for name in names]
+    (axis,) = (axis for axis in estimates(pd.DataFrame(rows), configs).axes if axis.get_visible())
+    assert len({(curve[0].get_color(), curve[0].get_marker()) for curve in axis.containers}) == 12

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import colours, panels, style
+from bie.analysis.figures.style import COLOURS, colours, panels, style
 from bie.analysis.titles import setting
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _NO_SETTING = ("dataset.name", "dataset.source", "dataset.sha256", "dataset.kind")
 MOST_PANELS = 12
+ROUNDS = tuple({"marker": mark, "linestyle": line} for mark, line in ((".", "-"), ("x", "-."), ("+", ":")))
+"""Of estimators beyond as many as there are colours."""
 
 
 def estimates(runs: "pd.DataFrame", configs: Mapping[str, Mapping[str, Any]]) -> "Figure":
@@ -30,11 +32,16 @@ def estimates(runs: "pd.DataFrame", configs: Mapping[str, Mapping[str, Any]]) ->
     table = pd.DataFrame([configs[config] for config in runs["config_id"]], index=runs.index).join(runs)
     table["estimator"] = _estimators(table)
     found = list(_panels(table))[:MOST_PANELS]
-    palette = colours(list(dict.fromkeys(table["estimator"])))
+    names = list(dict.fromkeys(table["estimator"]))
+    palette = colours(names)
+    looks = {
+        name: {"color": palette[name], **ROUNDS[i // len(COLOURS) % len(ROUNDS)]}
+        for i, name in enumerate(names)
+    }
     with style():
         figure, axes = panels(len(found), height=2.3, below=0.4, columns=3)
         for axis, (title, key, part) in zip(axes, found, strict=True):
-            _curves(axis, part, key, palette)
+            _curves(axis, part, key, looks)
             axis.set(title=title, xlabel=key.removeprefix("dataset."))
         axes[0].set_ylabel("nats")
         handles = {
@@ -71,15 +78,13 @@ def _panels(table: "pd.DataFrame") -> "Iterator[tuple[str, str, pd.DataFrame]]":
             yield "\n".join([str(kind).replace("_", "-"), ", ".join(told)]).strip(), x, own
 
 
-def _curves(axis: "Axes", part: "pd.DataFrame", key: str, palette: Mapping[str, str]) -> None:
+def _curves(axis: "Axes", part: "pd.DataFrame", key: str, looks: Mapping[str, dict[str, Any]]) -> None:
     places = {value: i for i, value in enumerate(dict.fromkeys(part[key]))}
     is_number = all(isinstance(value, int | float) for value in places)
     at = part[key] if is_number else part[key].map(places)
     for name, own in part.dropna(subset=["mi_estimate"]).groupby("estimator", sort=False):
         of = own.groupby(at[own.index])["mi_estimate"].agg(["mean", "std"])
-        axis.errorbar(
-            of.index, of["mean"], of["std"].fillna(0), color=palette[str(name)], marker=".", label=str(name)
-        )
+        axis.errorbar(of.index, of["mean"], of["std"].fillna(0), label=str(name), **looks[str(name)])
     true = part.groupby(at)[["mi_truth", "mi_cap"]].mean()
     axis.plot(true.index, true["mi_truth"], "k--", marker="_", label="truth")
     if (true["mi_truth"] > true["mi_cap"]).any():
