@@ -17,7 +17,7 @@ import gc, json, sys
 from bie.execution.processes import single_threaded, warm_up
 
 def tell(pipe):
-    found = [name for name in ("torch", "bie.methods.trained", "sklearn") if name in sys.modules]
+    found = [name for name in ("torch", "bie.methods.trained", "sklearn", "ot") if name in sys.modules]
     pipe.send(found)
 
 if __name__ == "__main__":
@@ -36,7 +36,7 @@ def told(script: str, *arguments: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-@pytest.mark.parametrize(("n_runs", "scoring"), [("one", []), ("many", ["sklearn"])])
+@pytest.mark.parametrize(("n_runs", "scoring"), [("one", []), ("many", ["sklearn", "ot"])])
 def test_workers_are_forked_with_their_libraries(tmp_path: Path, n_runs: str, scoring: list[str]) -> None:
     script = tmp_path / "forked.py"
     script.write_text(FORKED)

@@ -13,7 +13,8 @@ from multiprocessing.context import ForkServerContext
 from typing import Literal
 
 _TRAINING = ["bie.execution.preload", "bie.execution.worker", "bie.methods.trained"]
-_SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network"]
+_SCORING = ["sklearn.cluster", "sklearn.metrics", "sklearn.neighbors", "sklearn.neural_network", "ot"]
+"""Each run is scored in a process of its own: what the server has not loaded, each loads anew."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
