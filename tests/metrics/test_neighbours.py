@@ -1,4 +1,3 @@
-import os
 import sys
 from types import SimpleNamespace
 
@@ -38,7 +37,6 @@ def test_duplicates_are_the_nearest_neighbours() -> None:
     assert nearest(z_nd, 1).index_nk[1].tolist() == [3]
 
 
-@pytest.mark.skipif(not os.environ.get("BIE_SLOW"), reason="compiles for minutes; scripts/lock runs it")
 def test_an_approximate_search_finds_nearly_all_and_the_same_again() -> None:
     rng = np.random.default_rng(0)
     z_nd, batch_n = rng.normal(size=(3000, 5)), rng.integers(2, size=3000)
