@@ -112,14 +112,14 @@ class Sweep:
         """What `bie logs --failed` prints."""
         return self.bie("logs", "--failed", str(self.tree)).stdout
 
+    def is_over(self) -> bool:
+        """Whether nothing runs or waits."""
+        mine = {array["job_id"] for array in self.arrays()}
+        return mine.isdisjoint(self.cluster.slurm("squeue", "-h", "-o", "%F").split())
+
     def wait_until_over(self, patience: float = PATIENCE) -> Counter[str]:
         """Until nothing runs or waits; the state then."""
-
-        def over() -> bool:
-            mine = {array["job_id"] for array in self.arrays()}
-            return mine.isdisjoint(self.cluster.slurm("squeue", "-h", "-o", "%F").split())
-
-        wait_for(over, patience, self.describe)
+        wait_for(self.is_over, patience, self.describe)
         return self.status()
 
     def wait_for_status(self, patience: float = PATIENCE, **wanted: int) -> None:
