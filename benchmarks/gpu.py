@@ -120,12 +120,12 @@ def speed(place: Place, peer: Contender | None, sizes: list[str], rounds: int) -
     config, on_gpu = place.config(), place.device == "cuda"
     alone = Pack(place, config, 1, recorded=False)
     found = [measured(place, "one run, operation by operation", alone, peer, alone, rounds)]
-    for products in ("float32", "tf32"):
+    for precision in ("float32", "tf32"):
         for size in sizes:
             place.emptied()
             n_runs = as_many_as_fit(place) if size == "auto" else int(size)
-            pack = Pack(place, config, n_runs, on_gpu, products)
-            found.append(measured(place, f"{size}, {products}", pack, peer, alone, rounds))
+            pack = Pack(place, config, n_runs, on_gpu, precision)
+            found.append(measured(place, f"{size}, {precision}", pack, peer, alone, rounds))
             del pack
     torch.backends.cuda.matmul.allow_tf32 = False
     head = [

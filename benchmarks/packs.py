@@ -67,10 +67,10 @@ class Pack:
     """Runs of one configuration, an epoch at a time."""
 
     def __init__(
-        self, place: Place, config: RunConfig, n_runs: int, recorded: bool, products: str = "float32"
+        self, place: Place, config: RunConfig, n_runs: int, recorded: bool, precision: str = "float32"
     ) -> None:
         self.place, self.n_runs, self.number = place, n_runs, 0
-        self.kernels, self.products = "" if recorded else "torch", products
+        self.kernels, self.precision = "" if recorded else "torch", precision
         self.members = [place.member(config, seed) for seed in range(n_runs)]
         self.under_way = [Progress(member, place.device) for member in self.members]
         replays = Replays(CudaGraphs if recorded else Unrecorded)
@@ -83,7 +83,7 @@ class Pack:
             return self._epoch()
 
     def _epoch(self) -> tuple[float, float]:
-        torch.backends.cuda.matmul.allow_tf32 = self.products == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
         began = time.perf_counter()
         parts = [run.minibatches() for run in self.under_way]
         rows_rn = np.stack([np.concatenate(part) for part in parts])

@@ -48,11 +48,12 @@ def has_cuda() -> bool:
     return torch_cuda() is not None and gpus() > 0
 
 
-def check_products(products: str, device: str) -> None:
+def check_matmul_precision(precision: str, device: str) -> None:
     """Raise `BadInput` if matrices are to be multiplied as the device cannot."""
-    if products == "tf32" and device == "cpu":
+    if precision == "tf32" and device == "cpu":
         raise BadInput(
-            "products=tf32: only a GPU multiplies so. Use products=float32, or train on one: device=cuda"
+            "matmul_precision=tf32: only a GPU multiplies so. "
+            "Use matmul_precision=float32, or train on one: device=cuda"
         )
 
 

@@ -245,16 +245,18 @@ def test_device_is_checked(cuda: str | None, gpus: int, says: str, monkeypatch: 
 
 
 def test_products_are_checked() -> None:
-    for products, device in (("float32", "cpu"), ("float32", "cuda"), ("tf32", "cuda"), ("tf32", "auto")):
-        devices.check_products(products, device)
-    with pytest.raises(BadInput, match=r"^products=tf32: only a GPU multiplies so\. Use products=float32"):
-        devices.check_products("tf32", "cpu")
+    for precision, device in (("float32", "cpu"), ("float32", "cuda"), ("tf32", "cuda"), ("tf32", "auto")):
+        devices.check_matmul_precision(precision, device)
+    with pytest.raises(
+        BadInput, match=r"^matmul_precision=tf32: only a GPU multiplies so\. Use matmul_precision=float32"
+    ):
+        devices.check_matmul_precision("tf32", "cpu")
 
 
-@pytest.mark.parametrize("products", ["tf32", "float32"])
-def test_products_are_those_that_were_asked_for(products: str, make: Make) -> None:
-    assert run(make(), packing=Packing(2, products=products)).statuses == ["done", "done"]
-    assert torch.backends.cuda.matmul.allow_tf32 == (products == "tf32")
+@pytest.mark.parametrize("precision", ["tf32", "float32"])
+def test_products_are_those_that_were_asked_for(precision: str, make: Make) -> None:
+    assert run(make(), packing=Packing(2, matmul_precision=precision)).statuses == ["done", "done"]
+    assert torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")
 
 
 def test_what_torch_was_built_for_is_read_without_loading_it() -> None:

@@ -57,7 +57,7 @@ from bie.store.provenance import configuration_folder
         ("pack=all", r"^pack=all: must be auto or a number of runs >= 1$"),
         ("pack=1,2", "cannot be swept"),
         ("device=gpu", r"^device=gpu: must be 'auto', 'cpu' or 'cuda'$"),
-        ("products=bf16", r"^products=bf16: must be 'float32' or 'tf32'$"),
+        ("matmul_precision=bf16", r"^matmul_precision=bf16: must be 'float32' or 'tf32'$"),
         ("dataset=h5ad", r"dataset\.path is not set"),
     ],
 )

@@ -53,6 +53,13 @@ def test_a_gpu_that_is_not_here_is_refused_unless_jobs_go_elsewhere(
         check_device(expand(["device=cuda"], configurations).settings)
 
 
+def test_keys_of_earlier_launches_are_known_by_their_names_of_then(configurations: Configurations):
+    now = expand(["matmul_precision=tf32", "device=cuda"], configurations).settings
+    stored = now.model_dump(mode="json")
+    stored["products"] = stored.pop("matmul_precision")
+    assert amended(stored, [], configurations) == now
+
+
 def test_of_an_earlier_launch_how_may_be_changed_but_not_what(configurations: Configurations):
     first = expand(["hydra/launcher=submitit_slurm", "site=spartan"], configurations).settings
     stored = first.model_dump(mode="json")

@@ -68,7 +68,7 @@ class Settings(Section):
     version: Name
     pack: Annotated[int | Literal["auto"], BeforeValidator(_pack_size)]
     device: Device
-    products: Literal["float32", "tf32"]
+    matmul_precision: Literal["float32", "tf32"]
     environment: Literal["warn", "refuse", "ignore"]
     rerun: Literal["stale"] | None
     study: Study

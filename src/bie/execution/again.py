@@ -22,20 +22,22 @@ from bie.store.paths import Tree
 from bie.store.record import read
 
 
-def again(launch: Path, config_id: str, seed: int, folder: Path, device: str, products: str) -> Outcome:
+def again(
+    launch: Path, config_id: str, seed: int, folder: Path, device: str, matmul_precision: str
+) -> Outcome:
     """Do a run as its launch noted it, and leave a record, or a failure, in `folder`.
 
     Parameters
     ----------
     folder
         New; its record is of this time and place. The launch and its study are only read.
-    device, products
+    device, matmul_precision
         Where it was trained and how exactly matrices were multiplied there; the CPU where there is no GPU.
     """
     nothing = Save(model=False, embedding=False)
     spec = spec_of(launch, config_id, seed, nothing, folder, folder.parent / "cells")
     where = device if device != "cuda" or devices.has_cuda() else "cpu"
-    return execute_one(spec, packing=Packing(1, where, products=products))
+    return execute_one(spec, packing=Packing(1, where, matmul_precision=matmul_precision))
 
 
 def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, cells: Path) -> RunSpec:
@@ -66,11 +68,11 @@ def spec_of(launch: Path, config_id: str, seed: int, save: Save, folder: Path, c
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """LAUNCH CONFIG_ID SEED FOLDER DEVICE PRODUCTS; 0 where there is a record at the end."""
-    launch, config_id, seed, folder, device, products = sys.argv[1:] if argv is None else argv
+    """LAUNCH CONFIG_ID SEED FOLDER DEVICE MATMUL_PRECISION; 0 where there is a record at the end."""
+    launch, config_id, seed, folder, device, precision = sys.argv[1:] if argv is None else argv
     return guarded(
         lambda: int(
-            again(Path(launch), config_id, int(seed), Path(folder), device, products).status != "done"
+            again(Path(launch), config_id, int(seed), Path(folder), device, precision).status != "done"
         )
     )
 

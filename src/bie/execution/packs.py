@@ -85,7 +85,7 @@ class Packing:
     device: str = "cpu"  # or ``cuda``, ``auto``
     n_workers: int = 1  # processes that share the machine and its GPU
     cores: int = 1  # what they have of the machine together
-    products: str = "float32"  # or ``tf32``: of matrices on a GPU
+    matmul_precision: str = "float32"  # or ``tf32``: of matrices on a GPU
 
     @classmethod
     def of(cls, settings: Settings, specs: Sequence[RunSpec], n_workers: int, cores: int) -> "Packing":
@@ -95,7 +95,7 @@ class Packing:
         trains as many runs at once as several would, and has all the cores to score them.
         """
         size = None if settings.pack == "auto" else settings.pack
-        most = cls(size, settings.device, n_workers, cores, settings.products)
+        most = cls(size, settings.device, n_workers, cores, settings.matmul_precision)
         if size is None and most.on_gpu and getattr(settings.hydra.launcher, "workers", None) is None:
             return replace(most, n_workers=1)
         return replace(most, n_workers=max(1, min(n_workers, len(most.packs(specs)))))

@@ -169,7 +169,7 @@ class Worker:
         if self.stop():
             self._interrupt(specs)
             return
-        torch.backends.cuda.matmul.allow_tf32 = self.packing.products == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = self.packing.matmul_precision == "tf32"
         runs, ends = zip(*(self._prepared(spec, len(specs), device) for spec in specs), strict=True)
         try:
             works = begun(runs, partial(cells_on, specs[0].prepared), device)
@@ -199,7 +199,7 @@ class Worker:
 
     def _prepared(self, spec: RunSpec, n_runs: int, device: str) -> tuple[Experiment, End]:
         """A run before its training, and how it will end."""
-        noise_of = device if device == "cpu" else f"{device}, {self.packing.products}"
+        noise_of = device if device == "cpu" else f"{device}, {self.packing.matmul_precision}"
         checkpoints = Checkpoints(spec, self._held[spec.folder], self.stop, noise_of, n_runs)
 
         def end(work: Callable[[], Result]) -> None:
@@ -214,7 +214,7 @@ class Worker:
         found = provenance()["device"]
         if device == "cuda":
             found = {"type": "cuda", "name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
-            found["products"] = self.packing.products
+            found["matmul_precision"] = self.packing.matmul_precision
         return {"device": {**found, "pack": n_runs}, "kernels": status(device)}
 
 

@@ -15,7 +15,9 @@ from bie.planning.keys import Plain, assign, copied, for_bie, params, resolve, w
 from bie.schema import validated
 from bie.store.paths import Tree
 
-_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "products", "environment")
+_HOW = ("hydra/launcher", "hydra", "site", "pack", "device", "matmul_precision", "environment")
+_RENAMED = {"products": "matmul_precision"}
+"""Keys of launches before 2026-11-30, and what they are called now."""
 IN_THIS_PROCESS = {"kind": "local", "workers": 0}
 
 _JUDGED_BY = ("baseline", "margins")  # of a study, from config.yaml unless its file says another
@@ -103,6 +105,7 @@ def amended(stored: Plain, overrides: Sequence[str], configurations: Configurati
     composed = configurations.composed(choices)
     chosen = copied(composed.plain)
     resolve(chosen, composed.whole)
+    stored = {_RENAMED.get(key, key): value for key, value in stored.items()}
     unknown_then = {key: chosen[key] for key in SETTINGS if key not in stored}
     plain = copied(stored) | unknown_then
     plain |= {section: chosen[section] for section in ("hydra", "site") if _names(section, choices)}
@@ -121,8 +124,8 @@ def _unchangeable(key: str, choices: Mapping[str, str], configurations: Configur
     if key not in GROUPS and configurations.acts_under(key) is None:
         return configurations.unknown(key, choices)
     return BadInput(
-        f"{key}: only launcher, site, pack, device, products and environment can be changed, to one value; "
-        "runs stay as they are"
+        f"{key}: only launcher, site, pack, device, matmul_precision and environment can be changed, "
+        "to one value; runs stay as they are"
     )
 
 
@@ -143,7 +146,7 @@ def tree_of(settings: Settings) -> Tree:
 
 def check_device(settings: Settings) -> None:
     """Raise `BadInput` if the runs are to be on a GPU of this machine, and there is none, or as on one."""
-    devices.check_products(settings.products, settings.device)
+    devices.check_matmul_precision(settings.matmul_precision, settings.device)
     if settings.hydra.launcher.kind == "local":
         devices.check(settings.device)
 

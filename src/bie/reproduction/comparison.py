@@ -105,7 +105,7 @@ _FACTS = {
     "device.name": "processor",
     "device.threads": "threads",
     "device.pack": "runs trained together",
-    "device.products": "products of matrices",
+    "device.matmul_precision": "precision of products on the GPU",
     "numerics.instructions": "instructions of the processor",
     "numerics.threadpools": "libraries of linear algebra",
     "numerics.deterministic_algorithms": "deterministic algorithms",

@@ -64,7 +64,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _arguments(origin: Origin, folder: Path) -> Iterator[str]:
     record, device = origin.record, origin.made_by.get("device") or {}
     yield from (str(origin.launch.resolve()), str(record["config_id"]), str(record["seed"]), str(folder))
-    yield from (str(device.get("type", "cpu")), str(device.get("products", "float32")))
+    yield from (str(device.get("type", "cpu")), str(device.get("matmul_precision", "float32")))
 
 
 def _environment(made_by: Mapping[str, Any], source: Path) -> dict[str, str]:
