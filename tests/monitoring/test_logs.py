@@ -1,5 +1,6 @@
 """``bie logs``: one run, and all failures by cause."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,31 @@ def test_failures_that_differ_in_numbers_alone_are_one_cause(
     assert f"bie retry {disk.root} --cause nan,error,timeout" in out
 
 
-def test_a_launch_that_stopped_itself_is_why_runs_are_missing(disk: Any, point: Any, capsys: Printed):
-    stop(disk.launch([(point, 0, 0)], {}), "the canary failed, nan: x")
+def test_a_canary_that_failed_is_why_runs_are_missing(disk: Any, point: Any, capsys: Printed):
+    folder = disk.launch([(point, 0, 0), (point, 1, 0)], {})
+    stop(folder, "the canary failed, nan: x")
+    canary = folder / "canary" / point.id[:12] / "seed=0000"
+    canary.mkdir(parents=True)
+    (canary / "failed.json").write_text(json.dumps({"traceback": "Traceback\nx", "attempt": 1}))
+    written = log(folder, "local_canary-0.log", (canary, "epoch 1"))
     assert main(["--failed", str(disk.root)]) == 0
-    said = "1 more run is missing: the launch was stopped, the canary failed, nan: x (bie status"
-    assert said in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "2 runs are missing: the launch was stopped, the canary failed, nan: x (bie status" in out
+    runs = disk.tree.config_dir("zinb", "scvi_mine", point.id)
+    assert f"  bie logs {runs}/seed=0000      what its canary said" in out
+    assert main([f"{runs}/seed=0001"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3:] == [
+        "the launch was stopped, the canary failed, nan: x",
+        "",
+        "--- failed.json of its canary, attempt 1",
+        "Traceback",
+        "x",
+        "",
+        f"--- {written}",
+        f"--- {canary}",
+        "epoch 1",
+    ]
 
 
 def test_no_failures(disk: Any, point: Any, capsys: Printed):

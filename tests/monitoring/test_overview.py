@@ -69,7 +69,9 @@ def test_a_stopped_launch_says_why(disk: Any, point: Any, capsys: Printed):
     folder = disk.launch([(point, 0, 0)], {})
     (folder / "stopped.json").write_text(json.dumps({"reason": "20 runs failed alike: nan"}))
     main([str(disk.root)])
-    assert capsys.readouterr().out.splitlines()[0].endswith("stopped: 20 runs failed alike: nan")
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].endswith("stopped: 20 runs failed alike: nan")
+    assert f"bie logs --failed {disk.root}     why" in out
 
 
 def test_no_plan_is_bad_input(disk: Any, capsys: Printed):

@@ -25,7 +25,7 @@ from bie.planning.plan import Plan, Point
 from bie.schema import validated
 from bie.store.identity import SHOWN
 from bie.store.identity import config_id as identity_of
-from bie.store.launches import BEFORE, LAUNCH, POINTS, planned_tasks, stop
+from bie.store.launches import BEFORE, CANARY, LAUNCH, POINTS, planned_tasks, stop
 from bie.store.paths import Tree
 from bie.store.record import DECIDED, as_json, normalised, read, write_file
 
@@ -143,7 +143,7 @@ def _short(task: RunSpec, launch: Path) -> RunSpec:
         epochs = min(EPOCHS, config.train.epochs)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
         plain = {**plain, "train": {**plain["train"], "epochs": epochs}}
-    folder = launch / "canary" / task.config_id[:SHOWN] / task.folder.name
+    folder = launch / CANARY / task.config_id[:SHOWN] / task.folder.name
     return replace(task, config=config, plain=plain, config_id=identity_of(plain), folder=folder)
 
 

@@ -12,6 +12,7 @@ from bie.launching.slurm import Key
 from bie.store.identity import SHOWN
 from bie.store.launches import (
     BEFORE,
+    CANARY,
     JOBS,
     LAUNCH,
     PLAN,
@@ -25,7 +26,7 @@ from bie.store.launches import (
 )
 from bie.store.owner import Process
 from bie.store.paths import Tree, find_tree, seed_name
-from bie.store.record import read
+from bie.store.record import FAILED, read
 
 SLURM = "submitit_slurm"
 MOST = 10  # candidates that are listed
@@ -188,6 +189,12 @@ class Run:
     def folder(self, tree: Tree) -> Path:
         """The run's own folder."""
         return tree.run_dir(self.dataset, self.model, self.config_id, self.seed)
+
+    @property
+    def failed_canary(self) -> Path | None:
+        """Folder of the run that its launch sent ahead for its grid point and that failed, if any."""
+        seeds = self.launch.folder / CANARY / self.config_id[:SHOWN]
+        return next((path.parent for path in seeds.glob(f"*/{FAILED}")), None)
 
     @property
     def place(self) -> str:

@@ -33,8 +33,11 @@ class Failure:
 
     def command(self, status: StudyStatus) -> str:
         """What shows one of them in full; from any folder where the study is named."""
-        run = self.runs[0]
-        return f"bie logs {shlex.quote(str(run.folder(status.tree))) if status.named else run.run_id[:SHOWN]}"
+        return _command(self.runs[0], status)
+
+
+def _command(run: Run, status: StudyStatus) -> str:
+    return f"bie logs {shlex.quote(str(run.folder(status.tree))) if status.named else run.run_id[:SHOWN]}"
 
 
 def failures(runs: Iterable[Run]) -> list[Failure]:
@@ -73,14 +76,21 @@ def headline(found: Iterable[Failure]) -> str:
 def report(status: StudyStatus) -> Iterator[str]:
     """All failures of a study by reason, each with an example, and what to type next."""
     found = failures(status.runs)
-    missing = Counter(run.launch.stopped for run in status.runs if run.state == "missing")
+    missing = dict[str, list[Run]]()
+    for run in status.runs:
+        if run.state == "missing":
+            missing.setdefault(run.launch.stopped, []).append(run)
     yield headline(found)
     for failure in found:
         yield from _paragraph(failure, status)
-    for why, n in missing.items():
+    for why, runs in missing.items():
+        n = len(runs)
         said = f"the launch was stopped, {why}" if why else "nothing is known of them"
         yield ""
-        yield f"{n:,} more run{'s are' if n > 1 else ' is'} missing: {said} (bie status{status.named})"
+        counted = f"{n:,}{' more' * bool(found)} run{'s are' if n > 1 else ' is'} missing"
+        yield f"{counted}: {said} (bie status{status.named})"
+        if ahead := next((run for run in runs if run.failed_canary), None):
+            yield f"  {_command(ahead, status)}      what its canary said"
     if found:
         causes = ",".join(dict.fromkeys(failure.cause for failure in found))
         yield ""
@@ -105,6 +115,8 @@ def run_log(tree: Tree, run: Run) -> list[str]:
     status = read_status(tree)
     known = next(found for found in status.runs if found.run_id == run.run_id)
     folder = known.folder(tree)
+    if known.state == "missing" and (canary := known.failed_canary):
+        return [*_facts(tree, known), *_failure(canary, " of its canary"), *_canary_log(known, canary)]
     ending = _record(folder) if known.state == "done" else _failure(folder)
     return [*_facts(tree, known), *ending, *_log(status.launches, known)]
 
@@ -117,6 +129,8 @@ def _facts(tree: Tree, run: Run) -> Iterator[str]:
     yield f"launch {run.launch.id}{task}"
     if run.message:
         yield f"{run.message}"
+    if run.state == "missing" and run.launch.stopped:
+        yield f"the launch was stopped, {run.launch.stopped}"
 
 
 def _record(folder: Path) -> Iterator[str]:
@@ -143,12 +157,19 @@ def _numbers(name: str, values: Mapping[str, float | None]) -> str:
     return "  ".join([name, *(f"{key} {value:.4g}" for key, value in values.items() if value is not None)])
 
 
-def _failure(folder: Path) -> Iterator[str]:
+def _failure(folder: Path, of: str = "") -> Iterator[str]:
     failure = read(folder / FAILED)
     if failure:
         yield ""
-        yield f"--- failed.json, attempt {failure.get('attempt', 1)}"
+        yield f"--- {FAILED}{of}, attempt {failure.get('attempt', 1)}"
         yield str(failure.get("traceback") or failure.get("message", "")).rstrip()
+
+
+def _canary_log(run: Run, folder: Path) -> Iterator[str]:
+    for path in run.launch.logs:
+        if lines := section(path, "/".join(folder.parts[-3:])):
+            yield from ("", f"--- {path}", *lines)
+            return
 
 
 def _log(launches: list[Launch], run: Run) -> Iterator[str]:

@@ -138,7 +138,7 @@ def _ending(status: StudyStatus) -> Iterator[str]:
     if status.going:
         yield f"  bie status{named} --watch     bie cancel{named}"
         return
-    if states["failed"]:
+    if states["failed"] or any(run.state == "missing" and run.launch.stopped for run in status.runs):
         yield f"  bie logs --failed{named}     why"
     if states["failed"] or states["missing"]:
         yield f"  bie retry{named}             again"

@@ -4,7 +4,7 @@
 is, ``launch.json`` who launched how, ``jobs.json`` which jobs carry the tasks out, ``source.zip`` the code
 they run, ``uncommitted.diff`` how that differs from its commit, ``environment`` the installed packages. While
 it runs there come ``logs/``, ``journal/<task>.jsonl`` (a line per run that ended), ``ended/<task>`` (how the
-task's process ended) and perhaps ``stopped.json``.
+task's process ended) and perhaps ``stopped.json`` and ``canary/`` (what its runs left).
 """
 
 import contextlib
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PLAN = "plan.parquet"
 POINTS, LAUNCH, JOBS, STOPPED = "points.json", "launch.json", "jobs.json", "stopped.json"
 SOURCE, ENVIRONMENT, DIFF = "source.zip", "environment", "uncommitted.diff"
-ENDED = "ended"
+ENDED, CANARY = "ended", "canary"
 COLUMNS = ("dataset", "model", "config_id", "seed", "run_id", "grid", "config")
 TASK = "task"
 BEFORE = -1
