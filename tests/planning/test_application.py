@@ -79,12 +79,19 @@ def test_help_and_version_of_hydra(shown, capsys: pytest.CaptureFixture[str]):
 
 def test_bash_completes_groups_and_keys(shown, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.argv", ["bie"])
+    Path("own/model").mkdir(parents=True)
+    Path("own/model/my_own.yaml").write_text("defaults: [scvi]\n")
     assert shown("-sc", "install=bash").rstrip().endswith("bie")
     for line, expected in {
         "bie run model=scvi_m": "model=scvi_mine model=scvi_mmd",
         "bie plan -m train.ep": "train.epochs=",
         "bie run model=scvi_mine mine.sc": "mine.scale=",
         "bie model=scvi_t": "model=scvi_tools",
+        "bie run --config-dir own -m model=my": "model=my_own",
+        "bie run seed=1 -cd own model=my": "model=my_own",
+        "bie run -cd ow": "",  # bash completes the path
+        "bie run --conf": "",
+        "bie plan --power model=scvi_t": "model=scvi_tools",
     }.items():
         monkeypatch.setenv("COMP_LINE", line)
         assert shown("-sc", "query=bash").strip() == expected
@@ -106,6 +113,7 @@ def test_bash_completes_groups_and_keys(shown, monkeypatch: pytest.MonkeyPatch):
         (["hydra/job_logging=disabled"], "bie logs"),
         (["hydra.sweeper.max_batch_size=3"], "array_parallelism"),
         (["hydra/sweeper=basic"], "hydra/sweeper=bie"),
+        (["--shell-completion", "query=bash"], "install=bash"),
     ],
 )
 def test_what_has_no_meaning_names_what_has(typed: list[str], says: str, shown):

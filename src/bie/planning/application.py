@@ -105,9 +105,9 @@ def main(argv: Sequence[str], one_run: Callable[[DictConfig], int]) -> int:
         Anything that cannot be read, is unknown or out of range.
     """
     options = _options(argv)
-    configurations = configurations_of(options)
     if options.shell_completion:
-        return _complete(configurations, options)
+        return _complete(options)
+    configurations = configurations_of(options)
     if options.hydra_help:
         return _hydra_help(configurations)
     expansion = expand(for_bie(options.overrides), configurations)
@@ -193,12 +193,27 @@ def _hydra_help(configurations: Configurations) -> int:
     return 0
 
 
-def _complete(configurations: Configurations, options: argparse.Namespace) -> int:
-    """Install or answer tab completion of ``bie``; Hydra takes all words behind the first for overrides."""
+def _complete(options: argparse.Namespace) -> int:
+    """Install or answer tab completion of ``bie``."""
     sys.argv[0] = "bie"  # after which Hydra names what is completed, however it was started
-    words = os.environ.get("COMP_LINE", "").split(" ")
-    if words[1:2] in (["run"], ["plan"]):
-        os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+    typed = options
+    if any(text.startswith("query=") for text in options.overrides):
+        if "COMP_LINE" not in os.environ:
+            raise BadInput(
+                f"--shell-completion {' '.join(options.overrides)}: a shell asks so, with the line that it "
+                'completes in COMP_LINE. To make bash do that: eval "$(bie run -sc install=bash)"'
+            )
+        words = os.environ["COMP_LINE"].split(" ")[1:]
+        words = words[1:] if words[:1] in (["run"], ["plan"]) else words
+        if words[-1:] and words[-1].startswith("-"):
+            return 0
+        typed, _ = get_args_parser().parse_known_intermixed_args(words)
+        if typed.overrides[-1:] != words[-1:]:  # the value of a flag is typed: bash completes a path
+            return 0
+        if typed.config_dir is not None:
+            typed.config_dir = Path(typed.config_dir).expanduser()  # the shell has not done so yet
+        os.environ["COMP_LINE"] = " ".join(["bie", *typed.overrides])  # Hydra is not to read the flags again
+    configurations = configurations_of(typed)
     with as_bad_input("completion"):
         Hydra("bie", configurations.loader).shell_completion(configurations.name, options.overrides)
     return 0
