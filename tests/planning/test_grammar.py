@@ -183,6 +183,14 @@ def test_seeds_from_to_need_no_quotes_in_a_shell(text: str, expected: list):
     assert values(text) == expected
 
 
+def test_slurm_is_told_what_was_typed():
+    assert values("site.account=12e3") == ["12e3"]
+    assert values("hydra.launcher.account=2024_117") == ["2024_117"]
+    more = values("hydra.launcher.additional_parameters={reservation:12e3,nice:100}")
+    assert more == [{"reservation": "12e3", "nice": 100}]
+    assert values("site.mem_gb=0.5") == [0.5]
+
+
 def test_zip_couples_keys():
     (axis,) = read_axes(["zip(mine.scale=[1,2],train.lr=[1e-3,1e-4])"], GROUPS)
     assert axis == Axis(("mine.scale", "train.lr"), ((1, 1e-3), (2, 1e-4)))

@@ -35,6 +35,8 @@ from bie.errors import BadInput
 
 MOST = 10_000_000
 """Values of one range; more is taken for a slip."""
+TEXTS = ("site.", "hydra.launcher.")
+"""Keys of which Slurm is told what was typed: to it an account 12e3 is a name, not the number 12000.0."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ def _read_one(text: str, groups: Mapping[str, Sequence[str]]) -> Axis:
         raise BadInput(f"{text}: {error}") from None
     if re.search(r"(^|[._])seed$", key):
         values = [seed for value in values for seed in _seeds(key, value)]
+    if key.startswith(TEXTS):
+        words = re.findall(r"[^\s,:=()\[\]{}]+", text.partition("=")[2])
+        values = [_as_typed(value, words) for value in values]
     if not values:
         raise BadInput(f"{text}: no values")
     return Axis((key,), tuple((value,) for value in values))
@@ -133,6 +138,26 @@ def _values(override: Override, item: Any, choices: Sequence[str]) -> Iterator[A
         )
     else:
         yield _plain(item)
+
+
+def _as_typed(value: Any, words: Sequence[str]) -> Any:
+    """Value with the words that were typed in the place of numbers that would be written otherwise.
+
+    >>> _as_typed({"reservation": 12000.0, "nice": 100}, ["reservation", "12e3", "nice", "100"])
+    {'reservation': '12e3', 'nice': 100}
+    """
+    if isinstance(value, dict):
+        return {key: _as_typed(item, words) for key, item in value.items()}
+    if not isinstance(value, int | float) or isinstance(value, bool) or str(value) in words:
+        return value
+    return next((word for word in words if _number(word) == value), value)
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def _shuffled(override: Override, sweep: ChoiceSweep | RangeSweep, values: list[Any]) -> list[Any]:
