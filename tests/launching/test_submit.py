@@ -136,7 +136,8 @@ def test_a_launch_from_inside_a_job_does_not_hand_that_jobs_settings_on(
 def test_nothing_taken_leaves_nothing_behind(slurm: Path, capfd: pytest.CaptureFixture[str], monkeypatch):
     monkeypatch.setenv("LAST", "0")
     assert run([*SLURM, "seed=0"]) == 2
-    assert "Slurm did not take the job: sbatch: error: QOSMaxSubmitJobPerUserLimit" in capfd.readouterr().err
+    said = "Slurm did not take the job: sbatch: error: QOSMaxSubmitJobPerUserLimit\n"
+    assert capfd.readouterr().err == said
     assert not list(Path("outputs/v1/adhoc/launches").iterdir())
 
 

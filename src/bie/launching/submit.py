@@ -12,6 +12,7 @@ Slurm warns Python itself.
 """
 
 import contextlib
+import io
 import os
 import shlex
 import sys
@@ -86,7 +87,8 @@ def _submit_wave(folder: Path, settings: Settings, wave: Wave) -> str:
             started_by = python(launcher, settings.site)
             executor = submitit.SlurmExecutor(files, max_num_timeout=NEVER, python=started_by)
             executor.update_parameters(**_parameters(folder, settings, launcher, wave))
-            job = executor.submit_array(tasks)[0].job_id.partition("_")[0]
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, then raises it
+                job = executor.submit_array(tasks)[0].job_id.partition("_")[0]
     except (FailedJobError, FailedSubmissionError) as error:
         raise slurm.SlurmError(slurm.one_line(str(error))) from None
     except (FileNotFoundError, RuntimeError):  # submitit looks for srun
