@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bie.errors import BadInput
 from bie.reproduce import main
+from bie.reproduction.origin import origin_of
 from bie.run import main as run
 from bie.store.environment import Difference
 from bie.store.launches import POINTS, SOURCE
@@ -67,9 +69,10 @@ def test_a_number_that_does_not_hold(copy: Path, capsys: pytest.CaptureFixture[s
 def test_runs_of_one_environment_say_it_once(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(
-        "bie.reproduction.sample.stratified", lambda tree, n: ([copy.relative_to(Path.cwd())] * 2, 2)
-    )
+    folder = copy.relative_to(Path.cwd())
+    two = [folder, folder.with_name("seed=0001")]
+    monkeypatch.setattr("bie.reproduction.sample.stratified", lambda tree, n: (two, 2))
+    monkeypatch.setattr("bie.reproduction.origin.origin_of", lambda tree, _: origin_of(tree, folder))
     monkeypatch.setattr("bie.reproduction.rerun.rerun", lambda origin, python: origin.record)
     found = [Difference("numpy", "2.3", "2.4")]
     monkeypatch.setattr("bie.reproduction.environment.Recorded.differences", lambda self: found)
@@ -77,6 +80,15 @@ def test_runs_of_one_environment_say_it_once(
     out = capsys.readouterr().out
     assert out.count("environment: this one, as asked: numpy 2.4 (not 2.3)\n") == 1
     assert out.count("  held  ") == 2
+
+    def unbuilt(recorded: object, failed: object) -> Path:
+        raise BadInput("no network")
+
+    monkeypatch.setattr("bie.reproduction.environment.built", unbuilt)
+    assert main(["--table", "outputs/v1/adhoc"]) == 2
+    out = capsys.readouterr().out
+    name = folder.relative_to("outputs/v1/adhoc/runs")
+    assert f"  NOT DONE  {name} and 1 more  no network\nnone was done again; 2 could not be" in out
 
 
 @pytest.mark.parametrize(

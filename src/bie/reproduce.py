@@ -59,7 +59,7 @@ def _one(options: argparse.Namespace) -> int:
     origin = origin_of(tree, run.folder(tree))
     _say(options, f"run {run.run_id[:12]}  {run.place}, launch {origin.launch.name}")
     try:
-        comparison = _again(options, origin, set())
+        comparison = _again(options, origin, set(), {})
     except RunFailed as error:
         print(f"it failed this time: {error.cause}: {error}", file=sys.stderr)
         return 1
@@ -70,8 +70,10 @@ def _one(options: argparse.Namespace) -> int:
     return 0 if comparison.held else 1
 
 
-def _again(options: argparse.Namespace, origin: "Origin", told: set[str]) -> "Comparison":
-    """Run once more and compare; `told` is what has been said of environments, and is not said again."""
+def _again(
+    options: argparse.Namespace, origin: "Origin", told: set[str], failed: dict[str, str]
+) -> "Comparison":
+    """Run once more and compare; of environments `told` is not said again, and `failed` not built again."""
     from bie.reproduction.comparison import compare
     from bie.reproduction.environment import Recorded, built
     from bie.reproduction.rerun import rerun
@@ -83,7 +85,7 @@ def _again(options: argparse.Namespace, origin: "Origin", told: set[str]) -> "Co
     if differences and line not in told:
         told.add(line)
         _say(options, line)
-    python = built(recorded) if differences and not options.here else Path(sys.executable)
+    python = built(recorded, failed) if differences and not options.here else Path(sys.executable)
     return compare(origin.record, rerun(origin, python), options.tolerance)
 
 
@@ -100,18 +102,21 @@ def _table(options: argparse.Namespace) -> int:
     tree = tree_behind(options.table)
     folders, n_runs = stratified(tree, options.sample)
     _say(options, f"{tree.root}: {len(folders)} of {n_runs:,} finished runs, the grid points in turn")
-    held, not_done, told = dict[str, bool](), dict[str, str](), set[str]()
+    held, not_done, told, failed = dict[str, bool](), dict[str, str](), set[str](), dict[str, str]()
     for folder in folders:
         name = str(folder.relative_to(tree.runs))
         try:
-            comparison = _again(options, origin_of(tree, folder), told)
+            comparison = _again(options, origin_of(tree, folder), told, failed)
             held[name], said = comparison.held, one_line(comparison)
         except RunFailed as error:
             held[name], said = False, f"it failed this time: {error.cause}: {error}"
         except BadInput as error:  # which says nothing of its numbers
-            not_done[name] = said = str(error)
-        word = "NOT DONE" if name in not_done else "held" if held[name] else "DIFFERS"
-        _say(options, f"  {word:<8}  {name}  {said}")
+            not_done[name] = str(error)
+            continue
+        _say(options, f"  {'held' if held[name] else 'DIFFERS':<8}  {name}  {said}")
+    for reason in dict.fromkeys(not_done.values()):
+        name, *more = (name for name in not_done if not_done[name] == reason)
+        _say(options, f"  NOT DONE  {name}{f' and {len(more):,} more' if more else ''}  {reason}")
     n = sum(held.values())
     if options.json:
         print(json.dumps({"held": n, "n": len(held), "runs": held, "not_done": not_done}))

@@ -47,13 +47,13 @@ def test_tools_are_not_built_and_builds_are_not_asked_for():
 def test_an_environment_is_built_once(monkeypatch: pytest.MonkeyPatch):
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr(environment, "_run", lambda *command: commands.append(command))
-    python = built(_recorded(numpy="2.3"))
+    python = built(_recorded(numpy="2.3"), {})
     assert [command[1:3] for command in commands] == [("-m", "venv"), ("-m", "pip")]
     assert commands[0][0] == sys.executable
     assert (python.parents[1] / "requirements.txt").read_text() == "numpy==2.3\n"
-    assert built(_recorded(numpy="2.3")) == python
+    assert built(_recorded(numpy="2.3"), {}) == python
     assert len(commands) == 2
-    assert built(_recorded(numpy="2.2")) != python
+    assert built(_recorded(numpy="2.2"), {}) != python
 
 
 def test_what_a_killed_build_left_is_removed_once_it_is_nobodys(monkeypatch: pytest.MonkeyPatch):
@@ -62,7 +62,7 @@ def test_what_a_killed_build_left_is_removed_once_it_is_nobodys(monkeypatch: pyt
     for draft in (old, new):
         (draft / "bin").mkdir(parents=True)
     os.utime(old, (0, 0))
-    built(_recorded(numpy="2.3"))
+    built(_recorded(numpy="2.3"), {})
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -72,24 +72,29 @@ def test_of_two_that_build_the_same_the_first_stays(monkeypatch: pytest.MonkeyPa
         (folder.parent / folder.name.split(".")[1] / "bin").mkdir(parents=True)
 
     monkeypatch.setattr(environment, "_make", slower)
-    assert built(_recorded(numpy="2.3")).parent.is_dir()
+    assert built(_recorded(numpy="2.3"), {}).parent.is_dir()
     assert len(list(environment.cache().iterdir())) == 1
 
 
 def test_what_pip_says_is_one_line_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch):
+    commands, failed = [], dict[str, str]()
+
     def fails(*command: str) -> None:
+        commands.append(command)
         said = "Looking in links\nERROR: No matching distribution found for numpy==2.3\n"
         raise subprocess.CalledProcessError(1, command, "", said)
 
     monkeypatch.setattr(environment, "_run", fails)
-    with pytest.raises(BadInput, match=r"cannot be built: ERROR: No matching .* --here reruns"):
-        built(_recorded(numpy="2.3"))
+    for _ in range(2):
+        with pytest.raises(BadInput, match=r"cannot be built: ERROR: No matching .* --here reruns"):
+            built(_recorded(numpy="2.3"), failed)
+    assert len(commands) == 1, "what failed once is not tried for each run"
     assert list(environment.cache().iterdir()) == []
 
 
 def test_a_python_that_is_not_here():
     with pytest.raises(BadInput, match=r"Python 3\.99, and there is no python3\.99 here"):
-        built(Recorded({}, "3.99.1"))
+        built(Recorded({}, "3.99.1"), {})
 
 
 def test_a_stand_in_for_another_python_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -75,8 +75,13 @@ def _minor(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
-def built(recorded: Recorded) -> Path:
+def built(recorded: Recorded, failed: dict[str, str]) -> Path:
     """Python of an environment with the recorded packages; made by pip where the cache has none.
+
+    Parameters
+    ----------
+    failed
+        Why environments could not be built, by their key; none is tried twice.
 
     Raises
     ------
@@ -87,6 +92,8 @@ def built(recorded: Recorded) -> Path:
     minor = ".".join(_minor(recorded.python))
     key = hashlib.sha256("\n".join([minor, *requirements]).encode()).hexdigest()[:12]
     place = cache() / key
+    if key in failed:
+        raise BadInput(failed[key])
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         _clear(place.parent)
@@ -96,7 +103,8 @@ def built(recorded: Recorded) -> Path:
             if not place.exists():  # nobody else was quicker
                 draft.replace(place)
         except subprocess.CalledProcessError as error:
-            raise BadInput(f"the recorded environment cannot be built: {_said(error)}. {_INSTEAD}") from None
+            failed[key] = f"the recorded environment cannot be built: {_said(error)}. {_INSTEAD}"
+            raise BadInput(failed[key]) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return place / "bin" / "python"
