@@ -66,6 +66,16 @@ def test_plan_in_numbers_launches_nothing(in_tmp: Path, capsys: pytest.CaptureFi
     assert list(in_tmp.iterdir()) == []
 
 
+def test_plan_says_that_this_machine_has_no_gpu(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("bie.devices.gpus", lambda: 0)
+    assert plan(["dataset.size=smoke", "device=cuda"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("here bie run refuses this: device=cuda: ")
+    assert plan(["dataset.size=smoke", "device=cuda", "hydra/launcher=submitit_slurm"]) == 0
+    assert "refuses" not in capsys.readouterr().out
+
+
 def test_power_is_of_what_is_compared_with_the_baseline_of_the_study(
     in_tmp: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bie.errors import guarded
+from bie.errors import BadInput, guarded
 from bie.planning.help import show_help
 
 if TYPE_CHECKING:
@@ -45,13 +45,19 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.planning.expand import expand
     from bie.planning.keys import for_bie
     from bie.planning.outline import as_json, said_of
-    from bie.planning.settings import check_environment, local_workers
+    from bie.planning.settings import check_device, check_environment, local_workers
 
     expansion = expand(for_bie(options.overrides), configurations_of(options))
     settings, datasets = expansion.settings, Datasets(may_download=False)
     launcher = settings.hydra.launcher
     plan, _ = plan_of(expansion, datasets)
     check_environment(settings)
+    try:
+        check_device(settings)
+    except BadInput as error:  # the plan may be for another machine
+        refused = [f"here bie run refuses this: {error}"]
+    else:
+        refused = []
     if isinstance(launcher, Local):
         at_work = local_workers(launcher, len(plan.todo))
         jobs, waves, how = min(at_work, len(plan.todo)), min(1, len(plan.todo)), []
@@ -66,7 +72,7 @@ def _plan(options: argparse.Namespace) -> int:
         print(json.dumps(as_json(plan, jobs, waves) | ({"power": seen} if options.power else {})))
     else:
         said = said_of(expansion, plan, datasets)
-        print("\n".join([*said, *how, forecast(plan, at_work), *seen]))
+        print("\n".join([*said, *how, forecast(plan, at_work), *refused, *seen]))
     return 0
 
 

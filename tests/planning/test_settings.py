@@ -49,8 +49,9 @@ def test_a_gpu_that_is_not_here_is_refused_unless_jobs_go_elsewhere(
 ):
     monkeypatch.setattr(devices, "has_cuda", lambda: False)
     check_device(expand(["device=cuda", "hydra/launcher=submitit_slurm"], configurations).settings)
-    with pytest.raises(BadInput, match="device=cuda"):
-        check_device(expand(["device=cuda"], configurations).settings)
+    for launcher in ("local", "submitit_local"):
+        with pytest.raises(BadInput, match="device=cuda"):
+            check_device(expand(["device=cuda", f"hydra/launcher={launcher}"], configurations).settings)
 
 
 def test_keys_of_earlier_launches_are_known_by_their_names_of_then(configurations: Configurations):

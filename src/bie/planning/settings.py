@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from bie import devices
-from bie.config import Local, Settings
+from bie.config import Local, Settings, SubmititSlurm
 from bie.config.launchers import is_ours, launcher_kind
 from bie.errors import BadInput
 from bie.planning.compose import GROUPS, SETTINGS, Configurations
@@ -147,7 +147,7 @@ def tree_of(settings: Settings) -> Tree:
 def check_device(settings: Settings) -> None:
     """Raise `BadInput` if the runs are to be on a GPU of this machine, and there is none, or as on one."""
     devices.check_matmul_precision(settings.matmul_precision, settings.device)
-    if settings.hydra.launcher.kind == "local":
+    if settings.hydra.launcher.kind != SubmititSlurm.kind:
         devices.check(settings.device)
 
 
