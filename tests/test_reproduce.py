@@ -153,7 +153,7 @@ def test_what_cannot_be_done_again_is_no_difference(copy: Path, capsys: pytest.C
     Path("outputs/v1/adhoc/launches").mkdir()
     for folder, says in (
         (copy, "no launch of its study asked for this run"),
-        (copy.parents[3], "no folder of a run"),
+        (copy.parents[3], "bie logs --failed"),
     ):
         assert main([str(folder)]) == 2
         assert says in capsys.readouterr().err

@@ -28,7 +28,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_cause(
     assert f"bie logs {disk.root}/runs/zinb/scvi_mine/{point.id[:12]}/seed=0000" in out
     assert "timeout  2 runs: task 21_0 ended (TIMEOUT)" in out
     assert "2 more runs are missing" in out
-    assert f"bie retry {disk.root} --cause nan,error,timeout" in out
+    assert f"bie retry {disk.root} --cause nan,error,timeout,missing" in out
 
 
 def test_a_canary_that_failed_is_why_runs_are_missing(disk: Any, point: Any, capsys: Printed):

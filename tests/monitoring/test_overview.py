@@ -24,7 +24,7 @@ def test_the_table_counts_by_grid_point(disk: Any, point: Any, slurm: Any, capsy
     runs = [(cell, seed, task) for seed, task in enumerate((0, 6, 10)) for cell in (small, large)]
     disk.on_slurm(runs, (18, 0, 5), (19, 5, 4), (21, 10, 2))
     disk.run(small, 0, "record.json")
-    disk.failure(large, 0, "nan", "critic overflow at epoch 3")
+    disk.failure(large, 0, "nan", f"critic overflow at epoch 3{' and on' * 20}")
     assert main([str(disk.root)]) == 0, "something is still under way"
     out = capsys.readouterr().out
     header, first, second, *rest = out.splitlines()
@@ -32,6 +32,7 @@ def test_the_table_counts_by_grid_point(disk: Any, point: Any, slurm: Any, capsy
     assert " ".join(first.split()) == "zinb scvi_mine mine.scale=1000 1/3 queued 1 failed 1 (timeout)"
     assert " ".join(second.split()) == "zinb scvi_mine mine.scale=5000 0/3 queued 1 failed 2 (nan, timeout)"
     assert rest[0] == "3 failures = 2 causes:"
+    assert " and on ..., seed 0 " in out
     assert f"bie logs {disk.root}/runs/zinb/scvi_mine/{large.id[:12]}/seed=0000" in out
     assert f"bie cancel {disk.root}" in rest[-1]
 
@@ -118,7 +119,7 @@ def test_commands_name_the_study_for_the_shell(how: str, disk: Any, point: Any, 
     ]
     assert logs(["--failed", *named]) == 0
     example, again = commands(capsys.readouterr().out)
-    assert again == ["bie", "retry", tree, "--cause", "nan"]
+    assert again == ["bie", "retry", tree, "--cause", "nan,missing"]
     assert logs(example[2:]) == 0, "from any folder"
     assert "at epoch 3" in capsys.readouterr().out
 

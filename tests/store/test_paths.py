@@ -35,6 +35,10 @@ def test_a_wrong_tree_names_those_there_are(tmp_path: Path):
         assert str(error.value).endswith(f"launches/. Did you mean {tmp_path}/v1/adhoc? {here}")
     with pytest.raises(BadInput, match=r"nor launches/\. Studies here: "):
         find_tree(Path("x"), tmp_path)
+    for typed in (tmp_path, Path(f"outputs={tmp_path}")):  # the folder of the studies
+        with pytest.raises(BadInput) as error:
+            find_tree(typed)
+        assert str(error.value).endswith(here)
 
 
 def test_studies_beside_are_the_tree_itself_then_the_newest(tmp_path: Path):

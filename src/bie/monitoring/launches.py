@@ -240,7 +240,7 @@ def find_run(text: str, outputs: Path) -> tuple[Tree, Run]:
             )
         raise BadInput(
             f"{text} is no folder of a run, which is runs/DATASET/MODEL/CONFIG/seed=0000 in a study. "
-            "bie status lists the runs of a study"
+            f"What failed in a study: bie logs --failed {text}"
         )
     raise BadInput(
         f"{text}: no run of a study in {outputs}/ has an id that begins so. bie status lists them; what was "

@@ -85,16 +85,16 @@ def report(status: StudyStatus) -> Iterator[str]:
         yield from _paragraph(failure, status)
     for why, runs in missing.items():
         n = len(runs)
-        said = f"the launch was stopped, {why}" if why else "nothing is known of them"
+        said = f"the launch was stopped, {why}" if why else "asked for, not done, and nobody is at them"
         yield ""
         counted = f"{n:,}{' more' * bool(found)} run{'s are' if n > 1 else ' is'} missing"
         yield f"{counted}: {said} (bie status{status.named})"
         if ahead := next((run for run in runs if run.failed_canary), None):
             yield f"  {_command(ahead, status)}      what its canary said"
-    if found:
-        causes = ",".join(dict.fromkeys(failure.cause for failure in found))
+    causes = [*dict.fromkeys(failure.cause for failure in found), *(["missing"] if missing else [])]
+    if causes:
         yield ""
-        yield f"  bie retry{status.named} --cause {causes}      again"
+        yield f"  bie retry{status.named} --cause {','.join(causes)}      again"
 
 
 def _paragraph(failure: Failure, status: StudyStatus) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _paragraph(failure: Failure, status: StudyStatus) -> Iterator[str]:
         yield f"  {' '.join(status.titles[config])}: {runs:,}, {seeds(members)}"
     if len(per_point) > MOST:
         yield f"  and {len(per_point) - MOST:,} more grid points"
-    yield f"  {failure.command(status)}"
+    yield f"  {failure.command(status)}      one of them in full"
 
 
 def run_log(tree: Tree, run: Run) -> list[str]:

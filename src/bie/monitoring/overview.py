@@ -151,7 +151,8 @@ def _reasons(status: StudyStatus) -> Iterator[str]:
     if found:
         yield f"{headline(found)}:"
     for failure in found[:MOST_LINES]:
-        said = f"{failure.message[:MOST_LETTERS]}, {seeds(failure.runs)}"
+        cut = "..." if len(failure.message) > MOST_LETTERS else ""
+        said = f"{failure.message[:MOST_LETTERS]}{cut}, {seeds(failure.runs)}"
         yield f"  {failure.cause:<9}  {len(failure.runs):>5}  {said}   {failure.command(status)}"
     if len(found) > MOST_LINES:
         yield f"  and {len(found) - MOST_LINES} more: bie logs --failed{status.named}"

@@ -71,9 +71,9 @@ def find_tree(given: Path | None, outputs: Path = Path("outputs")) -> Tree:
     """
     if given is not None:
         if not (given / "runs").is_dir() and not (given / "launches").is_dir():
-            raise BadInput(
-                f"{given} is not a study: it has neither runs/ nor launches/.{_known(outputs, given.name)}"
-            )
+            inside = Path(str(given).removeprefix("outputs="))  # as `bie run` was told
+            known = _known(inside if any(inside.glob("*/*/launches")) else outputs, given.name)
+            raise BadInput(f"{given} is not a study: it has neither runs/ nor launches/.{known}")
         return Tree(given)
     launched = [(path.stat().st_mtime_ns, path.parent) for path in outputs.glob("*/*/launches")]
     if not launched:
