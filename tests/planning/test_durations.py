@@ -92,6 +92,23 @@ def test_training_is_not_forecast_from_controls(configurations, tmp_path: Path):
     assert "2 s each" in forecast(plan_of("model=noise"), 1)
 
 
+def test_runs_that_are_alike_come_first_and_others_are_named(configurations, tmp_path: Path):
+    tree = Tree(tmp_path / "v1/study")
+
+    def plan_of(*overrides: str) -> Plan:
+        typed = ["model=scvi_mine", "train.epochs=10", *overrides]
+        return make_plan(expand(typed, configurations).combinations, lambda _: {"sha256": SHA}, tree)
+
+    leave(tree, plan_of(), 0, 9, 20.0)
+    infonce = "mine.estimator=infonce"
+    said = forecast(plan_of(infonce), 1)
+    assert said.startswith("forecast from 1 earlier runs, which differ in mine.estimator: 20 s each")
+    leave(tree, plan_of(infonce, "mine.scale=1"), 0, 9, 300.0)
+    assert "earlier runs: 5 min each" in forecast(plan_of(infonce, "mine.scale=2"), 1)
+    assert "earlier runs: 20 s each" in forecast(plan_of("mine.scale=1"), 1)
+    assert "which differ in model: " in forecast(plan_of("model=scvi"), 1)
+
+
 def test_a_record_that_several_grid_points_learn_from_counts_once(configurations, tmp_path: Path):
     tree = Tree(tmp_path / "v1/study")
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bie.config import Data, RunConfig
     from bie.planning.plan import Plan, Point
 
-SAMPLE, MOST_READ = 20, 1000  # a tree may hold runs on many kinds of cells, and 100,000 of them
+SAMPLE = 20  # records that count
+MOST_READ, MOST_COMPARED = 1000, 200  # grid points: a tree may hold many, and on other cells
+MOST = 4  # settings named before "..."
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,23 @@ class Cost:
         return self.once + epochs * self.per_epoch
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a grid point's cost: earlier runs, and the settings in which they are others."""
+
+    costs: list[Cost]
+    other: frozenset[str] = frozenset()
+
+
 def seconds_per_run(plan: "Plan") -> dict[int, float]:
     """Expected seconds of a run, by index of the points with something to do, where earlier runs tell."""
-    return {index: _mean(costs, plan.points[index]) for index, costs in _costs(plan).items() if costs}
+    known = _known(plan).items()
+    return {index: _mean(found.costs, plan.points[index]) for index, found in known if found.costs}
 
 
-def _costs(plan: "Plan") -> dict[int, list[Cost]]:
+def _known(plan: "Plan") -> dict[int, Known]:
     earlier = _Earlier(plan.tree)
-    return {index: earlier.costs(plan.points[index]) for index in {index for index, _ in plan.todo}}
+    return {index: earlier.known(plan.points[index]) for index in {index for index, _ in plan.todo}}
 
 
 def _mean(costs: list[Cost], point: "Point") -> float:
@@ -52,24 +63,26 @@ def _mean(costs: list[Cost], point: "Point") -> float:
 def forecast(plan: "Plan", workers: int) -> str:
     """One line: time on this many workers and disk of the runs to do.
 
-    A grid point is judged by its own earlier runs; without any, by those of its model on the same cells,
-    then of any model on the same cells, their training in proportion to the epochs; of this study, then of
-    those beside it. What trains is judged by what trained.
+    A grid point is judged by its own earlier runs; without any, by those of its model on the same cells that
+    differ in the fewest settings, which are named, then of any model on the same cells, their training in
+    proportion to the epochs; of this study, then of those beside it. What trains is judged by what trained.
     """
     todo = Counter(index for index, _ in plan.todo)
     if not todo:
         return "nothing to do"
-    costs = _costs(plan)
-    if not all(costs.values()):
+    known = _known(plan)
+    if not all(found.costs for found in known.values()):
         return "no forecast: no earlier records on these cells (run each model on them, few epochs do)"
     seconds, size = 0.0, 0.0
     for index, n in todo.items():
-        seconds += n * _mean(costs[index], plan.points[index])
-        size += n * statistics.fmean(cost.size for cost in costs[index])
-    known = len({cost.path for found in costs.values() for cost in found})
+        seconds += n * _mean(known[index].costs, plan.points[index])
+        size += n * statistics.fmean(cost.size for cost in known[index].costs)
+    n_known = len({cost.path for found in known.values() for cost in found.costs})
+    other = sorted({key for found in known.values() for key in found.other})
+    differ = f", which differ in {', '.join(other[:MOST])}{', ...' * (len(other) > MOST)}" if other else ""
     each = duration(seconds / todo.total())
     total = f"{duration(seconds / workers)} on {workers} workers, {_size(size)}"
-    return f"forecast from {known} earlier runs: {each} each, {total}"
+    return f"forecast from {n_known} earlier runs{differ}: {each} each, {total}"
 
 
 def _size(n_bytes: float) -> str:
@@ -88,18 +101,45 @@ class _Earlier:
 
     def __init__(self, tree: Tree) -> None:
         self._trees = studies_beside(tree)
-        self._names, self._sample = cache(Tree.config_names), cache(_sample)
+        self._names, self._points, self._sample = cache(Tree.config_names), cache(_points), cache(_sample)
 
-    def costs(self, point: "Point") -> list[Cost]:
-        """Costs of runs of the point; without any, of its model, then of any model on the same cells."""
-        model, own = f"{point.dataset}/{point.model}", point.config_id[:SHOWN]
-        known = [tree for tree in self._trees if own in self._names(tree, point.dataset, point.model)]
-        places = [(tree, f"{model}/{own}/*") for tree in known]
-        places += [
-            (tree, place) for place in (f"{model}/*/*", f"{point.dataset}/*/*/*") for tree in self._trees
-        ]
-        kin = _kin(point.plain)
-        return next((found for tree, place in places if (found := self._sample(tree, place, kin))), [])
+    def known(self, point: "Point") -> Known:
+        """Costs of the point; without any, of what is most like it of its model, then of any model."""
+        own = point.config_id[:SHOWN]
+        for tree in self._trees:
+            if own in self._names(tree, point.dataset, point.model):
+                folder = tree.config_dir(point.dataset, point.model, own)
+                if found := self._sample(folder):
+                    return Known(found)
+        kin, settings = _kin(point.plain), _settings(point.plain)
+        for place in (f"{point.dataset}/{point.model}/*", f"{point.dataset}/*/*"):
+            points = ((age, *p) for age, tree in enumerate(self._trees) for p in self._points(tree, place))
+            others = [
+                ((len(settings - theirs), age), theirs, folder)
+                for age, folder, alike, theirs in points
+                if alike == kin
+            ][:MOST_COMPARED]
+            if others:
+                rank, theirs, _ = min(others, key=lambda other: other[0])
+                costs = [cost for r, _, folder in others if r == rank for cost in self._sample(folder)]
+                keys = dict(settings - theirs).keys() & dict(theirs).keys()  # an older record lacks some
+                return Known(costs[:SAMPLE], frozenset({"model"} if "model.name" in keys else keys))
+        return Known([])
+
+
+def _settings(config: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Keys and values of what may make a run longer, cells and epochs apart: names, sizes, numbers of steps.
+
+    Weights and rates, which are floats, change no cost.
+    """
+    sections = ((name, section) for name, section in config.items() if isinstance(section, Mapping))
+    return frozenset(
+        (f"{name}.{key}", canonical(value))
+        for name, section in sections
+        if name not in ("dataset", "split")
+        for key, value in section.items()
+        if key != "epochs" and not isinstance(value, float)
+    )
 
 
 def _epochs(plain: Mapping[str, Any]) -> int:
@@ -115,11 +155,18 @@ def _data(config: Mapping[str, Any]) -> str:
     return canonical([dataset["source"], {key: n for key, n in dataset.items() if key.startswith("n_")}])
 
 
-def _sample(tree: Tree, place: str, alike: tuple[str, bool]) -> list[Cost]:
-    """Costs by the first few records at a place, of those on the same cells that train, or do not, too."""
-    paths = itertools.islice(tree.runs.glob(f"{place}/{RECORD}"), MOST_READ)
-    records = ((path, record) for path in paths if (record := read(path)) and _kin(record["config"]) == alike)
-    return [_cost(path, record) for path, record in itertools.islice(records, SAMPLE)]
+def _points(tree: Tree, place: str) -> list[tuple[Path, tuple[str, bool], frozenset[tuple[str, str]]]]:
+    """Folders of grid points, what their runs have in common, and their settings, by one record of each."""
+    folders = itertools.islice(tree.runs.glob(place), MOST_READ)
+    paths = (next(folder.glob(f"*/{RECORD}"), None) for folder in folders)
+    records = ((path, read(path)) for path in paths if path)
+    return [(p.parents[1], _kin(r["config"]), _settings(r["config"])) for p, r in records if r]
+
+
+def _sample(folder: Path) -> list[Cost]:
+    """Costs by a few records of a grid point."""
+    records = ((path, read(path)) for path in folder.glob(f"*/{RECORD}"))
+    return list(itertools.islice((_cost(path, record) for path, record in records if record), SAMPLE))
 
 
 def _kin(config: Mapping[str, Any]) -> tuple[str, bool]:
