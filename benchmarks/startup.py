@@ -142,10 +142,10 @@ def seconds_by_metric(embedding: Path) -> dict[str, float]:
         np.unique(columns[name][train], return_inverse=True) for name in ("batch", "label")
     )
     of_cells = z_nd, batch_n, len(batches), label_n, len(labels)
-    part = Part(*of_cells, config.metrics, Streams(0), x_ng=x_ng)
+    part = Part(*of_cells, config.metrics, Streams(0), counts_of=x_ng.__getitem__)
     shared = {
         "neighbours": "neighbours",
-        "their weights": "lisi_weight_nk",
+        "their weights": "lisi_weight_qk",
         "silhouettes": "label_widths",
         "silhouettes of batches": "batch_width_t",
         "components of the counts": "uncorrected",

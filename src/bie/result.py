@@ -168,7 +168,7 @@ def evaluate(
         settings,
         streams,
         fitted=None if part == "train" else (z["train"], cells.batch[parts["train"]]),
-        x_ng=cells.counts[rows],
+        counts_of=lambda places: cells.counts[rows[places]],
         factor_nf=None if cells.factors is None else cells.factors[rows],
         predicted_n=predicted_n,
     )

@@ -21,8 +21,8 @@ def be_by_loops(z_nd: NDArray[np.float64], batch_n: Codes, k: int) -> float:
 
 
 def scores(z_nd: NDArray[np.float64], batch_n: Codes, n_batches: int, k: int) -> tuple[float, float]:
-    neighbour_nk, every = nearest(z_nd, k).index_nk, np.arange(len(z_nd))
-    return be(neighbour_nk, batch_n, n_batches, every), be_ratio(neighbour_nk, batch_n, n_batches, every)
+    neighbour_qk, every = nearest(z_nd, k).index_qk, np.arange(len(z_nd))
+    return be(neighbour_qk, batch_n, n_batches, every), be_ratio(neighbour_qk, batch_n, n_batches, every)
 
 
 @pytest.mark.parametrize("n_batches", [2, 3, 6])
@@ -79,10 +79,10 @@ def test_pools_repeat_cells_and_estimate_the_average() -> None:
     rng = np.random.default_rng(0)
     z_nd, batch_n = rng.normal(size=(2000, 2)), (rng.random(2000) < 0.3).astype(np.int64)
     z_nd[:, 0] += batch_n
-    neighbour_nk = nearest(z_nd, 50).index_nk
+    neighbour_qk = nearest(z_nd, 50).index_qk
     drawn = draw_pools(2000, 50, np.random.default_rng(1))
     assert drawn.shape == (5000,)
     assert 0 <= drawn.min() <= drawn.max() < 2000
-    sampled, averaged = (be(neighbour_nk, batch_n, 2, rows) for rows in (drawn, np.arange(2000)))
+    sampled, averaged = (be(neighbour_qk, batch_n, 2, rows) for rows in (drawn, np.arange(2000)))
     assert sampled != averaged
     assert sampled == pytest.approx(averaged, abs=0.02)

@@ -39,51 +39,51 @@ def weights_by_search(distance_k: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("k", [8, 30])
 def test_a_third_of_the_neighbours_counts(unit: float, k: int) -> None:
     distance_nk = unit * np.sort(np.random.default_rng(k).uniform(1, 3, (20, k)), axis=1)
-    weight_nk = perplexity_weights(distance_nk)
-    assert weight_nk.sum(axis=1) == pytest.approx(np.ones(20))
+    weight_qk = perplexity_weights(distance_nk)
+    assert weight_qk.sum(axis=1) == pytest.approx(np.ones(20))
     expected = np.array([weights_by_search(row) for row in distance_nk])
-    np.testing.assert_allclose(weight_nk, expected, atol=2e-5)
+    np.testing.assert_allclose(weight_qk, expected, atol=2e-5)
 
 
 def test_neighbours_at_one_distance_count_alike() -> None:
     """No exponent gives the entropy that is looked for: the search ends all the same."""
     distance_nk = np.array([[2.0] * 8, [1, 2, 3, 4, 5, 6, 7, 8.0]])
-    weight_nk = perplexity_weights(distance_nk)
-    np.testing.assert_allclose(weight_nk[0], 1 / 8)
-    np.testing.assert_allclose(weight_nk[1], weights_by_search(distance_nk[1]), atol=2e-5)
+    weight_qk = perplexity_weights(distance_nk)
+    np.testing.assert_allclose(weight_qk[0], 1 / 8)
+    np.testing.assert_allclose(weight_qk[1], weights_by_search(distance_nk[1]), atol=2e-5)
 
 
 def test_lisi_is_the_effective_number_of_groups() -> None:
     """1 / (1/2^2 + 1/4^2 + 1/4^2) of three groups, 1 of one, 2 of two; the fourth is nobody's neighbour."""
     code_n = np.array([0, 1, 2, 0, 3])
-    weight_nk = np.array(
+    weight_qk = np.array(
         [[0.25, 0.25, 0.5], [0.5, 0.25, 0.25], [0.5, 0.0, 0.5], [0.5, 0.5, 0], [0.4, 0.3, 0.3]]
     )
-    neighbour_nk = np.array([[1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 3, 4], [0, 1, 2, 4], [0, 3, 0, 1]])
-    found = lisi(weight_nk, neighbour_nk, code_n)
+    neighbour_qk = np.array([[1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 3, 4], [0, 1, 2, 4], [0, 3, 0, 1]])
+    found = lisi(weight_qk, neighbour_qk, code_n)
     assert found == pytest.approx([8 / 3, 1 / (0.75**2 + 0.25**2), 1, 2, 1])
 
 
 def test_scaled_from_one_group_to_all_alike() -> None:
     code_n = np.array([0, 1, 2, 0])
     alone, all_alike = np.array([[1.0, 0, 0]] * 4), np.full((4, 3), 1 / 3)
-    neighbour_nk = np.array([[0, 1, 2]] * 4)
-    assert (ilisi(alone, neighbour_nk, code_n), clisi(alone, neighbour_nk, code_n)) == (0, 1)
-    assert ilisi(all_alike, neighbour_nk, code_n) == pytest.approx(1)
-    assert clisi(all_alike, neighbour_nk, code_n) == pytest.approx(0)
+    neighbour_qk = np.array([[0, 1, 2]] * 4)
+    assert (ilisi(alone, neighbour_qk, code_n), clisi(alone, neighbour_qk, code_n)) == (0, 1)
+    assert ilisi(all_alike, neighbour_qk, code_n) == pytest.approx(1)
+    assert clisi(all_alike, neighbour_qk, code_n) == pytest.approx(0)
     half = np.array([[0.5, 0.5, 0.0]] * 3 + [[1.0, 0, 0]])  # the median is 2 of 3
-    assert ilisi(half, neighbour_nk, code_n) == pytest.approx(0.5)
-    assert clisi(half, neighbour_nk, code_n) == pytest.approx(0.5)
+    assert ilisi(half, neighbour_qk, code_n) == pytest.approx(0.5)
+    assert clisi(half, neighbour_qk, code_n) == pytest.approx(0.5)
 
 
 def test_connected_is_what_is_reached_there_and_back() -> None:
-    neighbour_nk = np.array([[1], [2], [0], [0], [5], [4], [4]])
+    neighbour_qk = np.array([[1], [2], [0], [0], [5], [4], [4]])
     # of the first type three in a ring and one that is nobody's neighbour, of the second two and one
-    assert graph_connectivity(neighbour_nk, np.array([0, 0, 0, 0, 7, 7, 7])) == pytest.approx(
+    assert graph_connectivity(neighbour_qk, np.array([0, 0, 0, 0, 7, 7, 7])) == pytest.approx(
         (3 / 4 + 2 / 3) / 2
     )
     # a ring through another type does not count
-    assert graph_connectivity(neighbour_nk[:4], np.array([0, 1, 0, 0])) == pytest.approx((1 / 3 + 1) / 2)
+    assert graph_connectivity(neighbour_qk[:4], np.array([0, 1, 0, 0])) == pytest.approx((1 / 3 + 1) / 2)
 
 
 def test_connected_through_fourteen_neighbours() -> None:
@@ -98,21 +98,32 @@ def test_connected_through_fourteen_neighbours() -> None:
     assert graph_connectivity(too_late, label_n) == 0.5
 
 
+def purity(neighbour_qk: NDArray[np.int64], label_n: NDArray[np.int64]) -> float:
+    return knn_purity(neighbour_qk, label_n, label_n)  # all cells are asked
+
+
 def test_purity_is_a_mean_over_cells_and_then_over_types() -> None:
-    neighbour_nk = np.array([[1, 2, 3], [0, 3, 2], [3, 0, 1], [2, 4, 0], [0, 1, 2]])
+    neighbour_qk = np.array([[1, 2, 3], [0, 3, 2], [3, 0, 1], [2, 4, 0], [0, 1, 2]])
     label_n = np.array([0, 0, 0, 2, 2])
     # of three the first two neighbours, of two the first
-    assert knn_purity(neighbour_nk, label_n) == pytest.approx(((1 + 1 / 2 + 1 / 2) / 3 + (0 + 0) / 2) / 2)
-    assert knn_purity(neighbour_nk, np.array([0, 0, 0, 2, 3])) == pytest.approx(2 / 3)  # no type of one cell
+    assert purity(neighbour_qk, label_n) == pytest.approx(((1 + 1 / 2 + 1 / 2) / 3 + (0 + 0) / 2) / 2)
+    assert purity(neighbour_qk, np.array([0, 0, 0, 2, 3])) == pytest.approx(2 / 3)  # no type of one cell
 
 
 def test_purity_asks_thirty_neighbours() -> None:
-    neighbour_nk = np.tile(np.arange(40), (40, 1))
+    neighbour_qk = np.tile(np.arange(40), (40, 1))
     label_n = np.repeat([0, 1], [35, 5])
     pure = np.repeat([0, 1], [30, 10])
-    assert knn_purity(neighbour_nk, label_n) == pytest.approx((1 + 0) / 2)
-    assert knn_purity(neighbour_nk, 1 - pure) == pytest.approx((29 / 29 + 0) / 2)
-    assert knn_purity(np.roll(neighbour_nk, 5, axis=1), label_n) == pytest.approx((25 / 30 + 4 / 4) / 2)
+    assert purity(neighbour_qk, label_n) == pytest.approx((1 + 0) / 2)
+    assert purity(neighbour_qk, 1 - pure) == pytest.approx((29 / 29 + 0) / 2)
+    assert purity(np.roll(neighbour_qk, 5, axis=1), label_n) == pytest.approx((25 / 30 + 4 / 4) / 2)
+
+
+def test_purity_of_a_sample_is_that_of_the_cells_drawn() -> None:
+    label_n = np.array([0, 0, 0, 2, 2, 5, 5])
+    query_q = np.array([1, 3])  # none of type 5
+    neighbour_qk = np.array([[0, 3, 2], [2, 4, 0]])
+    assert knn_purity(neighbour_qk, label_n, label_n[query_q]) == pytest.approx((1 / 2 + 0) / 2)
 
 
 def acceptance_by_loops(z_nd: NDArray[np.float64], batch_n: NDArray[np.int64], k: int) -> float:
@@ -168,17 +179,26 @@ def test_kbet_says_why_it_has_no_type_to_test() -> None:
     assert testable(batch_n, None) == "no labels"
 
 
-def test_types_of_a_large_set_are_searched_beyond_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set that is compared has all its types compared; of another only types up to 20,000 cells."""
-    asked = []
-
-    def recorded(z_nd, batch_n, seed, most_exact):
-        asked.append((seed, most_exact))
-        return 1.0
-
-    monkeypatch.setattr(neighbourhoods, "acceptance", recorded)
-    z_nd, label_n = np.zeros((20, 1)), np.zeros(20, np.int64)
-    kbet(z_nd, np.arange(20) % 2, label_n, 5)
-    monkeypatch.setattr("bie.metrics.neighbours.MOST_CELLS_EXACT", 19)
-    kbet(z_nd, np.arange(20) % 2, label_n, 5)
-    assert asked == [(5, None), (5, 20_000)]
+def test_of_a_large_set_only_a_sample_of_a_large_type_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell of the sample as where all are tested: among all cells of the type."""
+    rng = np.random.default_rng(0)
+    z_nd, batch_n, label_n = (
+        rng.normal(size=(900, 3)),
+        rng.integers(2, size=900),
+        np.repeat([0, 1], [600, 300]),
+    )
+    z_nd[:, 0] += 1.5 * batch_n
+    exact = [acceptance(z_nd[label_n == label], batch_n[label_n == label]) for label in (0, 1)]
+    monkeypatch.setattr(neighbourhoods, "SAMPLE_OF_A_TYPE", 400)
+    assert kbet(z_nd, batch_n, label_n, 5) == pytest.approx(
+        np.mean(exact), abs=1e-12
+    )  # of a set that is not large
+    monkeypatch.setattr("bie.metrics.neighbours.MOST_CELLS_EXACT", 899)
+    found = kbet(z_nd, batch_n, label_n, 5)
+    drawn = acceptance(z_nd[:600], batch_n[:600], np.random.default_rng(5))
+    assert drawn != exact[0]
+    assert drawn == pytest.approx(exact[0], abs=0.05)
+    assert found == pytest.approx((drawn + exact[1]) / 2)  # the smaller type as a whole
+    monkeypatch.setattr(neighbourhoods, "SAMPLE_OF_A_TYPE", 599)
+    nearly_all = acceptance(z_nd[:600], batch_n[:600], np.random.default_rng(5))
+    assert abs(nearly_all - exact[0]) <= 1 / 599  # one of them is not asked

@@ -50,7 +50,9 @@ def test_it_is_the_share_that_is_gone() -> None:
 def test_fifty_components_of_the_counts_were_before() -> None:
     rng = np.random.default_rng(0)
     batch_n, x_ng = np.arange(60) % 2, sp.csr_matrix(rng.poisson(2.0, (60, 55)).astype(np.float32))
-    part = Part(rng.normal(size=(60, 2)), batch_n, 2, None, 0, SETTINGS, Streams(0), x_ng=x_ng)
+    part = Part(
+        rng.normal(size=(60, 2)), batch_n, 2, None, 0, SETTINGS, Streams(0), counts_of=x_ng.__getitem__
+    )
     component_nd, of_n = part.uncorrected
     assert component_nd.shape == (60, 50)
     np.testing.assert_array_equal(of_n, batch_n)
@@ -66,7 +68,9 @@ def test_of_many_cells_it_says_that_a_sample_was_before(monkeypatch: pytest.Monk
     monkeypatch.setattr(regression, "SAMPLE", 40)
     rng = np.random.default_rng(0)
     x_ng = sp.csr_matrix(rng.poisson(2.0, (60, 30)).astype(np.float32))
-    part = Part(rng.normal(size=(60, 2)), np.arange(60), 60, None, 0, SETTINGS, Streams(0), x_ng=x_ng)
+    part = Part(
+        rng.normal(size=(60, 2)), np.arange(60), 60, None, 0, SETTINGS, Streams(0), counts_of=x_ng.__getitem__
+    )
     component_nd, row_m = part.uncorrected
     assert len(component_nd) == 40
     assert (np.diff(row_m) > 0).all()  # no cell twice

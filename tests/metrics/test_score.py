@@ -9,9 +9,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bie.config import Metrics
-from bie.metrics import critic_audit, estimation, neighbours, retrieval, scib
+from bie.metrics import critic_audit, estimation, retrieval, scib
 from bie.metrics.cards import CARDS, METRICS
-from bie.metrics.mixing import be_ceiling
+from bie.metrics.mixing import be, be_ceiling
+from bie.metrics.neighbourhoods import knn_purity
+from bie.metrics.neighbours import nearest
 from bie.metrics.score import score
 from bie.seeds import Streams
 
@@ -50,7 +52,16 @@ def scored(
     metrics: Metrics | None = None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     x_ng = sp.csr_matrix(np.random.default_rng(0).poisson(2.0, (len(z_nd), 30)).astype(np.float32))
-    found = score(z_nd, batch_n, n_batches, label_n, n_labels, metrics or settings(), Streams(0), x_ng=x_ng)
+    found = score(
+        z_nd,
+        batch_n,
+        n_batches,
+        label_n,
+        n_labels,
+        metrics or settings(),
+        Streams(0),
+        counts_of=x_ng.__getitem__,
+    )
     assert found.notes.keys() <= found.values.keys()
     return found.values, found.missing
 
@@ -180,19 +191,23 @@ def test_collapsed_embedding() -> None:
     assert OPTIONAL.items() <= missing.items()
 
 
-def test_of_many_cells_what_is_approximate_or_sampled_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_cells_what_is_of_a_sample_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     z_nd, batch_n, label_n = cells(400)
     exact = score(z_nd, batch_n, 2, label_n, 3, settings(), Streams(0))
     monkeypatch.setattr("bie.metrics.neighbours.MOST_CELLS_EXACT", 399)
-    # the search itself, which a process compiles for a minute, is tested with the neighbours
-    monkeypatch.setattr(neighbours, "_descended", neighbours._compared)
+    monkeypatch.setattr("bie.metrics.neighbours.SAMPLE", 300)
+    monkeypatch.setattr("bie.metrics.part.SAMPLE", 300)
     monkeypatch.setattr("bie.metrics.dependence.SAMPLE", 300)
     monkeypatch.setattr("bie.metrics.silhouette.MOST_PAIRS", 5000)
     monkeypatch.setattr("bie.metrics.silhouette.FEWEST_ROWS", 200)
     found = score(z_nd, batch_n, 2, label_n, 3, settings(), Streams(0))
     for name in ("be", "be_ratio", "ilisi", "clisi", "kbet", "knn_purity", "graph_connectivity"):
-        assert found.notes[name] == "400 cells: neighbours by approximate search (pynndescent)"
-        assert found.values[name] == pytest.approx(exact.values[name], abs=0.02)
+        assert found.notes[name] == "around 300 of 400 cells, drawn at random"
+        assert found.values[name] == pytest.approx(exact.values[name], abs=0.05)
+    drawn = np.sort(Streams(0).numpy("neighbours").choice(400, 300, replace=False))
+    near_nk = nearest(z_nd.astype(np.float64), 89).index_qk
+    assert found.values["be"] == pytest.approx(be(near_nk[:, :20], batch_n, 2, drawn))  # theirs among all
+    assert found.values["knn_purity"] == pytest.approx(knn_purity(near_nk[drawn], label_n, label_n[drawn]))
     assert found.notes["mi_ross"] == "400 cells: estimated on 300 of them, drawn at random"
     assert "standard error" in found.notes["asw"]
     assert "3 of 3 types" in found.notes["silhouette_batch"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from bie.metrics.metric import Card, Codes, metric
 from bie.metrics.needs import not_collapsed, two_batches, two_neighbours
-from bie.metrics.neighbours import searched
+from bie.metrics.neighbours import of_a_sample
 
 _HAGHVERDI = "Haghverdi et al. 2018, doi:10.1038/nbt.4091"
 
@@ -20,9 +20,9 @@ def draw_pools(n_cells: int, n_pools: int, rng: np.random.Generator) -> Codes:
     Card("BE", "higher", (0.0, math.inf), "nats", _HAGHVERDI, headline=True),
     two_batches,
     not_collapsed,
-    caveats=(searched,),
+    caveats=(of_a_sample,),
 )
-def be(entropy_neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
+def be(entropy_neighbour_qk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
     """Batch entropy: how evenly the batches share the neighbourhoods of cells, 0 to ln B.
 
     ``mean_i -sum_b f_ib ln f_ib``, where f_ib is the share of batch b among the neighbours of cell i
@@ -30,16 +30,16 @@ def be(entropy_neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: C
 
     Parameters
     ----------
-    entropy_neighbour_nk
-        Neighbours of every cell (`bie.metrics.neighbours.nearest`).
+    entropy_neighbour_qk
+        Neighbours of all cells or of a sample (`bie.metrics.neighbours.nearest`).
     counted_m
-        Rows over which the mean is taken.
+        Rows of these over which the mean is taken.
     """
     from scipy.special import entr
 
-    k = entropy_neighbour_nk.shape[1]
+    k = entropy_neighbour_qk.shape[1]
     row_mk = np.arange(len(counted_m))[:, None].repeat(k, axis=1)
-    flat = row_mk * n_batches + batch_n[entropy_neighbour_nk[counted_m]]
+    flat = row_mk * n_batches + batch_n[entropy_neighbour_qk[counted_m]]
     count_mb = np.bincount(flat.ravel(), minlength=len(counted_m) * n_batches).reshape(-1, n_batches)
     return float(entr(count_mb / k).sum(axis=1).mean())
 
@@ -65,12 +65,12 @@ def be_ceiling(batch_n: Codes, n_batches: int, n_neighbours: int) -> float:
     two_batches,
     not_collapsed,
     two_neighbours,
-    caveats=(searched,),
+    caveats=(of_a_sample,),
 )
-def be_ratio(entropy_neighbour_nk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
+def be_ratio(entropy_neighbour_qk: Codes, batch_n: Codes, n_batches: int, counted_m: Codes) -> float:
     """Batch entropy as a share of its ceiling: 0 separated, about 1 mixed.
 
     ``be / be_ceiling``. Above 1 where the batches alternate more regularly than at random.
     """
-    ceiling = be_ceiling(batch_n, n_batches, entropy_neighbour_nk.shape[1])
-    return be(entropy_neighbour_nk, batch_n, n_batches, counted_m) / ceiling
+    ceiling = be_ceiling(batch_n, n_batches, entropy_neighbour_qk.shape[1])
+    return be(entropy_neighbour_qk, batch_n, n_batches, counted_m) / ceiling

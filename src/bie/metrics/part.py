@@ -1,5 +1,6 @@
 """What metrics are computed from: one part of the cells, and what several metrics need of it, found once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from bie.metrics.clustering import kmeans
 from bie.metrics.disentanglement import Forests, grow
 from bie.metrics.metric import Codes, Embedding
 from bie.metrics.mixing import draw_pools
-from bie.metrics.neighbours import Neighbours, nearest
+from bie.metrics.neighbours import SAMPLE, Neighbours, is_exact, nearest
 from bie.metrics.probes import Probabilities, judged, probe
 from bie.metrics.silhouette import Widths, widths_of
 from bie.seeds import Streams
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+CountsOf = Callable[[Codes], "csr_matrix"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Part:
         ``transport``, ``components`` and ``forests`` are read here.
     fitted_z_nd, fitted_batch_n
         Cells on which probes are fitted; None: these cells themselves, see `bie.metrics.probes.probe`.
-    x_ng
-        Counts of the cells, before any correction; None where there are none.
+    counts_of
+        Gives the counts of some of these cells, before any correction: all at once would be a copy as large
+        as the data. None where there are none.
     factor_nf
         Values of the generative factors; None where they are not known.
     predicted_n
@@ -60,7 +64,7 @@ class Part:
     streams: Streams
     fitted_z_nd: Embedding | None = None
     fitted_batch_n: Codes | None = None
-    x_ng: "csr_matrix | None" = None
+    counts_of: CountsOf | None = None
     factor_nf: NDArray[np.float64] | None = None
     predicted_n: Codes | None = None
 
@@ -77,31 +81,53 @@ class Part:
         return len(np.unique(self.label_n))
 
     @cached_property
+    def query_q(self) -> Codes:
+        """Rows of the cells whose neighbours are looked at: all, or a sample of many."""
+        n_cells = len(self.z_nd)
+        if is_exact(n_cells):
+            return np.arange(n_cells)
+        return np.sort(self.streams.numpy("neighbours").choice(n_cells, SAMPLE, replace=False))
+
+    @cached_property
+    def query_label_q(self) -> Codes:
+        """Labels of these."""
+        assert self.label_n is not None  # a need of every metric that asks
+        return self.label_n[self.query_q]
+
+    @cached_property
     def neighbours(self) -> Neighbours:
-        """Nearest neighbours of every cell, as many as the metric that wants most."""
+        """Nearest neighbours of the queries among all cells, as many as the metric that wants most."""
         most = max(self.settings.be.neighbours, neighbourhoods.LISI_NEIGHBOURS)
-        return nearest(self.z_nd, min(most, len(self.z_nd) - 1), self.neighbour_seed)
+        return nearest(self.z_nd, min(most, len(self.z_nd) - 1), self.query_q)
 
     @property
-    def neighbour_nk(self) -> Codes:
-        """Rows of the nearest neighbours of each cell, nearest first."""
-        return self.neighbours.index_nk
+    def neighbour_qk(self) -> Codes:
+        """Rows of the nearest neighbours of each query, nearest first."""
+        return self.neighbours.index_qk
 
     @property
     def neighbour_seed(self) -> int:
-        """Seed of the search for neighbours, where it is approximate."""
-        return self.streams.integer("neighbours") >> 1  # 31 bits: pynndescent takes a signed integer
+        """Of samples of a type."""
+        return self.streams.integer("neighbours")
 
     @property
-    def entropy_neighbour_nk(self) -> Codes:
+    def entropy_neighbour_qk(self) -> Codes:
         """Neighbours whose batches are counted by `be`."""
-        return self.neighbour_nk[:, : self.n_neighbours]
+        return self.neighbour_qk[:, : self.n_neighbours]
+
+    @property
+    def graph_qk(self) -> Codes:
+        """Neighbours of the queries among themselves, as places among these."""
+        k = min(neighbourhoods.GRAPH_NEIGHBOURS, len(self.query_q) - 1)
+        if is_exact(len(self.z_nd)):
+            return self.neighbour_qk[:, :k]
+        return nearest(self.z_nd[self.query_q], k).index_qk
 
     @cached_property
-    def lisi_weight_nk(self) -> NDArray[np.float64]:
+    def lisi_weight_qk(self) -> NDArray[np.float64]:
         """Weights of the neighbours in `ilisi` and `clisi`."""
         return neighbourhoods.perplexity_weights(
-            self.neighbours.distance_nk[:, : neighbourhoods.LISI_NEIGHBOURS]
+            self.neighbours.distance_qk[:, : neighbourhoods.LISI_NEIGHBOURS]
         )
 
     @cached_property
@@ -126,17 +152,17 @@ class Part:
     @property
     def has_counts(self) -> bool:
         """Whether there is something uncorrected to compare with."""
-        return self.x_ng is not None
+        return self.counts_of is not None
 
     @cached_property
     def uncorrected(self) -> tuple[Embedding, Codes]:
         """Principal components of the log-normalised counts and batches, of all cells or of a sample."""
-        assert self.x_ng is not None
+        assert self.counts_of is not None
         rng = self.streams.numpy("components")
         row_m = np.arange(len(self.z_nd))
         if len(row_m) > regression.SAMPLE:
             row_m = np.sort(rng.choice(len(row_m), regression.SAMPLE, replace=False))
-        y_mg = log_normalised(self.x_ng[row_m])
+        y_mg = log_normalised(self.counts_of(row_m))
         n_components = min(regression.COMPONENTS, min(y_mg.shape) - 1)
         fitted = principal_components(y_mg, n_components, self.streams.integer("components"))
         return fitted.transform(y_mg), self.batch_n[row_m]
@@ -160,11 +186,11 @@ class Part:
 
     @cached_property
     def counted_m(self) -> Codes:
-        """Rows over which batch entropy is averaged: all cells, unless pools are asked for."""
-        n_cells, n_pools = len(self.z_nd), self.settings.be.pools
+        """Queries over which batch entropy is averaged: all, unless pools are asked for."""
+        n_queries, n_pools = len(self.query_q), self.settings.be.pools
         if n_pools is None:
-            return np.arange(n_cells)
-        return draw_pools(n_cells, n_pools, self.streams.numpy("pools"))
+            return np.arange(n_queries)
+        return draw_pools(n_queries, n_pools, self.streams.numpy("pools"))
 
     @cached_property
     def judged_n(self) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """All metrics of one part of the cells."""
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,9 @@ from bie.config import Metrics
 from bie.metrics import scib
 from bie.metrics.cards import METRICS
 from bie.metrics.metric import Codes, call_by_name
-from bie.metrics.part import Part
+from bie.metrics.part import CountsOf, Part
 from bie.metrics.probes import f1_by_batch
 from bie.seeds import Streams
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 
 class Scores(NamedTuple):
@@ -51,7 +48,7 @@ def score(
     settings: Metrics,
     streams: Streams,
     fitted: tuple[NDArray[np.floating], Codes] | None = None,
-    x_ng: "csr_matrix | None" = None,
+    counts_of: CountsOf | None = None,
     factor_nf: NDArray[np.float64] | None = None,
     predicted_n: Codes | None = None,
 ) -> Scores:
@@ -72,8 +69,8 @@ def score(
     fitted
         Latent vectors and batch codes of the cells on which probes are fitted: the training cells where test
         cells are scored; None: the part itself, in halves.
-    x_ng
-        Counts of the cells; None: what compares with them is missing.
+    counts_of
+        Gives the counts of some of the cells, by their places here; None: what compares with them is missing.
     factor_nf
         Generative factors of the cells, where they are known.
     predicted_n
@@ -84,7 +81,7 @@ def score(
     fitted_z_nd, fitted_batch_n = fitted or (None, None)
     fitted_nd = None if fitted_z_nd is None else np.asarray(fitted_z_nd, np.float64)
     of_cells = np.asarray(z_nd, np.float64), batch_n, n_batches, label_n, n_labels
-    part = Part(*of_cells, settings, streams, fitted_nd, fitted_batch_n, x_ng, factor_nf, predicted_n)
+    part = Part(*of_cells, settings, streams, fitted_nd, fitted_batch_n, counts_of, factor_nf, predicted_n)
     found = Scores({}, {}, {}, {}, {})
     with threadpool_limits(1):  # sums in another order would change the last digits
         for name in METRICS:
