@@ -187,7 +187,7 @@ def _shown(results: "Results", view: "View", form: str) -> str:
 
     results = results if view.names & set(SEEDS) else results.for_people
     if view == View():  # the files have these too
-        tables = [table for table in results.tables if table.title.endswith("test cells")]
+        tables = [table for table in results.tables if table.title.rpartition(", ")[2].startswith("test ")]
     else:
         tables = list(wide_tables(results, view))
     if form == "latex":

@@ -14,6 +14,7 @@ Plain = dict[str, Any]
 METHODS = ("harmony", "scvi_tools", "classifier")
 """Methods without a section ``train`` that are no controls: what they should score is not known."""
 BASELINE = "scvi"  # the model that all others are compared with
+OTHER_THAN_CELLS = ("pairs", "sets")  # sources of data, called as what they hold
 CONTENT = "dataset.sha256"  # differs wherever a setting of the data does: shown only if nothing else tells
 PLACE = "origin."  # of settings that say where the content comes from: shown in its stead
 _UNTOLD = ("seed", "dataset.unlabelled_sha256")  # the latter differs only where CONTENT does

@@ -39,7 +39,7 @@ def paired_tables(results: Results) -> Iterator[Table]:
             rows = tuple(_rows(names, part))
             against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
-            title = f"{dataset}, {split} cells, against {against}"
+            title = f"{dataset}, {split} {results.study.sampled(part['config_id'])}, against {against}"
             yield Table(title, _HEADER, rows, tuple(below), (_LEGEND,))
 
 
@@ -96,6 +96,7 @@ def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Tabl
         names = {config: _over_data(name) for config, name in row_names(results.study).items()}
         header = ("row", *map(label, part["metric"].unique()))
         datasets = list(part["dataset"].unique())
+        what = f"{split} {results.study.sampled(part['config_id'])}"
         rows = [
             (name, *(_signs(rows[rows["metric"] == metric], datasets) for metric in part["metric"].unique()))
             for name, rows in part.groupby(part["config_id"].map(names), sort=False)
@@ -107,7 +108,7 @@ def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Tabl
         )
         tables.append(
             Table(
-                f"over {found['dataset'].nunique()} data sets, {split} cells",
+                f"over {found['dataset'].nunique()} data sets, {what}",
                 header,
                 tuple(rows),
                 (),

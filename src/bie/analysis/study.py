@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.caveats import Key, Said, caveats
 from bie.analysis.files import Files, look
-from bie.analysis.grid import Plain, describe_grid_points, flat
+from bie.analysis.grid import OTHER_THAN_CELLS, Plain, describe_grid_points, flat
 from bie.analysis.index import read_index
 from bie.analysis.indexed import Reasons, by_type, column, numbers, timing
 from bie.analysis.parse import UNKNOWN
@@ -108,6 +108,11 @@ class Study:
         for key, words in zip(keys, shown, strict=True):
             names += (" " + words).where(words != f"{key}=", "")
         return names
+
+    def sampled(self, configs: Iterable[object]) -> str:
+        """What the data of grid points are of: ``cells``, ``pairs`` or ``sets``."""
+        sources = (self.configs.get(str(config), {}).get("dataset.source") for config in configs)
+        return " and ".join(dict.fromkeys(str(s) if s in OTHER_THAN_CELLS else "cells" for s in sources))
 
     def caveats(self, dataset: str, metrics: frozenset[str]) -> dict[Key, Said]:
         """What the records of a data set say of some metrics; kept, as each split asks."""

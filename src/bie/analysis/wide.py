@@ -61,7 +61,7 @@ def wide_tables(results: Results, view: View) -> Iterator[Table]:
     selected = points(results.study, view)
     for split in view.splits:
         for values, part in by_facet(selected, view.facets):
-            title = ", ".join([*_named(view.facets, values), f"{split} cells"])
+            title = ", ".join([*_named(view.facets, values), f"{split} {results.study.sampled(part.index)}"])
             yield replace(_table(_Figures(results, view, part, split)), title=title)
 
 

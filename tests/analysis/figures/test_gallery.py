@@ -4,8 +4,11 @@ from typing import Any
 from bie.analysis.figures.gallery import gallery
 from bie.analysis.figures.material import Material, Picture
 from bie.analysis.figures.types import MOST_POINTS
+from bie.analysis.grid import OTHER_THAN_CELLS
 from bie.analysis.results import results_of
 from bie.analysis.study import read_study
+from bie.config import Data
+from bie.config.sections import sections
 from bie.store.paths import Tree
 
 
@@ -25,6 +28,20 @@ def test_maps_of_all_models_have_one_colour_scale(disk: Any, point: Callable[...
     for found in maps:
         assert found.figure.axes[0].images[0].get_clim() == (0.0, 0.61)
         assert found.caption.endswith("Colours mean the same for each model.")
+
+
+def test_what_is_sampled_is_called_so(disk: Any, point: Callable[..., Any]) -> None:
+    for model in ("scvi", "scvi_mine"):
+        for seed in range(2):
+            disk.record(point(model, dataset__source="sets"), seed, {"ari": 0.1 * seed})
+    assert {schema.yields for schema in sections(Data)} == {"cells", *OTHER_THAN_CELLS}
+    found = {picture.name: picture for picture in pictures_of(disk)}
+    assert found["means"].caption == "Mean over the seeds, ±sd, of training and of test sets."
+    assert found["differences"].caption.startswith("Test sets: mean paired difference")
+    (legend,) = found["means"].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["train sets", "test sets"]
+    results = results_of(read_study(Tree(disk.root)))
+    assert [table.title for table in results.tables] == ["zinb, test sets", "zinb, train sets"]
 
 
 def test_of_many_grid_points_types_are_shown_for_some_of_each_model(

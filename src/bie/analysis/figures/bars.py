@@ -15,7 +15,9 @@ SPLITS = {"train": "#999999", "test": COLOURS[0]}
 THICK = 0.38
 
 
-def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str]) -> "Figure":
+def bars(
+    summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str], of: str = "cells"
+) -> "Figure":
     """Draw a panel for each metric, in it two bars for each grid point, with ±sd over the seeds.
 
     Parameters
@@ -24,6 +26,8 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
         As `bie.analysis.tidy.summarise` returns it, of one data set.
     titles
         Of the grid points by ``config_id``, in the order of the rows; of more than `MOST_ROWS` the first.
+    of
+        What the data set is of, in the plural.
     """
     rows = list(titles)[:MOST_ROWS]
     with style():
@@ -32,11 +36,11 @@ def bars(summary: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[s
         height = 0.85 + 0.2 * len(rows)
         figure, axes = panels(len(metrics), height=height, columns=columns, below=0.3, sharey=True)
         for axis, metric in zip(axes, metrics, strict=True):
-            of = summary[summary["metric"] == metric].set_index(["split", "config_id"])
+            own = summary[summary["metric"] == metric].set_index(["split", "config_id"])
             for place, (split, colour) in enumerate(SPLITS.items()):
-                values = of.loc[split].reindex(rows) if split in of.index else of.reindex([])
+                values = own.loc[split].reindex(rows) if split in own.index else own.reindex([])
                 y, mean, sd = np.arange(len(values)) + (place - 0.5) * THICK, values["mean"], values["sd"]
-                boxes(axis, y, 0 * mean, mean, THICK, color=colour, label=f"{split} cells")
+                boxes(axis, y, 0 * mean, mean, THICK, color=colour, label=f"{split} {of}")
                 axis.hlines(y, mean - sd, mean + sd, colors="black", linewidth=0.8)
             head(axis, metric, names)
             axis.axvline(0, color="black", linewidth=0.6)

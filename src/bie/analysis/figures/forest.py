@@ -20,7 +20,9 @@ VERDICTS = {
 """Colour and marker, so that a verdict is told without colour too."""
 
 
-def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str]) -> "Figure":
+def forest(
+    compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequence[str], of: str = "cells"
+) -> "Figure":
     """Draw a panel for each metric: the mean difference from the baseline, 95 % intervals, the margin.
 
     Parameters
@@ -29,6 +31,8 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
         As `bie.analysis.compare` returns it, of one data set and one split.
     titles
         Of the grid points by ``config_id``; of more than `MOST_ROWS` the first are drawn.
+    of
+        What the data set is of, in the plural.
     """
     known = set(compared["config_id"])
     rows = [config for config in titles if config in known][:MOST_ROWS]
@@ -43,7 +47,7 @@ def forest(compared: "pd.DataFrame", titles: Mapping[str, str], metrics: Sequenc
         if axes:
             axes[0].set_yticks(range(len(rows)), names)
             axes[0].set_ylim(len(rows) - 0.5, -0.5)
-            figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
+            figure.legend(handles=_legend(of), loc="outside lower center", ncols=4)
             figure.suptitle("mean paired difference from the baseline", fontsize=8)
     return figure
 
@@ -62,7 +66,7 @@ def _panel(axis: "Axes", found: "pd.DataFrame") -> None:
     axis.axvline(0, color="black", linewidth=0.8)
 
 
-def _legend() -> list[object]:
+def _legend(of: str) -> list[object]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -70,6 +74,6 @@ def _legend() -> list[object]:
         Line2D([], [], color=VERDICTS[name][0], marker=VERDICTS[name][1], linestyle="none", label=name)
         for name in ("better", "worse", "equal", "open")
     ]
-    thick = Line2D([], [], color="black", linewidth=3.2, label="95 %, these cells")
-    thin = Line2D([], [], color="black", linewidth=0.9, label="95 %, new cells")
+    thick = Line2D([], [], color="black", linewidth=3.2, label=f"95 %, these {of}")
+    thin = Line2D([], [], color="black", linewidth=0.9, label=f"95 %, new {of}")
     return [*marks, thick, thin, Patch(color="#eeeeee", label="margin")]

@@ -65,13 +65,14 @@ def _forests(material: Material, dataset: str) -> Iterator[Picture]:
     paired = compared[compared["mean"].notna()]
     judged = [metric for metric in material.metrics if CARDS[metric].direction != "none"]
     shown = [metric for metric in judged if metric in set(paired["metric"])]
+    of = material.study.sampled(names)
     for number, metrics in _pages(shown, len(names)):
         yield Picture(
             f"differences{number}",
-            "Test cells: mean paired difference from the baseline on the same splits. Thick: 95 % interval "
-            "for these cells; thin: for new cells; grey: the margin within which a difference means nothing."
+            f"Test {of}: mean paired difference from the baseline on the same splits. Thick: 95 % interval "
+            f"for these {of}; thin: for new {of}; grey: the margin within which a difference means nothing."
             f"{_extent(names)}",
-            forest(compared, names, metrics),
+            forest(compared, names, metrics, of),
         )
 
 
@@ -84,11 +85,12 @@ def _pages(metrics: list[str], n_rows: int) -> Iterator[tuple[str, list[str]]]:
 
 def _bars(material: Material, dataset: str) -> Iterator[Picture]:
     summary, names = _of(material.summary, dataset), material.titles(dataset)
+    of = material.study.sampled(names)
     known = set(summary.loc[summary["n"] > 0, "metric"])
     shown = [metric for metric in material.metrics if metric in known]
     for number, metrics in _pages(shown, len(names)):
-        caption = f"Mean over the seeds, ±sd, of training and of test cells.{_extent(names)}"
-        yield Picture(f"means{number}", caption, bars(summary, names, metrics))
+        caption = f"Mean over the seeds, ±sd, of training and of test {of}.{_extent(names)}"
+        yield Picture(f"means{number}", caption, bars(summary, names, metrics, of))
 
 
 def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
@@ -188,8 +190,9 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
     ]
     if parts:
         more = f" {MOST_LINES} of {len(whole)} grid points." if len(whole) > MOST_LINES else ""
+        of = material.study.sampled(names)
         caption = f"Every loss term by epoch: mean over the seeds, ±sd.{more}"
-        yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True)))
+        yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True), of))
 
 
 def _spread(material: Material, names: dict[str, str], most: int) -> dict[str, str]:

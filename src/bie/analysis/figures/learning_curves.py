@@ -22,7 +22,7 @@ def terms(history: "pd.DataFrame") -> list[str]:
     return list(dict.fromkeys(term for split, _, term in parts if split in DASHES and term))
 
 
-def learning_curves(history: "pd.DataFrame") -> "Figure":
+def learning_curves(history: "pd.DataFrame", of: str = "cells") -> "Figure":
     """Draw a panel for each loss term: the mean over the seeds, one standard deviation around it.
 
     Parameters
@@ -53,7 +53,7 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
             handles = {h.get_label(): h for axis in axes for h in axis.lines if h.get_label() in shown}
             across = legend_columns(shown, PAGE)
             figure.legend(handles=handles.values(), loc="outside lower center", ncols=across)
-            figure.suptitle(f"test cells —, train cells - -; mean and sd over seeds; {CUT}", fontsize=8)
+            figure.suptitle(f"test {of} —, train {of} - -; mean and sd over seeds; {CUT}", fontsize=8)
     return figure
 
 

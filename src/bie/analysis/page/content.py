@@ -47,6 +47,7 @@ class Table:
 
     dataset: str
     split: str
+    of: str
     columns: tuple[str, ...]
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -91,7 +92,7 @@ def tables(results: Results) -> list[Table]:
                 for config, row in zip(points.index, points.to_dict("records"), strict=True)
             ]
             columns = ("model", *short_keys(list(keys)).values(), "runs")
-            found.append(Table(str(dataset), split, columns, shown, tuple(rows)))
+            found.append(Table(str(dataset), split, study.sampled(points.index), columns, shown, tuple(rows)))
     return found
 
 

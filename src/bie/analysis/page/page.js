@@ -186,7 +186,7 @@
         const { traceback, ...rest } = found.failure;
         add("Failure", pairs(rest));
       }
-      if (found && found.history) add("History (train cells: dashed)", curves(found.history));
+      if (found && found.history) add("History (train: dashed)", curves(found.history));
       if (found && found.log) add("End of its log", make("pre", found.log));
       if (found && found.missing && Object.keys(found.missing).length) add("Numbers that are missing", pairs(found.missing));
       add("Settings", pairs(details.configs[runs.points[i]] || {}));

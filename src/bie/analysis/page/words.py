@@ -41,6 +41,7 @@ class Verdict:
     """What is to be said of a data set, to be read in this order."""
 
     dataset: str
+    of: str
     caveats: tuple[str, ...]
     answer: tuple[str, ...]
     sentences: tuple[Sentence, ...]
@@ -69,7 +70,7 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
     told = [sentence for sentence in sentences if any(sentence.findings.values())]
     caveats = [*notes(results.study, dataset, "test"), *_caveats(told, bool(len(rows)))]
     short = answer(results.study, rows, results.bounds, metrics, titles) if told else []
-    return Verdict(dataset, tuple(caveats), tuple(short), tuple(told))
+    return Verdict(dataset, results.study.sampled(titles), tuple(caveats), tuple(short), tuple(told))
 
 
 def _caveats(sentences: Sequence[Sentence], compared: bool) -> Iterable[str]:
