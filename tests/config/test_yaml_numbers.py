@@ -16,6 +16,7 @@ from bie.errors import BadInput
             'timeout_min: 2:00:00 is 7200 to YAML. Put it in quotes: timeout_min: "2',
         ),
         ("account: 00123", "account: 00123 is 83 to YAML"),
+        ("account: 2024_117", "account: 2024_117 is 2024117 to YAML"),
         ("account: 12e3", "account: 12e3 is 12000.0 to YAML"),
         ("additional_parameters: {begin: 16:30}", "additional_parameters.begin: 16:30 is 990 to YAML"),
     ],

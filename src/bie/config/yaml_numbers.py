@@ -8,8 +8,10 @@ import yaml
 
 from bie.errors import BadInput
 
-_MISREAD = re.compile(r"[-+]?(?:\d+(?::\d+)+(?:\.\d*)?|0[0-7_]+|0[xXoObB][\da-fA-F_]+|\d[\d.]*[eE][-+]?\d+)")
-"""Clock times (base 60), leading zeros (base 8), other bases, exponents, without quotes around them."""
+_MISREAD = re.compile(
+    r"[-+]?(?:\d+(?::\d+)+(?:\.\d*)?|0[0-7_]+|0[xXoObB][\da-fA-F_]+|\d[\d.]*[eE][-+]?\d+|\d+(?:_\d+)+)"
+)
+"""Clock times (base 60), leading zeros (base 8), other bases, exponents, underscores: without quotes."""
 
 
 def check_numbers(path: Path) -> None:
