@@ -9,7 +9,8 @@ Make = Callable[..., Any]
 
 
 def notes_of(disk: Any, dataset: str = "zinb", split: str = "test") -> list[str]:
-    return notes(read_study(Tree(disk.root)), dataset, split)
+    study = read_study(Tree(disk.root))
+    return notes(study, study.grid_points[study.grid_points["dataset"] == dataset], split)
 
 
 def test_a_complete_study_of_one_code_needs_no_notes(disk: Any, point: Make) -> None:
@@ -149,3 +150,12 @@ def test_a_metric_that_few_data_sets_can_have_is_missed_only_where_some_run_has_
     assert notes_of(disk) == []
     disk.record(point(), 2, {"ari": 0.5, "mig": 0.3})
     assert notes_of(disk) == ["MIG: no value in 2 runs (generative factors not known)"]
+
+
+def test_nothing_is_said_of_rows_that_are_not_shown(disk: Any, point: Make) -> None:
+    disk.record(point(), 0, {"ari": 0.5}, notes={"perturb": "half of the genes"})
+    disk.record(point("scvi_mine"), 0, {"ari": 0.5}, notes={"perturb": "half of the counts"})
+    disk.failure(point("scvi_mine"), 1, "nan")
+    study = read_study(Tree(disk.root))
+    (said,) = notes(study, study.grid_points[study.grid_points["model"] == "scvi"], "test")
+    assert said.endswith("half of the genes")

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 MOST_NAMED = 10  # records that cannot be read
 
 
-def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None = None) -> list[str]:
+def notes(
+    study: Study, points: "pd.DataFrame", split: str, metrics: Sequence[str] | None = None
+) -> list[str]:
     """Sentences to stand below the table of a dataset and a split, the gravest first.
 
     Parameters
     ----------
+    points
+        Rows of `Study.grid_points`: of what else is in the study, nothing is said.
     metrics
         The only ones to speak of, where some were asked for.
     """
-    runs = study.runs[study.runs["dataset"] == dataset]
+    runs = study.runs[study.runs["config_id"].isin(points.index)]
     found = [
-        *_decided(study, dataset),
+        *_decided(study, points.index),
         *_absent(runs),
         *_unshared_seeds(runs),
         *_without_value(study, runs, split, metrics),
@@ -34,16 +38,16 @@ def notes(study: Study, dataset: str, split: str, metrics: Sequence[str] | None 
     told = {name for name, card in CARDS.items() if card.headline} if metrics is None else {*metrics}
     return [
         *found,
-        *_caveats(study, dataset, split, told),
-        *_densities(study.grid_points[study.grid_points["dataset"] == dataset]),
+        *_caveats(study, points.index, split, told),
+        *_densities(points),
     ]
 
 
-def _decided(study: Study, dataset: str) -> Iterator[str]:
+def _decided(study: Study, configs: Iterable[str]) -> Iterator[str]:
     """Grid points that got no further seeds; the table's own intervals take the number of seeds as fixed."""
     from bie.analysis.baseline import row_name
 
-    for config in study.grid_points.index[study.grid_points["dataset"] == dataset]:
+    for config in configs:
         if config in study.decided:
             yield f"{row_name(study, config)} was stopped: {study.decided[config]}"
 
@@ -126,11 +130,11 @@ def _alike(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
         yield f"{alike[0][0]}{others}", sum(n for _, n in alike)
 
 
-def _caveats(study: Study, dataset: str, split: str, metrics: Set[str]) -> Iterator[str]:
+def _caveats(study: Study, configs: Iterable[str], split: str, metrics: Set[str]) -> Iterator[str]:
     """Notes of records on their cells and some metrics; sentences alike but for numbers once."""
     shown: dict[str, list[tuple[str, Said]]] = {}
     told = frozenset({"cells", "perturb", *metrics})
-    for (part, metric, alike), said in study.caveats(dataset, told).items():
+    for (part, metric, alike), said in study.caveats(tuple(configs), told).items():
         if part in ("", split):
             shown.setdefault(alike, []).append((label(metric), said))
     for rows in shown.values():

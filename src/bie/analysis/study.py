@@ -57,7 +57,7 @@ class Study:
     decided
         Why a grid point got no further seeds, by ``config_id``; what it has not run is not missing.
     said
-        What `caveats` found, by data set and metrics.
+        What `caveats` found, by grid points and metrics.
     """
 
     name: str
@@ -71,7 +71,9 @@ class Study:
     asked: Mapping[str, Any]
     timing: "pd.DataFrame"
     decided: Mapping[str, str] = field(default_factory=dict)
-    said: dict[tuple[str, frozenset[str]], dict[Key, Said]] = field(init=False, default_factory=dict)
+    said: dict[tuple[tuple[str, ...], frozenset[str]], dict[Key, Said]] = field(
+        init=False, default_factory=dict
+    )
 
     @property
     def reasons(self) -> "pd.DataFrame":
@@ -114,12 +116,12 @@ class Study:
         sources = (self.configs.get(str(config), {}).get("dataset.source") for config in configs)
         return " and ".join(dict.fromkeys(str(s) if s in OTHER_THAN_CELLS else "cells" for s in sources))
 
-    def caveats(self, dataset: str, metrics: frozenset[str]) -> dict[Key, Said]:
-        """What the records of a data set say of some metrics; kept, as each split asks."""
-        if (dataset, metrics) not in self.said:
-            runs = self.runs[self.runs["dataset"] == dataset]
-            self.said[dataset, metrics] = caveats(runs, metrics)
-        return self.said[dataset, metrics]
+    def caveats(self, configs: tuple[str, ...], metrics: frozenset[str]) -> dict[Key, Said]:
+        """What the records of some grid points say of some metrics; kept, as each split asks."""
+        if (configs, metrics) not in self.said:
+            runs = self.runs[self.runs["config_id"].isin(configs)]
+            self.said[configs, metrics] = caveats(runs, metrics)
+        return self.said[configs, metrics]
 
     @property
     def all_read(self) -> bool:

@@ -240,7 +240,7 @@ def _units(metrics: Sequence[str]) -> list[str]:
 
 
 def _notes(study: Study, selected: "pd.DataFrame", split: str, view: View) -> list[str]:
-    names = selected["dataset"].unique()
     asked = None if view.metrics == HEADLINE else view.metrics
-    found = {str(name): notes(study, str(name), split, asked) for name in names}
-    return [f"{name}: {note}" if len(names) > 1 else note for name, each in found.items() for note in each]
+    points = study.grid_points.loc[selected.index].groupby("dataset", sort=False)
+    found = {str(name): notes(study, part, split, asked) for name, part in points}
+    return [f"{name}: {note}" if len(found) > 1 else note for name, each in found.items() for note in each]

@@ -61,6 +61,7 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
         Those to speak of; of no direction is skipped.
     """
     compared = results.comparison
+    points = results.study.grid_points[results.study.grid_points["dataset"] == dataset]
     chosen = (compared["dataset"] == dataset) & (compared["split"] == "test")
     rows = compared[chosen & compared["metric"].isin(metrics)]
     by_point: dict[str, list[Mapping[Any, Any]]] = {}
@@ -68,7 +69,7 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
         by_point.setdefault(row["config_id"], []).append(row)
     sentences = [_sentence(config, found, titles) for config, found in by_point.items()]
     told = [sentence for sentence in sentences if any(sentence.findings.values())]
-    caveats = [*notes(results.study, dataset, "test"), *_caveats(told, bool(len(rows)))]
+    caveats = [*notes(results.study, points, "test"), *_caveats(told, bool(len(rows)))]
     short = answer(results.study, rows, results.bounds, metrics, titles) if told else []
     return Verdict(dataset, results.study.sampled(titles), tuple(caveats), tuple(short), tuple(told))
 
