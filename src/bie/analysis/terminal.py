@@ -1,4 +1,4 @@
-"""Tables on terminals whose encoding lacks their symbols."""
+"""Tables on terminals: in words where the encoding lacks their symbols, nothing that steers a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,13 @@ def in_words(text: str) -> str:
 
 
 def fitting(text: str, encoding: Any) -> str:
-    """Text as it is where the encoding has its symbols, else in words."""
+    r"""Text as it is where the encoding has its symbols, else in words; control characters by their names.
+
+    >>> print(fitting("donor \x1b[31m", "utf-8"))
+    donor \x1b[31m
+    """
+    if not text.replace("\n", "").isprintable():
+        text = "".join(sign if sign == "\n" or sign.isprintable() else repr(sign)[1:-1] for sign in text)
     try:
         text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
