@@ -23,7 +23,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
-SHORT, LONG = 16, 45  # characters of a row's name
+SHORT, LONG = 16, 40  # characters of a row's name
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
