@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from bie.analysis.figures.kept import Shown
+    from bie.analysis.figures.material import Material
     from bie.analysis.files import Files
     from bie.analysis.page.build import Source
     from bie.analysis.results import Results
@@ -186,10 +187,13 @@ def read_source(
 
 def _pictures(
     tree: "Tree", files: "Files", results: "Results", write: bool, maps: tuple[str, ...]
-) -> "list[Shown]":
-    """Figures of a study, drawn only where those of the last report would differ."""
+) -> "Iterable[Shown]":
+    """Figures of a study, drawn only where those of the last report would differ.
+
+    Those are on their way into their files when this returns.
+    """
     from bie.analysis.figures.gallery import gallery
-    from bie.analysis.figures.kept import keep, kept, made_from
+    from bie.analysis.figures.kept import kept, made_from
     from bie.analysis.figures.material import Material
     from bie.analysis.figures.saving import saved
     from bie.analysis.view import HEADLINE
@@ -199,10 +203,20 @@ def _pictures(
     if pictures is not None:
         return pictures
     material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps)
-    pictures = saved(gallery(material), tree.report if write else None)
-    if write and tree.report.is_dir():
-        keep(tree, sources if results.study.all_read else None, pictures, material.seen)
-    return pictures
+    drawn = saved(gallery(material), tree.report if write else None)
+    return _noted(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
+
+
+def _noted(
+    tree: "Tree", sources: str | None, drawn: "Iterable[Shown]", material: "Material"
+) -> "Iterator[Shown]":
+    """Figures when all are in their files, noted for the next report."""
+    from bie.analysis.figures.kept import keep
+
+    pictures = list(drawn)
+    if tree.report.is_dir():
+        keep(tree, sources, pictures, material.seen)
+    yield from pictures
 
 
 def _serve(options: argparse.Namespace) -> int:

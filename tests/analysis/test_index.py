@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from bie import devices
 from bie.analysis import index, parse
 from bie.analysis.files import look
 from bie.analysis.index import INDEX, LATER, read_index
@@ -199,3 +200,20 @@ def test_some_new_ones_among_many_stand_where_they_belong(
         ["test", "T", 2.0],
     ]
     assert found[1].loc[found[5]["row"], "seed"].eq(5).all()
+
+
+def test_several_processes_read_what_one_reads(
+    disk: Any, point: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "AT_ONCE", 2)
+    for seed in range(5):
+        disk.record(point(), seed, {"ari": seed / 7, "nmi": None}, missing={"nmi": f"reason {seed % 2}"})
+    disk.failure(point("scvi_mine"), 0, "nan")
+    settle(disk.root)
+    path, found = disk.root / "report" / INDEX, []
+    for n in (1, 2):
+        monkeypatch.setattr(devices, "cores", lambda n=n: n)
+        read_index(look(Tree(disk.root)))
+        found.append(path.read_bytes())
+        path.unlink()
+    assert found[0] == found[1]

@@ -9,12 +9,14 @@ import contextlib
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.files import Files, Stamp, makers
 from bie.analysis.parse import NUMBERS, Parser, Row
+from bie.analysis.processes import in_order
 from bie.store.record import RECORD, write_file
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def read_index(files: Files) -> "pa.Table":
     new = np.flatnonzero(row < 0)
     row[new] = n_before + np.arange(len(new))
     paths = list(files.ends)
-    parts += _read([paths[i] for i in new], files)
+    parts += _read([(paths[i], files.ends[paths[i]]) for i in new], files)
     table = _joined([part for part in parts if len(part)] or parts[:1])
     parts.clear()
     if len(row) != len(table) or (row != np.arange(len(row))).any():
@@ -113,11 +115,16 @@ def _still_true(parts: Sequence["pa.Table"], files: Files) -> "NDArray[np.int64]
     return row
 
 
-def _read(paths: Sequence[str], files: Files) -> "Iterator[pa.Table]":
+def _read(ends: Sequence[tuple[str, Stamp]], files: Files) -> "Iterator[pa.Table]":
     """Rows of the files, in order."""
-    parser, root = Parser(), str(files.tree.root)
-    for part in (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)):
-        yield _columns(_row(path, files.ends[path], parser, root, files.settled) for path in part)
+    parts = [ends[start : start + AT_ONCE] for start in range(0, len(ends), AT_ONCE)]
+    read = partial(_part, root=str(files.tree.root), settled=files.settled)
+    return in_order(read, parts, None if len(parts) > 1 else 1)
+
+
+def _part(ends: Sequence[tuple[str, Stamp]], root: str, settled: int) -> "pa.Table":
+    parser = Parser()
+    return _columns(_row(path, stamp, parser, root, settled) for path, stamp in ends)
 
 
 def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Row:

@@ -19,7 +19,7 @@ def pictures(n: int = 3) -> list[Picture]:
 
 
 def test_several_at_a_time_write_the_files_that_one_process_writes(tmp_path: Path) -> None:
-    one, several = (saved(pictures(), tmp_path / str(n), n) for n in (1, 2))
+    one, several = (list(saved(pictures(), tmp_path / str(n), n)) for n in (1, 2))
     assert one == several
     assert [(name, caption) for name, caption, _ in one] == [
         (f"figure_{i}", f"Caption {i}.") for i in range(3)
@@ -31,7 +31,7 @@ def test_several_at_a_time_write_the_files_that_one_process_writes(tmp_path: Pat
 
 
 def test_without_a_folder_nothing_is_written(in_tmp: Path) -> None:
-    assert saved(pictures(1), None, 1)[0][2].startswith(b"<?xml")
+    assert next(saved(pictures(1), None, 1))[2].startswith(b"<?xml")
     assert not list(in_tmp.iterdir())
 
 
@@ -41,4 +41,4 @@ def test_an_error_in_another_process_is_raised_here(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(saving, "save", save)
     with pytest.raises(OSError, match="No space left"):
-        saved(pictures(1), tmp_path, 2)
+        list(saved(pictures(1), tmp_path, 2))

@@ -1,0 +1,38 @@
+"""Work on several cores, with results in the order of the work."""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from bie import devices
+
+MOST = 8  # processes; of more, what is given to them is through before the next is ready
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], n_processes: int | None = None
+) -> Iterator[Result]:
+    """Results of `work` on each item; it has begun, and who called may do something else meanwhile.
+
+    Parameters
+    ----------
+    work, items
+        Other processes get them, so both can be pickled.
+    n_processes
+        As many as there are cores by default. With 1, and where forks are not safe, which is everywhere but
+        on Linux, all is done here, item by item as the results are asked for.
+    """
+    most = min(devices.cores(), MOST) if n_processes is None else n_processes
+    if most == 1 or sys.platform != "linux":
+        return map(work, items)
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(most, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    found = pool.map(work, items)
+    pool.shutdown(wait=False)  # it ends with the last result
+    return found
