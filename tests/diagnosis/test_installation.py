@@ -18,6 +18,12 @@ def test_another_python(version: tuple[int, int], state: str, monkeypatch: pytes
     assert "3.11 to 3.13" in python().remedy
 
 
+def test_a_bie_that_is_not_installed_is_not_taken_for_one_as_locked(monkeypatch: pytest.MonkeyPatch):
+    """A checkout on PYTHONPATH: without its requirements nothing can differ."""
+    monkeypatch.setattr(installation, "needed", frozenset)
+    assert installation.lock().state == "warning"
+
+
 def test_differences_from_the_lock_are_named():
     assert of_differences("x.lock", []).state == "ok"
     other = of_differences("x.lock", [Difference("numpy", "2.0", "2.1")])

@@ -17,7 +17,14 @@ _PROGRAM = re.compile(
     r"|((?:scripts|slurm|\.ci)/\w+)(?=\s|$))(.*)$"
 )
 
-PLACEHOLDERS = {"...": None, "…": None, "OVERRIDES": None, "site=YOURS": "site=template", "FOLDER": None}
+PLACEHOLDERS = {
+    "...": None,
+    "…": None,
+    "OVERRIDES": None,
+    "site=YOURS": "site=template",
+    "FOLDER": None,
+    "~/bie": "slurm/cluster",
+}
 """What stands for the reader's own words, and what a check puts there (None: nothing)."""
 
 EXAMPLES = "docs/examples/add.py"

@@ -72,5 +72,6 @@ def test_the_container_starts_python_with_what_it_is_given(tmp_path):
         done = subprocess.run(typed, env=environment | more, capture_output=True, text=True, check=True)
         return str(done.stdout)
 
-    assert printed() == "exec|/p/my bie.sif|python|-m|job|a b|"
-    assert printed(CUDA_VISIBLE_DEVICES="0") == "exec|--nv|/p/my bie.sif|python|-m|job|a b|"
+    inside = "/p/my bie.sif|env|--ignore-signal=USR2|python|-m|job|a b|"
+    assert printed() == f"exec|{inside}"
+    assert printed(CUDA_VISIBLE_DEVICES="0") == f"exec|--nv|{inside}"

@@ -113,6 +113,21 @@ def test_what_a_worker_has_not_got_before_it_died_is_done_by_the_next() -> None:
     assert observer.heard == [("started", a), ("done", a), ("started", b), ("done", b)]
 
 
+def takes_and_dies(pipe: Connection) -> None:
+    pipe.send(None)
+    pipe.recv()
+
+
+def test_what_a_worker_was_at_when_all_were_stopped_has_not_failed() -> None:
+    """Slurm's SIGTERM reaches what serves an image's files too: they go, and the worker with them."""
+    context: Any = Context(takes_and_dies, works)
+    pool, observer = Pool(context, None, "launch", Packs()), Observer()
+    observer.started = lambda spec: pool.interrupt()  # type: ignore[method-assign]
+    a = run("a")
+    pool.run([a, run("b")], observer)
+    assert [heard for heard in observer.heard if heard[0] != "stopping"] == [("interrupted", a)]
+
+
 def test_a_worker_that_has_nothing_left_ends_by_itself() -> None:
     """What libraries have registered in it is cleared up; of a killed one they say that it leaked."""
     context: Any = Context(works)

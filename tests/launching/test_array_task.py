@@ -24,7 +24,7 @@ INTERRUPTED = Outcome("interrupted")
 
 @pytest.fixture
 def called(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[str]]:
-    """Runs a task as submitit does, signals and all; what was requeued, and how it ended."""
+    """Runs a task as submitit does, signals and all; how it ended, and whether submitit requeued it."""
     monkeypatch.setattr(array_task, "warm_up", lambda: None)
 
     def call(folder: Path) -> list[str]:
@@ -58,28 +58,29 @@ def test_submitit_returns_of_a_task_that_is_through(launch: Launch, called: Call
     assert noted_end(folder, "0") == 0
 
 
-def test_submitits_warning_requeues_a_task(launch: Launch, pool: Script, called: Callable[[Path], list[str]]):
+def test_a_warned_task_ends_as_one_that_goes_back(
+    launch: Launch, pool: Script, called: Callable[[Path], list[str]]
+):
+    """Its shell puts it back: Python may be in an image that has no scontrol."""
     folder = launch()
     pool.ends = {1: INTERRUPTED}
     pool.during = lambda seed: os.kill(os.getpid(), signal.SIGUSR2) if seed == 1 else None
     pool.after = 0.2  # a signal reaches the main thread in its own time
-    assert called(folder) == ["requeued", "exit -1"]
+    assert called(folder) == [f"exit {Exit.REQUEUE}"]
     assert noted_end(folder, "0") == Exit.REQUEUE
-    requeued = DelayedSubmission.load(folder / "submitit" / "7_submitted.pkl").function
-    assert vars(requeued) == {"folder": folder, "kind": "runs", "index": 0}
     pool.ends, pool.during = {}, lambda seed: None
-    half = folder / "submitit" / "7_submitted.pkl.save_tmp"
+    half = folder / "submitit" / "7_0_result.pkl.save_tmp"
     half.touch()
     assert called(folder) == ["returned 0"]
-    assert not half.exists(), "submitit would stumble over it at the next requeue"
+    assert not half.exists(), "submitit would stumble over it at its end"
 
 
-def test_a_task_whose_rest_would_not_fit_requeues_itself(
+def test_a_task_whose_rest_would_not_fit_goes_back(
     launch: Launch, pool: Script, called: Callable[[Path], list[str]]
 ):
     folder = launch("hydra.launcher.timeout_min=10", "hydra.launcher.signal_delay_s=100", seconds=499.9999)
     pool.ends = {0: Outcome("done", seconds=499.9999)}
-    assert called(folder) == ["requeued", "exit -1"]
+    assert called(folder) == [f"exit {Exit.REQUEUE}"]
 
 
 def test_a_cancelled_task_ends_with_checkpoints(
@@ -143,14 +144,6 @@ def test_a_warned_task_starts_nothing_more_and_goes_back(launch: Launch, pool: S
     task.carry_out()
     assert task.exit_code() == Exit.REQUEUE
     assert pool.started == [0, 1]
-
-
-def test_a_task_that_slurm_has_cancelled_does_not_go_back(
-    launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(Incarnation, "_is_wanted", lambda self: False)
-    pool.ends = {2: INTERRUPTED}
-    assert carry_out(launch()) == Exit.TERMINATED
 
 
 def test_only_incarnations_that_got_nothing_done_are_counted(launch: Launch, pool: Script):

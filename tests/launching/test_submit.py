@@ -262,6 +262,29 @@ def test_what_python_noted_itself_stays(launch: Path):
     assert ended(launch) == {"code": 75}
 
 
+@pytest.mark.parametrize(
+    ("squeue", "code", "requeued"),
+    [("echo RUNNING", 75, True), ("echo COMPLETING", 143, False), ("", 143, False), ("exit 1", 75, True)],
+)
+def test_what_is_left_goes_back_unless_it_was_cancelled(
+    slurm: Path, launch: Path, monkeypatch: pytest.MonkeyPatch, squeue: str, code: int, requeued: bool
+):
+    """Python notes 75 and ends, wherever it is; only a Slurm that does not answer is not taken for a no."""
+    (slurm / "squeue").write_text(f"#!/bin/bash\n{squeue}\n")
+    (slurm / "scontrol").write_text(f'#!/bin/bash\necho "$@" >>{slurm}/typed\n')
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "81")  # which alone would mean all tasks of the array
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "81")
+    note = launch / "ended" / "7"
+    body = f"note = Path({str(note)!r}); note.write_text('{{\"code\": 75}}'); sys.exit(75)"
+    process = start(launch, body)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert ended(launch) == {"code": code}
+    assert (slurm / "typed").exists() == requeued
+    assert not requeued or (slurm / "typed").read_text() == "requeue 81_0\n"
+
+
 LISTENS = """
 warnings = []
 signal.signal(signal.SIGUSR2, lambda *_: warnings.append(5))

@@ -7,7 +7,7 @@ import sys
 
 from bie import devices
 from bie.diagnosis.check import Row, State
-from bie.store.environment import Difference, differences, installed, pinned
+from bie.store.environment import Difference, differences, installed, needed, pinned
 from bie.store.provenance import lock_file
 
 TESTED = ((3, 11), (3, 13))
@@ -34,6 +34,9 @@ def lock() -> Row:
     path = lock_file()
     if path is None:
         return Row("lock file", "warning", "none beside this bie", "Install bie from its repository or wheel")
+    if not needed():  # with nothing to compare, nothing would differ
+        said = "bie is not installed here, only found by PYTHONPATH: which packages it needs is not known"
+        return Row("lock file", "warning", said, "python -m pip install --no-deps --editable .")
     return of_differences(path.name, differences(pinned(path.read_text()), installed()))
 
 

@@ -145,7 +145,7 @@ class Pool:
         """Record the run that a dead worker was at, and put a new worker in its place.
 
         Of several that it was at nobody knows which one ended it: each is tried again, alone. What it had not
-        begun goes back too.
+        begun goes back too. After `interrupt` all are left to whoever goes on later.
         """
         worker = self._workers[slot]
         worker.process.join()
@@ -154,15 +154,17 @@ class Pool:
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
         left = list(worker.left.values())
-        begun = [spec for spec in left if was_at(spec, worker.process.pid)]
-        guilty = begun if len(begun) == 1 else [] if begun else left
+        stopping = self._open.closed  # what ends a worker then is no fault of the run: the image may go too
+        begun = [] if stopping else [spec for spec in left if was_at(spec, worker.process.pid)]
+        guilty = begun if len(begun) == 1 else [] if begun or stopping else left
         again = [spec for spec in left if spec not in guilty]
         for spec in guilty:
             observer.ended(spec, leave_killed(spec, message))
         for spec in again:
             disclaim(spec)
             observer.ended(spec, Outcome("interrupted"))
-        queue.extendleft((spec,) for spec in reversed(again))
+        if not stopping:
+            queue.extendleft((spec,) for spec in reversed(again))
         self._workers[slot] = self._start(slot)
 
 

@@ -2,7 +2,8 @@
 
 The runs are handed out by a thread, so that the main one is free for signals. USR2, the warning that time or
 node are taken away, is submitit's: it calls `ArrayTask.checkpoint`, which waits for the runs at work to leave
-their checkpoints.
+their checkpoints. Whoever started the task puts it back into the queue, by its exit code: Python may be in an
+image, where no command of Slurm is.
 """
 
 import contextlib
@@ -14,9 +15,10 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from threading import Thread
 from types import FrameType
+from typing import NoReturn
 
 from submitit import JobEnvironment
-from submitit.helpers import Checkpointable, DelayedSubmission
+from submitit.helpers import Checkpointable
 
 from bie import devices
 from bie.config import SubmititLocal, SubmititSlurm
@@ -52,27 +54,21 @@ class ArrayTask(Checkpointable):
     def __call__(self) -> int:
         """Carry out the task: 0, or it ends with one of `bie.store.launches`."""
         forget_end(self.folder, self.name)
-        _remove_half_pickles()
+        _remove_half_pickle()
         single_threaded()
         self._incarnation = Incarnation(self, warm_up())
         self._thread = Thread(target=self._incarnation.carry_out)
         signal.signal(signal.SIGTERM, self._incarnation.terminate)  # submitit would pass it over
         self._thread.start()
         code = self._concluded()
-        if code == Exit.REQUEUE:  # without a warning: what is left would not fit
-            signal.raise_signal(signal.SIGUSR2)
         if code:
             sys.exit(code)
         return code
 
-    def checkpoint(self) -> DelayedSubmission:
-        """Answer submitit's warning: stop with checkpoints. What is returned goes back into the queue."""
+    def checkpoint(self) -> NoReturn:
+        """Answer submitit's warning: stop with checkpoints, and end."""
         self._incarnation.warn()
-        code = self._concluded()
-        if code != Exit.REQUEUE:
-            sys.exit(code)
-        print(f"=== task {self.name} goes back into the queue", flush=True)
-        return DelayedSubmission(ArrayTask(self.folder, self.kind, self.index))
+        sys.exit(self._concluded())
 
     def _concluded(self) -> int:
         """Exit code, when the runs have ended; noted for those who cannot see it."""
@@ -82,15 +78,11 @@ class ArrayTask(Checkpointable):
         return code
 
 
-def _remove_half_pickles() -> None:
-    """Take away what was half written when an earlier incarnation was killed.
-
-    submitit 1.5.4 would stumble over it, rather than put the task back into the queue.
-    """
-    paths = JobEnvironment().paths
-    for path in (paths.submitted_pickle, paths.result_pickle):
-        with contextlib.suppress(OSError):
-            path.with_suffix(f"{path.suffix}.save_tmp").unlink()
+def _remove_half_pickle() -> None:
+    """Take away what an earlier incarnation, killed at its end, half wrote: submitit 1.5.4 would stumble."""
+    half = JobEnvironment().paths.result_pickle
+    with contextlib.suppress(OSError):
+        half.with_suffix(f"{half.suffix}.save_tmp").unlink()
 
 
 class Incarnation:
@@ -221,7 +213,7 @@ class Incarnation:
         if not left or stopped(self.folder):
             return Exit.DISK if "disk" in causes else Exit.FAILED if causes or left else 0
         print(f"{len(left)} of {len(self.tasks)} runs left", flush=True)
-        if not self._is_wanted():
+        if self.terminated and self.job is None:  # of Slurm's tasks their shell asks it
             return Exit.TERMINATED
         if not self.progressed:
             launched.note(self.folder, self.name, Outcome("fruitless"))
@@ -242,15 +234,5 @@ class Incarnation:
         try:
             return slurm.seconds_left(self.job)
         except slurm.SlurmError as error:
-            print(f"no time limit known: {error}", flush=True)
+            print(f"the time limit is taken to be that of the launch: {error}", flush=True)
             return None
-
-    def _is_wanted(self) -> bool:
-        """Whether the task may go back: Slurm runs it, rather than having cancelled or ended it."""
-        if self.job is None:
-            return not self.terminated
-        try:
-            return any(state.word == "RUNNING" for state in slurm.show_jobs([self.job]).values())
-        except slurm.SlurmError as error:
-            print(f"cannot ask Slurm: {error}", flush=True)
-            return True

@@ -2,8 +2,9 @@
 
 Before it (``setup``): modules, variables, the user's own lines; the source as it was at the launch, unpacked
 on the node, so that a task runs what was launched whatever the checkout has become. After it (``teardown``):
-the source is removed, and how the task ended is noted where Python could not, since it was killed: without
-accounting nobody else knows.
+the source is removed; a task that is not through goes back into the queue; and how it ended is noted where
+Python could not, since it was killed: without accounting nobody else knows. Slurm is asked here, since Python
+may be in an image that has none of its commands.
 
 submitit 1.5.4 starts Python by ``srun`` unless told otherwise, and bie tells it otherwise: ``srun`` answers
 the SIGTERM of ``scancel`` with SIGKILL for its step, so that no run could leave a checkpoint. Python is a
@@ -31,7 +32,7 @@ from bie.launching.array_task import ArrayTask
 from bie.launching.bundling import Bundling
 from bie.launching.launched import n_canary_tasks
 from bie.launching.resources import parameters, submitit_folder, uses_srun
-from bie.store.launches import ENDED, SOURCE, add_jobs, stopped
+from bie.store.launches import ENDED, SOURCE, Exit, add_jobs, stopped
 
 NEVER = 10**9
 """Requeues that submitit allows: any number. bie counts those that got nothing done, submitit those after a
@@ -154,7 +155,8 @@ def setup(launcher: SubmititSlurm, site: Site, folder: Path, kind: str, first_ta
 
 def teardown(launcher: SubmititSlurm) -> list[str]:
     """Lines after submitit's command, whose exit code is the job's."""
-    return [*_AFTER.splitlines(), *(launcher.teardown or []), "exit $code"]
+    after = _AFTER.replace("@REQUEUE@", f"{Exit.REQUEUE:d}").replace("@TERMINATED@", f"{Exit.TERMINATED:d}")
+    return [*after.splitlines(), *(launcher.teardown or []), "exit $code"]
 
 
 def _environment(launcher: SubmititSlurm, site: Site) -> list[str]:
@@ -195,7 +197,17 @@ supervised() {  # a signal reaches this shell alone and ends `wait`: hand it on,
 
 _AFTER = """\
 code=$?
+trap '' TERM USR2  # nobody is left to hand them on to
 rm -rf "$frozen"
 trap - EXIT
+if [ "$code" = @REQUEUE@ ]; then  # unless Slurm has cancelled or ended it
+  job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID} job=${job:-$SLURM_JOB_ID}
+  if [ "$(squeue --noheader --jobs="$job" --format=%T || echo RUNNING)" = RUNNING ]; then
+    scontrol requeue "$job" && echo "=== task $task goes back into the queue"
+  else
+    rm -f "$ended"
+    code=@TERMINATED@
+  fi
+fi
 note "$code"
 """
