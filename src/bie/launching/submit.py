@@ -3,8 +3,8 @@
 Before it (``setup``): modules, variables, the user's own lines; the source as it was at the launch, unpacked
 on the node, so that a task runs what was launched whatever the checkout has become. After it (``teardown``):
 the source is removed; a task that is not through goes back into the queue; and how it ended is noted where
-Python could not, since it was killed: without accounting nobody else knows. Slurm is asked here, since Python
-may be in an image that has none of its commands.
+Python could not, since it was killed: without accounting nobody else knows. Slurm is asked here: submitit
+1.5.4 types ``scontrol requeue`` from Python, which may be in an image that has none of Slurm's commands.
 
 submitit 1.5.4 starts Python by ``srun`` unless told otherwise, and bie tells it otherwise: ``srun`` answers
 the SIGTERM of ``scancel`` with SIGKILL for its step, so that no run could leave a checkpoint. Python is a
