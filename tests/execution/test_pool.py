@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from multiprocessing import Pipe
@@ -118,14 +119,27 @@ def takes_and_dies(pipe: Connection) -> None:
     pipe.recv()
 
 
+def takes_and_stops(pipe: Connection) -> None:
+    pipe.send(None)
+    (spec,) = pipe.recv()
+    time.sleep(0.5)  # until the other has been buried
+    pipe.send((spec.folder, Outcome("interrupted")))
+
+
 def test_what_a_worker_was_at_when_all_were_stopped_has_not_failed() -> None:
-    """Slurm's SIGTERM reaches what serves an image's files too: they go, and the worker with them."""
-    context: Any = Context(takes_and_dies, works)
-    pool, observer = Pool(context, None, "launch", Packs()), Observer()
-    observer.started = lambda spec: pool.interrupt()  # type: ignore[method-assign]
-    a = run("a")
-    pool.run([a, run("b")], observer)
-    assert [heard for heard in observer.heard if heard[0] != "stopping"] == [("interrupted", a)]
+    """Slurm's SIGTERM reaches what serves an image's files too: they go, and the worker with them.
+
+    None is put in its place, and the others leave their checkpoints.
+    """
+    context: Any = Context(takes_and_dies, takes_and_stops)
+    pool, observer = Pool(context, None, "launch", Packs(n_workers=2)), Observer()
+    a, b = run("a"), run("b")
+    observer.started = lambda spec: pool.interrupt() if spec is b else None  # type: ignore[method-assign]
+    pool.run([a, b, run("c")], observer)
+    assert [heard for heard in observer.heard if heard[0] != "stopping"] == [
+        ("interrupted", a),
+        ("interrupted", b),
+    ]
 
 
 def test_a_worker_that_has_nothing_left_ends_by_itself() -> None:

@@ -106,6 +106,13 @@ def processes(mark: Path) -> list[int]:
     return [pid for pid in pids if wanted in _environ(pid).split(b"\0")]
 
 
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def _output(pid: int) -> Path | None:
     try:
         return Path(f"/proc/{pid}/fd/1").readlink()
@@ -130,7 +137,8 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 def busy_workers(mark: Path) -> list[int]:
     """Workers, not the server they are forked from: those whose log says that they took up a run."""
     logs = {path for path in Path("outputs").glob("*/*/launches/*/logs/*") if "---" in path.read_text()}
-    return [pid for pid in processes(mark) if _output(pid) in {path.resolve() for path in logs}]
+    found = [pid for pid in processes(mark) if _output(pid) in {path.resolve() for path in logs}]
+    return [pid for pid in found if _parent(pid) not in found]  # nor what they start, git for a moment
 
 
 def test_sweep_then_again_then_more(typed: Typed):

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -65,7 +65,7 @@ class Pool:
         interrupted = False
         try:
             while queue or any(worker.left for worker in self._workers):
-                pipes = [worker.pipe for worker in self._workers]
+                pipes = [worker.pipe for worker in self._workers if not worker.pipe.closed]
                 ready = wait(pipes if interrupted else [*pipes, self._closed])
                 if self._closed in ready:
                     interrupted = True
@@ -149,23 +149,30 @@ class Pool:
         """
         worker = self._workers[slot]
         worker.process.join()
+        left = list(worker.left.values())
+        if self._open.closed:  # what ends a worker now is no fault of its run: an image may go with its task
+            worker.pipe.close()
+            worker.left.clear()
+            self._give_back(left, observer)
+            return
         if not worker.ready:
             log = self._log(slot) or "above"
             raise WorkersCannotStart(f"worker {slot} ended before its first run; see {log}")
         message = f"its worker process ended with {how_ended(worker.process.exitcode)}"
-        left = list(worker.left.values())
-        stopping = self._open.closed  # what ends a worker then is no fault of the run: the image may go too
-        begun = [] if stopping else [spec for spec in left if was_at(spec, worker.process.pid)]
-        guilty = begun if len(begun) == 1 else [] if begun or stopping else left
+        begun = [spec for spec in left if was_at(spec, worker.process.pid)]
+        guilty = begun if len(begun) == 1 else [] if begun else left
         again = [spec for spec in left if spec not in guilty]
         for spec in guilty:
             observer.ended(spec, leave_killed(spec, message))
-        for spec in again:
+        self._give_back(again, observer)
+        queue.extendleft((spec,) for spec in reversed(again))
+        self._workers[slot] = self._start(slot)
+
+    @staticmethod
+    def _give_back(specs: Sequence[RunSpec], observer: Observer) -> None:
+        for spec in specs:
             disclaim(spec)
             observer.ended(spec, Outcome("interrupted"))
-        if not stopping:
-            queue.extendleft((spec,) for spec in reversed(again))
-        self._workers[slot] = self._start(slot)
 
 
 class InThisProcess:
