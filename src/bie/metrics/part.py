@@ -118,10 +118,9 @@ class Part:
     @property
     def graph_qk(self) -> Codes:
         """Neighbours of the queries among themselves, as places among these."""
-        k = min(neighbourhoods.GRAPH_NEIGHBOURS, len(self.query_q) - 1)
         if is_exact(len(self.z_nd)):
-            return self.neighbour_qk[:, :k]
-        return nearest(self.z_nd[self.query_q], k).index_qk
+            return self.neighbour_qk
+        return nearest(self.z_nd[self.query_q], neighbourhoods.GRAPH_NEIGHBOURS).index_qk
 
     @cached_property
     def lisi_weight_qk(self) -> NDArray[np.float64]:
