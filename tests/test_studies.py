@@ -135,4 +135,4 @@ def test_set_capacity_has_a_row_for_each_transform_and_its_chance(
     assert aggregate([]) == 0
     printed = capsys.readouterr().out
     assert "mAP ↑ (chance)" in printed
-    assert "against set_mean on the same cells and splits (7 rows)" in printed
+    assert "against set_mean on the same data and splits (7 rows)" in printed

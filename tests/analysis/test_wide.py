@@ -305,7 +305,7 @@ def test_baselines_of_many_kinds_of_cells_are_named_together(disk: Any, point: M
             disk.record(point(perturb__ratio=n), seed, {"ari": 0.5 + seed})
             disk.record(point("adversarial", perturb__ratio=n), seed, {"ari": 0.7 - seed})
     (table,) = wide_tables(results_of(load(disk.root)), View())
-    assert table.legend[1].startswith("against scvi on the same cells and splits (4 rows): ▲ better")
+    assert table.legend[1].startswith("against scvi on the same data and splits (4 rows): ▲ better")
 
 
 def test_a_row_names_its_model_once(disk: Any, point: Make) -> None:

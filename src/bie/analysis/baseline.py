@@ -113,7 +113,7 @@ def any_of(names: Sequence[str]) -> str:
     if len(names) <= FEW_NAMED:
         return f"{' or '.join(names)} on the same splits"
     common = [word for word in names[0].split(" ") if all(word in name.split(" ") for name in names)]
-    return f"{' '.join(common)} on the same cells and splits ({len(names)} rows)"
+    return f"{' '.join(common)} on the same data and splits ({len(names)} rows)"
 
 
 def no_such_row(asked: str, names: Iterable[str]) -> BadInput:

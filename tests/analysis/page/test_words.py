@@ -70,4 +70,4 @@ def test_baselines_of_many_kinds_of_cells_are_named_by_what_they_share(disk: Any
         for seed in range(2):
             disk.record(point(perturb__ratio=ratio), seed, {"ari": 0.5 + seed})
             disk.record(point("scvi_mine", perturb__ratio=ratio), seed, {"ari": 0.7 - seed})
-    assert said(disk).against == "scvi on the same cells and splits (4 rows)"
+    assert said(disk).against == "scvi on the same data and splits (4 rows)"
