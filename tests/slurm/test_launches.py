@@ -14,13 +14,13 @@ from .sweeps import SOURCE, Sweep, wait_for
 
 
 def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
-    both = [sweep.start("run", *sweep.command("seed=range(4)")) for _ in range(2)]
+    both = [sweep.start("run", *sweep.command("seed=range(3)")) for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
     sweep.wait_until_over()
     assert len(sweep.arrays()) == 2
     finishes = Counter(re.findall(r"^done .* seed=(\d+)", sweep.logs(), re.MULTILINE))
-    assert finishes == {str(seed): 1 for seed in (2, 3)}
-    sweep.has_done(4)
+    assert finishes == {"2": 1}
+    sweep.has_done(3)
     for process in both:
         process.communicate()
     faults.append(
@@ -30,7 +30,7 @@ def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
 
 def test_a_canary_with_a_control_among_its_models(cluster, faults, tmp_path):
     sweep = Sweep(cluster, tmp_path, "train.epochs=5")
-    sweep.launch("model=pca,scvi", "seed=0", "hydra.launcher.canary=true")
+    sweep.launch("model=pca,scvi", "seed=0", "hydra.launcher.canary=true", "hydra.launcher.runs_per_job=2")
     assert [job["kind"] for job in sweep.arrays()] == ["canary", "runs"]
     sweep.wait_until_over()
     sweep.has_done(2)
