@@ -355,7 +355,7 @@ def test_trained_critic_finds_the_true_information(
     z_nd, batch_n = gaussian_classes(p, mean, sd, 16_000)
     penalty = build(4, len(p), critic=critic)
     assert estimate(penalty, z_nd[8000:], batch_n[8000:]) < 0.05  # knows nothing yet
-    train_critic(penalty, z_nd[:8000], batch_n[:8000], 2000)
+    train_critic(penalty, z_nd[:8000], batch_n[:8000], 800)
     found = estimate(penalty, z_nd[8000:], batch_n[8000:])
     assert found == pytest.approx(true_information(p, mean, sd), rel=0.1)
 
@@ -383,7 +383,7 @@ def leaking_latent(n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def test_agrees_with_nearest_neighbours_on_a_leaking_latent() -> None:
     z_nd, batch_n = leaking_latent(16_000)
     penalty = build(10, 2, critic="separable")
-    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 2000)
+    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 1000)
     found = estimate(penalty, torch.from_numpy(z_nd[8000:]), torch.from_numpy(batch_n[8000:]))
     assert found == pytest.approx(mi_ross(z_nd[8000:].astype(np.float64), batch_n[8000:]), rel=0.1)
 
@@ -392,5 +392,5 @@ def test_finds_nothing_where_nothing_is() -> None:
     z_nd, batch_n = leaking_latent(16_000)
     batch_n = np.random.default_rng(1).permutation(batch_n)
     penalty = build(10, 2, critic="separable")
-    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 1000)
+    train_critic(penalty, torch.from_numpy(z_nd[:8000]), torch.from_numpy(batch_n[:8000]), 400)
     assert estimate(penalty, torch.from_numpy(z_nd[8000:]), torch.from_numpy(batch_n[8000:])) < 0.01
