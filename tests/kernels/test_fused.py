@@ -91,8 +91,8 @@ def test_is_closer_than_torch_where_numbers_are_extreme(kind: str) -> None:
 def test_count_by_count() -> None:
     """A gene and a theta for each run, a count for each cell: nothing hides in a sum."""
     counts = torch.tensor([0, 1, 2, 3, 7, 20, 150, 1e5])
-    log_theta = torch.linspace(-9, 14, 24).view(-1, 1, 1)  # 1e-4 to 1e6
-    x = counts.view(1, -1, 1).expand(24, -1, -1).contiguous()
+    log_theta = torch.linspace(-9, 14, 12).view(-1, 1, 1)  # 1e-4 to 1e6
+    x = counts.view(1, -1, 1).expand(12, -1, -1).contiguous()
     library = (x + 0.5).log()
     log_theta_there = log_theta.to(DEVICE).requires_grad_()
     value = fused.log_likelihood(
@@ -108,15 +108,23 @@ def test_count_by_count() -> None:
         torch.testing.assert_close(found.cpu().double(), expected, rtol=1e-5, atol=rounding)
 
 
+@pytest.fixture(scope="module")
+def of_numbers() -> tuple[Tensor, ...]:
+    """Value and gradients of three runs."""
+    value, gradients = Given((3, 6, 300), "zinb").fused()
+    return value, *gradients
+
+
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 @pytest.mark.parametrize("part", range(4))
-def test_a_run_that_is_not_a_number_changes_no_bit_of_the_others(part: int) -> None:
+def test_a_run_that_is_not_a_number_changes_no_bit_of_the_others(
+    part: int, of_numbers: tuple[Tensor, ...]
+) -> None:
     given = Given((3, 6, 300), "zinb")
-    value, gradients = given.fused()
     given.inputs[part].data[1, ..., 0] = torch.nan
     broken, broken_by = given.fused()
     assert broken[1].isnan().any()
-    for one, other in zip((value, *gradients), (broken, *broken_by), strict=True):
+    for one, other in zip(of_numbers, (broken, *broken_by), strict=True):
         assert torch.equal(one[[0, 2]], other[[0, 2]])
     assert all(gradient[1].isnan().any() for gradient in broken_by)
 
@@ -143,7 +151,7 @@ def test_takes_one_dispersion_a_gene_in_single_precision(monkeypatch: pytest.Mon
 def test_a_pack_trains_the_same_with_it(
     likelihood: str, configurations: Configurations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typed = (f"model.likelihood={likelihood}", "seed=0,1", "train.epochs=1", "dataset.n_cells=150")
+    typed = (f"model.likelihood={likelihood}", "seed=0,1", "train.epochs=1", "dataset.n_cells=80")
     found = configs(configurations, *typed)
     cells = load(found[0].dataset)
     histories = []
