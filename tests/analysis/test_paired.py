@@ -9,13 +9,13 @@ from scipy.stats import binomtest, ttest_1samp, ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from bie.analysis.paired import corrected_difference, equivalent, holm, moments_of, these_cells
+from bie.analysis.paired import equivalent, holm, moments_of, new_cells, these_cells
 
 
 def test_without_test_cells_it_is_the_paired_t_test() -> None:
     """As n_test / n_train goes to 0 nothing is left to correct."""
     values = np.random.default_rng(0).normal(0.3, 1, size=12)
-    found = corrected_difference(values.tolist(), train_fraction=1 - 1e-12)
+    found = new_cells(moments_of(values.tolist()), 1e-12)
     known = ttest_1samp(values, 0)
     interval = known.confidence_interval(0.95)
     assert found.p == pytest.approx(known.pvalue, rel=1e-9)
@@ -25,7 +25,7 @@ def test_without_test_cells_it_is_the_paired_t_test() -> None:
 def test_the_interval_is_wider_by_the_factor_of_the_paper() -> None:
     values, n = [0.1, -0.2, 0.4, 0.3, 0.2], 5
     plain = ttest_1samp(values, 0).confidence_interval(0.95)
-    found = corrected_difference(values, train_fraction=0.6)
+    found = new_cells(moments_of(values), 0.4 / 0.6)
     factor = math.sqrt((1 / n + 2 / 3) / (1 / n))
     assert found.high - found.low == pytest.approx(factor * (plain.high - plain.low))
 
@@ -38,16 +38,14 @@ def test_few_false_alarms_where_splits_overlap_and_nothing_differs() -> None:
         data = rng.normal(size=100)
         splits = [data[rng.permutation(100)[:40]].mean() for _ in range(10)]
         plain.append(ttest_1samp(splits, 0).pvalue)
-        corrected.append(corrected_difference(splits, train_fraction=0.6).p)
+        corrected.append(new_cells(moments_of(splits), 0.4 / 0.6).p)
     assert sum(p < 0.05 for p in plain) > 40
     assert sum(p < 0.05 for p in corrected) <= 20
 
 
 def test_one_pair_has_no_interval() -> None:
-    found = corrected_difference([0.5], train_fraction=0.6)
-    assert (found.mean, found.n) == (0.5, 1)
-    assert math.isnan(found.low)
-    assert math.isnan(found.p)
+    for found in (these_cells(moments_of([0.5])), new_cells(moments_of([0.5]), 0.4 / 0.6)):
+        assert np.isnan([found.low, found.high, found.p]).all()
 
 
 @pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.2, 2**-3), (-0.1, 2**-3)])
@@ -56,7 +54,7 @@ def test_equal_differences_are_worth_their_signs_not_certainty(value: float, p: 
     found = these_cells(moments)
     assert found.p == pytest.approx(p) == binomtest(4 if value else 2, 4).pvalue
     assert math.isnan(found.low)
-    assert math.isnan(corrected_difference([value] * 4, train_fraction=0.6).p)
+    assert math.isnan(new_cells(moments_of([value] * 4), 0.4 / 0.6).p)
 
 
 @pytest.mark.parametrize("n", [2, 5, 30])
@@ -73,7 +71,7 @@ def test_new_cells_is_baycomps_correlated_t_test() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.normal(0.6, 0.1, 10), rng.normal(0.5, 0.1, 10)
     p_greater = baycomp.CorrelatedTTest.probs(b, a)[1]
-    assert corrected_difference(list(a - b), train_fraction=0.9).p == pytest.approx(2 * (1 - p_greater))
+    assert new_cells(moments_of(list(a - b)), 0.1 / 0.9).p == pytest.approx(2 * (1 - p_greater))
 
 
 @pytest.mark.parametrize("margin", [0.05, 0.1, 0.2, 0.4])

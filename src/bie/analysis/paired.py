@@ -135,29 +135,6 @@ def holm(p: Numbers) -> tuple[Numbers, Numbers]:
     return np.where(np.isnan(p), np.nan, adjusted), factor
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Mean of paired differences.
-
-    Attributes
-    ----------
-    mean
-        In the unit of the differences.
-    low, high
-        Ends of the 95 % interval; NaN for fewer than two pairs, and where all pairs have the same difference.
-    p
-        Two-sided p-value of a mean of 0; NaN likewise.
-    n
-        Pairs.
-    """
-
-    mean: float
-    low: float
-    high: float
-    p: float
-    n: int
-
-
 def moments_of(differences: Sequence[float]) -> Moments:
     """Sum up the differences of one comparison."""
     values = np.asarray(differences, dtype=float)
@@ -165,26 +142,3 @@ def moments_of(differences: Sequence[float]) -> Moments:
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     sd = 0.0 if sd <= TIED * float(np.abs(values).max()) else sd
     return Moments(*(np.array(number, dtype=float) for number in (len(values), mean, sd)))
-
-
-def corrected_difference(differences: Sequence[float], train_fraction: float) -> Difference:
-    """Mean difference with the corrected resampled t-test of Nadeau & Bengio.
-
-    Parameters
-    ----------
-    differences
-        One for each split, in any order.
-    train_fraction
-        Share of the cells that train, between 0 and 1; the others are the test cells.
-
-    Examples
-    --------
-    >>> found = corrected_difference([0.1, 0.2, 0.3], train_fraction=0.5)
-    >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
-    (0.2, -0.297, 0.697)
-    """
-    moments = moments_of(differences)
-    found = new_cells(moments, (1 - train_fraction) / train_fraction)
-    return Difference(
-        float(moments.mean), float(found.low), float(found.high), float(found.p), int(moments.n)
-    )
