@@ -99,6 +99,13 @@ def test_bras_of_small_batches_equals_explicit_loops() -> None:
     assert bras(z_nd, batch_n, label_n) == pytest.approx(np.mean(types), abs=1e-12)
 
 
+def test_cells_in_one_direction_are_not_told_apart_by_rounding() -> None:
+    rng = np.random.default_rng(0)
+    label_n, batch_n = rng.integers(5, size=1000), rng.integers(2, size=1000)
+    z_nd = rng.normal(size=(5, 10))[label_n]
+    assert bras(z_nd, batch_n, label_n) == 1
+
+
 def test_a_sample_has_no_cell_twice_and_stands_for_all() -> None:
     code_n = np.repeat([0, 1], [500, 100])
     row_m, weight_m = stratified(code_n, 300, seed=0)

@@ -82,5 +82,6 @@ def _cosine_widths(direction_nd: Embedding, batch_n: Codes) -> NDArray[np.float6
     within_n = ((size_n - 1) - (alike_n - own_n)) / np.maximum(size_n - 1, 1)
     between_n = ((n_cells - size_n) - other_n) / (n_cells - size_n)
     larger_n = np.maximum(within_n, between_n)
-    width_n = np.divide(between_n - within_n, larger_n, out=np.zeros(n_cells), where=larger_n > 0)
+    apart_n = larger_n > n_cells * np.finfo(float).eps  # less is what rounding leaves of equal directions
+    width_n = np.divide(between_n - within_n, larger_n, out=np.zeros(n_cells), where=apart_n)
     return np.where(size_n > 1, width_n, 0.0)
