@@ -289,3 +289,11 @@ def test_differences_that_only_rounding_tells_apart_are_one(disk: Any, point: Ma
     sd = dict(zip(found.columns.get_level_values("metric"), found.moments.sd[0], strict=True))
     assert sd["ari"] == 0
     assert sd["nmi"] == pytest.approx(1e-6 * np.arange(5).std(ddof=1), rel=1e-6)
+
+
+def test_what_only_rounding_tells_from_the_baseline_is_a_tie(disk: Any, point: Make) -> None:
+    for seed in range(8):
+        disk.record(point(), seed, {"clisi": 0.3})
+        disk.record(point("scvi_mine"), seed, {"clisi": 0.1 + 0.2})
+    row = row_of(compare(load(disk.root)), point("scvi_mine"), "clisi")
+    assert (row["mean"], row["win_rate"], row["p"], row["verdict"]) == (0, 0.5, 1, "open")

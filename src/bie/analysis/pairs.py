@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bie.analysis.paired import Numbers
+from bie.analysis.paired import TIED, Numbers
 from bie.analysis.study import Study
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def summed(study: Study, pairs: "pd.DataFrame", rows: "pd.DataFrame", sign: Numb
         base = np.take(values[part], pairs["baseline_row"], axis=1).T
         difference = np.take(values[part], pairs["row"], axis=1).T - base
         base[np.isnan(difference)] = np.nan
+        difference[np.abs(difference) <= TIED * np.abs(base)] = 0  # .1 + .2 is no better than .3
         parts.append(_of_rows(difference, base, sign[part], place, split, len(rows)))
     return {name: np.concatenate([found[name] for found in parts], axis=1) for name in parts[0]}
 
