@@ -79,24 +79,21 @@ def _plan(options: argparse.Namespace) -> int:
 def _power(plan: "Plan", baseline: str | None) -> list[str]:
     """What each comparison of the plan can see, by what is known in the tree and in those beside it."""
     from bie.analysis.baseline import fitting
-    from bie.analysis.grid import BASELINE, flat
+    from bie.analysis.grid import BASELINE, OTHER_THAN_CELLS, flat
     from bie.analysis.power import Design, power
     from bie.store.paths import studies_beside
 
     seeds = Counter(index for index, _ in plan.runs)
     rows = {point.config_id: flat(point.plain) | {"model": point.model} for point in plan.points}
     compared = rows.keys() - fitting(rows, baseline or BASELINE)
-    designs = {
-        Design(
-            point.dataset,
-            point.model,
-            point.plain["dataset"]["sha256"],
-            rows[point.config_id].get("split.train_fraction"),
-            seeds[index],
-        ): None
-        for index, point in enumerate(plan.points)
-        if point.config_id in compared
-    }
+    designs: dict[Design, None] = {}
+    for index, point in enumerate(plan.points):
+        if point.config_id in compared:
+            row = rows[point.config_id]
+            drawn_anew = row.get("dataset.source") in OTHER_THAN_CELLS
+            fraction = None if drawn_anew else row.get("split.train_fraction")
+            content = point.plain["dataset"]["sha256"]
+            designs[Design(point.dataset, point.model, content, fraction, seeds[index])] = None
     return power(designs, studies_beside(plan.tree)) or ["power: there is no model beside the baseline"]
 
 

@@ -297,3 +297,15 @@ def test_what_only_rounding_tells_from_the_baseline_is_a_tie(disk: Any, point: M
         disk.record(point("scvi_mine"), seed, {"clisi": 0.1 + 0.2})
     row = row_of(compare(load(disk.root)), point("scvi_mine"), "clisi")
     assert (row["mean"], row["win_rate"], row["p"], row["verdict"]) == (0, 0.5, 1, "open")
+
+
+@pytest.mark.parametrize("source", ["pairs", "sets"])
+def test_data_that_each_seed_draws_anew_are_new_data(disk: Any, point: Make, source: str) -> None:
+    """No split shares a pair with another, so that there is no overlap to correct for."""
+    told = {"split.train_fraction": 0.5, "dataset.source": source}
+    for seed in range(5):
+        for gain, p in enumerate((point(other=told), point("critic", other=told))):
+            disk.record(p, seed, {"mi_error": 0.5 + 0.2 * gain + 0.05 * gain * seed})
+    row = row_of(compare(load(disk.root)), point("critic", other=told), "mi_error")
+    assert (row["low_new"], row["high_new"], row["p_new"]) == (row["low"], row["high"], row["p"])
+    assert (row["verdict"], row["new_cells"]) == ("worse", "shown")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bie.analysis.baseline import Margin, absolute, baselines, margins
+from bie.analysis.grid import OTHER_THAN_CELLS
 from bie.analysis.paired import TIED, Inference, Moments, Numbers, new_cells
 from bie.analysis.pairs import pair_runs, summed
 from bie.analysis.study import Study
@@ -33,8 +34,8 @@ class Differences:
     ----------
     rows
         A row per grid point that has a baseline and is none: ``config_id``, ``baseline_id``, ``group`` (its
-        data set), ``asked`` (seeds asked of both), ``test_to_train`` (NaN where all pairs share one split,
-        which tells nothing of the spread over splits).
+        data set), ``asked`` (seeds asked of both), ``test_to_train`` (0 where each seed draws its data anew,
+        so that none overlap; NaN where all pairs share one split, which tells nothing of the spread).
     pairs
         As `pair_runs` returns it.
     columns
@@ -215,6 +216,8 @@ def _rows(study: Study, base: "pd.Series[str]", pairs: "pd.DataFrame") -> "pd.Da
         asked = asked.add(configs[both].value_counts(), fill_value=0)
     fractions = [study.configs.get(config, {}).get("split.train_fraction") for config in rows["config_id"]]
     fraction = pd.array(fractions, dtype="Float64").to_numpy(dtype=float, na_value=np.nan)
+    anew = [study.configs.get(c, {}).get("dataset.source") in OTHER_THAN_CELLS for c in rows["config_id"]]
+    ratio = np.where(anew, 0.0, (1 - fraction) / fraction)
     n_splits = pairs.groupby("config_id")["split_id"].nunique().reindex(rows["config_id"]).to_numpy()
-    ratio = np.where(n_splits > 1, (1 - fraction) / fraction, np.nan)
+    ratio = np.where(n_splits > 1, ratio, np.nan)
     return rows.assign(asked=asked.reindex(rows["config_id"]).to_numpy(), test_to_train=ratio)
