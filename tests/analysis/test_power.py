@@ -69,6 +69,14 @@ def test_the_pilot_is_the_model_on_the_same_cells(disk: Disk, point: Any) -> Non
     assert other[2:4] == [row, source]  # no pilot of its own: another model's on these cells
 
 
+def test_no_number_of_seeds_is_named_for_a_margin_of_0(
+    disk: Disk, point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bie.analysis.comparison.margins", lambda study, given: {"ari": 0.0})
+    _, _, row, *_ = power([of_the_cells(point())], [study(disk, point, 5, 0.03)])
+    assert row.split()[-2:] == ["–", "–"]
+
+
 def test_without_a_split_nothing_is_said_of_new_cells(disk: Disk, point: Any) -> None:
     design = Design("zinb", "scvi_mine", point().config["dataset"]["sha256"], None, 10)
     _, _, row, _, helps = power([design], [study(disk, point, 5, 0.03)])

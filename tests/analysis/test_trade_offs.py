@@ -275,3 +275,10 @@ def test_without_a_number_of_the_baseline_fronts_begin_at_their_first_scale(disk
 def test_an_axis_without_a_value_is_named(sweep: Any) -> None:
     with pytest.raises(BadInput, match=r"^nmi: no value on test cells. There are: ari, be, probe_f1"):
         trade_off(load(sweep.root), conservation="nmi")
+
+
+def test_an_axis_has_a_better_end(disk: Any, point: Make) -> None:
+    for p in (point(), *(point("scvi_mine", mine__scale=s) for s in (1.0, 2.0))):
+        disk.record(p, 0, {"ari": 0.5, "be": 0.5, "kl_z": 3.0})
+    with pytest.raises(BadInput, match=r"^kl_z: neither more nor less of it is better"):
+        trade_off(load(disk.root), removal="kl_z")

@@ -41,7 +41,8 @@ class Design:
     sha256
         Content of the data set.
     train_fraction
-        Share of the cells that train; None: nothing is split, and nothing said of new cells.
+        Share of the cells that train; None: each seed draws its data anew, and what is said of these is said
+        of new ones.
     n_seeds
         Pairs.
     """
@@ -177,7 +178,7 @@ def _text(design: Design, pilot: Pilot) -> list[str]:
         seen += [detectable(sd, n, test_to_train), detectable(sd, math.inf, test_to_train)]  # type: ignore[arg-type]
         seen.append(detectable(sd, n, wider))
         margin = pilot.margin[metric]
-        wanted = ["–", "–"] if math.isnan(margin) else [two_digits(margin), f"{seeds_for(margin, sd):,}"]
+        wanted = [two_digits(margin), f"{seeds_for(margin, sd):,}"] if margin > 0 else ["–", "–"]
         rows.append([CARDS[metric].label, two_digits(sd), *map(two_digits, seen), *wanted])
     return [
         f"power: {design.dataset} {design.model}, smallest mean difference seen in {POWER:.0%} of such "

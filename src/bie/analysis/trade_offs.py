@@ -88,7 +88,7 @@ def trade_offs(
     Raises
     ------
     BadInput
-        A metric that no run has.
+        A metric that no run has, or of which no direction is better.
     """
     base, group = baselines(study, baseline), study.data_sets
     for _, points in study.grid_points.groupby(group, sort=False):
@@ -132,6 +132,8 @@ def _axis(study: Study, wanted: str | None, among: tuple[str, ...], split: str, 
     there = [str(metric) for metric in found.index[found].get_level_values("metric")]
     if wanted is not None and wanted not in there:
         raise BadInput(f"{wanted}: no value on {split} cells. There are: {', '.join(there)}")
+    if wanted is not None and not (wanted in CARDS and SIGNS[CARDS[wanted].direction]):
+        raise BadInput(f"{wanted}: neither more nor less of it is better, so that it is no side of a front")
     return wanted or next((name for name in among if name in there), "")
 
 
