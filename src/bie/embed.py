@@ -11,7 +11,7 @@ from bie.errors import BadInput, guarded
 if TYPE_CHECKING:
     from bie.data.query import Matched, Query
     from bie.methods.saved import SavedModel
-    from bie.monitoring.launches import Run
+    from bie.monitoring.runs import Run
     from bie.store.paths import Tree
 
 KEY = "bie"
@@ -68,7 +68,7 @@ def _embed(options: argparse.Namespace) -> int:
     from bie.data.annotated_copy import check_target, write_copy
     from bie.data.query import LEAST, match_genes
     from bie.execution.processes import single_threaded
-    from bie.monitoring.launches import find_run
+    from bie.monitoring.runs import find_run
     from bie.store.record import RECORD, read
 
     least = LEAST if options.least_genes is None else options.least_genes

@@ -34,8 +34,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bie.monitoring.launches import find_run
     from bie.monitoring.logs import run_log
+    from bie.monitoring.runs import find_run
 
     print("\n".join(run_log(*find_run(options.of, options.outputs))))
     return 0

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _one(options: argparse.Namespace) -> int:
-    from bie.monitoring.launches import find_run
+    from bie.monitoring.runs import find_run
     from bie.reproduction.origin import origin_of
     from bie.reproduction.words import as_json, as_lines
 

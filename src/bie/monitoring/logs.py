@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bie.monitoring.launches import Launch, Run
+from bie.monitoring.launches import Launch
+from bie.monitoring.runs import Run
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.durations import duration
 from bie.store.identity import SHOWN

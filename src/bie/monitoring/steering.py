@@ -13,7 +13,8 @@ from bie.config import Local, Settings
 from bie.errors import BadInput
 from bie.launching import slurm
 from bie.launching.launch import Order
-from bie.monitoring.launches import SLURM, Launch, Run
+from bie.monitoring.launches import SLURM, Launch
+from bie.monitoring.runs import Run
 from bie.monitoring.study_status import StudyStatus, read_status
 from bie.planning.keys import did_you_mean
 from bie.store.identity import SHOWN, canonical

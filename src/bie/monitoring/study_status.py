@@ -16,7 +16,8 @@ from pathlib import Path
 from bie.analysis.grid import describe_grid_points, flat
 from bie.analysis.parse import UNREADABLE, Parser
 from bie.launching.slurm import State, ask, cause_of_exit
-from bie.monitoring.launches import Launch, Run, TaskId, planned_runs, read_launches
+from bie.monitoring.launches import Launch, read_launches
+from bie.monitoring.runs import Run, TaskId, planned_runs
 from bie.store.claims import CLAIM, living
 from bie.store.identity import SHOWN
 from bie.store.launches import BEFORE, planned_points
