@@ -12,6 +12,7 @@ from bie.store.provenance import configuration_folder
 
 TINY = (
     "dataset.size=smoke",
+    "dataset.n_cells=200",
     "train=smoke",
     "train.epochs=2",
     "metrics.kmeans.n_init=2",
