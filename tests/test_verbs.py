@@ -138,7 +138,7 @@ def test_next_commands_are_quoted(in_tmp: Path, tiny: tuple[str, ...], capsys: p
 def test_one_run_in_this_process(in_tmp: Path, tiny: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
     assert run([*tiny, "hydra.launcher.workers=0"]) == 0
     assert "done 1.   exit 0" in capsys.readouterr().out
-    assert run([*tiny]) == 0
+    assert run([*tiny, "hydra.launcher.workers=0"]) == 0
     assert "1 were done before" in capsys.readouterr().out
     assert main(["aggregate"]) == 0
     assert "outputs/v1/adhoc/report" in capsys.readouterr().out

@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bie.execution.processes import stoppable
+from bie.execution.processes import stoppable, warm_up
 from bie.run import one_run_here
 
 FORKED = """
@@ -22,7 +24,7 @@ def tell(pipe):
 
 if __name__ == "__main__":
     single_threaded()
-    context = warm_up(sys.argv[1])
+    context = warm_up()
     ours, theirs = context.Pipe()
     process = context.Process(target=tell, args=(theirs,))
     process.start()
@@ -36,11 +38,21 @@ def told(script: str, *arguments: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-@pytest.mark.parametrize(("n_runs", "scoring"), [("one", []), ("many", ["sklearn", "ot"])])
-def test_workers_are_forked_with_their_libraries(tmp_path: Path, n_runs: str, scoring: list[str]) -> None:
+def test_workers_are_forked_with_their_libraries(tmp_path: Path) -> None:
     script = tmp_path / "forked.py"
     script.write_text(FORKED)
-    assert told(str(script), n_runs) == ["torch", "bie.methods.trained", *scoring]
+    assert told(str(script)) == ["torch", "bie.methods.trained", "sklearn", "ot"]
+
+
+def test_the_worker_of_a_single_run_loads_later_what_scores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[list[str]]()
+    monkeypatch.setattr(ForkServerContext, "set_forkserver_preload", lambda _, names: asked.append(names))
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: None)
+    warm_up("one")
+    warm_up("many")
+    one, many = asked
+    assert "bie.methods.trained" in one
+    assert set(many) - set(one) >= {"sklearn.metrics", "ot"}
 
 
 def test_the_server_starts_before_anything_heavy_is_loaded() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from bie import devices
 from bie.execution.progress import Scoreboard
-from bie.execution.run_spec import RunSpec
+from bie.execution.run_spec import Outcome, RunSpec
 from bie.launching import launch as launching
 from bie.run import main as run
 
@@ -258,16 +258,13 @@ def test_a_worker_that_dies_with_a_pack_costs_no_run(
     assert len(records()) == 4
 
 
-@pytest.mark.parametrize("packs", [("train.epochs=60",), ("train.epochs=20", *PACKS)])
-def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
-    packs: tuple[str, ...], bie: Command, in_tmp: Path
-):
-    process = bie("seed=range(40)", *packs)
+def are_done(n: int) -> bool:
     # by their level: other folders of the tree come and go while one looks
-    wait_for(lambda: len(list(Path("outputs").glob("*/*/runs/*/*/*/*/record.json"))) >= 2)
-    os.killpg(process.pid, signal.SIGINT)
-    code, output = finish(process)
-    wait_for(lambda: not processes(in_tmp), 10)
+    return len(list(Path("outputs").glob("*/*/runs/*/*/*/*/record.json"))) >= n
+
+
+def check_stopped(code: int, output: str) -> None:
+    """Of 40 runs."""
     done = len(records())
     assert 2 <= done < 40
     assert not list(Path("outputs").rglob("failed.json")), "being stopped is no failure"
@@ -275,6 +272,26 @@ def test_a_stopped_launch_keeps_what_is_finished_and_leaves_nobody_behind(
     assert "stopping after this epoch (pairs and sets: after this run); again to stop at once" in output
     assert re.search(rf"done {done}, not run {40 - done}", output)
     assert not list(Path("outputs").rglob("claim.json"))
+
+
+def test_a_stopped_launch_keeps_what_is_finished(typed: Typed, monkeypatch: pytest.MonkeyPatch):
+    class Stopping(Scoreboard):
+        def ended(self, spec: RunSpec, outcome: Outcome) -> None:
+            super().ended(spec, outcome)
+            if outcome.status == "done" and self.ends["done"] == 2:
+                stop_here(spec)
+
+    monkeypatch.setattr(launching, "Scoreboard", Stopping)
+    check_stopped(*typed("seed=range(40)", "train.epochs=60"))
+
+
+def test_a_stopped_launch_leaves_nobody_behind(bie: Command, in_tmp: Path):
+    process = bie("seed=range(40)", "train.epochs=20", *PACKS)
+    wait_for(lambda: are_done(2))
+    os.killpg(process.pid, signal.SIGINT)
+    code, output = finish(process)
+    wait_for(lambda: not processes(in_tmp), 10)
+    check_stopped(code, output)
 
 
 LONG = "train.epochs=100000"
