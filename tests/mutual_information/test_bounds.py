@@ -131,7 +131,7 @@ def test_infonce_rises_to_the_truth_with_its_candidates() -> None:
     assert found[2] == pytest.approx(information(2, 0.9), rel=0.1)
 
 
-def trained(name: str, rho: float, steps: int = 1000) -> float:
+def trained(name: str, rho: float, steps: int = 500) -> float:
     """Bound on other pairs than those that trained the critic."""
     critic = MlpCritic(2, 2, 64, 2, generator())
     optimiser = torch.optim.Adam(critic.parameters(), lr=2e-3)

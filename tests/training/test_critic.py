@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from bie.data.load import load
 from bie.errors import BadInput, RunFailed
-from bie.experiment import experiment
+from bie.experiment import Experiment, experiments
 from bie.models.noise import Noise
 from bie.penalties.base import Penalty
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.result import Result
 from bie.training.critic import MOST_HALVINGS, Critics, EncoderLoss
 from bie.training.learner import Solo, Start
 from bie.training.optimiser import Rule
@@ -106,22 +105,25 @@ def test_goes_on_from_its_state_as_if_nothing_had_been() -> None:
     assert one.history_columns() == other.history_columns() != {"critic_halvings": 0}
 
 
-def run(configurations: Configurations, *overrides: str) -> Result:
-    tiny = ("dataset.size=smoke", "train=smoke", "train.epochs=3", "metrics.kmeans.n_init=2")
+def history(configurations: Configurations, *overrides: str) -> list[dict[str, float]]:
+    """Of a run that is trained and not scored."""
+    tiny = ("dataset.size=smoke", "train=smoke", "train.epochs=3")
     config = expand((*tiny, *overrides), configurations).combinations[0].config
-    return experiment(config, load(config.dataset), lambda row: None)
+    (trained,) = experiments([Experiment(config)], load(config.dataset))
+    trained.finish()
+    return trained.fitted.history
 
 
 def test_a_mine_critic_sent_to_infinity(configurations: Configurations) -> None:
     """Two minibatches an epoch: the sixth is one too many."""
     with pytest.raises(RunFailed, match=r"^the mine critic diverged in epoch 3, mine\.lr=1e\+25"):
-        run(configurations, "model=scvi_mine", "mine.lr=1e25")
+        history(configurations, "model=scvi_mine", "mine.lr=1e25")
 
 
 def test_nwj_at_a_high_rate_recovers(configurations: Configurations) -> None:
     """Its e^T has no logarithm around it and overflows from a mean of 89 nats on."""
-    result = run(configurations, "model=scvi_mine", "mine.estimator=nwj", "mine.lr=3", "mine.n_hidden=16")
-    assert [row["critic_halvings"] for row in result.history][-1] > 0
+    found = history(configurations, "model=scvi_mine", "mine.estimator=nwj", "mine.lr=3", "mine.n_hidden=16")
+    assert found[-1]["critic_halvings"] > 0
 
 
 def test_the_history_has_the_column_where_there_is_a_critic_that_learns(
@@ -135,8 +137,8 @@ def test_the_history_has_the_column_where_there_is_a_critic_that_learns(
         "untrained": ["model=scvi_mine", "mine.critic_training=none"],
         "adversarial": ["model=adversarial"],
     }.items():
-        history = run(configurations, *overrides, "train.epochs=1").history
-        columns[name] = history[0].get("critic_halvings")
+        (row,) = history(configurations, *overrides, "train.epochs=1")
+        columns[name] = row.get("critic_halvings")
     assert columns == {"scvi": None, "mmd": None, "untrained": None, "mine": 0, "adversarial": 0}
 
 
@@ -144,7 +146,7 @@ def test_the_model_trains_without_the_penalty_until_the_warm_start_is_over(
     configurations: Configurations,
 ) -> None:
     warm, without, whole = (
-        [row["test_elbo"] for row in run(configurations, "model=scvi_mine", changed).history]
+        [row["test_elbo"] for row in history(configurations, "model=scvi_mine", changed)]
         for changed in ("mine.warm_start=2", "mine.scale=0", "mine.warm_start=0")
     )
     assert warm[:2] == without[:2]
@@ -154,4 +156,4 @@ def test_the_model_trains_without_the_penalty_until_the_warm_start_is_over(
 
 def test_a_warm_start_that_never_ends_is_refused(configurations: Configurations) -> None:
     with pytest.raises(BadInput, match=r"^mine\.warm_start=3: .*train\.epochs=3"):
-        run(configurations, "model=scvi_mine", "mine.warm_start=3")
+        history(configurations, "model=scvi_mine", "mine.warm_start=3")
