@@ -95,6 +95,18 @@ def test_a_density_beside_probabilities_is_pointed_out(disk: Any, point: Make) -
     assert notes_of(disk, "other") == []
 
 
+def test_losses_over_other_genes_are_pointed_out(disk: Any, point: Make) -> None:
+    for model in ("scvi", "scvi_mine"):
+        for genes in (500, None):
+            disk.record(point(model, dataset__n_top_genes=genes), 0, {"elbo": 100.0})
+            disk.record(point(model, dataset="other", model__n_latent=genes or 10), 0, {"elbo": 100.0})
+    assert notes_of(disk) == [
+        "neg. ELBO and reconstruction are sums over the genes of a run: rows with other dataset.n_top_genes "
+        "are no match"
+    ]
+    assert notes_of(disk, "other") == []
+
+
 def test_seeds_that_not_all_rows_were_asked_for_are_pointed_out(disk: Any, point: Make) -> None:
     mine = [point("scvi_mine", mine__scale=scale) for scale in (10.0, 20.0)]
     for row, seeds in [(point(), (0, 1, 2, 3, 7)), (mine[0], (0, 1, 5)), (mine[1], (0, 1))]:

@@ -39,7 +39,7 @@ def notes(
     return [
         *found,
         *_caveats(study, points.index, split, told),
-        *_densities(points),
+        *_likelihoods(points),
     ]
 
 
@@ -163,12 +163,15 @@ def _differences(runs: "pd.DataFrame") -> Iterator[str]:
             yield f"records made with different {package}: {made}"
 
 
-def _densities(points: "pd.DataFrame") -> Iterator[str]:
+def _likelihoods(points: "pd.DataFrame") -> Iterator[str]:
     """Likelihoods of one table whose values are not of the same thing."""
-    likelihoods = set(points["model.likelihood"].dropna()) if "model.likelihood" in points else set()
-    if "gaussian" in likelihoods and len(likelihoods) > 1:
-        terms = f"{label('elbo')} and {label('reconstruction')}"
+    terms = f"{label('elbo')} and {label('reconstruction')}"
+    known = set(points["model.likelihood"].dropna()) if "model.likelihood" in points else set()
+    if "gaussian" in known and len(known) > 1:
         yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"
+    genes = [key for key in ("dataset.n_top_genes", "dataset.hvg") if key in points]
+    if genes and len(points[genes].drop_duplicates()) > 1:
+        yield f"{terms} are sums over the genes of a run: rows with other {' or '.join(genes)} are no match"
 
 
 def _counts(column: Iterable[str] | Mapping[str, int]) -> list[tuple[str, int]]:

@@ -58,6 +58,14 @@ def test_caveats_say_what_failed_and_how_few_there_are(disk: Any, point: Make) -
     assert "new cells" in caveats[-1]
 
 
+def test_pairs_that_each_seed_draws_are_new_ones(disk: Any, point: Make) -> None:
+    told = {"dataset.source": "pairs"}
+    for seed in range(5):
+        disk.record(point(other=told), seed, {"ari": 0.1 * seed})
+        disk.record(point("critic", other=told), seed, {"ari": 0.2 * seed})
+    assert said(disk).caveats[-1].startswith("Each seed draws its pairs anew: what holds for these")
+
+
 @pytest.mark.parametrize(("model", "why"), [("scvi_mine", "no baseline"), ("scvi", "One pair")])
 def test_one_seed_or_no_baseline_give_no_verdict(disk: Any, point: Make, model: str, why: str) -> None:
     disk.record(point(model), 0, {"ari": 0.5})

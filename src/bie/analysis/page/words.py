@@ -69,12 +69,13 @@ def verdict(results: Results, dataset: str, titles: Mapping[str, str], metrics: 
         by_point.setdefault(row["config_id"], []).append(row)
     sentences = [_sentence(config, found, titles) for config, found in by_point.items()]
     told = [sentence for sentence in sentences if any(sentence.findings.values())]
-    caveats = [*notes(results.study, points, "test"), *_caveats(told, bool(len(rows)))]
+    of = results.study.sampled(titles)
+    caveats = [*notes(results.study, points, "test"), *_caveats(told, bool(len(rows)), of)]
     short = answer(results.study, rows, results.bounds, metrics, titles) if told else []
-    return Verdict(dataset, results.study.sampled(titles), tuple(caveats), tuple(short), tuple(told))
+    return Verdict(dataset, of, tuple(caveats), tuple(short), tuple(told))
 
 
-def _caveats(sentences: Sequence[Sentence], compared: bool) -> Iterable[str]:
+def _caveats(sentences: Sequence[Sentence], compared: bool, of: str) -> Iterable[str]:
     if not sentences:
         why = "no grid point has a split in common with its baseline" if compared else "there is no baseline"
         yield f"Nothing is compared: {why}."
@@ -87,6 +88,8 @@ def _caveats(sentences: Sequence[Sentence], compared: bool) -> Iterable[str]:
     yield (
         "“These cells” speaks of this data set alone. Whether it would be so on another draw of cells is the "
         "second reading, “new cells”; more seeds hardly help there."
+        if of == "cells"
+        else f"Each seed draws its {of} anew: what holds for these holds for new ones."
     )
 
 
