@@ -107,6 +107,14 @@ def test_losses_over_other_genes_are_pointed_out(disk: Any, point: Make) -> None
     assert notes_of(disk, "other") == []
 
 
+def test_rows_scored_in_other_ways_are_pointed_out(disk: Any, point: Make) -> None:
+    for model in ("scvi", "scvi_mine"):
+        for k in (15, 50):
+            disk.record(point(model, metrics__be={"neighbours": k}), 0, {"be": 0.5})
+    (note,) = notes_of(disk)
+    assert note.startswith("rows with other metrics.be.neighbours are scored in another way")
+
+
 def test_seeds_that_not_all_rows_were_asked_for_are_pointed_out(disk: Any, point: Make) -> None:
     mine = [point("scvi_mine", mine__scale=scale) for scale in (10.0, 20.0)]
     for row, seeds in [(point(), (0, 1, 2, 3, 7)), (mine[0], (0, 1, 5)), (mine[1], (0, 1))]:

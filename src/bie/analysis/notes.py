@@ -39,7 +39,7 @@ def notes(
     return [
         *found,
         *_caveats(study, points.index, split, told),
-        *_likelihoods(points),
+        *_unlike(study, points.index),
     ]
 
 
@@ -163,15 +163,22 @@ def _differences(runs: "pd.DataFrame") -> Iterator[str]:
             yield f"records made with different {package}: {made}"
 
 
-def _likelihoods(points: "pd.DataFrame") -> Iterator[str]:
-    """Likelihoods of one table whose values are not of the same thing."""
+def _unlike(study: Study, configs: Iterable[str]) -> Iterator[str]:
+    """Numbers of one table that are not of the same thing."""
+    known = [study.configs.get(config, {}) for config in configs]
+
+    def differing(*beginnings: str) -> list[str]:
+        keys = {key for settings in known for key in settings if key.startswith(beginnings)}
+        return sorted(key for key in keys if len({settings.get(key) for settings in known}) > 1)
+
     terms = f"{label('elbo')} and {label('reconstruction')}"
-    known = set(points["model.likelihood"].dropna()) if "model.likelihood" in points else set()
-    if "gaussian" in known and len(known) > 1:
+    likelihoods = {settings.get("model.likelihood") for settings in known} - {None}
+    if "gaussian" in likelihoods and len(likelihoods) > 1:
         yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"
-    genes = [key for key in ("dataset.n_top_genes", "dataset.hvg") if key in points]
-    if genes and len(points[genes].drop_duplicates()) > 1:
+    if genes := differing("dataset.n_top_genes", "dataset.hvg"):
         yield f"{terms} are sums over the genes of a run: rows with other {' or '.join(genes)} are no match"
+    if ways := differing("metrics."):
+        yield f"rows with other {' or '.join(ways)} are scored in another way: no match where that matters"
 
 
 def _counts(column: Iterable[str] | Mapping[str, int]) -> list[tuple[str, int]]:
