@@ -97,14 +97,13 @@ def as_table(study: Study, found: Differences) -> "pd.DataFrame":
     """Judge the differences of a study: what `compare` returns."""
     judged = judge_groups(found)
     new = new_cells(found.moments, found.rows["test_to_train"].to_numpy(dtype=float)[:, None])
-    wide = {
-        "n_pairs": found.moments.n.astype(int),
-        **{"mean": found.moments.mean, "sd": found.moments.sd},
-        **{"low": judged.inference.low, "high": judged.inference.high, "p": judged.inference.p},
-        **{"p_holm": judged.p_holm, "low_new": new.low, "high_new": new.high, "p_new": new.p},
-        **{"win_rate": found.win_rate, "margin": found.margin, "verdict": judged.verdict},
-        **{"more_seeds": judged.more_seeds, "new_cells": shown(new)},
-    }
+    here, moments = judged.inference, found.moments
+    values = (
+        *(moments.n.astype(int), moments.mean, moments.sd, here.low, here.high, here.p, judged.p_holm),
+        *(new.low, new.high, new.p, found.win_rate, found.margin, judged.verdict, judged.more_seeds),
+        shown(new),
+    )
+    wide = dict(zip(COLUMNS[2:], values, strict=True))
     row = np.repeat(np.arange(len(found.rows)), len(found.columns))
     names = study.grid_points.reindex(found.rows["config_id"]).reset_index()
     table = names.iloc[row].reset_index(drop=True).assign(**_long(found, wide))

@@ -158,10 +158,9 @@ def _trade_off(
     fronts = {name: scales for name, scales in there.items() if scales}
     members = {name: [*(c for c in start if c not in scales), *scales] for name, scales in fronts.items()}
     volumes = pd.DataFrame({name: hypervolumes(cloud, of) for name, of in members.items()}, cloud.splits)
-    points = [_points(study, cloud, name, members[name], scales) for name, scales in fronts.items()]
     signs = np.array([SIGNS[CARDS[name].direction] for name in axes])
     surfaces = [bands(cloud.of(of), signs).assign(front=name) for name, of in members.items()]
-    table = pd.concat(points, ignore_index=True)
+    table = _points(study, cloud, members, fronts)
     table[["removal", "conservation"]] *= signs
     return TradeOff(
         dataset=str(study.data_set_names[configs[0]]),
@@ -177,20 +176,22 @@ def _trade_off(
 
 
 def _points(
-    study: Study, cloud: Cloud, front: str, configs: list[str], scales: dict[str, float]
+    study: Study, cloud: Cloud, members: dict[str, list[str]], fronts: dict[str, dict[str, float]]
 ) -> "pd.DataFrame":
+    """See `TradeOff.points`; removal and conservation are turned as those of the cloud."""
     import pandas as pd
 
-    values = cloud.of(configs)
-    knees = np.array([knee(at) for at in values.swapaxes(0, 1)])
     beaten, names = dominated(cloud), row_names(study)
     seconds = study.runs["seconds"].astype(float).groupby(study.runs["config_id"].to_numpy()).mean()
-    return pd.DataFrame(
-        {
+    parts = []
+    for front, configs in members.items():
+        values = cloud.of(configs)
+        knees = np.array([knee(at) for at in values.swapaxes(0, 1)])
+        columns = {
             "front": front,
             "config_id": configs,
             "row": [names[config] for config in configs],
-            "scale": [scales.get(config, np.nan) for config in configs],
+            "scale": [fronts[front].get(config, np.nan) for config in configs],
             "removal": values[..., 0].mean(axis=1),
             "conservation": values[..., 1].mean(axis=1),
             "dominated_by": [names.get(beaten.get(config, ("", 0))[0]) for config in configs],
@@ -198,7 +199,8 @@ def _points(
             "knee": [(knees == place).mean() for place in range(len(configs))],
             "seconds": seconds.reindex(configs).to_numpy(),
         }
-    )
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _between(study: Study, volumes: "pd.DataFrame", config: str) -> "pd.DataFrame":
