@@ -21,8 +21,9 @@ CARDS = {
         headline=True,
         optional=True,
         about="Lower bound on the information of the latent vector about the batch, as the penalty's own "
-        "critic states it after the last epoch; of an adversary `ln B` less its cross-entropy. About 0 where "
-        "nothing is left, or where the critic sees nothing: `mi_ross` and the probes tell which.",
+        "critic states it: of test cells after the last epoch, of training cells by the minibatches of that "
+        "epoch, each of which it has just learned from; of an adversary `ln B` less its cross-entropy. About "
+        "0 where nothing is left, or where the critic sees nothing: `mi_ross` and the probes tell which.",
     )
 }
 
@@ -33,7 +34,7 @@ BLIND = 0.2
 
 
 def bound(row: Mapping[str, float], part: str, term: str, n_batches: int) -> float | None:
-    """What the critic's lower bound was after the last epoch, nats; None where it left none.
+    """What the critic's lower bound was at the last epoch, nats; None where it left none.
 
     Parameters
     ----------
