@@ -94,23 +94,18 @@ def by_type(index: "pa.Table", rows: "NDArray[np.int64]") -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
-    types, ratios = index["types"].to_pandas().cat, index["ratios"].combine_chunks()
+    run = np.flatnonzero(rows < len(index))
+    held = index.select(["types", "ratios"]).take(rows[run])
+    types, ratios = held["types"].to_pandas().cat, held["ratios"].combine_chunks()
     names = [[tuple(name) for name in json.loads(text)] for text in types.categories]
     known = {name: place for place, name in enumerate(dict.fromkeys(name for of in names for name in of))}
-    run = np.flatnonzero(rows < len(index))
-    code = types.codes.to_numpy()[rows[run]]
-    run, code = run[code >= 0], code[code >= 0]
-    size = np.array([len(of) for of in names], dtype=int)
-    number, end = size[code], np.cumsum(size)
-    within = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
-    place = np.array([known[name] for of in names for name in of], dtype=int)
-    place = place[np.repeat(end[code] - number, number) + within]
-    found: dict[str, Any] = {"row": np.repeat(run, number)}
+    places = [np.array([known[name] for name in of], dtype=int) for of in names]
+    place = np.concatenate([np.empty(0, int), *(places[code] for code in types.codes if code >= 0)])
+    found: dict[str, Any] = {"row": np.repeat(run, ratios.value_lengths().to_numpy())}
     for level, name in enumerate(("split", "type")):
         codes, texts = pd.factorize(np.array([key[level] for key in known], dtype=object))
         found[name] = pd.Categorical.from_codes(codes[place], pd.Index(texts))
-    first = ratios.offsets.to_numpy()[rows[run]]
-    return pd.DataFrame({**found, "ratio": ratios.values.to_numpy()[np.repeat(first, number) + within]})
+    return pd.DataFrame({**found, "ratio": ratios.flatten().to_numpy()})
 
 
 def _reasons(
