@@ -94,6 +94,15 @@ def test_without_a_pilot_it_says_how_to_make_one(disk: Disk, point: Any) -> None
     assert "study.name=pilot" in line
 
 
+def test_a_study_whose_baseline_is_gone_is_no_pilot(disk: Disk, point: Any) -> None:
+    tree = study(disk, point, 5, 0.03)
+    launch = disk.root / "launches" / "20250101-000000-0000"
+    launch.mkdir(parents=True)
+    (launch / "launch.json").write_text('{"settings": {"study": {"baseline": "pca"}}}')
+    (line,) = power([of_the_cells(point())], [tree])
+    assert "study.name=pilot" in line
+
+
 def test_one_seed_shows_nothing(disk: Disk, point: Any) -> None:
     (line,) = power([of_the_cells(point(), n_seeds=1)], [study(disk, point, 5, 0.03)])
     assert "one seed has no spread" in line

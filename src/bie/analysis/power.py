@@ -16,6 +16,7 @@ from bie.analysis.numbers import two_digits
 from bie.analysis.paired import ALPHA
 from bie.analysis.study import Study, read_study
 from bie.analysis.verdicts import POWER
+from bie.errors import BadInput
 from bie.metrics.cards import CARDS
 from bie.store.paths import Tree
 
@@ -86,7 +87,7 @@ def power(designs: Iterable[Design], trees: Iterable[Tree]) -> list[str]:
     trees
         Studies that may hold a pilot, the nearest first.
     """
-    known = [(tree, table) for tree in trees if len(table := _differences(read_study(tree)))]
+    known = [(tree, table) for tree in trees if (table := _differences(read_study(tree))) is not None]
     lines: list[str] = []
     for design in designs:
         pilot = _pilot(design, known)
@@ -131,14 +132,17 @@ def seeds_for(difference: float, sd: float) -> int:
     return math.ceil(float(TTestPower().solve_power(effect_size=ratio, alpha=ALPHA, power=POWER)))
 
 
-def _differences(study: Study) -> "pd.DataFrame":
-    """Rows of the comparison with a spread to learn from: headline metrics of the test cells."""
-    table = compare(study)
+def _differences(study: Study) -> "pd.DataFrame | None":
+    """Rows of the comparison with a spread to learn from: headline metrics of the test cells. None: none."""
+    try:
+        table = compare(study)
+    except BadInput:  # the row that it was to be compared with is gone
+        return None
     table = table[(table["split"] == "test") & (table["n_pairs"] >= LEAST_PAIRS) & (table["sd"] > 0)]
     headline = [name for name, card in CARDS.items() if card.headline]
     table = table[table["metric"].isin(headline)]
     content = [str(study.configs.get(str(c), {}).get("dataset.sha256")) for c in table["config_id"]]
-    return table.assign(sha256=content)
+    return table.assign(sha256=content) if len(table) else None
 
 
 def _pilot(design: Design, known: Iterable[tuple[Tree, "pd.DataFrame"]]) -> Pilot | None:
