@@ -258,6 +258,8 @@ def test_a_scale_at_which_all_runs_fail_is_left_out_and_named(disk: Any, point: 
     (found,) = trade_off(load(disk.root))
     assert (len(found.hypervolumes), found.left_out) == (4, ("scvi_mine mine.scale=3",))
     assert found.points["scale"].dropna().tolist() == [1, 2]
+    one = replace(found, points=found.points[found.points["scale"].fillna(0) < 2])
+    assert list(as_lines(one))[1].startswith("  scvi_mine: 1 scale; hypervolume ")
     assert "  left out, no run has both numbers: scvi_mine mine.scale=3" in list(as_lines(found))
 
 

@@ -203,6 +203,16 @@ def test_the_question_is_answered_below(arms: Any) -> None:
     assert not any(note.startswith("noise") for note in b.notes)
 
 
+def test_of_a_single_pair_nothing_is_said_of_the_missing_ones(disk: Any, point: Make) -> None:
+    arms = [point(), point("scvi_mine")]
+    disk.plan(arms, range(4))
+    for p in arms:
+        disk.record(p, 0, {"ari": 0.5, "be": 0.4})
+    (table,) = shown(disk)
+    assert any("in 1 pair" in note for note in table.notes)
+    assert not any("were they the worst" in note for note in table.notes)
+
+
 def test_floor_and_ceiling_are_the_controls(arms: Any) -> None:
     a, _ = shown(arms)
     floor, ceiling = a.rows[-2:]
@@ -218,6 +228,8 @@ def test_rescaled_to_the_controls(arms: Any) -> None:
     assert a.rows[0][-1].startswith(".77")  # .7 of 0 to .9, and what the seeds add
     assert a.rows[0][-1].endswith("]")
     assert "rescaled" in a.legend[0]
+    alone, _ = shown(arms, None, ["model=scvi,scvi_mine"], "ari", rescale=True)
+    assert [row[-1] for row in alone.rows] == [row[-1] for row in a.rows[:3]]
     b, *_ = shown(arms, None, None, "be", rescale=True)
     assert {row[-1] for row in b.rows} == {"–"}  # no number, and so no mark of a verdict on it
     assert {row[0]: row[-1].split(" ")[0] for row in a.rows[3:]} == {"labels_only": "1.00", "noise": ".000"}

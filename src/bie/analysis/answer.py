@@ -54,7 +54,8 @@ def answer(
     sentences = [sentence for config in shown for sentence in _sentence(names[config], by_point[config])]
     if len(arms) > MOST_ROWS:
         sentences.append(f"{len(arms) - MOST_ROWS} more rows: paired.md")
-    here = bounds[bounds["config_id"].isin(compared) & bounds["split"].isin(found["split"].unique())]
+    several = set(found.loc[found["n_pairs"] > 1, "config_id"])  # of one pair, worst and best are the same
+    here = bounds[bounds["config_id"].isin(several) & bounds["split"].isin(found["split"].unique())]
     lacking = _missing(names, here[here["metric"].isin(metrics)])
     ties = _ties(names, {config: by_point[config] for config in arms if config in tied})
     return [*lacking, *sentences, *ties, *_one_split(study, arms)]
@@ -162,4 +163,5 @@ def _one_split(study: Study, arms: Sequence[str]) -> Iterator[str]:
     done = study.runs[(study.runs["state"] == "done") & study.runs["config_id"].isin(arms)]
     per_point = done.groupby("config_id", observed=True)["split_id"].agg(["nunique", "size"])
     if ((per_point["nunique"] == 1) & (per_point["size"] > 1)).any():
-        yield "all seeds share one split: the verdicts are about this split, not about these cells"
+        of = study.sampled(arms)
+        yield f"all seeds share one split: the verdicts are about this split, not about these {of}"

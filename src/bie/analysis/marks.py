@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 SYMBOLS = {BETTER: "▲", WORSE: "▼", EQUAL: "=", OPEN: "·"}
 ALSO_NEW = {BETTER: "▲▲", WORSE: "▼▼"}
 """Marks of a difference that is shown for new cells too."""
-LEGEND = "▲ better  ▼ worse  = equal within the margin  · open   ▲▲ ▼▼ shown for new cells too"
 
 Key = tuple[str, str, str]  # config_id, split, metric
 
@@ -29,6 +28,17 @@ def marks(comparison: "pd.DataFrame") -> dict[Key, str]:
         (config, split, metric): mark(verdict, new)
         for config, split, metric, verdict, new in zip(*columns, strict=True)
     }
+
+
+def legend(of: str = "cells") -> str:
+    """What the marks mean.
+
+    Parameters
+    ----------
+    of
+        What the data are of: ``cells``, ``pairs`` or ``sets``.
+    """
+    return f"▲ better  ▼ worse  = equal within the margin  · open   ▲▲ ▼▼ shown for new {of} too"
 
 
 def mark(verdict: str, new: str) -> str:

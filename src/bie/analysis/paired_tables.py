@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HEADER = (
-    *("row", "metric", "pairs", "difference, these cells", "p (Holm)", "new cells", "p (new cells)"),
+    *("row", "metric", "pairs", "difference, these {of}", "p (Holm)", "new {of}", "p (new {of})"),
     *("wins", "margin", "verdict"),
 )
 _LEGEND = (
-    "row minus baseline on the same splits, [95 % interval]; these cells: paired t-test, p after Holm's "
-    "correction over the rows; new cells: corrected for the overlap of the splits (Nadeau & Bengio 2003); "
+    "row minus baseline on the same splits, [95 % interval]; these {of}: paired t-test, p after Holm's "
+    "correction over the rows; new {of}: corrected for the overlap of the splits (Nadeau & Bengio 2003); "
     "wins: share of the splits in which the row is better; docs/verdict.md"
 )
 
@@ -36,14 +36,16 @@ def paired_tables(results: Results) -> Iterator[Table]:
         for (dataset, baseline), part in found[found["split"] == split].groupby(
             ["dataset", "baseline_id"], sort=False
         ):
-            rows = tuple(_rows(names, part))
+            of = results.study.sampled(part["config_id"])
+            rows = tuple(_rows(names, part, of))
+            header = tuple(name.format(of=of) for name in _HEADER)
             against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
-            title = f"{dataset}, {split} {results.study.sampled(part['config_id'])}, against {against}"
-            yield Table(title, _HEADER, rows, tuple(below), (_LEGEND,))
+            title = f"{dataset}, {split} {of}, against {against}"
+            yield Table(title, header, rows, tuple(below), (_LEGEND.format(of=of),))
 
 
-def _rows(names: Mapping[str, str], part: "pd.DataFrame") -> Iterator[tuple[str, ...]]:
+def _rows(names: Mapping[str, str], part: "pd.DataFrame", of: str) -> Iterator[tuple[str, ...]]:
     headed = {metric: (heading(metric), unit(metric)) for metric in part["metric"].unique()}
     columns = (
         *("config_id", "metric", "n_pairs", "mean", "low", "high", "p_holm", "low_new", "high_new"),
@@ -62,7 +64,7 @@ def _rows(names: Mapping[str, str], part: "pd.DataFrame") -> Iterator[tuple[str,
             _p(p_new),
             NOTHING if wins != wins else f"{wins:.0%}",
             NOTHING if margin != margin else short(f"{margin:.3g}"),
-            _verdict(*verdict),
+            _verdict(of, *verdict),
         )
 
 
@@ -72,13 +74,13 @@ def _p(value: float) -> str:
     return "<.001" if value < 0.001 else short(f"{value:.3f}")
 
 
-def _verdict(verdict: str, new_cells: str, seeds: Any) -> str:
+def _verdict(of: str, verdict: str, new_cells: str, seeds: Any) -> str:
     import pandas as pd
 
     if not verdict:
         return NOTHING
     needed = "" if seeds is pd.NA else f": {more_seeds(seeds)}"
-    return f"{mark(verdict, new_cells)} {verdict}{needed}; new cells: {new_cells}"
+    return f"{mark(verdict, new_cells)} {verdict}{needed}; new {of}: {new_cells}"
 
 
 def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Table]:

@@ -56,12 +56,38 @@ _PREAMBLE = r"""% \usepackage{booktabs}, then \input; with graphicx too, wide ta
 def as_latex(tables: Iterable[Table]) -> str:
     r"""Floats with booktabs rules, for ``\input`` in a document; a long table is several, a page each."""
     floats = [
-        _latex_float(table, header, slice(start, start + MOST_LINES))
+        _latex_float(table, header, slice(start, start + _share(len(table.rows))))
         for table in tables
-        for header in [" & ".join(map(latex, table.header))]
-        for start in range(0, max(len(table.rows), 1), MOST_LINES)
+        for header in [" & ".join(map(_head, table.header))]
+        for start in range(0, max(len(table.rows), 1), _share(len(table.rows)))
     ]
     return "\n\n".join([_PREAMBLE, *floats]) + "\n"
+
+
+def _share(n: int) -> int:
+    """Lines on each page of a table: no page is left with one line.
+
+    >>> _share(40), _share(81)
+    (40, 27)
+    """
+    return -(-n // max(-(-n // MOST_LINES), 1)) or 1
+
+
+def _head(text: str) -> str:
+    """Heading of a column; a setting before it and brackets behind it have lines of their own.
+
+    >>> _head("ARI"), _head("scale=10 ARI")
+    ('ARI', '\\\\shortstack[r]{scale=10\\\\\\\\ARI}')
+    """
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        if word.startswith("(") or "=" in lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    stacked = r"\\".join(map(latex, lines))
+    return latex(text) if len(lines) < 2 else rf"\shortstack[r]{{{stacked}}}"
 
 
 def _latex_float(table: Table, header: str, part: slice) -> str:

@@ -26,7 +26,7 @@ def as_lines(found: TradeOff) -> Iterator[str]:
         volume = found.hypervolumes[str(front)]
         spread = float(volume.std(ddof=1)) if n > 1 else float("nan")
         share = f"hypervolume {mean_sd(float(volume.mean()), spread)} of the box of all values seen"
-        yield f"  {front}: {points['scale'].notna().sum()} {_weights(str(front))}; {share}; {_knee(points)}"
+        yield f"  {front}: {_weights(str(front), int(points['scale'].count()))}; {share}; {_knee(points)}"
     if found.points.groupby("front")["scale"].nunique().nunique() > 1:
         yield "  fronts of unequal numbers of grid points: the one with more has more chances of a volume"
     if found.left_out:
@@ -37,8 +37,9 @@ def as_lines(found: TradeOff) -> Iterator[str]:
     yield from _costs(found.points)
 
 
-def _weights(front: str) -> str:
-    return "preferences" if front.endswith(WEIGHTS[".preference"]) else "scales"
+def _weights(front: str, n: int) -> str:
+    what = "preference" if front.endswith(WEIGHTS[".preference"]) else "scale"
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _knee(points: "pd.DataFrame") -> str:

@@ -130,11 +130,12 @@ def by_facet(points: "pd.DataFrame", facets: Sequence[str]) -> "Iterable[tuple[A
 
 
 def _check_scale(study: Study, found: "pd.DataFrame", facets: Sequence[str]) -> None:
-    """Refuse to rescale where no table has two controls on the cells of all its rows."""
+    """Refuse to rescale where no table has two controls, shown or not, on the cells of all its rows."""
     cells = study.data_sets
     for _, rows in by_facet(found, facets):
-        controls = [config for config in rows.index if is_control(study, config)]
-        if len(controls) > 1 and cells.loc[rows.index].nunique() == 1:
+        here = cells.loc[rows.index].unique()
+        controls = [config for config in cells.index[cells.isin(here)] if is_control(study, config)]
+        if len(controls) > 1 and len(here) == 1:
             return
     raise BadInput(
         "--rescale: no table of these rows has two controls on the same cells, between which values could be "

@@ -133,14 +133,19 @@ class _Figures:
         with_value = set(part.loc[part["n"] > 0, "metric"])
         self.metrics = [metric for metric in view.metrics if metric in with_value]
         behind = {BRACKETS[metric][0] for metric in self.metrics if metric in BRACKETS}
+        data_sets = results.study.data_sets
+        alike = data_sets.loc[selected.index].unique()
+        # rows are rescaled by the controls of their cells, though these be in another table or in none
+        on = data_sets.index[data_sets.isin(alike)] if view.rescale else selected.index
+        part = summary[summary["config_id"].isin(on) & (summary["split"] == split)]
         self.rows = _rows(part[part["metric"].isin([*self.metrics, *behind])])
         if view.metrics == HEADLINE:
             self.metrics = [metric for metric in self.metrics if metric not in behind]
         here = comparison["config_id"].isin(selected.index) & (comparison["split"] == split)
         self.comparison = comparison[here]
         self.marks = marks.marks(self.comparison)
-        alike = results.study.data_sets.loc[selected.index].nunique() == 1  # a scale is that of one data set
-        self.scale: Scale | None = scale_of(results.study, selected.index, self.rows) if alike else None
+        # a scale is that of one data set
+        self.scale: Scale | None = scale_of(results.study, on, self.rows) if len(alike) == 1 else None
         runs = results.study.runs[results.study.runs["config_id"].isin(selected.index)]
         done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])
         self.counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
@@ -216,9 +221,9 @@ class _Figures:
             numbers += f"; {INCOMPLETE} fewer runs than expected"
         if not self.marks:
             return (numbers,)
-        names = row_names(self.study)
+        names, of = row_names(self.study), self.study.sampled(self.points.index)
         base = list(dict.fromkeys(names[config] for config in self.comparison["baseline_id"].unique()))
-        return numbers, f"against {any_of(base)}: {marks.LEGEND}"
+        return numbers, f"against {any_of(base)}: {marks.legend(of)}"
 
 
 def _rows(summary: "pd.DataFrame") -> dict[tuple[str, str], dict[str, Any]]:

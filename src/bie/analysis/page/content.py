@@ -74,7 +74,7 @@ def tables(results: Results) -> list[Table]:
     runs = {str(config): f"{row['sum']}/{row['size']}" for config, row in counts.to_dict("index").items()}
     for dataset, points in study.grid_points.groupby("dataset", sort=False):
         keys = shared_columns(points, [str(key) for key in study.grid if points[key].notna().any()])
-        names = titles(points)
+        names, of = titles(points), study.sampled(points.index)
         for split in reversed(SPLITS):
             part = summary[(summary["dataset"] == dataset) & (summary["split"] == split) & (summary["n"] > 0)]
             shown = tuple(dict.fromkeys(part["metric"]))
@@ -85,14 +85,16 @@ def tables(results: Results) -> list[Table]:
                     (str(row["model"]), *(_first(row, alike) for alike in keys.values())),
                     runs[str(config)],
                     tuple(
-                        _cell(metric, numbers[split, config, metric], verdicts.get((split, config, metric)))
+                        _cell(
+                            metric, numbers[split, config, metric], verdicts.get((split, config, metric)), of
+                        )
                         for metric in shown
                     ),
                 )
                 for config, row in zip(points.index, points.to_dict("records"), strict=True)
             ]
             columns = ("model", *short_keys(list(keys)).values(), "runs")
-            found.append(Table(str(dataset), split, study.sampled(points.index), columns, shown, tuple(rows)))
+            found.append(Table(str(dataset), split, of, columns, shown, tuple(rows)))
     return found
 
 
@@ -107,14 +109,14 @@ def _by_key(frame: "pd.DataFrame", *names: str) -> dict[tuple[str, str, str], tu
     return dict(zip(keys, zip(*(frame[name].tolist() for name in names), strict=True), strict=True))
 
 
-def _cell(metric: str, number: tuple[Any, ...], compared: tuple[Any, ...] | None) -> Cell:
+def _cell(metric: str, number: tuple[Any, ...], compared: tuple[Any, ...] | None, of: str) -> Cell:
     mean, sd, n, n_expected = number
     text = mean_sd(mean, sd) + (f" (n {n})" if n not in (0, n_expected) else "")
     value = mean if mean == mean else None
     if not compared or not compared[0] or compared[1] < 2:
         return Cell(text, value)
     kind, _, gain, low, high, new_cells = compared
-    words = f"{kind}: {difference(gain, low, high, unit(metric))}; new cells: {new_cells}"
+    words = f"{kind}: {difference(gain, low, high, unit(metric))}; new {of}: {new_cells}"
     return Cell(text, value, kind, mark(kind, new_cells), words)
 
 
