@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         "--map", default="tsne", metavar="METHODS", help="of saved embeddings: tsne (the default), umap, pca"
     )
     parser.add_argument(
+        "--map-of",
+        metavar="RUNS",
+        help="ids of the runs whose saved embeddings stand side by side, or beginnings of them: "
+        "'b420aa,7139534'; default: the first grid point of each model, at the first seed",
+    )
+    parser.add_argument(
         "--sheet", metavar="NAMES", help="figures to put together, two in a row: 'means*,trade_off*'"
     )
     parser.add_argument(
@@ -79,8 +86,13 @@ def _is_more(options: argparse.Namespace) -> bool:
 
 
 def _drawn(options: argparse.Namespace) -> tuple[str, ...] | None:
-    """Methods of the maps of embeddings, as typed; None where no figure is drawn."""
-    return None if options.no_figures else tuple(dict.fromkeys(options.map.split(",")))
+    """Methods of the maps of embeddings and the runs, as typed; None where no figure is drawn."""
+    return None if options.no_figures else (*dict.fromkeys(options.map.split(",")), *_chosen(options.map_of))
+
+
+def _chosen(typed: str | None) -> tuple[str, ...]:
+    """Beginnings of the ids of runs."""
+    return tuple(dict.fromkeys(filter(None, (typed or "").split(","))))
 
 
 def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
@@ -92,7 +104,8 @@ def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
 
     maps = _maps(options.map)
     trackers = _trackers(options)
-    source = read_source(tree, files, not options.no_runs, not options.no_figures, maps=maps)
+    chosen = _chosen(options.map_of)
+    source = read_source(tree, files, not options.no_runs, not options.no_figures, maps=maps, chosen=chosen)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
     figures = "" if options.no_figures else "; figures for papers beside it: *.png, *.pdf"
@@ -155,6 +168,7 @@ def read_source(
     figures: bool = True,
     write: bool = True,
     maps: tuple[str, ...] = ("tsne",),
+    chosen: tuple[str, ...] = (),
 ) -> "Source":
     """Read a study, compare, draw.
 
@@ -166,11 +180,13 @@ def read_source(
         Whether figures are put into ``report/`` too.
     maps
         How latent vectors are drawn, keys of `bie.analysis.figures.maps.METHODS`.
+    chosen
+        Beginnings of the ids of the runs whose latent vectors are drawn; none: one run of each model.
 
     Raises
     ------
     BadInput
-        No run was ever asked for.
+        No run was ever asked for, or there is none that is chosen.
     """
     from bie.analysis.page.build import Source
     from bie.analysis.results import results_of
@@ -181,12 +197,17 @@ def read_source(
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
-    pictures = _pictures(tree, files, results, write, maps) if figures else []
+    pictures = _pictures(tree, files, results, write, maps, chosen) if figures else []
     return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), with_runs)
 
 
 def _pictures(
-    tree: "Tree", files: "Files", results: "Results", write: bool, maps: tuple[str, ...]
+    tree: "Tree",
+    files: "Files",
+    results: "Results",
+    write: bool,
+    maps: tuple[str, ...],
+    chosen: tuple[str, ...],
 ) -> "Iterable[Shown]":
     """Figures of a study, drawn only where those of the last report would differ.
 
@@ -194,15 +215,17 @@ def _pictures(
     """
     from bie.analysis.figures.gallery import gallery
     from bie.analysis.figures.kept import kept, made_from
+    from bie.analysis.figures.latent import find_chosen
     from bie.analysis.figures.material import Material
     from bie.analysis.figures.saving import saved
     from bie.analysis.view import HEADLINE
 
-    sources = made_from(files, maps)
+    find_chosen(results.study.runs, chosen)  # what there is not is said before anything is drawn
+    sources = made_from(files, (*maps, *chosen))
     pictures = kept(tree, sources)
     if pictures is not None:
         return pictures
-    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps)
+    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
     drawn = saved(gallery(material), tree.report if write else None)
     return _noted(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
 
@@ -224,13 +247,17 @@ def _serve(options: argparse.Namespace) -> int:
     from bie.analysis.page.serve import Kept, serve
     from bie.store.paths import find_tree
 
-    tree, maps = find_tree(options.tree, options.outputs), _maps(options.map)
+    tree, maps, chosen = find_tree(options.tree, options.outputs), _maps(options.map), _chosen(options.map_of)
     runs, figures = not options.no_runs, not options.no_figures
+    drawn = list["Shown"]()
 
-    def make(files: "Files", version: str) -> str:
-        return build(read_source(tree, files, runs, figures, write=False, maps=maps), live=version)
+    def make(files: "Files", version: str, draw: bool) -> str:
+        source = read_source(tree, files, runs, figures=False)
+        if draw:
+            drawn[:] = _pictures(tree, files, source.results, False, maps, chosen)
+        return build(replace(source, pictures=drawn), live=version)
 
-    serve(Kept(tree, make), options.port)
+    serve(Kept(tree, make, figures), options.port)
     return 0
 
 

@@ -17,7 +17,16 @@ from bie.analysis.figures.heat_map import heat_map
 from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
-from bie.analysis.figures.style import MODELS, MOST_ROWS, across, as_svg, legend_columns, save, shades
+from bie.analysis.figures.style import (
+    MODELS,
+    MOST_ROWS,
+    across,
+    as_svg,
+    colours,
+    legend_columns,
+    save,
+    shades,
+)
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import types
 from bie.errors import BadInput
@@ -274,6 +283,25 @@ def test_means_in_a_plane_have_the_strengths_of_their_penalties() -> None:
     ]  # fmt: skip
     (axis,) = shown(trade_off(pd.DataFrame(rows), "be_ratio", "ari", {"a": "", "b": "10", "c": "50"}))
     assert {text.get_text(): text.xy[0] for text in axis.texts if text.get_text()} == {"10": 1.5, "50": 2.5}
+
+
+def test_names_of_means_that_are_close_do_not_lie_one_over_the_other() -> None:
+    rows = [
+        {"model": "scvi_mmd", "config_id": str(i), "seed": s, "be_ratio": 0.9 + i / 200, "ari": 0.5 - s / 10}
+        for i in range(3) for s in range(2)
+    ]  # fmt: skip
+    figure = trade_off(pd.DataFrame(rows), "be_ratio", "ari", {str(i): f"{i}000" for i in range(3)})
+    as_svg(figure)
+    boxes = [text.get_window_extent() for text in shown(figure)[0].texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+def test_a_penalty_has_its_colour_whatever_stands_beside_it() -> None:
+    penalties = ["scvi", "scvi_mine", "scvi_mmd", "adversarial", "scvi_hsic", "scvi_club", "scvi_rce"]
+    all_of_them = colours(["noise", *penalties, "scvi_orthogonal"])
+    assert len({all_of_them[name] for name in penalties}) == len(penalties)
+    assert all(colours([name])[name] == all_of_them[name] for name in penalties)
 
 
 def test_a_legend_of_long_names_lies_within_its_figure() -> None:

@@ -1,21 +1,32 @@
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
+import pytest
 
 from bie.analysis.figures.gallery import gallery
 from bie.analysis.figures.material import Material, Picture
 from bie.analysis.figures.types import MOST_POINTS
 from bie.analysis.grid import OTHER_THAN_CELLS
+from bie.analysis.page.content import tables
+from bie.analysis.page.words import verdict
+from bie.analysis.paired_tables import paired_tables
+from bie.analysis.render import as_text
 from bie.analysis.results import results_of
 from bie.analysis.study import read_study
+from bie.analysis.titles import titles
 from bie.config import Data
 from bie.config.sections import sections
+from bie.errors import BadInput
 from bie.store.paths import Tree
 
 
-def pictures_of(disk: Any) -> Iterator[Picture]:
+def pictures_of(disk: Any, *chosen: str) -> Iterator[Picture]:
     tree = Tree(disk.root)
     results = results_of(read_study(tree))
-    return gallery(Material(tree, results.study, results.summary, results.comparison, ("ari",)))
+    material = Material(tree, results.study, results.summary, results.comparison, ("ari",), ("pca",), chosen)
+    return gallery(material)
 
 
 def test_maps_of_all_models_have_one_colour_scale(disk: Any, point: Callable[..., Any]) -> None:
@@ -42,6 +53,14 @@ def test_what_is_sampled_is_called_so(disk: Any, point: Callable[..., Any]) -> N
     assert [text.get_text() for text in legend.get_texts()] == ["train sets", "test sets"]
     results = results_of(read_study(Tree(disk.root)))
     assert [table.title for table in results.tables] == ["zinb, test sets", "zinb, train sets"]
+    assert "cells" not in as_text(results.tables[0])
+    paired = as_text(next(paired_tables(results)))
+    assert "difference, these sets" in paired
+    assert "cells" not in paired
+    words = verdict(results, "zinb", titles(results.study.grid_points), ("ari",))
+    assert "another draw of sets" in words.caveats[-1]
+    tooltips = {cell.words for row in tables(results)[0].rows for cell in row.cells}
+    assert tooltips == {"", "open: .000 [no interval]; new sets: not shown"}
 
 
 def test_of_many_grid_points_types_are_shown_for_some_of_each_model(
@@ -53,5 +72,47 @@ def test_of_many_grid_points_types_are_shown_for_some_of_each_model(
             disk.record(p, 0, {"ari": 0.5}, by_type={"test": {"B": 1.0 + ratio, "T": 2.0}})
     (found,) = (picture for picture in pictures_of(disk) if picture.name == "types")
     names = [text.get_text().split(" ")[0] for text in found.figure.legends[0].get_texts()]
-    assert names == ["scvi"] * 4 + ["scvi_mine"] * 4
+    assert names == ["scvi"] * (MOST_POINTS // 2) + ["scvi_mine"] * (MOST_POINTS // 2)
     assert found.caption.endswith(f"1: mixed. {MOST_POINTS} of {2 * MOST_POINTS} grid points.")
+
+
+def embedded(disk: Any, point: Callable[..., Any]) -> dict[tuple[float, int], str]:
+    """Ids of runs with embeddings by scale and seed; of the last one there is none."""
+    ids = {}
+    for scale in (1.0, 2.0, 3.0):
+        for seed in range(2):
+            p = point("scvi_mine", mine__scale=scale)
+            path = disk.record(p, seed, {"ari": 0.5})
+            ids[scale, seed] = json.loads(path.read_text())["run_id"]
+            cells = np.array(["b", "a", "c"])
+            if (scale, seed) != (3.0, 1):
+                np.savez(path.with_name("embedding.npz"), z=np.eye(3), cell=cells, batch=cells)
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown", "seed"),
+    [
+        ([], ["scvi_mine scale=1"], "; seed 0."),
+        ([(3.0, 0), (2.0, 0)], ["scvi_mine scale=3", "scvi_mine scale=2"], "; seed 0."),
+        ([(2.0, 0), (2.0, 1)], ["scvi_mine scale=2, seed 0", "scvi_mine scale=2, seed 1"], "each model."),
+    ],
+)
+def test_embeddings_of_chosen_runs_stand_side_by_side(
+    chosen: list[tuple[float, int]], shown: list[str], seed: str, disk: Any, point: Callable[..., Any]
+) -> None:
+    ids = embedded(disk, point)
+    (found,) = (p for p in pictures_of(disk, *(ids[run][:12] for run in chosen)) if "embed" in p.name)
+    assert [axis.get_title().replace("\n", " ") for axis in found.figure.axes] == shown
+    assert found.caption.endswith(seed)
+
+
+def test_chosen_runs_that_cannot_be_shown_are_said(disk: Any, point: Callable[..., Any]) -> None:
+    ids = embedded(disk, point)
+    with pytest.raises(BadInput, match="no finished run of this study"):
+        list(pictures_of(disk, "nothing"))
+    with pytest.raises(BadInput, match="saved no latent vectors"):
+        list(pictures_of(disk, ids[3.0, 1]))
+    first = next(id for id in ids.values() if sum(other[0] == id[0] for other in ids.values()) > 1)
+    with pytest.raises(BadInput, match="begins the ids of"):
+        list(pictures_of(disk, first[0]))

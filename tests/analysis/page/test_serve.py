@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bie.analysis.files import Files
 from bie.analysis.page.serve import HOST, Kept, server
 from bie.errors import BadInput
 from bie.store.paths import Tree
@@ -14,7 +15,11 @@ from bie.store.paths import Tree
 @pytest.fixture
 def kept(disk: Any, point: Any) -> Kept:
     disk.record(point(), 0, {"ari": 0.5})
-    made = Kept(Tree(disk.root), lambda files, version: f"{len(files.ends)} records, {version}")
+
+    def make(files: Files, version: str, draw: bool) -> str:
+        return f"{len(files.ends)} records, {version}{', figures' * draw}"
+
+    made = Kept(Tree(disk.root), make)
     made.refresh()
     return made
 
@@ -75,23 +80,42 @@ def test_another_name_that_leads_here_is_refused(port: int) -> None:
     assert ask(port, "/", host=f"localhost:{port}")[0] == 200
 
 
+class Thrice(threading.Event):
+    """Stops after three looks."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return self.waits > 3
+
+
+def test_figures_are_drawn_after_the_tables_and_less_often(
+    kept: Kept, disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(files: Files, version: str, draw: bool) -> str:
+        made.append((len(files.ends), draw))
+        if len(made) < 3:
+            disk.record(point(), len(made), {"ari": 0.5})  # a run ends meanwhile
+        return version
+
+    made: list[tuple[int, bool]] = []
+    disk.record(point(), 9, {"ari": 0.5})
+    monkeypatch.setattr(kept, "_make", make)
+    kept.keep(Thrice())
+    assert made == [(2, False), (3, True), (4, False)]
+
+
 def test_a_page_that_cannot_be_made_anew_stays(
     kept: Kept, disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(files: object, version: str) -> str:
+    def fails(files: object, version: str, draw: bool) -> str:
         raise ValueError("half a record")
-
-    class Twice(threading.Event):
-        waits = 0
-
-        def wait(self, timeout: float | None = None) -> bool:
-            self.waits += 1
-            return self.waits > 2
 
     page = kept.page
     disk.record(point(), 1, {"ari": 0.5})
     monkeypatch.setattr(kept, "_make", fails)
-    kept.keep(Twice())
+    kept.keep(Thrice())
     assert kept.page == page
     assert "half a record" in capsys.readouterr().err
 

@@ -34,7 +34,8 @@ def embeddings(
 
     with style():
         width = min(PAGE, 1.2 + 1.8 * len(maps))
-        figure = Figure(figsize=(width, 1.9 * len(colourings) + 0.3), layout="constrained")
+        side = (width - 1.2) / len(maps)  # of a map
+        figure = Figure(figsize=(width, (side + 0.1) * len(colourings) + 0.5), layout="constrained")
         axes = figure.subplots(len(colourings), len(maps), squeeze=False)
         for row, (name, codes) in enumerate(colourings.items()):
             order = sorted(set(map(str, codes)))

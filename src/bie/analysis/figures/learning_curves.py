@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_LINES = 8
+MOST_LINES = 12  # a baseline and some strengths of each of four penalties
 DASHES = {"train": "--", "test": "-"}
 EARLY = 0.1
 CUT = "heights fit the epochs after the first tenth"

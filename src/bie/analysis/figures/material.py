@@ -26,6 +26,7 @@ class Picture:
 class Material:
     """What is drawn: a study, its summary and comparison, the metrics to show, maps of latent vectors.
 
+    Maps are of the runs whose ids begin as those `chosen`, of one run of each model where there are none.
     `seen` takes the histories and embeddings that were looked for.
     """
 
@@ -35,6 +36,7 @@ class Material:
     compared: "pd.DataFrame"
     metrics: tuple[str, ...]
     maps: tuple[str, ...] = ("tsne",)
+    chosen: tuple[str, ...] = ()
     seen: list[Path] = field(default_factory=list)
 
     def titles(self, dataset: str) -> dict[str, str]:

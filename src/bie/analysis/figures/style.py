@@ -20,7 +20,17 @@ COLUMN, PAGE = 3.5, 7.2  # inches: a column and the text of a journal's page
 DPI = 200
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 """Okabe & Ito 2008 without black, which is the baseline's, and yellow, too pale for lines on white."""
-MODELS = {BASELINE: "#000000", "scvi_mine": COLOURS[0], "scvi_mmd": COLOURS[1], "adversarial": COLOURS[2]}
+MODELS = {
+    BASELINE: "#000000",
+    "scvi_mine": COLOURS[0],
+    "scvi_mmd": COLOURS[1],
+    "adversarial": COLOURS[2],
+    "scvi_hsic": COLOURS[3],
+    "scvi_club": COLOURS[4],
+    "scvi_rce": COLOURS[5],
+    "scvi_orthogonal": COLOURS[7],
+}
+"""The penalties' own, so that each has one colour in all figures, whatever else they show."""
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
 SHORT, LONG = 16, 40  # characters of a row's name

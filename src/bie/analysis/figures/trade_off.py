@@ -1,6 +1,6 @@
 """What a penalty buys and what it costs: fronts of two metrics with bands over the seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Box = tuple[float, float, float, float]
+"""Left, low, right and high end."""
 LONGEST = 40  # characters of a model's name: a line of the legend
 FEW_POINTS = 16  # grid points that do not hide each other
+CORNERS = ((3, 3), (-3, 3), (3, -8), (-3, -8))
+"""Where a name may stand: points from its dot to its near lower end."""
+WIDTH, HIGH = 3.8, 5  # points of a letter of a name
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
 
@@ -43,6 +48,7 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
     names_of = {str(model): shortened(str(model), LONGEST) for model in found["model"].unique()}
     across = legend_columns(list(names_of.values()), COLUMN)
     with style():
+        labels: list[tuple[tuple[float, float], str, str]] = []
         figure, (axis,) = panels(1, width=COLUMN, height=3.2 + 0.16 * -(-len(names_of) // across))
         for model, part in found.groupby("model", sort=False):
             colour = palette[str(model)]
@@ -52,7 +58,8 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
             axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=names_of[str(model)])
             if len(means) > 1:
                 _front(axis, part, x, y, colour)
-            _name(axis, means, names or {}, colour)
+            labels += [(tuple(at), (names or {}).get(str(c), ""), colour) for c, at in means.iterrows()]
+        _name(axis, labels)
         axis.set(xlabel=with_unit(x), ylabel=with_unit(y))
         figure.legend(
             loc="outside upper center", fontsize=7, ncols=across, columnspacing=1, handletextpad=0.2
@@ -60,15 +67,41 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
     return figure
 
 
-def _name(axis: "Axes", means: "pd.DataFrame", names: Mapping[str, str], colour: str) -> None:
+def _name(axis: "Axes", labels: Sequence[tuple[tuple[float, float], str, str]]) -> None:
+    """Write a name beside each point, at that of its corners where it hides least of points and other names.
+
+    Parameters
+    ----------
+    labels
+        Of each point: where it is, its name, its colour.
+    """
     import matplotlib.patheffects as effects
 
     halo = [effects.withStroke(linewidth=1.5, foreground="white")]
-    for config, at in means[means.index.isin(list(names))].iterrows():
+    axis.autoscale_view()
+    places = axis.transData.transform([at for at, _, _ in labels]) * 72 / axis.figure.dpi
+    taken = [(x - 2.5, y - 2.5, x + 2.5, y + 2.5) for x, y in places]
+    for (at, text, colour), (x, y) in zip(labels, places, strict=True):
+        if not text:
+            continue
+        wide = WIDTH * len(text)
+        boxes = {
+            (dx, dy): (left := x + dx - wide * (dx < 0), y + dy, left + wide, y + dy + HIGH)
+            for dx, dy in CORNERS
+        }
+        best = min(CORNERS, key=lambda corner: sum(_shared(boxes[corner], other) for other in taken))
+        taken.append(boxes[best])
         axis.annotate(
-            names[str(config)], tuple(at), (3, 3), textcoords="offset points",
+            text, at, best, textcoords="offset points", ha="right" if best[0] < 0 else "left",
             fontsize=6, color=colour, path_effects=halo,
         )  # fmt: skip
+
+
+def _shared(one: Box, other: Box) -> float:
+    """Area that two boxes share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    up = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(up, 0.0)
 
 
 def _front(axis: "Axes", part: "pd.DataFrame", x: str, y: str, colour: str) -> None:

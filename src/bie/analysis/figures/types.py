@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import COLOURS, COLUMN, legend_columns, panels, shades, style
+from bie.analysis.figures.style import COLUMN, legend_columns, panels, shades, style
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-MOST_POINTS = len(COLOURS)
+MOST_POINTS = 12
 MOST_TYPES = 40
 
 

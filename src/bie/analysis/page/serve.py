@@ -13,41 +13,55 @@ from bie.store.paths import Tree
 
 HOST = "127.0.0.1"
 EVERY = 5.0  # seconds between two looks at the tree; longer where making the page takes long
+SHARE = 4  # times what it took to make the tables, or the figures, until they are made again
 
 
 class Kept:
     """The newest page of a study.
 
+    Figures take a minute where tables take a second, so that they are drawn after these, and less often.
+
     Parameters
     ----------
     make
-        Makes the page from a look at the tree; its second argument is the page's version.
+        Makes the page from a look at the tree; its second argument is the page's version, its third whether
+        figures are drawn, or those of the last time stay.
+    figures
+        Whether there are any.
     """
 
-    def __init__(self, tree: Tree, make: Callable[[Files, str], str]) -> None:
-        self._tree, self._make = tree, make
-        self._files: Files | None = None
+    def __init__(self, tree: Tree, make: Callable[[Files, str, bool], str], figures: bool = True) -> None:
+        self._tree, self._make, self._figures = tree, make, figures
+        self._made_from = dict[bool, object]()  # the tables (False), the figures (True)
         self.page, self.version = b"", ""
 
-    def refresh(self) -> None:
-        """Make the page anew if any record, failure or plan has changed."""
+    def refresh(self, draw: bool = False) -> None:
+        """Make the page, or its figures too, anew if any record, failure or plan has changed."""
         files = look(self._tree)
-        if self._files and (files.ends, files.plans) == (self._files.ends, self._files.plans):
+        found = files.ends, files.plans
+        if self._made_from.get(draw) == found:
             return
         version = str(time.time_ns())
-        page = self._make(files, version).encode()
-        self._files, self.page, self.version = files, page, version
+        page = self._make(files, version, draw).encode()
+        self._made_from |= {False: found, draw: found}
+        self.page, self.version = page, version
 
     def keep(self, stop: threading.Event) -> None:
         """Refresh until told to stop; what cannot be read now may be readable at the next look."""
-        pause = EVERY
+        pause, due = 0.0, time.monotonic()
         while not stop.wait(pause):
-            began = time.monotonic()
-            try:
-                self.refresh()
-            except Exception as error:  # a page of a minute ago is better than none
-                print(f"the page could not be made anew: {error}", file=sys.stderr, flush=True)
-            pause = max(EVERY, 4 * (time.monotonic() - began))
+            pause = self._rest_after(draw=False)
+            if self._figures and time.monotonic() >= due:
+                due = self._rest_after(draw=True) + time.monotonic()
+
+    def _rest_after(self, draw: bool) -> float:
+        """Seconds to wait after a refresh."""
+        began = time.monotonic()
+        try:
+            self.refresh(draw)
+        except Exception as error:  # a page of a minute ago is better than none
+            print(f"the page could not be made anew: {error}", file=sys.stderr, flush=True)
+        return max(EVERY, SHARE * (time.monotonic() - began))
 
 
 def server(kept: Kept, port: int) -> ThreadingHTTPServer:
