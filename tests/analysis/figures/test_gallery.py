@@ -58,7 +58,7 @@ def test_what_is_sampled_is_called_so(disk: Any, point: Callable[..., Any]) -> N
     assert "difference, these sets" in paired
     assert "cells" not in paired
     words = verdict(results, "zinb", titles(results.study.grid_points), ("ari",))
-    assert "another draw of sets" in words.caveats[-1]
+    assert words.caveats[-1].startswith("Each seed draws its sets anew")
     tooltips = {cell.words for row in tables(results)[0].rows for cell in row.cells}
     assert tooltips == {"", "open: .000 [no interval]; new sets: not shown"}
 

@@ -92,6 +92,35 @@ def test_tables_sort_and_filter_by_mouse_and_by_keyboard(tab: Browser, page: str
     assert tab.problems == []
 
 
+def test_a_page_that_is_loaded_again_is_as_it_was_left(tab: Browser, page: str) -> None:
+    tab.open(page)
+    tab.run("document.querySelector('[data-filter=t1]').value = ''")
+    tab.run("document.querySelector('[data-filter=t1]').dispatchEvent(new Event('input'))")
+    for _ in range(2):
+        tab.click("#t1 th:nth-child(4) button")
+    tab.click("#run-table th:nth-child(4) button")
+    tab.click("#tables details:nth-of-type(2) summary")
+    sorts = "[...document.querySelectorAll('th[aria-sort]')].map(e => [e.cellIndex, e.ariaSort])"
+    folds = "[...document.querySelectorAll('details')].map(e => e.open)"
+    state = f"[document.activeElement.textContent, {sorts}, {folds}, scrollY]"
+    left = tab.run(state)
+    assert left[:2] == ["zinb, train cells", [[3, "descending"], [3, "ascending"]]]
+    rows = first_column(tab, "t1", 3)
+    tab.run("window.before = true; location.reload()")
+    tab.wait("!window.before && document.readyState === 'complete'")
+    assert tab.run(state) == left
+    assert first_column(tab, "t1", 3) == rows
+    assert tab.problems == []
+
+
+def test_the_way_back_closes_a_run(tab: Browser, page: str) -> None:
+    tab.open(page)
+    tab.click("#run-table tbody a")
+    tab.wait("document.querySelector('#box').open")
+    tab.run("history.back()")
+    tab.wait("!document.querySelector('#box').open")
+
+
 def test_a_run_opens_as_a_page_and_closes_by_escape(tab: Browser, page: str) -> None:
     tab.open(page)
     tab.click("#run-table tbody tr:nth-child(8) a")

@@ -26,6 +26,7 @@ from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
 PIXELS = 4 / 3  # of a point, as browsers have them
+WIDE = 480  # pixels; a wider figure, shrunk to half of the page, could not be read
 MOST_SENTENCES, FEW_SENTENCES = 12, 2
 """Grid points whose every metric is put into words, and up to how many are open at first."""
 
@@ -207,10 +208,16 @@ def _policy(script: str, css: str, live: bool) -> str:
     return "; ".join(rules)
 
 
-def _picture(name: str, caption: str, svg: bytes) -> dict[str, str]:
+def _picture(name: str, caption: str, svg: bytes) -> dict[str, Any]:
     """What the page needs of a figure; with its size the page does not move when it is shown."""
     data = base64.b64encode(svg).decode()
     size = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    width, height = (str(round(float(side) * PIXELS)) for side in size.groups()) if size else ("600", "400")
-    source = f"data:image/svg+xml;base64,{data}"
-    return {"name": name, "caption": caption, "source": source, "width": width, "height": height}
+    width, height = (round(float(side) * PIXELS) for side in size.groups()) if size else (600, 400)
+    return {
+        "name": name,
+        "caption": caption,
+        "source": f"data:image/svg+xml;base64,{data}",
+        "width": width,
+        "height": height,
+        "is_wide": width > WIDE,
+    }

@@ -116,7 +116,7 @@
       byId("run-more").hidden = found.length <= shown;
     };
     runs.columns.forEach((name, j) => {
-      const heading = make("th", null, { scope: "col" });
+      const heading = make("th", null, { scope: "col", ...(runs.rows.some((row) => typeof row[j] === "number") ? { class: "number" } : {}) });
       heading.append(make("button", name, { type: "button" }));
       heading.addEventListener("click", () => {
         const sign = turn(heading);
@@ -198,10 +198,35 @@
     const go = () => {
       const i = Number((location.hash.match(/^#run=(\d+)$/) || [])[1]);
       if (i in runs.rows) page(i);
+      else box.close(); // the browser's way back
     };
     addEventListener("hashchange", go);
     go();
   }
+
+  // loaded again, by hand or for a newer page: as it was left
+  const fields = (section) => [...section.querySelectorAll("a, button, input, summary, [tabindex]")];
+  const folds = () => [...document.querySelectorAll("details")].map((fold) => [fold, `${fold.closest("article")?.firstElementChild.textContent} ${fold.firstElementChild.textContent}`]);
+  const anew = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  const left = JSON.parse((!anew && kept("left")) || "{}");
+  for (const [table, name, order] of left.sorted || []) {
+    const heading = [...(byId(table)?.tHead.rows[0].cells || [])].find((cell) => cell.textContent === name);
+    for (let clicks = order === "ascending" ? 1 : 2; heading && clicks; clicks--) heading.click();
+  }
+  for (const [fold, name] of folds()) fold.open = left.folds?.[name] ?? fold.open;
+  if (left.focus) {
+    const [section, i] = left.focus, field = byId(section) && fields(byId(section))[i];
+    field?.focus({ preventScroll: true });
+    if (field?.type === "search") field.setSelectionRange(field.value.length, field.value.length);
+  }
+  addEventListener("pagehide", () => {
+    const focus = document.activeElement, section = focus.closest("section");
+    kept("left", JSON.stringify({
+      sorted: [...document.querySelectorAll("th[aria-sort]")].map((th) => [th.closest("table").id, th.textContent, th.ariaSort]),
+      folds: Object.fromEntries(folds().map(([fold, name]) => [name, fold.open])),
+      focus: section && [section.id, fields(section).indexOf(focus)],
+    }));
+  });
 
   // served: look for a newer page
   const live = document.body.dataset.live;
