@@ -95,6 +95,17 @@ def test_a_density_beside_probabilities_is_pointed_out(disk: Any, point: Make) -
     assert notes_of(disk, "other") == []
 
 
+def test_counts_given_their_total_beside_counts_are_pointed_out(disk: Any, point: Make) -> None:
+    for library in ("observed", "modelled"):
+        disk.record(point(model__library=library), 0, {"elbo": 100.0})
+    disk.record(point("pca"), 0, {"elbo": 100.0})
+    (note,) = notes_of(disk)
+    assert note.startswith("neg. ELBO with model.library=observed: of counts given their total")
+    disk.record(point(dataset="other", model__library="observed"), 0, {"elbo": 100.0})
+    disk.record(point("pca", dataset="other"), 0, {"elbo": 100.0})
+    assert notes_of(disk, "other") == []
+
+
 def test_losses_over_other_genes_are_pointed_out(disk: Any, point: Make) -> None:
     for model in ("scvi", "scvi_mine"):
         for genes in (500, None):

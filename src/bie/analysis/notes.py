@@ -172,9 +172,13 @@ def _unlike(study: Study, configs: Iterable[str]) -> Iterator[str]:
         return sorted(key for key in keys if len({settings.get(key) for settings in known}) > 1)
 
     terms = f"{label('elbo')} and {label('reconstruction')}"
-    likelihoods = {settings.get("model.likelihood") for settings in known} - {None}
+    likelihoods, libraries = (
+        {settings.get(f"model.{name}") for settings in known} - {None} for name in ("likelihood", "library")
+    )
     if "gaussian" in likelihoods and len(likelihoods) > 1:
         yield f"{terms} with likelihood gaussian: of a density of log(1 + counts), no match for the others"
+    if len(libraries) > 1:
+        yield f"{label('elbo')} with model.library=observed: of counts given their total, no match for others"
     if genes := differing("dataset.n_top_genes", "dataset.hvg"):
         yield f"{terms} are sums over the genes of a run: rows with other {' or '.join(genes)} are no match"
     if ways := differing("metrics."):
