@@ -77,13 +77,26 @@ def study(disk: Any, point: Make) -> Any:
     return disk
 
 
-def test_a_study_becomes_one_page_and_figures_for_papers(
+def check_asks_nobody(found: Found) -> None:
+    for tag, attributes in found.elements:
+        for name in ("src", "href", "action", "srcset", "data"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("data:", "#")) or not value, (tag, value)
+        assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
+    policy = next(a["content"] for t, a in found.elements if t == "meta" and "http-equiv" in a)
+    assert policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_a_study_becomes_one_page_that_asks_nobody_for_anything_and_figures_for_papers(
     study: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page(study)
     assert capsys.readouterr().out.startswith(f"Written: {study.root}/report/index.html")
     found = Found(text)
     assert {"verdict", "tables", "figures", "failures", "runs", "reproduce"} <= found.ids()
+    check_asks_nobody(found)
     assert text.index("Caveats first") < text.index("scvi_mine <small>against scvi")
     names = {path.name for path in (study.root / "report").iterdir()}
     assert {"differences.png", "differences.pdf", "means.png", "learning_curves.pdf"} <= names
@@ -91,7 +104,11 @@ def test_a_study_becomes_one_page_and_figures_for_papers(
     assert "8 runs of 2 grid points: 6 done, 1 failed, 1 not done yet" in text
 
 
-def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(study: Any) -> None:
+def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = [Picture("means", "of all", Figure())]
+    monkeypatch.setattr("bie.analysis.figures.gallery.gallery", lambda material: iter(drawn))
     page(study)
     report, outside = study.root / "report", study.root / "mine.png"
     note = report / ".figures.json"
@@ -115,19 +132,6 @@ def test_a_sheet_of_chosen_figures(study: Any, capsys: pytest.CaptureFixture[str
     assert "There are: differences," in capsys.readouterr().err
     assert main([str(study.root), "--map", "tsne,nothing"]) == 2
     assert "--map nothing: there is none. There are: tsne, umap, pca" in capsys.readouterr().err
-
-
-def test_the_page_asks_nobody_for_anything(study: Any) -> None:
-    found = Found(page(study))
-    for tag, attributes in found.elements:
-        for name in ("src", "href", "action", "srcset", "data"):
-            value = attributes.get(name) or ""
-            assert value.startswith(("data:", "#")) or not value, (tag, value)
-        assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
-    policy = next(a["content"] for t, a in found.elements if t == "meta" and "http-equiv" in a)
-    assert policy
-    assert policy.startswith("default-src 'none'")
-    assert "unsafe" not in policy
 
 
 def test_every_run_has_its_page_with_history_failure_and_command(study: Any, point: Make) -> None:
