@@ -55,10 +55,12 @@ class Script:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ends: dict[int, Outcome] = {}
         self.started: list[int] = []
+        self.asked: list[str] = []  # how many runs the server was to be ready for
         self.after = 0.0
         self.epochs = 0
         self.during: Callable[[int], None] = lambda seed: None
         monkeypatch.setattr(array_task, "Pool", lambda *arguments: self)
+        monkeypatch.setattr(array_task, "warm_up", self.asked.append)
         self._interrupted = False
 
     def interrupt(self) -> None:

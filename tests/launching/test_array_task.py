@@ -10,7 +10,6 @@ from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, JobPaths
 
 from bie.execution.run_spec import Outcome
-from bie.launching import array_task
 from bie.launching.array_task import ArrayTask, Incarnation
 from bie.launching.launched import runs_of
 from bie.store.claims import take
@@ -25,7 +24,6 @@ INTERRUPTED = Outcome("interrupted")
 @pytest.fixture
 def called(launch: Launch, pool: Script, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[str]]:
     """Runs a task as submitit does, signals and all; how it ended, and whether submitit requeued it."""
-    monkeypatch.setattr(array_task, "warm_up", lambda: None)
 
     def call(folder: Path) -> list[str]:
         environment, submission = JobEnvironment(), DelayedSubmission(ArrayTask(folder, "runs", 0))
@@ -104,7 +102,7 @@ def test_an_error_of_the_task_itself_is_raised(launch: Launch, pool: Script, cal
 
 
 def incarnation(folder: Path) -> Incarnation:
-    return Incarnation(ArrayTask(folder, "runs", 0), None)  # type: ignore[arg-type]
+    return Incarnation(ArrayTask(folder, "runs", 0))
 
 
 def carry_out(folder: Path) -> int:
@@ -119,6 +117,12 @@ def test_all_runs_done(launch: Launch, pool: Script):
     assert pool.started == [0, 1, 2, 3]
     assert carry_out(folder) == 0
     assert pool.started == [0, 1, 2, 3], "nothing finished is run again"
+
+
+def test_of_a_single_run_the_training_begins_before_what_scores_it_is_loaded(launch: Launch, pool: Script):
+    assert carry_out(launch()) == 0
+    assert carry_out(launch("seed=7")) == 0
+    assert pool.asked == ["many", "one"]
 
 
 def test_a_failed_run_is_not_tried_again_after_a_requeue(launch: Launch, pool: Script):

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -56,7 +55,7 @@ class ArrayTask(Checkpointable):
         forget_end(self.folder, self.name)
         _remove_half_pickle()
         single_threaded()
-        self._incarnation = Incarnation(self, warm_up())
+        self._incarnation = Incarnation(self)
         self._thread = Thread(target=self._incarnation.carry_out)
         signal.signal(signal.SIGTERM, self._incarnation.terminate)  # submitit would pass it over
         self._thread.start()
@@ -88,14 +87,15 @@ def _remove_half_pickle() -> None:
 class Incarnation:
     """A task from its start, or a restart, to its end: which runs it does, and how it ends."""
 
-    def __init__(self, task: ArrayTask, context: ForkServerContext) -> None:
-        self.folder, self.kind, self.name, self.context = task.folder, task.kind, task.name, context
+    def __init__(self, task: ArrayTask) -> None:
+        self.folder, self.kind, self.name = task.folder, task.kind, task.name
         self.settings = launched.settings_of_launch(self.folder)
         launcher = self.settings.hydra.launcher
         assert isinstance(launcher, SubmititLocal | SubmititSlurm)
         self.launcher = launcher
         choose = launched.runs_of if self.kind == "runs" else launched.canary_runs
         self.tasks = choose(self.folder, task.index)
+        self.context = warm_up("many" if len(self.tasks) > 1 else "one")
         here = JobEnvironment()
         self.job = here.job_id if here.cluster == "slurm" else None  # else of submitit's local executor
         usable = 60.0 * time_limit(launcher, self.settings.site) - launcher.signal_delay_s
