@@ -45,7 +45,7 @@ def test_a_task_is_killed_and_another_cancelled(sweep, faults):
         faults.append(Fault(name, f"{time.monotonic() - began:.0f} s", lost, "`bie retry`"))
     assert sweep.wait_until_over()["done"] == 2
     kept = sweep.files()
-    sweep.retry()
+    sweep.retry("hydra.launcher.runs_per_job=2")
     sweep.has_done(4, kept)
     assert "goes on after epoch" in sweep.logs()
 
