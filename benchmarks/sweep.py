@@ -1,9 +1,9 @@
-"""What a large sweep costs before and after its runs: planning, launching, status, tables.
+"""What a large sweep costs besides its runs: planning, launching, status (tables: `benchmarks.records`).
 
     python -m benchmarks.sweep [--runs 100000] [--hydra-python ENVIRONMENT/bin/python] [--write]
 
 The sweep is a real one, planned and launched by the commands of this package; only ``sbatch`` is a stand-in,
-and the records are copies of a real one with other numbers. Each command is a process of its own. Beside it,
+and the records are copies of a real one. Each command is a process of its own. Beside it,
 up to the submission: Hydra's own launcher for Slurm with a sweep of 1,000 tasks that do nothing; its
 environment holds hydra-core and hydra-submitit-launcher. ``--write`` puts the tables into the documentation.
 """
@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from benchmarks.page import DOCS, processor, put
 TREE = Path("outputs", "v1", "adhoc")
 SMALL = ("model=scvi_mine", "dataset.size=smoke", "train=smoke")
 SEEDS, STEPS = 100, 10
-DONE, FAILED = 70, 71  # of a hundred runs, when the status is asked for
+DONE = 70  # of a hundred runs, when the status is asked for; the one after them has failed
 N_SMALL = 1_000  # runs of the sweep that Hydra's launcher gets too: one array, by Slurm's defaults
 
 _SBATCH = """\
@@ -115,17 +114,12 @@ def large(folder: Path, n_runs: int) -> str:
     pattern = sample.rename(folder / "record.json")
     sweep = [*SMALL, f"mine.scale=range({n_runs // SEEDS // STEPS})", f"mine.steps=range(1,{STEPS + 1})"]
     sweep += [f"seed=range({SEEDS})", "hydra/launcher=submitit_slurm"]
-    tree = str(TREE)
     costs = {
         "`bie plan`": (bie(folder, "bie.plan", *sweep), "30 s"),
         "`bie run -m`: plan, launch folder, submission": (bie(folder, "bie.run", "-m", *sweep), "–"),
     }
-    leave(folder / TREE, pattern, range(FAILED))
-    costs["`bie status`"] = bie(folder, "bie.status", tree), "5 s"
-    leave(folder / TREE, pattern, range(DONE, 100))
-    time.sleep(3)  # files of this moment are not trusted: bie.analysis.recall
-    costs["`bie aggregate`"] = bie(folder, "bie.aggregate", tree), "60 s"
-    costs["`bie aggregate` again, nothing changed"] = bie(folder, "bie.aggregate", tree), "5 s"
+    leave(folder / TREE, pattern)
+    costs["`bie status`"] = bie(folder, "bie.status", str(TREE)), "5 s"
     rows = [
         f"| {name} | {cost.cpu:.1f} | {cost.wall:.1f} | {cost.memory:,.0f} | {limit} |"
         for name, (cost, limit) in costs.items()
@@ -135,30 +129,29 @@ def large(folder: Path, n_runs: int) -> str:
     )
 
 
-def leave(tree: Path, pattern: Path, percent: range) -> None:
-    """What those of every hundred planned runs leave, written by another process: this one stays small."""
-    process = multiprocessing.get_context("spawn").Process(target=_leave, args=(tree, pattern, percent))
+def leave(tree: Path, pattern: Path) -> None:
+    """What the runs of a sweep on its way have left, written by another process: this one stays small."""
+    process = multiprocessing.get_context("spawn").Process(target=_leave, args=(tree, pattern))
     process.start()
     process.join()
     assert process.exitcode == 0
 
 
-def _leave(tree: Path, pattern: Path, percent: range) -> None:
+def _leave(tree: Path, pattern: Path) -> None:
     record = json.loads(pattern.read_text())
-    draw = random.Random(percent.start).gauss
     why = {"cause": "nan", "message": "loss is nan", "traceback": "x" * 2000, "attempt": 1}
     for i, row in enumerate(planned(tree)):
-        if i % 100 not in percent:
+        if i % 100 > DONE:
             continue
-        folder = (
-            tree / "runs" / row["dataset"] / row["model"] / row["config_id"][:12] / f"seed={row['seed']:04d}"
-        )
+        place = f"{row['dataset']}/{row['model']}/{row['config_id'][:12]}/seed={row['seed']:04d}"
+        folder = tree / "runs" / place
         folder.mkdir(parents=True, exist_ok=True)
-        if i % 100 == DONE and percent.start == 0:
+        if i % 100 == DONE:
             (folder / "failed.json").write_text(json.dumps(why))
         else:
-            (folder / "failed.json").unlink(missing_ok=True)
-            (folder / "record.json").write_text(json.dumps(record | varied(record, row, draw), indent=1))
+            known = {name: row[name] for name in ("run_id", "config_id", "seed")}
+            known["config"] = json.loads(row["config"]) | {"seed": row["seed"]}
+            (folder / "record.json").write_text(json.dumps(record | known, indent=1))
 
 
 def planned(tree: Path) -> Iterator[dict[str, Any]]:
@@ -167,16 +160,6 @@ def planned(tree: Path) -> Iterator[dict[str, Any]]:
     (plan,) = [path for path in tree.glob("launches/*/plan.parquet") if pq.read_metadata(path).num_rows > 1]
     for batch in pq.ParquetFile(plan).iter_batches(1_000):
         yield from batch.to_pylist()
-
-
-def varied(record: dict[str, Any], row: dict[str, Any], draw: Any) -> dict[str, Any]:
-    """The identity of a planned run, and numbers of its own."""
-    numbers = {
-        split: {name: value * (1 + draw(0, 0.01)) for name, value in values.items()}
-        for split, values in record["metrics"].items()
-    }
-    known = {name: row[name] for name in ("run_id", "config_id", "seed")}
-    return {**known, "config": json.loads(row["config"]) | {"seed": row["seed"]}, "metrics": numbers}
 
 
 # ---- beside Hydra's own launcher

@@ -197,3 +197,17 @@ def test_a_task_that_slurm_killed_for_its_memory_says_so_in_its_log(disk: Any, p
     assert states(disk) == {4: "failed oom"}
     log.rename(log.with_suffix(".err"))  # stderr_to_stdout=false, as hydra-submitit-launcher has it
     assert states(disk) == {4: "failed oom"}
+
+
+def test_many_records_are_read_by_several_processes_as_by_one(
+    disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch
+):
+    disk.launch([(point, seed, 0) for seed in range(5)], {})
+    for seed in range(4):
+        disk.run(point, seed, "record.json")
+    disk.run(point, 2, "record.json").write_text('{"schema": 99}')
+    alone = states(disk)
+    assert alone == {0: "done", 1: "done", 2: "failed unreadable", 3: "done", 4: "missing"}
+    monkeypatch.setattr("bie.monitoring.study_status.AT_ONCE", 1)
+    monkeypatch.setattr("bie.devices.cores", lambda: 2)
+    assert states(disk) == alone

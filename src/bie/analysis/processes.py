@@ -1,5 +1,6 @@
 """Work on several cores, with results in the order of the work."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -32,7 +33,13 @@ def in_order(
     if most == 1 or sys.platform != "linux":
         return map(work, items)
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(most, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(most, context, _begin)
     found = pool.map(work, items)
     pool.shutdown(wait=False)  # it ends with the last result
     return found
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, whose objects, perhaps a million, are never looked through for garbage."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()

@@ -8,13 +8,15 @@ import functools
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from bie.analysis.grid import describe_grid_points, flat
 from bie.analysis.parse import UNREADABLE, Parser
+from bie.analysis.processes import in_order
 from bie.launching.slurm import State, ask, cause_of_exit
 from bie.monitoring.launches import Launch, read_launches
 from bie.monitoring.runs import Run, TaskId, planned_runs
@@ -25,6 +27,7 @@ from bie.store.owner import Process
 from bie.store.paths import Tree, seed_name
 from bie.store.record import FAILED, RECORD, decided, read
 
+AT_ONCE = 5_000  # records that a core reads at a time
 THREADS = 8  # a look at a folder of a file server is mostly waiting
 GOING = ("running", "queued")
 END = 4096  # bytes of a log that tell how its task ended
@@ -92,9 +95,11 @@ def read_status(tree: Tree, before: StudyStatus | None = None, named: str = "") 
         status.named, done = before.named, {run.run_id for run in before.runs if run.state == "done"}
         if len(before.launches) == len(launches):
             status.titles = before.titles
+    recorded: list[tuple[Run, str]] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        claimed = pool.map(lambda group: _look(tree, group, done), _by_config(status.runs))
+        claimed = pool.map(lambda group: _look(tree, group, done, recorded), _by_config(status.runs))
         at_work = set().union(*claimed)
+    _look_into(recorded)
     _ask_tasks(status, at_work)
     fruitful = {run.task_id for run in status.runs if run.state == "done" or _fresh(run)}
     for run in status.runs:
@@ -116,31 +121,43 @@ def _by_config(runs: Iterable[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _look(tree: Tree, runs: list[Run], done: set[str]) -> set[str]:
-    """Note what the folders of the runs of one grid point show; the launches that are at work there."""
+def _look(tree: Tree, runs: list[Run], done: set[str], recorded: list[tuple[Run, str]]) -> set[str]:
+    """Note what the folders of the runs of one grid point show; the launches that are at work there.
+
+    Those with a record that is not known yet go to `recorded`, with its path.
+    """
     at_work = set()
     folder = str(tree.config_dir(runs[0].dataset, runs[0].model, runs[0].config_id))
-    seeds, parser = _names(folder), Parser()
+    seeds = _names(folder)
     for run in runs:
         name = seed_name(run.seed)
         record = f"{folder}/{name}/{RECORD}"
         if run.run_id in done:
             run.state = "done"
         elif name in seeds and os.path.exists(record):  # noqa: PTH110 - 100,000 times
-            _look_into(run, record, parser)
-        elif name in seeds and (launch := _look_closer(run, Path(folder, name))):
+            recorded.append((run, record))
+        elif name in seeds and (launch := _look_closer(run, Path(folder, name), recorded)):
             at_work.add(launch)
     return at_work
 
 
-def _look_into(run: Run, record: str, parser: Parser) -> None:
-    """Tell a run that has a record: done, if the tables can be made of it."""
-    row = parser.record(record)
-    run.state, run.cause = "done", ""
-    if row["state"] == UNREADABLE:
-        run.state, run.cause = "failed", UNREADABLE
-        run.message = f"its record cannot be read: {row['cause'] or 'it is damaged'}"
-        run.failed_at = math.inf  # whatever its task did since
+def _look_into(recorded: Sequence[tuple[Run, str]]) -> None:
+    """Tell the runs that have a record: done, if the tables can be made of it."""
+    parts = [recorded[start : start + AT_ONCE] for start in range(0, len(recorded), AT_ONCE)]
+    paths = [[path for _, path in part] for part in parts]
+    found = in_order(_unreadable, paths, None if len(parts) > 1 else 1)
+    for (run, _), why in zip(recorded, chain.from_iterable(found), strict=True):
+        run.state, run.cause = "done", ""
+        if why is not None:
+            run.state, run.cause = "failed", UNREADABLE
+            run.message = f"its record cannot be read: {why or 'it is damaged'}"
+            run.failed_at = math.inf  # whatever its task did since
+
+
+def _unreadable(paths: Sequence[str]) -> list[str | None]:
+    """Why the tables cannot be made of records; None of those of which they can."""
+    rows = map(Parser().record, paths)
+    return [row["cause"] if row["state"] == UNREADABLE else None for row in rows]
 
 
 def _names(folder: str | Path) -> set[str]:
@@ -150,7 +167,7 @@ def _names(folder: str | Path) -> set[str]:
         return set()
 
 
-def _look_closer(run: Run, folder: Path) -> str | None:
+def _look_closer(run: Run, folder: Path, recorded: list[tuple[Run, str]]) -> str | None:
     """Tell a run without a record by its claim or its failure; the launch of a living claim."""
     names = _names(folder)
     claim = living(folder) if CLAIM in names else None
@@ -162,7 +179,7 @@ def _look_closer(run: Run, folder: Path) -> str | None:
         run.state, run.failed_at = "failed", (folder / FAILED).stat().st_mtime
         run.cause, run.message = str(failure.get("cause", "unknown")), str(failure.get("message", ""))
     elif RECORD in names:  # published between the two looks
-        _look_into(run, str(folder / RECORD), Parser())
+        recorded.append((run, str(folder / RECORD)))
     return None
 
 
