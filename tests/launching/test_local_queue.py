@@ -46,12 +46,12 @@ def over(folder: Path) -> bool:
         return True
 
 
-def test_a_canary_with_a_control_and_then_all_runs(
+def test_a_canary_that_is_a_control_and_then_all_runs(
     launch: Callable[..., Path], in_tmp: Path, capsys: pytest.CaptureFixture[str]
 ):
-    folder = launch("model=scvi,pca", "seed=0", "hydra.launcher.canary=true", "hydra.launcher.runs_per_job=2")
+    folder = launch("model=pca", "seed=0,1", "hydra.launcher.canary=true", "hydra.launcher.runs_per_job=2")
     wait_for(lambda: over(folder))
-    assert [noted_end(folder, name) for name in ("canary-0", "canary-1", "0")] == [0, 0, 0]
+    assert [noted_end(folder, name) for name in ("canary-0", "0")] == [0, 0]
     assert len(list(in_tmp.glob("outputs/v1/adhoc/runs/*/*/*/*/record.json"))) == 2
     log = (folder / "logs" / "local_0.log").read_text()
     assert "submitit INFO" in log
