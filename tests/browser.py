@@ -35,6 +35,7 @@ class Browser:
     def __init__(self, send: Any, receive: Any) -> None:
         self._send, self._receive, self._rest, self._number = send, receive, b"", 0
         self._session: str | None = None
+        self._loaded = False
         self.problems: list[str] = []
         self.requests: list[str] = []
         target = self("Target.createTarget", url="about:blank")["targetId"]
@@ -76,6 +77,8 @@ class Browser:
             self.problems.append(json.dumps(found["entry"]))
         elif event == "Network.requestWillBeSent" and not found["request"]["url"].startswith("data:"):
             self.requests.append(found["request"]["url"])
+        elif event == "Page.loadEventFired":
+            self._loaded = True
 
     def open(self, address: str, width: int = 1366, height: int = 768, dark: bool = False) -> None:
         """Show a page and wait until it is loaded."""
@@ -94,6 +97,13 @@ class Browser:
             if time.monotonic() > end:
                 raise TimeoutError(address)
             time.sleep(0.05)
+
+    def reload(self) -> None:
+        """Load the page again and wait until it is loaded."""
+        self._loaded = False
+        self("Page.reload")
+        while not self._loaded:
+            self._next()
 
     def run(self, script: str) -> Any:
         """Value of a JavaScript expression."""
