@@ -41,11 +41,10 @@ def cloud_of(study: Study, configs: list[str], axes: tuple[str, str], split: str
     runs = study.runs[(study.runs["state"] == "done") & study.runs["config_id"].isin(configs)]
     keys = [runs["config_id"].to_numpy(), runs["split_id"].to_numpy()]
     signs = [SIGNS[CARDS[name].direction] for name in axes]
-    tables = [
-        pd.Series(sign * study.values.loc[runs.index, (split, name)].to_numpy(), keys).groupby(level=[0, 1])
-        .mean().unstack()  # several seeds on one split: their mean
-        for name, sign in zip(axes, signs, strict=True)
-    ]  # fmt: skip
+    tables = list[pd.DataFrame]()
+    for name, sign in zip(axes, signs, strict=True):
+        values = pd.Series(sign * study.values.loc[runs.index, (split, name)].to_numpy(), keys)
+        tables.append(values.groupby(level=[0, 1]).mean().unstack())  # several seeds on one split: their mean
     whole = [table.reindex(configs).notna().all() for table in tables]
     common = whole[0] & whole[1]
     order = runs.drop_duplicates("split_id")["split_id"]
