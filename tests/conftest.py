@@ -51,6 +51,14 @@ def tiny() -> tuple[str, ...]:
 
 
 @pytest.fixture
+def linear_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this process are probed by linear probes alone; see `tests.probes`."""
+    from tests.probes import linear  # by a process that tests these
+
+    linear(monkeypatch)
+
+
+@pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder: `outputs/` lands in it."""
     monkeypatch.chdir(tmp_path)

@@ -107,6 +107,7 @@ def test_the_seeds_split_as_they_are_named() -> None:
     assert LONE in monte_carlo_split(130, 0.6, LONE_TRAINS)[0]
 
 
+@pytest.mark.usefixtures("linear_probes")  # the whole run below has the network
 @pytest.mark.parametrize("seed", [LONE_TESTS, LONE_TRAINS])
 @pytest.mark.parametrize("choice", [*CHOICES, *PENALTIES, ["model=pca"]], ids=" ".join)
 def test_runs_end_with_finite_numbers(config_of: Make, choice: list[str], seed: int) -> None:
@@ -139,6 +140,7 @@ def test_kernels_agree_with_torch(
         assert one == pytest.approx(other, rel=1e-3)
 
 
+@pytest.mark.usefixtures("linear_probes")
 @pytest.mark.parametrize("choice", [["model=scvi"], PENALTIES[0], PENALTIES[3], PENALTIES[5]], ids=" ".join)
 def test_a_pack_is_its_runs_alone(config_of: Make, choice: list[str]) -> None:
     configs = [config_of(*choice, seed=seed) for seed in (LONE_TESTS, LONE_TRAINS)]
@@ -150,9 +152,10 @@ def test_a_pack_is_its_runs_alone(config_of: Make, choice: list[str]) -> None:
             assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
 
 
-def test_a_whole_run_names_every_cell_once(path: Path, in_tmp: Path) -> None:
+@pytest.mark.parametrize("seed", [LONE_TESTS, LONE_TRAINS])
+def test_a_whole_run_names_every_cell_once(path: Path, in_tmp: Path, seed: int) -> None:
     here = "hydra.launcher.workers=0"
-    assert main([*typed(path), here, "save.embedding=true", f"seed={LONE_TESTS}"]) == 0
+    assert main([*typed(path), here, "save.embedding=true", f"seed={seed}"]) == 0
     [file] = in_tmp.glob("outputs/**/embedding.npz")
     data = odd()
     data.obs_names_make_unique()

@@ -43,6 +43,7 @@ def cells(configurations: Configurations) -> Cells:
     return load(expand(SIZE, configurations).combinations[0].config.dataset)
 
 
+@pytest.mark.usefixtures("linear_probes")
 @pytest.mark.parametrize("typed", CHOICES, ids=" ".join)
 def test_runs_end_with_finite_numbers(typed: list[str], configurations: Configurations, cells: Cells) -> None:
     config = expand([*SIZE, *SHORT, *typed], configurations).combinations[0].config

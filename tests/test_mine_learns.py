@@ -20,6 +20,7 @@ from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.result import Result
 from bie.seeds import Streams
+from tests.probes import linear
 
 OVERRIDES = (
     "dataset=zinb",
@@ -58,7 +59,9 @@ def one_thread() -> Iterator[None]:
 def arms(configurations: Configurations, one_thread: None) -> Arms:
     scvi, mine = (combination.config for combination in expand(OVERRIDES, configurations).combinations)
     cells = load(scvi.dataset)
-    without, with_penalty = (experiment(config, cells, lambda row: None) for config in (scvi, mine))
+    with pytest.MonkeyPatch.context() as patch:
+        linear(patch)
+        without, with_penalty = (experiment(config, cells, lambda row: None) for config in (scvi, mine))
     return Arms(without, with_penalty, mine)
 
 

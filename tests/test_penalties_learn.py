@@ -26,6 +26,7 @@ from bie.schema import validated
 from bie.seeds import Streams
 from bie.training.fit import fit
 from bie.training.run import History, TrainingRun
+from tests.probes import linear
 
 PENALISED = ["scvi_mmd", "adversarial"]
 OVERRIDES = (
@@ -62,7 +63,9 @@ def results(configurations: Configurations, one_thread: None) -> dict[str, Resul
         for name in ("scvi", *PENALISED)
     }
     cells = load(configs["scvi"].dataset)
-    return {name: experiment(settings, cells, lambda row: None) for name, settings in configs.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        linear(patch)
+        return {name: experiment(settings, cells, lambda row: None) for name, settings in configs.items()}
 
 
 def held_out(result: Result, name: str) -> float:

@@ -19,6 +19,8 @@ from bie.store.paths import Tree
 SMOKE = ("dataset.size=smoke", "train.epochs=2", "metrics.kmeans.n_init=1", "seed=0,1")
 HERE = ("hydra.launcher.workers=0",)
 
+pytestmark = pytest.mark.usefixtures("linear_probes")
+
 
 def done(in_tmp: Path, *typed: str) -> Study:
     assert run(["-m", *typed, *SMOKE, *HERE]) == 0

@@ -132,6 +132,7 @@ def test_the_number_and_the_way_are_part_of_the_identity(configure):
     assert "n_top_genes" not in json.dumps(scientific(configure(), {"sha256": "0" * 64}))
 
 
+@pytest.mark.usefixtures("linear_probes")
 def test_a_run_models_the_chosen_genes_and_repeats_itself(cells, configure):
     config = configure("dataset.n_top_genes=40", "save.model=true")
     first, second = (experiment(config, cells, lambda row: None) for _ in range(2))

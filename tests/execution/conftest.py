@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from bie.data.load import load
 from bie.data.prepared import write_prepared
 from bie.execution.packs import Pack
 from bie.execution.run_spec import RunSpec
-from bie.metrics import probes
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.store.identity import config_id, scientific
@@ -22,10 +20,8 @@ MINE = ("model=scvi_mine", "mine.scale=1,100", "mine.steps=1")
 
 
 @pytest.fixture(autouse=True)
-def linear_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear ones in the places of both: the other takes half of a tiny run, and is not what these test."""
-    of_batches = LogisticRegression(), LogisticRegression()
-    monkeypatch.setattr(probes, "_classifiers", lambda seed: iter(of_batches))
+def probed_by_linear_probes(linear_probes: None) -> None:
+    """The network is not what these test."""
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
 from bie.run import main as run
@@ -18,6 +20,7 @@ def test_each_damage_meets_every_model(configurations: Configurations) -> None:
     assert len(points) == 40
 
 
+@pytest.mark.usefixtures("linear_probes")
 def test_two_runs_of_its_smoke_form(in_tmp: Path, tiny: tuple[str, ...]) -> None:
     one = ("model=scvi", "zip(perturb=[none,expressed_genes],perturb.ratio=[1,0.1])")
     assert run(["-m", *SMOKE, *tiny, *one, "hydra.launcher.workers=0"]) == 0

@@ -88,6 +88,7 @@ SHORT = ("train.epochs=2", "mine.n_hidden=10", "mine.n_layers=3", "metrics.kmean
 SMALL = (*CELLS, *SHORT, "hydra.launcher.workers=0")
 
 
+@pytest.mark.usefixtures("linear_probes")
 @pytest.mark.parametrize(
     ("name", "few", "n_splits"),
     [
