@@ -62,12 +62,12 @@ class Sweep:
             code = main(list(arguments))
         return subprocess.CompletedProcess([verb, *arguments], code, out.getvalue(), err.getvalue())
 
-    def start(self, verb: str, *arguments: str) -> subprocess.Popen[str]:
-        """A verb, just started."""
+    def start(self, verb: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """A verb, just started; with variables of the environment besides."""
         return subprocess.Popen(
             [sys.executable, "-m", f"bie.{verb}", *arguments],
             cwd=self.folder,
-            env=self.cluster.environment | self.variables,
+            env=self.cluster.environment | self.variables | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -83,13 +83,9 @@ class Sweep:
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def launch_from(self, source: Path, *overrides: str) -> None:
-        """Do the same with the code in another folder, which only a new process loads."""
-        self.variables["PYTHONPATH"] = str(source)
-        process = self.start("run", *self.command(*overrides))
-        out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, out + err
-        self.variables["PYTHONPATH"] = str(SOURCE)
+    def start_from(self, source: Path, *overrides: str) -> subprocess.Popen[str]:
+        """Begin to submit with the code in another folder, which only a new process loads."""
+        return self.start("run", *self.command(*overrides), PYTHONPATH=str(source))
 
     def retry(self, *arguments: str) -> None:
         """The one command that mends a sweep, and its end."""

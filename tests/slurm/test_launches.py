@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 from .fault_table import AT_WORK, Fault
-from .sweeps import SOURCE, Sweep, wait_for
+from .sweeps import PATIENCE, SOURCE, Sweep, copy_finished, wait_for
 
 
 def test_two_launches_of_one_sweep_do_no_run_twice(sweep, faults):
@@ -56,37 +56,30 @@ def test_seeds_stop_where_the_study_asks_for_it(cluster, tmp_path):
     assert sweep.files() == kept
 
 
-def test_a_sweep_larger_than_an_array(small_cluster, finished, faults, tmp_path):
+def test_a_sweep_larger_than_an_array_and_a_killed_task_of_it_without_accounting(
+    small_cluster, finished, faults, tmp_path
+):
     sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
-    shutil.copytree(finished.tree / "runs", sweep.tree / "runs")
-    kept = sweep.files()
-    sweep.launch("seed=range(3)", "train.epochs=5")
+    copy_finished(finished, sweep)
+    sweep.launch("seed=range(5)")
     assert [job["n_tasks"] for job in sweep.arrays()] == [2, 1]
     assert [job["first_task"] for job in sweep.arrays()] == [0, 2]
-    sweep.wait_until_over()
-    assert sweep.status() == {"done": 3, "running": 0, "queued": 0, "failed": 0, "expected": 3}
-    assert kept.items() <= sweep.files().items()
     faults.append(
         Fault("MaxArraySize below the number of tasks", "at launch", "nothing", "needs nothing: waves")
     )
-
-
-def test_without_accounting_a_killed_task_is_still_found(small_cluster, finished, faults, tmp_path):
-    sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
-    shutil.copytree(finished.tree / "runs", sweep.tree / "runs")
-    sweep.launch("seed=range(3)")
     task = sweep.wait_for_claim(2)["slurm"]
     began = time.monotonic()
     for pid in sweep.processes(task, "submitit.core._submit"):
         os.kill(pid, signal.SIGKILL)
     sweep.wait_for_status(failed=1)
     found = time.monotonic() - began
+    assert sweep.wait_until_over() == {"done": 4, "running": 0, "queued": 0, "failed": 1, "expected": 5}
     wait_for(lambda: not knows(small_cluster, task), 60, sweep.describe)
     assert sweep.status()["failed"] == 1
     assert "killed  1 run" in sweep.failures()
     kept = sweep.files()
     sweep.retry()
-    sweep.has_done(3, kept)
+    sweep.has_done(5, kept)
     faults.append(Fault("kill -9 without accounting", f"{found:.0f} s", AT_WORK, "`bie retry`"))
 
 
@@ -96,7 +89,7 @@ def knows(cluster, task):
     return False
 
 
-def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
+def test_edits_while_jobs_wait_and_the_end_of_the_launching_command_change_nothing(sweep, finished, faults):
     checkout = sweep.folder / "checkout"
     for name in ("src", "conf"):
         shutil.copytree(SOURCE.parent / name, checkout / name)
@@ -105,7 +98,11 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     blocker = sweep.cluster.slurm(
         "sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 600"
     ).strip()
-    sweep.launch_from(checkout / "src", "seed=range(3)")
+    launching = sweep.start_from(checkout / "src", "seed=range(3)", "hydra.launcher.wait=true")
+    wait_for(lambda: bool(sweep.arrays()) or launching.poll() is not None, PATIENCE, sweep.describe)
+    launching.kill()
+    out, err = launching.communicate()
+    assert launching.returncode == -signal.SIGKILL, out + err
     (checkout / "src/bie/experiment.py").write_text("raise SystemExit('edited')\n")
     (checkout / "conf/train/full.yaml").write_text("epochs: 1\n")
     shutil.rmtree(checkout / "src/bie/launching")
@@ -114,6 +111,10 @@ def test_edits_while_jobs_wait_change_nothing(sweep, finished, faults):
     sweep.has_done(3)
     assert sweep.record(2)["config"] == finished.record(0)["config"] | {"seed": 2}
     assert sweep.record(2)["provenance"]["source_sha256"] == finished.record(0)["provenance"]["source_sha256"]
-    faults.append(
-        Fault("code and configuration edited, jobs waiting", "-", "nothing", "needs nothing: they are frozen")
-    )
+    assert "3 were done before" in sweep.launch("seed=range(3)").stdout
+    faults += [
+        Fault(
+            "code and configuration edited, jobs waiting", "-", "nothing", "needs nothing: they are frozen"
+        ),
+        Fault("the launching command is killed", "-", "nothing", "needs nothing: the jobs go on"),
+    ]
