@@ -29,7 +29,7 @@ what is printed; the files in report/ hold everything:
   --where mine.scale=50,150 --where dataset=zinb --metrics ari,be --split test,train
   --format latex           for \\input, with booktabs
 old results:
-  outputs/v1/old --import DIR
+  outputs/v1/old --import DIR [--import DIR ...]
                            reads the *_ClusterMetric.csv of 2019 below DIR as records of this study, which
                            is made if need be: data sets pbmc_2019, retina_2019 beside the others;
                            bie status and logs speak of what was launched, and so not of these
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", help="cells to print: test (the default), train, or test,train")
     parser.add_argument("--rescale", action="store_true", help="0 the worst of the controls, 1 the best")
     parser.add_argument("--format", choices=["text", "markdown", "latex"], default="text")
-    parser.add_argument("--import", dest="old", type=Path, metavar="DIR", help="see below")
+    parser.add_argument("--import", dest="old", action="append", type=Path, metavar="DIR", help="see below")
     parser.add_argument("--check", action="store_true", help="only say whether the tables are up to date")
     parser.add_argument(
         "--csv", action="store_true", help="runs.csv of a large study too: 200 bytes a number"
@@ -84,7 +84,7 @@ def _aggregate(options: argparse.Namespace) -> int:
     from bie.store.paths import find_tree
 
     given, question = _understood(options.words)
-    if options.old is not None:
+    if options.old:
         _import(options.old, given)
     tree = find_tree(given, options.outputs)
     files = look(tree)  # before anything is read: what changes meanwhile is another report's
@@ -99,15 +99,15 @@ def _aggregate(options: argparse.Namespace) -> int:
     return outcome.exit_code
 
 
-def _import(folder: Path, given: Path | None) -> None:
+def _import(folders: Sequence[Path], given: Path | None) -> None:
     from bie.analysis.import_2019 import import_study
     from bie.store.paths import Tree
 
     if given is None:
         raise BadInput(
-            f"--import {folder}: name the study that takes the records: bie aggregate TREE --import DIR"
+            f"--import {folders[0]}: name the study that takes the records: bie aggregate TREE --import DIR"
         )
-    print("\n".join(import_study(folder, Tree(given))))
+    print("\n".join(import_study(folders, Tree(given))))
 
 
 def _understood(words: Sequence[str]) -> tuple[Path | None, Question]:

@@ -53,6 +53,7 @@ def test_means_counts_and_pairs_are_those_of_the_files(
     assert "pbmc_2019, test cells" in said
     assert "4 runs failed: absent 4" in said
     assert "read from files of the 2019 study, not computed here" in said
+    assert "of ceiling" not in said  # which that study did not have
     summary = pd.read_csv(tree / "report" / "summary.csv")
     for name, like in (("scvi", "Vae_testset"), ("scvi_mine", "testset_Hidden10_layers3_MineLossScale5000")):
         of_metric = summary.query(f"model == {name!r} and split == 'test' and metric == 'be'")
@@ -130,6 +131,48 @@ def test_other_files_are_refused_before_anything_is_written(
     assert main([str(tmp_path / "tree"), "--import", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+    assert not (tmp_path / "tree").exists()
+
+
+def write(folder: Path, sample: int, ari: float, end: str = "\n") -> Path:
+    """A folder with one file of one model."""
+    folder.mkdir(exist_ok=True)
+    line = f"Label,asw,nmi,ari,uca,be\nsample{sample}_Vae_testset,.1,.2,{ari},.4,.5{end}"
+    (folder / f"Pbmc_Sample{sample}_ClusterMetric.csv").write_text(line)
+    return folder
+
+
+def test_several_folders_are_read_and_other_numbers_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    first, second, other = (write(tmp_path / name, i, i / 10) for i, name in enumerate("abc"))
+    assert main([str(tree), "--import", str(first), "--import", str(second)]) == 0
+    assert "samples 0 to 1: 2 results, 0 absent; 2 records are new" in capsys.readouterr().out
+    write(other, 1, 0.9)
+    for folders in ([other], [second, other]):
+        assert main([str(tree), *(word for folder in folders for word in ("--import", str(folder)))]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "other numbers" in line
+        assert str(other) in line
+    assert len(list(tree.rglob("record.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "sample", "says"),
+    [
+        ("", 0, "breaks off in its last line"),
+        (",.6\n", 0, "line 2: not as many fields as there are columns"),
+        ("\nsample0_Vae_trainset,.1,.2\n", 0, "line 3: not as many fields as there are columns"),
+        ("\n", 99_999_999, "samples 1 to 99999999"),
+    ],
+)
+def test_half_a_file_and_a_number_that_is_no_sample_are_refused(
+    end: str, sample: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(write(tmp_path / "old", 1, 0.3), sample, 0.3, end)
+    assert main([str(tmp_path / "tree"), "--import", str(tmp_path / "old")]) == 2
+    assert says in capsys.readouterr().err
     assert not (tmp_path / "tree").exists()
 
 

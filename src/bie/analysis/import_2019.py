@@ -22,11 +22,12 @@ from typing import Any
 from bie.errors import BadInput
 from bie.store.identity import config_id, run_id, sha256
 from bie.store.paths import Tree
-from bie.store.record import write_failure, write_record
+from bie.store.record import RECORD, read, write_failure, write_record
 
 METRICS = ("asw", "nmi", "ari", "uca", "be")
 ABSENT = "absent"
 """Cause of failure of a sample that a model has no numbers for: in 2019 it crashed, or its file is lost."""
+MOST_SAMPLES = 10_000
 TRAIN_FRACTION = 0.6
 """Of the study's Monte Carlo splits, which its files do not say."""
 
@@ -54,8 +55,12 @@ class _Run:
     files: set[Path] = field(default_factory=set)
 
 
-def import_study(folder: Path, tree: Tree) -> list[str]:
-    """Write a record for each model and sample of the files in a folder, and say what was found.
+_Found = dict[str, dict[Setting, dict[int, _Run]]]
+"""Runs by name of the data set, setting and sample."""
+
+
+def import_study(folders: Sequence[Path], tree: Tree) -> list[str]:
+    """Write a record for each model and sample of the files in some folders, and say what was found.
 
     A sample for which another model, or another file between the first and the last sample, has numbers and
     this model has none is noted as failed. Records that are there already stay.
@@ -63,9 +68,11 @@ def import_study(folder: Path, tree: Tree) -> list[str]:
     Raises
     ------
     BadInput
-        No such file in the folder or below it, or one that cannot be read; nothing was written.
+        No such file in a folder or below it, or one that cannot be read, or numbers other than those of a
+        record that is there; nothing was written.
     """
-    runs = _read(folder)
+    runs = _read(folders)
+    _check(runs, tree)
     lines = []
     for dataset, of_point in sorted(runs.items()):
         samples = {sample for found in of_point.values() for sample in found}
@@ -78,34 +85,60 @@ def import_study(folder: Path, tree: Tree) -> list[str]:
     return lines
 
 
-def _read(folder: Path) -> dict[str, dict[Setting, dict[int, _Run]]]:
-    """Runs by name of the data set, setting and sample."""
-    paths = sorted(path for path in folder.rglob("*.csv") if _FILE.fullmatch(path.name))
-    if not paths:
-        raise BadInput(f"{folder} holds no file called <Dataset>_Sample<i>_ClusterMetric.csv")
-    found: dict[str, dict[Setting, dict[int, _Run]]] = defaultdict(lambda: defaultdict(dict))
-    for path in paths:
+def _read(folders: Sequence[Path]) -> _Found:
+    found: _Found = defaultdict(lambda: defaultdict(dict))
+    for path in (path for folder in folders for path in _paths(folder)):
         named = _FILE.fullmatch(path.name)
         assert named is not None
         sample = int(named["sample"])
         for setting, part, numbers in _rows(path, sample):
             run = found[f"{named['dataset'].lower()}_2019"][setting].setdefault(sample, _Run())
             if run.metrics.setdefault(part, numbers) != numbers:
-                raise BadInput(f"{path}: {part} cells of a model are on two lines with different numbers")
+                first = ", ".join(map(str, sorted(run.files - {path})))
+                where = f"in {first} too, with other numbers" if first else "on two lines with other numbers"
+                raise BadInput(f"{path}: {part} cells of a model are {where}")
             run.files.add(path)
     return found
 
 
+def _paths(folder: Path) -> list[Path]:
+    paths = sorted(path for path in folder.rglob("*.csv") if _FILE.fullmatch(path.name))
+    if not paths:
+        raise BadInput(f"{folder} holds no file called <Dataset>_Sample<i>_ClusterMetric.csv")
+    return paths
+
+
+def _check(runs: _Found, tree: Tree) -> None:
+    """Refuse what cannot be the samples of one study, and other numbers of what is recorded."""
+    for dataset, of_point in runs.items():
+        samples = {sample for found in of_point.values() for sample in found}
+        if (n := max(samples) - min(samples)) >= MOST_SAMPLES:
+            raise BadInput(f"{dataset}: samples {min(samples)} to {max(samples)}; {n:,} samples are no study")
+        for setting, found in of_point.items():
+            plain = _plain(dataset, setting)
+            for sample, run in found.items():
+                path = tree.run_dir(dataset, plain["model"]["name"], config_id(plain), sample) / RECORD
+                known = (read(path) or {}).get("metrics")
+                if known not in (None, _metrics(run)):
+                    names = ", ".join(map(str, sorted(run.files)))
+                    raise BadInput(f"{names}: other numbers than those of {path}, which stays until removed")
+
+
 def _rows(path: Path, sample: int) -> Iterator[tuple[Setting, str, Numbers]]:
     try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
         ) from None
+    lines = list(csv.DictReader(text.splitlines()))
     if missing := [name for name in ("Label", *METRICS) if not lines or name not in lines[0]]:
         raise BadInput(f"{path} lacks the column {', '.join(missing)}" if lines else f"{path} is empty")
+    if not text.endswith(("\n", "\r")):  # its last number may lack digits
+        raise BadInput(f"{path} breaks off in its last line. If that is whole, end it with a newline")
     for number, line in enumerate(lines, start=2):
+        if None in line or None in line.values():
+            raise BadInput(f"{path}, line {number}: not as many fields as there are columns")
         label = _LABEL.fullmatch((line["Label"] or "").strip())
         if label is None or int(label["sample"]) != sample or bool(label["mine"]) != bool(label["scale"]):
             raise BadInput(f"{path}, line {number}: {line['Label']} is no label of sample {sample}")
@@ -158,9 +191,13 @@ def _plain(dataset: str, setting: Setting) -> dict[str, Any]:
     return plain
 
 
+def _metrics(run: _Run) -> dict[str, Numbers]:
+    return {part: run.metrics.get(part, dict.fromkeys(METRICS)) for part in ("train", "test")}
+
+
 def _ending(plain: Mapping[str, Any], sample: int, run: _Run) -> dict[str, Any]:
     """The part of a record that says what came out, and whence it is known."""
-    metrics = {part: run.metrics.get(part, dict.fromkeys(METRICS)) for part in ("train", "test")}
+    metrics = _metrics(run)
     files = sorted(run.files)
     missing = {
         f"{part}.{name}": f"no number in {', '.join(path.name for path in files)}"
