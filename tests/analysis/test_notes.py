@@ -52,6 +52,15 @@ def test_missing_numbers_are_grouped_by_reason_and_belong_to_their_split(disk: A
     assert notes_of(disk, split="train") == ["NMI, BE: no value in any run (not in the record)"]
 
 
+def test_of_metrics_that_other_records_alone_have_nothing_is_said(disk: Any, point: Make) -> None:
+    disk.record(point(dataset="pbmc_2019"), 0, {"ari": 0.5})
+    disk.record(point(), 0, {"ari": 0.5, "mi_ross": 0.1})
+    study = read_study(Tree(disk.root))
+    old = study.grid_points[study.grid_points["dataset"] == "pbmc_2019"]
+    assert notes(study, old, "test") == []
+    assert notes(study, old, "test", ["mi_ross"]) == ["MI (kNN): no value in any run (not in the record)"]
+
+
 def test_reasons_alike_but_for_numbers_are_one(disk: Any, point: Make) -> None:
     for seed in range(30):
         disk.record(point(), seed, {"ari": None}, {"ari": 0.1}, missing={"test.ari": f"{seed} cells are few"})

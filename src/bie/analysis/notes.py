@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.caveats import NUMBER, Said
 from bie.analysis.headings import label
+from bie.analysis.indexed import NOT_RECORDED
+from bie.analysis.parse import SPLITS
 from bie.analysis.study import Study
 from bie.metrics.cards import CARDS, NO_CRITIC, NO_LIKELIHOOD
 
@@ -113,10 +115,22 @@ def _without_value(
         if metric in CARDS and CARDS[metric].optional and study.values[split, metric].loc[done].isna().all():
             continue
         for reason, n in _alike(study.why.counts(place[split, metric], done)):
+            if (
+                metrics is None
+                and (reason, n) == (NOT_RECORDED, len(done))
+                and _is_foreign(study, metric, done)
+            ):
+                continue
             shared.setdefault((reason, n), []).append(label(metric))
     for (reason, n), labels in shared.items():
         extent = _runs(n) if n < len(done) else "any run"
         yield f"{', '.join(labels)}: no value in {extent} ({reason})"
+
+
+def _is_foreign(study: Study, metric: str, done: "pd.Index[Any]") -> bool:
+    """Whether some runs have no number of a metric of other runs of the study: records of pairs, of 2019."""
+    splits = [split for split in SPLITS if (split, metric) in study.values]
+    return bool(study.values[[(split, metric) for split in splits]].loc[done].isna().to_numpy().all())
 
 
 def _alike(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
