@@ -93,6 +93,23 @@ def test_a_long_table_is_several_of_a_page_each() -> None:
     assert ["(continued)" in part for part in floats] == [False] + [True] * (len(floats) - 1)
 
 
+def test_a_wide_table_is_several_with_the_names_of_the_rows() -> None:
+    names, numbers = ("model", "mine.scale"), tuple(f"metric{i}" for i in range(30))
+    rows = tuple((model, "10", *(f"{i}.{'1' * 9}" for i in range(30))) for model in ("scvi", "scvi_mine"))
+    wide = Table("t", names + numbers, rows, names=2)
+    floats = as_latex([wide]).split(r"\begin{table*}")[1:]
+    assert ["(continued)" in text for text in floats] == [False]
+    bodies = re.findall(r"midrule\n(.*?)\\bottomrule", floats[0], flags=re.DOTALL)
+    assert 3 < len(bodies) < 8
+    assert all(
+        row.startswith(("scvi & 10 & ", "scvi\\_mine & 10 & ")) for b in bodies for row in b.splitlines()
+    )
+    assert max(len(row) for body in bodies for row in body.splitlines()) < 140
+    assert [sum(f" & {i}.1" in body for body in bodies) for i in range(30)] == [1] * 30
+    many = as_latex([replace(wide, rows=wide.rows * 15)])  # a page for each part
+    assert many.count("(continued)") == len(bodies) - 1
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
 @pytest.mark.parametrize("packages", ["booktabs", "booktabs,graphicx"])
 def test_latex_compiles(packages: str, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bie.analysis.wide import Table
 
-MOST_LINES = 40  # of a table on one page of LaTeX
+MOST_LINES, AROUND = 40, 3  # of a table on one page of LaTeX, and what its heading and rules take of that
+WIDEST, GAP = 120, 2
+"""Characters of a line of such a table, which LaTeX's own article shows at 6.5 points, and of what is between
+two columns."""
 _CELL, _ROW = "\x1f", "\x1e"
 """End of a cell and of a row until the whole table is escaped in one go; no text may hold them in LaTeX."""
 
@@ -54,14 +57,21 @@ _PREAMBLE = r"""% \usepackage{booktabs}, then \input; with graphicx too, wide ta
 
 
 def as_latex(tables: Iterable[Table]) -> str:
-    r"""Floats with booktabs rules, for ``\input`` in a document; a long table is several, a page each."""
-    floats = [
-        _latex_float(table, header, slice(start, start + _share(len(table.rows))))
-        for table in tables
-        for header in [" & ".join(map(_head, table.header))]
-        for start in range(0, max(len(table.rows), 1), _share(len(table.rows)))
-    ]
-    return "\n\n".join([_PREAMBLE, *floats]) + "\n"
+    r"""Floats with booktabs rules, for ``\input`` in a document.
+
+    A wide table is several, one below the other, each with the names of the rows; a long one has a float on
+    each of several pages.
+    """
+    return "\n\n".join([_PREAMBLE, *(text for table in tables for text in _floats(table))]) + "\n"
+
+
+def _floats(table: Table) -> Iterator[str]:
+    parts, share = _parts(table), _share(len(table.rows))
+    together = max(MOST_LINES // (min(share, len(table.rows)) + AROUND), 1)  # on a page
+    for start in range(0, max(len(table.rows), 1), share):
+        for first in range(0, len(parts), together):
+            is_first = start == first == 0
+            yield _latex_float(table, parts[first : first + together], slice(start, start + share), is_first)
 
 
 def _share(n: int) -> int:
@@ -73,12 +83,27 @@ def _share(n: int) -> int:
     return -(-n // max(-(-n // MOST_LINES), 1)) or 1
 
 
-def _head(text: str) -> str:
-    """Heading of a column; a setting before it and brackets behind it have lines of their own.
+def _parts(table: Table) -> list[list[int]]:
+    """Columns that fit beside each other on paper, the names of the rows before each."""
+    names = list(range(table.names))
+    if not names:
+        return [list(range(len(table.header)))]
+    cells = zip(map(_lines, table.header), *table.rows, strict=True)
+    wide = [max(map(len, [*head, *column])) + GAP for head, *column in cells]
+    room = max(WIDEST - sum(wide[: table.names]), WIDEST // 2)
+    parts: list[list[int]] = []
+    left = 0
+    for place in range(table.names, len(table.header)):
+        left -= wide[place]
+        if left < 0:
+            parts.append([*names])
+            left = room - wide[place]
+        parts[-1].append(place)
+    return parts or [names]
 
-    >>> _head("ARI"), _head("scale=10 ARI")
-    ('ARI', '\\\\shortstack[r]{scale=10\\\\\\\\ARI}')
-    """
+
+def _lines(text: str) -> list[str]:
+    """Lines of a heading: a setting before it and brackets behind it have lines of their own."""
     first, *words = text.split(" ")
     lines = [first]
     for word in words:
@@ -86,28 +111,49 @@ def _head(text: str) -> str:
             lines.append(word)
         else:
             lines[-1] += f" {word}"
+    return lines
+
+
+def _head(text: str) -> str:
+    """Heading of a column.
+
+    >>> _head("ARI"), _head("scale=10 ARI")
+    ('ARI', '\\\\shortstack[r]{scale=10\\\\\\\\ARI}')
+    """
+    lines = _lines(text)
     stacked = r"\\".join(map(latex, lines))
     return latex(text) if len(lines) < 2 else rf"\shortstack[r]{{{stacked}}}"
 
 
-def _latex_float(table: Table, header: str, part: slice) -> str:
-    body = latex(_ROW.join(map(_CELL.join, table.rows[part])) + _ROW) if table.rows else ""
+def _latex_float(table: Table, parts: Sequence[Sequence[int]], rows: slice, is_first: bool) -> str:
     again = f"{table.title} (continued)."
-    caption = again if part.start else f"{table.title}: {'; '.join(table.legend)}."
+    caption = f"{table.title}: {'; '.join(table.legend)}." if is_first else again
     return "\n".join(
         [
-            *([r"\clearpage"] if part.start else []),  # LaTeX holds back 18 floats at most
+            *([] if is_first else [r"\clearpage"]),  # LaTeX holds back 18 floats at most
             r"\begin{table*}",
             r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{latex(caption)}}}\medskip",
-            rf"\sbox0{{\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+            "\n\\par\\medskip\n".join(_tabular(table, part, rows) for part in parts),
+            r"\end{table*}",
+        ]
+    )
+
+
+def _tabular(table: Table, columns: Sequence[int], rows: slice) -> str:
+    """Some columns of some rows, made smaller where they are wider than the text."""
+    header = " & ".join(_head(table.header[place]) for place in columns)
+    chosen = [[row[place] for place in columns] for row in table.rows[rows]]
+    body = latex(_ROW.join(map(_CELL.join, chosen)) + _ROW) if chosen else ""
+    return "\n".join(
+        [
+            rf"\sbox0{{\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
             r"\toprule",
             rf"{header} \\",
             r"\midrule",
             f"{body}\\bottomrule",
             r"\end{tabular}}",
             r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
-            r"\end{table*}",
         ]
     )
 

@@ -47,6 +47,9 @@ class Table:
         Sentences that belong below it.
     legend
         Sentences on what its numbers and marks are.
+    names
+        How many columns name a row: they stand before each part of a table that is too wide for paper. 0: it
+        stays whole.
     """
 
     title: str
@@ -54,6 +57,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     legend: tuple[str, ...] = (_LEGEND,)
+    names: int = 0
 
 
 def wide_tables(results: Results, view: View) -> Iterator[Table]:
@@ -85,7 +89,7 @@ def _table(found: "_Figures") -> Table:
     header = list(rows)
     for column in columns:
         prefix = "".join(f"{key}={value} " for key, value in zip(view.columns, column, strict=True))
-        header += [f"{prefix}n", *(prefix + _heading(metric, view) for metric in found.metrics)]
+        header += [f"{prefix}n", *(prefix + found.heading(metric) for metric in found.metrics)]
     body = [
         [*line, *(text for column in columns for text in found.cells(configs.get(column)))]
         for line, configs in lines.items()
@@ -97,7 +101,7 @@ def _table(found: "_Figures") -> Table:
         *_units(found.metrics),
         *_notes(study, selected, found.split, view),
     ]
-    return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body))
+    return Table("", tuple(header), tuple(map(tuple, body)), tuple(below), found.legend(body), len(rows))
 
 
 def _row_columns(study: Study, view: View, selected: "pd.DataFrame") -> dict[str, list[str]]:
@@ -150,6 +154,14 @@ class _Figures:
         done = runs["state"].eq("done").groupby(runs["config_id"].to_numpy()).agg(["sum", "size"])
         self.counts = {config: f"{row['sum']}/{row['size']}" for config, row in done.to_dict("index").items()}
         self.finished = set(done.index[done["sum"] == done["size"]])
+
+    def heading(self, metric: str) -> str:
+        """Name of a metric, and what stands in brackets behind its numbers."""
+        other, says = BRACKETS.get(metric, ("", ""))
+        shown = not self.view.rescale and any(
+            key in self.rows and self.rows[key]["n"] for key in ((c, other) for c in self.points.index)
+        )
+        return heading(metric) + (f" ({says})" if shown else "")
 
     def cells(self, config: str | None) -> list[str]:
         """Count of runs and values of a grid point; dashes where there is none."""
@@ -232,11 +244,6 @@ def _rows(summary: "pd.DataFrame") -> dict[tuple[str, str], dict[str, Any]]:
     keys = zip(summary["config_id"], summary["metric"], strict=True)
     rows = zip(*(summary[name].tolist() for name in names), strict=True)
     return {key: dict(zip(names, row, strict=True)) for key, row in zip(keys, rows, strict=True)}
-
-
-def _heading(metric: str, view: View) -> str:
-    behind = metric in BRACKETS and not view.rescale
-    return heading(metric) + (f" ({BRACKETS[metric][1]})" if behind else "")
 
 
 def _units(metrics: Sequence[str]) -> list[str]:
