@@ -75,6 +75,8 @@ def test_wandb_has_each_run_once_in_its_offline_form(study: Disk, point: Callabl
     assert (run.project, run.run_id) == ("adhoc", done.name.partition("-run-")[2].partition("-")[2])
     assert '"n_latent"' in config["model"]
     assert point().id in config["bie"]
+    assert '"ended"' in config["bie"]
+    assert run.host == ""  # of the record, which has none here, not of this copy
     assert values(each.history.item for each in said)["history/train_loss"] == ["9", "7.5"]
     assert values(each.summary.update for each in said)["test/ari"] == ["0.5"]
     assert [each.exit.exit_code for each in said if each.HasField("exit")] == [0]

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def _write(run: TrackedRun, name: str, study: str, part: Path) -> Path:
         name=run.name,
         group=run.key.rpartition("-")[0],
         job_type=str(run.origin["model"]),
-        config=dict(_nested(run.settings)) | {"bie": dict(_nested(run.origin))},
+        config=_nested(run.settings) | {"bie": _nested(run.origin) | _times(run)},
         settings=_settings(run, part),
     )
     for epoch, numbers in run.history.items():
@@ -99,6 +100,11 @@ def _write(run: TrackedRun, name: str, study: str, part: Path) -> Path:
     return folder
 
 
+def _times(run: TrackedRun) -> dict[str, Any]:
+    """When a run ended and how long it took: wandb dates it by this copy."""
+    return {"ended": datetime.fromtimestamp(run.ended, UTC).isoformat(), "seconds": run.seconds}
+
+
 def _settings(run: TrackedRun, part: Path) -> "wandb.Settings":
     """Nothing over a network, nothing about this machine and this process, which only copy."""
     import wandb
@@ -106,7 +112,7 @@ def _settings(run: TrackedRun, part: Path) -> "wandb.Settings":
     return wandb.Settings(
         mode="offline",
         root_dir=str(part.resolve()),
-        x_start_time=run.ended - run.seconds,
+        host=str(run.origin.get("provenance.host") or ""),
         silent=True,
         console="off",
         disable_git=True,
