@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -11,16 +12,23 @@ Make = Callable[..., Any]
 
 
 def test_a_label_of_a_million_characters_is_cut() -> None:
-    cells = pd.DataFrame({"dataset": ["d"], "model": ["scvi"], "note": ["x" * 10**6]}, index=["a"])
-    assert titles(cells)["a"].startswith("scvi note=xxx")
+    notes = [f"{i}{'x' * 10**6}" for i in range(2)]
+    cells = pd.DataFrame({"dataset": ["d"] * 2, "model": ["scvi"] * 2, "note": notes}, index=["a", "b"])
+    assert titles(cells)["a"].startswith("scvi note=0xxx")
     assert len(titles(cells)["a"]) == LONGEST
 
 
 def test_long_titles_are_told_apart() -> None:
     settings = {"kind": ["gaussian_lognormal"] * 2, "width_of_its_critic": [128] * 2, "critic": ["a", "b"]}
     cells = pd.DataFrame({"dataset": ["d"] * 2, "model": ["critic"] * 2, **settings}, index=["p", "q"])
-    assert list(titles(cells).values()) == [f"critic gaussian_lognormal 128 {name}" for name in "ab"]
-    longer = cells.assign(kind="x" * 80)
+    assert list(titles(cells).values()) == [f"critic kind=gaussian_lognormal critic={name}" for name in "ab"]
+    grid = list(
+        product(("gaussian_gaussian", "gaussian_lognormal"), (8, 16), ("a" * 20 + "b", "a" * 20 + "c"))
+    )
+    many = pd.DataFrame(grid, columns=list(settings), index=list(map(str, range(8))))
+    many = pd.DataFrame({"dataset": "d", "model": "critic"}, index=many.index).join(many)
+    assert titles(many)["5"] == f"critic gaussian_lognormal 8 {'a' * 20}c"  # all settings are needed
+    longer = cells.assign(kind=["x" * 80, "x" * 80 + "y"], critic="a")
     assert titles(longer)["q"].endswith("… q")
     assert len(set(titles(longer).values())) == 2
 

@@ -1,7 +1,7 @@
 """Short names of grid points and of settings, for figures and pages."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,12 +9,16 @@ if TYPE_CHECKING:
 
 LONGEST = 60
 
+Rows = dict[str, tuple[str, dict[str, str]]]
+"""Model of each grid point, with its data set where there are several, and its settings as texts."""
+
 
 def titles(points: "pd.DataFrame") -> dict[str, str]:
     """Model and settings of each grid point, in the order of the tables; the data set if there are several.
 
-    No two are the same: where they would be too long, the settings stand without their names, and where that
-    does not help, the beginning of the ``config_id`` stands behind.
+    No two are the same. Where they would be too long, settings that tell no two apart are left out, the last
+    ones first; then the settings stand without their names; where that does not help, the beginning of the
+    ``config_id`` stands behind.
 
     Parameters
     ----------
@@ -23,17 +27,41 @@ def titles(points: "pd.DataFrame") -> dict[str, str]:
     """
     keys = [str(key) for key in points.columns[2:]]
     several = points["dataset"].nunique() > 1
-    named, plain = {}, {}
-    for config, row in zip(points.index, points.to_dict("records"), strict=True):
-        values = {key: setting(row[key]) for key in keys if setting(row[key])}
-        first = [*([row["dataset"]] if several else []), row["model"]]
-        settings = [f"{name}={values[key]}" for key, name in short_keys(list(values)).items()]
-        named[str(config)] = shortened(" ".join([*first, *settings]))
-        plain[str(config)] = shortened(" ".join([*first, *values.values()]))
+    rows = {
+        str(config): (
+            " ".join([*([row["dataset"]] if several else []), row["model"]]),
+            {key: text for key in keys if (text := setting(row[key]))},
+        )
+        for config, row in zip(points.index, points.to_dict("records"), strict=True)
+    }
+    rows = _needed(rows, keys)
+    named = {config: shortened(_named(first, values)) for config, (first, values) in rows.items()}
+    plain = {
+        config: shortened(" ".join([first, *values.values()])) for config, (first, values) in rows.items()
+    }
     for found in (named, plain):
         if len(set(found.values())) == len(found):
             return found
     return {config: f"{shortened(text, LONGEST - 7)} {config[:6]}" for config, text in plain.items()}
+
+
+def _named(first: str, values: Mapping[str, str]) -> str:
+    return " ".join([first, *(f"{name}={values[key]}" for key, name in short_keys(list(values)).items())])
+
+
+def _needed(rows: Rows, keys: Sequence[str]) -> Rows:
+    """The rows without settings that tell none apart, as long as a name of one would be too long."""
+    for key in reversed(keys):
+        if all(len(_named(*row)) <= LONGEST for row in rows.values()):
+            break
+        fewer = {config: (first, _without(values, key)) for config, (first, values) in rows.items()}
+        if len({(first, *values.items()) for first, values in fewer.values()}) == len(rows):
+            rows = fewer
+    return rows
+
+
+def _without(values: Mapping[str, str], key: str) -> dict[str, str]:
+    return {other: text for other, text in values.items() if other != key}
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:

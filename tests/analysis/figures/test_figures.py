@@ -18,6 +18,7 @@ from bie.analysis.figures.learning_curves import learning_curves, terms
 from bie.analysis.figures.maps import project
 from bie.analysis.figures.sheet import chosen, sheet
 from bie.analysis.figures.style import (
+    COLOURS,
     MODELS,
     MOST_ROWS,
     across,
@@ -109,8 +110,9 @@ def test_a_forest_of_one_seed_has_means_without_intervals_and_leaves_out_what_is
     (axis,) = shown(forest(rows, TITLES, ["ari"]))
     assert axis.lines[0].get_xdata()[0] == 0.1
     assert not widths(axis.collections[0])
-    (axis,) = shown(forest(compared(mean=np.nan).iloc[:1], TITLES, ["ari"]))
-    assert len(axis.lines) == 1  # zero
+    rows = pd.concat([compared(mean=np.nan), compared(metric="mi_truth").iloc[:1]])  # which no row can change
+    (axis,) = shown(forest(rows, TITLES, ["ari"]))
+    assert ticks(axis) == [TITLES["c"]]
 
 
 def test_heat_maps_hold_the_means_at_their_settings() -> None:
@@ -274,6 +276,8 @@ def test_grid_points_of_a_model_are_shades_of_its_colour() -> None:
     red = [int(found[f"mine {i}"][1:3], 16) for i in (1, 2, 3)]
     assert red[0] > red[1] > red[2] == 0
     assert len(set(found.values())) == 4
+    alone = shades({f"weight={i}": "scvi" for i in range(len(COLOURS))})
+    assert set(alone.values()) == {*COLOURS}  # else eight greys
 
 
 def test_means_in_a_plane_have_the_strengths_of_their_penalties() -> None:

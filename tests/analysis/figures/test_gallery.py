@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from bie.analysis.figures.gallery import gallery
 from bie.analysis.figures.material import Material, Picture
+from bie.analysis.figures.style import COLUMN, MODELS
 from bie.analysis.figures.types import MOST_POINTS
 from bie.analysis.grid import OTHER_THAN_CELLS
 from bie.analysis.page.content import tables
@@ -39,6 +41,44 @@ def test_maps_of_all_models_have_one_colour_scale(disk: Any, point: Callable[...
     for found in maps:
         assert found.figure.axes[0].images[0].get_clim() == (0.0, 0.61)
         assert found.caption.endswith("Colours mean the same for each model.")
+
+
+def test_settings_that_act_on_some_grid_points_alone_have_maps_of_their_own(
+    disk: Any, point: Callable[..., Any]
+) -> None:
+    for ari, value in enumerate((1, 4)):
+        for mode in ("beta", "warmup"):
+            disk.record(point(kl__mode=mode, kl__weight=value), 0, {"ari": float(ari)})
+        for gamma in (10, 1000):
+            disk.record(point(kl__mode="capacity", kl__capacity=value, kl__gamma=gamma), 0, {"ari": 3.0})
+    first, second = (picture for picture in pictures_of(disk) if picture.name.startswith("grid_"))
+    assert (first.name, second.name) == ("grid_scvi_ari_1", "grid_scvi_ari_2")
+    captions = {picture.caption.partition(":")[0]: picture for picture in (first, second)}
+    assert set(captions) == {"scvi, test cells", "scvi, kl.mode=capacity, test cells"}
+    for found in (first, second):
+        axis, _ = found.figure.axes  # one map, one scale
+        assert found.figure.get_figwidth() == COLUMN
+        values = axis.images[0].get_array()
+        assert values is not None
+        assert values.shape == (2, 2)
+        assert axis.get_title() == ""
+
+
+def test_a_model_of_ones_own_has_one_colour_in_all_figures(disk: Any, point: Callable[..., Any]) -> None:
+    values = {"aligned": {}, "coral": {"be_ratio": 0.5}, "scvi": {"be_ratio": 0.4}}
+    for model, more in values.items():
+        path = disk.record(point(model), 0, {"ari": 0.5, **more})
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"timing": {"total_s": 1.0}}))
+    disk.record(point("old"), 0, {"ari": 0.5})  # nobody knows how long it took: it has no box
+    found = {picture.name: picture.figure for picture in pictures_of(disk)}
+    (plane,) = found["trade_off_be_ratio_ari"].axes
+    dots = {line.get_label(): to_hex(line.get_color()) for line in plane.lines}
+    (times,) = found["cost"].axes
+    names = [text.get_text() for text in times.get_yticklabels()]
+    boxes = dict(zip(names, (to_hex(box.get_facecolor()) for box in times.patches), strict=True))
+    assert dots["coral"] == boxes["coral"] != boxes["aligned"]
+    assert dots["scvi"] == boxes["scvi"] == MODELS["scvi"]
 
 
 def test_what_is_sampled_is_called_so(disk: Any, point: Callable[..., Any]) -> None:

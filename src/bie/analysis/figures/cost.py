@@ -1,5 +1,6 @@
 """What the runs took: time and memory, by model."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bie.analysis.figures.style import LONG, MOST_ROWS, colours, panels, style
@@ -16,7 +17,7 @@ PANELS = {
 }
 
 
-def cost(timing: "pd.DataFrame") -> "Figure":
+def cost(timing: "pd.DataFrame", palette: Mapping[str, str] | None = None) -> "Figure":
     """Draw a panel for each quantity of `PANELS` that was recorded: a box over the runs of each model.
 
     Parameters
@@ -25,6 +26,8 @@ def cost(timing: "pd.DataFrame") -> "Figure":
         A row per finished run: ``dataset``, ``model``, ``device`` and times as
         `bie.analysis.study.Study.timing` has them. Where there are several data sets or devices, runs on
         each have boxes of their own.
+    palette
+        Colour of each model; None: `colours` of these models.
     """
     row = timing["model"].astype(str)
     if timing["dataset"].nunique() > 1:
@@ -33,7 +36,7 @@ def cost(timing: "pd.DataFrame") -> "Figure":
         row = row + " on " + timing["device"].astype(str)
     groups = dict(list(timing.groupby(row, sort=False))[:MOST_ROWS])
     shown = [name for name in PANELS if name in timing and timing[name].notna().any()]
-    palette = colours([str(name) for name in timing["model"].unique()])
+    palette = palette or colours([str(name) for name in timing["model"].unique()])
     with style():
         figure, axes = panels(len(shown), height=0.8 + 0.28 * len(groups), columns=3, sharey=True)
         for axis, name in zip(axes, shown, strict=True):

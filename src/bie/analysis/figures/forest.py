@@ -34,7 +34,8 @@ def forest(
     of
         What the data set is of, in the plural.
     """
-    known = set(compared["config_id"])
+    is_shown = compared["metric"].isin(metrics) & compared["mean"].notna()  # no pair, no mean
+    known = set(compared.loc[is_shown, "config_id"])
     rows = [config for config in titles if config in known][:MOST_ROWS]
     with style():
         names = [titles[row] for row in rows]
@@ -53,7 +54,7 @@ def forest(
 
 
 def _panel(axis: "Axes", found: "pd.DataFrame") -> None:
-    found = found.assign(y=range(len(found)))[found["mean"].notna()]  # no pair, no mean
+    found = found.assign(y=range(len(found)))[found["mean"].notna()]
     with_margin = found[found["margin"].notna()]
     margin = with_margin["margin"]
     boxes(axis, with_margin["y"], -margin, margin, 0.8, color="#eeeeee", zorder=0)

@@ -9,7 +9,7 @@ from bie.analysis.figures.bars import bars
 from bie.analysis.figures.cost import cost
 from bie.analysis.figures.estimates import estimates
 from bie.analysis.figures.forest import forest
-from bie.analysis.figures.heat_map import grid_keys, heat_map
+from bie.analysis.figures.heat_map import grids, heat_map
 from bie.analysis.figures.latent import latent_pictures
 from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
 from bie.analysis.figures.material import Material, Picture
@@ -61,9 +61,9 @@ def _of(frame: "pd.DataFrame", dataset: str, split: str | None = None) -> "pd.Da
 def _forests(material: Material, dataset: str) -> Iterator[Picture]:
     compared, titles = _of(material.compared, dataset, "test"), material.titles(dataset)
     arms = {config: title for config, title in titles.items() if not is_control(material.study, config)}
-    names = arms if set(arms) & set(compared["config_id"]) else titles  # controls would set the scale
-    paired = compared[compared["mean"].notna()]
     judged = [metric for metric in material.metrics if CARDS[metric].direction != "none"]
+    paired = compared[compared["mean"].notna() & compared["metric"].isin(judged)]
+    names = arms if set(arms) & set(paired["config_id"]) else titles  # controls would set the scale
     shown = [metric for metric in judged if metric in set(paired["metric"])]
     of = material.study.sampled(names)
     for number, metrics in _pages(shown, len(names)):
@@ -125,7 +125,9 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
                     f"{which}Test cells. Small dots: runs; large: means of grid points; line: the front that "
                     f"half of the seeds attain with a model's grid points, band: 25 to 75 %.{told}"
                 )
-                yield Picture(f"trade_off_{x}_{y}{end}", caption, trade_off(wide, x, y, names))
+                yield Picture(
+                    f"trade_off_{x}_{y}{end}", caption, trade_off(wide, x, y, names, material.palette)
+                )
 
 
 def _strengths(study: Study, configs: list[str]) -> tuple[str, dict[str, str]]:
@@ -144,17 +146,20 @@ def _strengths(study: Study, configs: list[str]) -> tuple[str, dict[str, str]]:
 
 def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
     summary, points = _of(material.summary, dataset, "test"), material.study.grid_points
-    grids = points[points["dataset"] == dataset].groupby("model", sort=False)
-    keys_of = {str(model): keys for model, part in grids if len(keys := grid_keys(part)) > 1}
-    summary = summary[summary["model"].isin(list(keys_of)) & (summary["n"] > 0)]
-    shared = " Colours mean the same for each model." if len(keys_of) > 1 else ""
-    for model, keys in keys_of.items():
-        of = summary[summary["model"] == model]
+    found = list(grids(points[points["dataset"] == dataset]))
+    drawn = [config for grid in found for config in grid.configs]
+    summary = summary[summary["config_id"].isin(drawn) & (summary["n"] > 0)]
+    models = [grid.model for grid in found]
+    shared = " Colours mean the same for each model." if len(set(models)) > 1 else ""
+    for i, grid in enumerate(found):
+        of = summary[summary["config_id"].isin(grid.configs)]
+        number = f"_{models[: i + 1].count(grid.model)}" if models.count(grid.model) > 1 else ""
         for metric in [m for m in ("ari", "be_ratio", "probe_f1") if m in set(of["metric"])]:
-            caption = f"{model}, test cells: mean over the seeds by {', '.join(keys)}.{shared}"
+            where = f"{', '.join([grid.model, *grid.fixed])}, test cells"
+            caption = f"{where}: mean over the seeds by {', '.join(grid.keys)}.{shared}"
             means = summary.loc[summary["metric"] == metric, "mean"]
-            drawn = heat_map(of, keys, metric, (float(means.min()), float(means.max())))
-            yield Picture(f"grid_{model}_{metric}", caption, drawn)
+            figure = heat_map(of, grid.keys, metric, (float(means.min()), float(means.max())))
+            yield Picture(f"grid_{grid.model}_{metric}{number}", caption, figure)
 
 
 def _types(material: Material, dataset: str) -> Iterator[Picture]:
@@ -169,7 +174,8 @@ def _types(material: Material, dataset: str) -> Iterator[Picture]:
             "Test cells, by cell type: optimal transport between batches in units of that within a batch; "
             f"mean over the seeds, ±sd. 1: mixed.{more}"
         )
-        yield Picture("types", caption, types(found, _spread(material, names, MOST_POINTS)))
+        chosen = _spread(material, names, MOST_POINTS)
+        yield Picture("types", caption, types(found, chosen, material.palette))
 
 
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:
@@ -192,7 +198,8 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
         more = f" {MOST_LINES} of {len(whole)} grid points." if len(whole) > MOST_LINES else ""
         of = material.study.sampled(names)
         caption = f"Every loss term by epoch: mean over the seeds, ±sd.{more}"
-        yield Picture("learning_curves", caption, learning_curves(pd.concat(parts, ignore_index=True), of))
+        history = pd.concat(parts, ignore_index=True)
+        yield Picture("learning_curves", caption, learning_curves(history, of, material.palette))
 
 
 def _spread(material: Material, names: dict[str, str], most: int) -> dict[str, str]:
@@ -205,9 +212,11 @@ def _spread(material: Material, names: dict[str, str], most: int) -> dict[str, s
 
 def _cost(material: Material) -> Iterator[Picture]:
     runs = material.study.runs
-    done = runs["state"] == "done"
-    timing = material.study.timing[done].join(runs[["dataset", "model", "device"]])
-    if "total_s" in timing and timing["total_s"].notna().any():
+    if "total_s" not in material.study.timing:
+        return
+    timing = material.study.timing[runs["state"] == "done"].join(runs[["dataset", "model", "device"]])
+    timing = timing[timing["total_s"].notna()]  # runs of 2019 do not say
+    if len(timing):
         hours = timing["total_s"].sum() / 3600
-        caption = f"What the {int(done.sum()):,} finished runs took, {hours:,.2g} hours in all."
-        yield Picture("cost", caption, cost(timing))
+        caption = f"What {len(timing):,} finished runs took, {hours:,.2g} hours in all."
+        yield Picture("cost", caption, cost(timing, material.palette))

@@ -1,10 +1,11 @@
 """Means over a grid of settings: two settings span each map, the others tell the maps apart."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bie.analysis.figures.style import panels, style
+from bie.analysis.figures.style import COLUMN, PAGE, panels, style
 from bie.analysis.headings import with_unit
 from bie.analysis.numbers import short
 from bie.analysis.titles import setting, short_keys
@@ -19,10 +20,36 @@ WIDEST = 16  # squares beside each other, over all maps of a row, in which a val
 SLANTED = 26  # characters below a map, above which they are written aslant
 
 
-def grid_keys(points: "pd.DataFrame") -> list[str]:
-    """Settings with two values or more among some grid points, the one with the most values first."""
-    counts = {str(key): points[key].dropna().nunique() for key in points.columns[2:]}
-    return sorted((key for key, n in counts.items() if n > 1), key=lambda key: -counts[key])
+@dataclass(frozen=True)
+class Grid:
+    """Grid points of a model in which the same settings act.
+
+    Attributes
+    ----------
+    keys
+        Settings with two values or more among them, two at least, the one with the most values first.
+    fixed
+        What all of them share and others of the model do not, as one would type it.
+    """
+
+    model: str
+    configs: tuple[str, ...]
+    keys: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+
+def grids(points: "pd.DataFrame") -> Iterator[Grid]:
+    """Those of each model among some rows of `bie.analysis.study.Study.grid_points`."""
+    settings = [str(key) for key in points.columns[2:]]
+    for model, whole in points.groupby("model", sort=False):
+        acting = ["".join(map(str, row)) for row in whole[settings].notna().astype(int).to_numpy()]
+        for _, part in whole.groupby(acting, sort=False):
+            counts = {key: part[key].dropna().nunique() for key in settings}
+            keys = sorted((key for key, n in counts.items() if n > 1), key=lambda key: -counts[key])
+            fixed = [key for key, n in counts.items() if n == 1 and whole[key].nunique(dropna=False) > 1]
+            if len(keys) > 1:
+                told = tuple(f"{key}={setting(part[key].iloc[0])}" for key in fixed)
+                yield Grid(str(model), tuple(map(str, part.index)), tuple(keys), told)
 
 
 def heat_map(
@@ -45,8 +72,10 @@ def heat_map(
     groups = _maps(rows, keys[2:])
     low, high = ends or (rows["mean"].min(), rows["mean"].max())
     with style():
-        columns = max(1, min(3, WIDEST // max(rows[keys[0]].nunique(), 1)))
-        figure, axes = panels(len(groups), height=2.2, columns=columns)
+        squares = max(rows[keys[0]].nunique(), 1)
+        columns = max(1, min(3, WIDEST // squares))
+        width = COLUMN if len(groups) == 1 and squares <= WIDEST // 2 else PAGE
+        figure, axes = panels(len(groups), width, height=2.2, columns=columns)
         image = None
         for axis, (where, part) in zip(axes, groups, strict=True):
             image = _map(axis, part, keys[0], keys[1], low, high)

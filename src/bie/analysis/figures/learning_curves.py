@@ -1,5 +1,6 @@
 """Every loss term by epoch, mean and spread over the seeds."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bie.analysis.figures.style import PAGE, legend_columns, panels, shades, style
@@ -22,7 +23,9 @@ def terms(history: "pd.DataFrame") -> list[str]:
     return list(dict.fromkeys(term for split, _, term in parts if split in DASHES and term))
 
 
-def learning_curves(history: "pd.DataFrame", of: str = "cells") -> "Figure":
+def learning_curves(
+    history: "pd.DataFrame", of: str = "cells", palette: Mapping[str, str] | None = None
+) -> "Figure":
     """Draw a panel for each loss term: the mean over the seeds, one standard deviation around it.
 
     Parameters
@@ -30,18 +33,20 @@ def learning_curves(history: "pd.DataFrame", of: str = "cells") -> "Figure":
     history
         Rows of ``history.csv`` of many runs, with three columns more: ``title`` and ``model`` of the grid
         point, of more than `MOST_LINES` the first, and ``seed``.
+    palette
+        Colour of each model; None: `colours` of these models.
     """
     from matplotlib.ticker import MaxNLocator
 
     models = dict(zip(history["title"], history["model"], strict=True))
     shown = list(models)[:MOST_LINES]
-    palette = shades({title: models[title] for title in shown})
+    shade = shades({title: models[title] for title in shown}, palette)
     found = terms(history)
     with style():
         figure, axes = panels(len(found), height=1.7, columns=3, below=0.8, sharex=True)
         for axis, term in zip(axes, found, strict=True):
             for title in shown:
-                _lines(axis, history[history["title"] == title], term, title, palette[title])
+                _lines(axis, history[history["title"] == title], term, title, shade[title])
             _fit(axis)
             axis.set_title(label(term).replace("_", " "))
             axis.set_ylabel(unit("elbo" if term == "loss" else term), fontsize=7)

@@ -1,11 +1,14 @@
 """What figures are drawn from, and one that was drawn."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bie.analysis.figures.style import colours
 from bie.analysis.study import Study
 from bie.analysis.titles import titles
+from bie.analysis.trade_offs import front_endings
 from bie.store.paths import Tree
 
 if TYPE_CHECKING:
@@ -38,6 +41,12 @@ class Material:
     maps: tuple[str, ...] = ("tsne",)
     chosen: tuple[str, ...] = ()
     seen: list[Path] = field(default_factory=list)
+
+    @cached_property
+    def palette(self) -> dict[str, str]:
+        """A colour for each model of the study, the same in all its figures."""
+        models = self.study.grid_points["model"].astype(str)
+        return colours([*dict.fromkeys([*models, *(models + front_endings(self.study))])])
 
     def titles(self, dataset: str) -> dict[str, str]:
         """What tells the grid points of a data set apart, by their ids."""

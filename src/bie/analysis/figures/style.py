@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bie.analysis.grid import BASELINE
 from bie.analysis.headings import heading, label, unit
+from bie.analysis.numbers import short
 from bie.store.record import write_file
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ MODELS = {
 """The penalties' own, so that each has one colour in all figures, whatever else they show."""
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
-SHORT, LONG = 16, 40  # characters of a row's name
+SHORT, NARROW, LONG = 16, 30, 40  # characters of a row's name
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
@@ -107,15 +108,21 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return MODELS | {name: rest[i % len(rest)] for i, name in enumerate(others)}
 
 
-def shades(models: Mapping[str, str]) -> dict[str, str]:
+def shades(models: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
     """A colour for each grid point: its model's own, the darker the later among those of that model.
+
+    Where there is one model alone, grid points have colours of their own as far as there are as many.
 
     Parameters
     ----------
     models
         Model of each grid point, in their order.
+    own
+        Colour of each model; None: `colours` of these models.
     """
-    own, found = colours(list(dict.fromkeys(models.values()))), dict[str, str]()
+    own, found = own or colours(list(dict.fromkeys(models.values()))), dict[str, str]()
+    if len(set(models.values())) == 1 < len(models) <= len(COLOURS):
+        return dict(zip(models, COLOURS, strict=False))
     for model in dict.fromkeys(models.values()):
         points = [point for point in models if models[point] == model]
         for i, point in enumerate(reversed(points)):
@@ -153,11 +160,12 @@ def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
     names
         Of the rows, which stand at the left.
     """
-    is_narrow = max(map(len, names), default=0) > LONG
+    is_narrow = max(map(len, names), default=0) > NARROW
     name = label(metric)
     axis.set_title(textwrap.fill(name, 12 if is_narrow else 16) + heading(metric).removeprefix(name))
     axis.set_xlabel(unit(metric))
     axis.locator_params(axis="x", nbins=2 if is_narrow else 3)
+    axis.xaxis.set_major_formatter(lambda value, _: short(f"{value:.6g}").replace("-", "\u2212"))
 
 
 def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: Any) -> None:

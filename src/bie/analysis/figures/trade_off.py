@@ -27,7 +27,13 @@ WIDTH, HIGH = 3.8, 5  # points of a letter of a name
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
 
-def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] | None = None) -> "Figure":
+def trade_off(
+    values: "pd.DataFrame",
+    x: str,
+    y: str,
+    names: Mapping[str, str] | None = None,
+    palette: Mapping[str, str] | None = None,
+) -> "Figure":
     """Draw each run as a dot, and for each model the front that half of the seeds attain.
 
     The front is `bie.analysis.fronts.attained` at 50 %, its band between 25 and 75 %: what the best grid
@@ -41,9 +47,11 @@ def trade_off(values: "pd.DataFrame", x: str, y: str, names: Mapping[str, str] |
         Metrics with a direction.
     names
         What to write at the means, by ``config_id``, such as the strength of the penalty.
+    palette
+        Colour of each model; None: `colours` of these models.
     """
     found = values.dropna(subset=[x, y])
-    palette = colours([str(name) for name in found["model"].unique()])
+    palette = palette or colours([str(name) for name in found["model"].unique()])
     size = 5 if found["config_id"].nunique() <= FEW_POINTS else 3
     names_of = {str(model): shortened(str(model), LONGEST) for model in found["model"].unique()}
     across = legend_columns(list(names_of.values()), COLUMN)

@@ -14,7 +14,9 @@ MOST_POINTS = 12
 MOST_TYPES = 40
 
 
-def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
+def types(
+    found: "pd.DataFrame", titles: Mapping[str, str], palette: Mapping[str, str] | None = None
+) -> "Figure":
     """Draw the mean over the seeds, ±sd, of the OT ratio of each type.
 
     Parameters
@@ -24,12 +26,14 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
     titles
         Names of grid points by ``config_id``; those that have values are drawn, of which `MOST_POINTS` can be
         told apart.
+    palette
+        Colour of each model; None: `colours` of these models.
     """
     known = set(found["config_id"])
     shown = [config for config in titles if config in known]
     rows = list(dict.fromkeys(found["type"]))[:MOST_TYPES]
     models = dict(zip(found["config_id"], found["model"], strict=True))
-    palette = shades({config: models[config] for config in shown})
+    shade = shades({config: models[config] for config in shown}, palette)
     step = 0.7 / max(len(shown), 1)
     with style():
         across = legend_columns([titles[config] for config in shown], COLUMN)
@@ -38,7 +42,7 @@ def types(found: "pd.DataFrame", titles: Mapping[str, str]) -> "Figure":
         for i, config in enumerate(shown):
             of = found[found["config_id"] == config].set_index("type").reindex(rows)
             y = [row + (i - (len(shown) - 1) / 2) * step for row in range(len(rows))]
-            look: dict[str, Any] = {"color": palette[config], "fmt": "o", "markersize": 3}
+            look: dict[str, Any] = {"color": shade[config], "fmt": "o", "markersize": 3}
             axis.errorbar(of["mean"], y, xerr=of["sd"], label=titles[config], **look)
         axis.axvline(1, color="black", linewidth=0.6)
         axis.set_yticks(range(len(rows)), rows)
