@@ -187,13 +187,16 @@ def test_hostile_texts_stay_texts(disk: Any, point: Make) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_one_seed_and_all_failed_are_pages_too(n: int, disk: Any, point: Make) -> None:
+def test_one_seed_and_all_failed_are_pages_too(
+    n: int, disk: Any, point: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     for seed in range(2):
         disk.failure(point(), seed, "nan")
     if n == 1:
         disk.record(point("scvi_mine"), 0, {"ari": 0.5})
     text = page(disk)
     assert ("no verdict, no table" in text) == (n == 2)
+    assert ("figures for papers" in capsys.readouterr().out) == (n == 1)
     assert "nan: 2 runs" in text
 
 

@@ -108,7 +108,8 @@ def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
     source = read_source(tree, files, not options.no_runs, not options.no_figures, maps=maps, chosen=chosen)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
-    figures = "" if options.no_figures else "; figures for papers beside it: *.png, *.pdf"
+    has_none = options.no_figures or not any(tree.report.glob("*.pdf"))  # no run may be done
+    figures = "" if has_none else "; figures for papers beside it: *.png, *.pdf"
     study = source.results.study
     complete = bool((study.runs["state"] == "done").all())
     outcome = Outcome(f"Written: {tree.report / PAGE}{figures}", 0 if complete else 1)

@@ -165,7 +165,16 @@ def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
     axis.set_title(textwrap.fill(name, 12 if is_narrow else 16) + heading(metric).removeprefix(name))
     axis.set_xlabel(unit(metric))
     axis.locator_params(axis="x", nbins=2 if is_narrow else 3)
-    axis.xaxis.set_major_formatter(lambda value, _: short(f"{value:.6g}").replace("-", "\u2212"))
+    axis.xaxis.set_major_formatter(_tick)
+
+
+def _tick(value: float, _: int) -> str:
+    """Number at an axis, as in the tables: three in a row fit below a narrow panel.
+
+    >>> _tick(-0.25, 0), _tick(0.0, 1), _tick(2000.0, 2)
+    ('−.25', '0', '2000')
+    """
+    return short(f"{value:.6g}").replace("-", "\u2212")
 
 
 def boxes(axis: "Axes", y: Any, left: Any, right: Any, height: float, **look: Any) -> None:
