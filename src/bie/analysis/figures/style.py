@@ -168,10 +168,10 @@ def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
     axis.xaxis.set_major_formatter(_tick)
 
 
-def _tick(value: float, _: int) -> str:
+def _tick(value: float, _: float) -> str:
     """Number at an axis, as in the tables: three in a row fit below a narrow panel.
 
-    >>> _tick(-0.25, 0), _tick(0.0, 1), _tick(2000.0, 2)
+    >>> _tick(-0.25, 0.0), _tick(0.0, 1.0), _tick(2000.0, 2.0)
     ('−.25', '0', '2000')
     """
     return short(f"{value:.6g}").replace("-", "\u2212")
