@@ -1,6 +1,7 @@
 """Environments whose making was ended half-way are made anew; scripts/install and venv are stand-ins here."""
 
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -66,3 +67,21 @@ def test_a_copy_that_was_not_finished_is_none(checkout: Path):
     assert _run(checkout, "peer_environment", PATH=f"{bin_}:{os.environ['PATH']}") != 0
     assert _run(checkout, "peer_environment") == 0
     assert (checkout / ".venv-peers/bin/python").is_file()
+
+
+def test_the_copy_shares_what_is_compiled_of_the_files_that_it_shares(checkout: Path):
+    base, copy = checkout / ".venv/lib", checkout / ".venv-peers/lib"
+    (base / "added").mkdir(parents=True)
+    for name in ("shared", "replaced"):
+        (base / f"{name}.py").touch()
+    assert _run(checkout, "peer_environment") == 0
+    (base / "added/new.py").touch()
+    (copy / "replaced.py").unlink()
+    (copy / "replaced.py").touch()
+    for name in ("shared", "replaced", "added/new"):
+        py_compile.compile(str(base / f"{name}.py"))
+    assert _run(checkout, "peer_environment") == _run(checkout, "peer_environment") == 0
+    (found,) = copy.rglob("*.pyc")  # not of a file that is lacking there, which Python could import
+    assert found.samefile(base / found.relative_to(copy))
+    assert found.name.startswith("shared.")
+    assert not (copy / "added/__pycache__").exists()
