@@ -136,16 +136,22 @@ def test_a_study_file_without_a_sweep_is_bad_input(
         expand(["study=own"], Configurations(configurations.folder, tmp_path))
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "metrics", "preset", "train", "study"])
+@pytest.mark.parametrize("group", ["dataset", "perturb", "model", "metrics", "preset", "train", "study"])
 def test_every_shipped_choice_composes(group: str, configurations: Configurations):
     needed = {"h5ad": ["dataset.path=x", "dataset.batch_key=b"], "tenx": ["dataset.samples=x"]}
     needed |= {"pairs": ["model=critic"], "sets": ["model=deep_sets"]}
     needed |= {model: ["dataset=pairs"] for model in ("critic", "neighbours", "sklearn")}
     needed |= {model: ["dataset=sets"] for model in ("deep_sets", "set_mean")}
     for choice in configurations.groups[group]:
-        assert expand([f"{group}={choice}", *needed.get(choice, [])], configurations).combinations
+        if group != "study":
+            assert expand([f"{group}={choice}", *needed.get(choice, [])], configurations).combinations
         # what can be typed with it is known without composing it, so that a typo is answered at once
         assert leaves(configurations.composed({group: choice}).plain) <= configurations.keys.keys()
+
+
+def test_every_study_expands(configurations: Configurations):
+    for study in configurations.groups["study"]:
+        assert expand([f"study={study}"], configurations).combinations
 
 
 def leaves(plain: dict[str, Any], prefix: str = "") -> set[str]:
