@@ -1,9 +1,12 @@
 """A study as an RO-Crate, read by the library of its makers."""
 
 import json
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+import pytest
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
@@ -32,15 +35,18 @@ def test_a_crate_names_every_file_and_what_made_it(disk: Disk, point: Callable[.
     there = {path for path in disk.root.rglob("*") if path.is_file() and not path.name.startswith(".")}
     assert files == there - {disk.root / "ro-crate-metadata.json"}
     assert disk.root / "report" / "index.html" in files
+    assert crate.root_dataset["license"]["description"].startswith("A crate must say")
     actions = {e["name"]: e for e in crate.get_entities() if e.type == "CreateAction"}
     assert len(actions) == 4
     own = actions[f"zinb scvi {scvi.id[:12]} seed=0"]
     assert sorted(Path(result.id).name for result in own["result"]) == ["my%20model.pt", "record.json"]
     record = json.loads((disk.folder(scvi, 0) / "record.json").read_text())
     assert own["identifier"] == record["run_id"]
+    assert datetime.fromisoformat(own["endTime"]).timestamp() == pytest.approx(time.time(), abs=600)
     assert own["instrument"]["identifier"] == "b" * 12
     values = {entity["value"] for entity in own["object"] if entity.get("name") == "config_id"}
     assert values == {scvi.id}
+    assert [entity["value"] for entity in own["object"] if entity.get("name") == "seed"] == ["0"]
     failed = actions[f"zinb scvi_mine {mine.id[:12]} seed=1"]
     assert failed["actionStatus"] == "http://schema.org/FailedActionStatus"
     assert failed["error"] == "nan"

@@ -16,6 +16,7 @@ from bie.analysis.grid import CONTENT
 from bie.analysis.study import Study
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
+from bie.store.record import FAILED, RECORD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,13 @@ _TYPES = {
 
 Entity = dict[str, Any]
 
+_LICENCE: Entity = {
+    "@id": "#licence",
+    "@type": "CreativeWork",
+    "name": "none chosen yet",
+    "description": "A crate must say how it may be used: whoever publishes this study writes that here.",
+}
+
 
 def crate(tree: Tree, study: Study) -> Entity:
     """Content of ``ro-crate-metadata.json``: files of reports, launches and runs, and an action for each run.
@@ -53,7 +61,8 @@ def crate(tree: Tree, study: Study) -> Entity:
         folder = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"])
         own = list(_files(tree, sorted(folder.glob("*"))))
         made += own
-        actions.append(_action(row, own, _dataset_id(study, row)))
+        action = _action(row, own, _dataset_id(study, row))
+        actions.append(action | _ended(folder / (RECORD if row["state"] == "done" else FAILED)))
     whole = [*files, *made]
     root: Entity = {
         "@id": "./",
@@ -62,13 +71,14 @@ def crate(tree: Tree, study: Study) -> Entity:
         "description": f"{len(actions):,} runs of {len(study.grid_points):,} models x data sets by bie "
         "(batch-invariant embeddings of single cells): tables, figures, the record of each run",
         "datePublished": datetime.now(UTC).date().isoformat(),
+        "license": _ref(_LICENCE["@id"]),
         "conformsTo": _ref(PROFILE),
         "hasPart": [_ref(file["@id"]) for file in whole],
         "mentions": [_ref(action["@id"]) for action in actions],
     }
-    others = [*_programs(ended), *_datasets(study, ended), *_points(study, ended)]
+    others = [*_programs(ended), *_datasets(study, ended), *_points(study, ended), *_seeds(ended)]
     profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
-    graph = [_descriptor(), root, profile, *others, *actions, *whole]
+    graph = [_descriptor(), root, _LICENCE, profile, *others, *actions, *whole]
     return {"@context": [f"{_SPECIFICATION}/context", _TERMS], "@graph": graph}
 
 
@@ -113,13 +123,22 @@ def _action(row: Mapping[Any, Any], files: list[Entity], dataset: str) -> Entity
         "@type": "CreateAction",
         "name": name,
         "instrument": _ref(_program_id(row["code"] if done else None)),
-        "object": [_ref(dataset), _ref(f"#config-{row['config_id'][:SHOWN]}"), _ref("#seed")],
+        "object": [_ref(dataset), _ref(f"#config-{row['config_id'][:SHOWN]}"), _ref(_seed_id(row["seed"]))],
         "result": [_ref(file["@id"]) for file in files],
         "actionStatus": f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus",
     }
     if done:
         return action | {"identifier": row["run_id"]}
     return action | {"error": f"{row['cause']}: {row['message']}".rstrip(": ")}
+
+
+def _ended(path: Path) -> Entity:
+    """When a run wrote its end."""
+    try:
+        seconds = path.stat().st_mtime
+    except OSError:  # taken away meanwhile
+        return {}
+    return {"endTime": datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")}
 
 
 def _program_id(code: str | None) -> str:
@@ -141,12 +160,15 @@ def _programs(ended: "pd.DataFrame") -> Iterator[Entity]:
         }
     if (ended["state"] == "failed").any() and "unknown" not in set(done["code"]):
         yield {"@id": _program_id(None), "@type": "SoftwareApplication", "name": "bie"}
-    yield {
-        "@id": "#seed",
-        "@type": "PropertyValue",
-        "name": "seed",
-        "description": "the number in each run's name",
-    }
+
+
+def _seed_id(seed: int) -> str:
+    return f"#seed-{seed}"
+
+
+def _seeds(ended: "pd.DataFrame") -> Iterator[Entity]:
+    for seed in sorted(ended["seed"].unique().tolist()):
+        yield {"@id": _seed_id(seed), "@type": "PropertyValue", "name": "seed", "value": str(seed)}
 
 
 def _dataset_id(study: Study, row: Mapping[Any, Any]) -> str:
