@@ -223,6 +223,14 @@ def test_floor_and_ceiling_are_the_controls(arms: Any) -> None:
     assert any(note.startswith("BE: the controls are alike") for note in a.notes)
 
 
+def test_controls_without_a_number_are_no_floor(disk: Any, point: Make) -> None:
+    arms = [point(), *(point(name, model__method=name) for name in ("noise", "labels_only"))]
+    disk.plan(arms, [0])
+    disk.record(arms[0], 0, {"ari": 0.5})
+    (table,) = shown(disk)
+    assert [row[0] for row in table.rows] == ["scvi", "labels_only", "noise"]
+
+
 def test_rescaled_to_the_controls(arms: Any) -> None:
     a, _ = shown(arms, None, None, "ari", rescale=True)
     assert a.rows[0][-1].startswith(".77")  # .7 of 0 to .9, and what the seeds add

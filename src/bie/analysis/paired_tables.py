@@ -42,7 +42,7 @@ def paired_tables(results: Results) -> Iterator[Table]:
             against = names[str(baseline)]
             below = answer(results.study, part, results.bounds, HEADLINE)
             title = f"{dataset}, {split} {of}, against {against}"
-            yield Table(title, header, rows, tuple(below), (_LEGEND.format(of=of),))
+            yield Table(title, header, rows, tuple(below), (_LEGEND.format(of=of),), names=2)
 
 
 def _rows(names: Mapping[str, str], part: "pd.DataFrame", of: str) -> Iterator[tuple[str, ...]]:
@@ -115,6 +115,7 @@ def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Tabl
                 tuple(rows),
                 (),
                 (legend,),
+                names=1,
             )
         )
     return [table for table in tables if table.rows]

@@ -204,6 +204,8 @@ class _Figures:
             return
         for name, configs in (("floor", self.scale.floor), ("ceiling", self.scale.ceiling)):
             found = [configs.get(metric) if self.scale.spans(metric) else None for metric in self.metrics]
+            if not any(found):
+                continue
             texts = [
                 f"{self._number(c, m)} ({self.points.loc[c, 'model']!s})" if c else NOTHING
                 for c, m in zip(found, self.metrics, strict=True)
