@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 from bie.run import main
 from bie.store.record import read
 
+pytestmark = pytest.mark.usefixtures("linear_probes")
+
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:

@@ -110,9 +110,11 @@ def test_an_epoch_stays_on_its_device_and_never_waits(
     request.getfixturevalue("fake")
     data = Resident.of(cells, DEVICE)
     pack = Stacked(under_way, data, Replays(Unrecorded, drawn) if from_memory else None)
-    trained = pack.epoch(np.stack([run.train_rows for run in runs]), [100, 20], epoch=1)
+    # two recordings where there are the fewest operations: with a dry run each is two steps
+    sizes = [100, 20] if case == "zinb" or not from_memory else [120]
+    trained = pack.epoch(np.stack([run.train_rows for run in runs]), sizes, epoch=1)
     evaluated = pack.evaluate(np.stack([run.test_rows for run in runs]))
-    for table, n_steps in ((trained, 2), (evaluated, 1)):
+    for table, n_steps in ((trained, len(sizes)), (evaluated, 1)):
         assert table.values.device.type == DEVICE
         assert table.values.shape == (n_steps, len(table.names), 2)
 
