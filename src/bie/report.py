@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "'b420aa,7139534'; default: the first grid point of each model, at the first seed",
     )
     parser.add_argument(
-        "--sheet", metavar="NAMES", help="figures to put together, two in a row: 'means*,trade_off*'"
+        "--sheet", metavar="NAMES", help="figures to put together, in rows: 'means*,trade_off*'"
     )
     parser.add_argument(
         "--crate", action="store_true", help="ro-crate-metadata.json too: the study as RO-Crate"

@@ -255,14 +255,22 @@ def test_umap_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         project(np.eye(40), "umap")
 
 
-def test_chosen_pictures_stand_two_in_a_row(tmp_path: Path) -> None:
-    for name in ("means", "grid_a", "grid_b", "cost"):
-        save(bars(summary(), TITLES, ["ari"]), tmp_path, name)
+def test_chosen_pictures_stand_two_in_a_row_or_are_as_wide_as_the_page(tmp_path: Path) -> None:
+    rows = [{"model": "scvi", "config_id": "a", "seed": s, "be_ratio": s, "ari": s} for s in range(2)]
+    for name in ("grid_a", "grid_b", "cost"):
+        save(trade_off(pd.DataFrame(rows), "be_ratio", "ari"), tmp_path, name)
+    save(bars(summary(), TITLES, ["ari"]), tmp_path, "means")
     pictures = chosen(tmp_path, ["grid_*", "means", "grid_a"])
     assert [path.stem for path in pictures] == ["grid_a", "grid_b", "means"]
     figure = sheet(pictures)
-    assert [axis.get_title() for axis in figure.axes] == ["grid_a", "grid_b", "means", ""]
-    assert [len(axis.images) for axis in figure.axes] == [1, 1, 1, 0]
+    assert [axis.get_title() for axis in figure.axes] == ["grid_a", "grid_b", "means"]
+    assert [len(axis.images) for axis in figure.axes] == [1, 1, 1]
+    places = [axis.get_subplotspec() for axis in figure.axes]
+    assert [(list(p.rowspan), list(p.colspan)) for p in places if p] == [
+        ([0], [0]),
+        ([0], [1]),
+        ([1], [0, 1]),
+    ]
     save(figure, tmp_path, "sheet")
     assert len(chosen(tmp_path, ["*"])) == 4  # never itself
     with pytest.raises(BadInput, match=r"--sheet mean: no picture .* Did you mean means\? There are: cost"):
