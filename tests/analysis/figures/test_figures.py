@@ -91,6 +91,12 @@ def compared(**changed: object) -> pd.DataFrame:
     return pd.DataFrame([row | changed, row | {"config_id": "c", "mean": -0.1, "verdict": "worse"}])
 
 
+def test_a_metric_above_a_narrow_panel_is_not_divided_within_a_word() -> None:
+    rows = compared(metric="dci_disentanglement").assign(metric="dci_disentanglement")
+    (axis,) = shown(forest(rows, dict.fromkeys(TITLES, "n" * 35), ["dci_disentanglement"]))
+    assert axis.get_title() == "DCI\ndisentanglement ↑"
+
+
 def test_a_forest_has_both_intervals_the_margin_and_a_marker_for_each_verdict() -> None:
     (axis,) = shown(forest(compared(), TITLES, ["ari"]))
     assert ticks(axis) == [TITLES["b"], TITLES["c"]]  # the baseline has no row

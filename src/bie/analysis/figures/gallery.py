@@ -63,7 +63,9 @@ def _forests(material: Material, dataset: str) -> Iterator[Picture]:
     arms = {config: title for config, title in titles.items() if not is_control(material.study, config)}
     judged = [metric for metric in material.metrics if CARDS[metric].direction != "none"]
     paired = compared[compared["mean"].notna() & compared["metric"].isin(judged)]
-    names = arms if set(arms) & set(paired["config_id"]) else titles  # controls would set the scale
+    known = set(paired["config_id"])
+    names = arms if set(arms) & known else titles  # controls would set the scale
+    names = {config: title for config, title in names.items() if config in known}
     shown = [metric for metric in judged if metric in set(paired["metric"])]
     of = material.study.sampled(names)
     for number, metrics in _pages(shown, len(names)):

@@ -71,7 +71,8 @@ def sheet(pictures: Sequence[Path]) -> "Figure":
 
 def _height(image: "NDArray[Any]") -> float:
     """Inches of a picture as wide as its place."""
-    return PAGE / (1 if image.shape[1] > WIDE else COLUMNS) * image.shape[0] / image.shape[1]
+    high, wide = float(image.shape[0]), float(image.shape[1])
+    return PAGE / (1 if wide > WIDE else COLUMNS) * high / wide
 
 
 def _rows(wide: Sequence[bool]) -> list[list[int]]:

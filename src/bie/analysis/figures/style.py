@@ -34,7 +34,7 @@ MODELS = {
 """The penalties' own, so that each has one colour in all figures, whatever else they show."""
 HANDLE, CHARACTER = 0.55, 0.068
 """Inches of a legend: the mark before a name, and a letter of it."""
-SHORT, NARROW, LONG = 16, 30, 40  # characters of a row's name
+SHORT, LONG = 16, 40  # characters of a row's name
 PALEST = 0.6
 """White in the palest shade of a colour, which is still seen as a line on white."""
 MOST_ROWS = 40  # grid points in one figure of rows
@@ -160,7 +160,7 @@ def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
     names
         Of the rows, which stand at the left.
     """
-    is_narrow = max(map(len, names), default=0) > NARROW
+    is_narrow = max(map(len, names), default=0) > LONG
     name = label(metric)
     axis.set_title(textwrap.fill(name, 12 if is_narrow else 16) + heading(metric).removeprefix(name))
     axis.set_xlabel(unit(metric))
