@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,12 @@ from bie.store.record import FAILED, HISTORY, RECORD, done_seeds, set_aside, wri
 
 STEPS = ("mkdir", "open", "replace", "rename", "hardlink_to", "unlink")
 """Methods of paths by which the store changes anything; beside `os.fsync`."""
-KILLED = 9
 WHY = {"cause": "nan", "message": "", "traceback": ""}
 NEW, OLD = {"value": 1, "much": "x" * 10_000}, {"value": 0}
 
 
 def _dying_at(step: int, before: bool) -> None:
-    """Have this process end at the n-th step, before or after it is done, as by SIGKILL."""
+    """Have SIGKILL end this process at the n-th step, before or after it is done."""
     count = 0
 
     def dying(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,10 +32,10 @@ def _dying_at(step: int, before: bool) -> None:
             nonlocal count
             mine, count = count, count + 1
             if mine == step and before:
-                os._exit(KILLED)
+                os.kill(os.getpid(), signal.SIGKILL)
             result = real(*arguments, **options)
             if mine == step:
-                os._exit(KILLED)
+                os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         return method
