@@ -120,11 +120,11 @@ def test_a_study_that_nobody_ran_exits_2(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_report_that_cannot_be_written_is_printed_at_least(
     said: OSError, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(*_: object) -> None:
+    def replace(*_: object) -> None:
         raise said
 
     root = study(tmp_path)
-    monkeypatch.setattr("bie.analysis.report.write_report", write)
+    monkeypatch.setattr("bie.analysis.report._replace", replace)
     assert main([str(root)]) == 2
     out, err = capsys.readouterr()
     assert ".60±.10" in out

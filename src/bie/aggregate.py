@@ -207,19 +207,20 @@ def _write(
 ) -> "Outcome":
     """Write the report from the records."""
     from bie.analysis.recall import Outcome, remember
-    from bie.analysis.report import CSV_ROWS, n_numbers, write_report
+    from bie.analysis.report import CSV_ROWS, begin_report, n_numbers
     from bie.analysis.variance import variance_texts
     from bie.analysis.view import View
 
     study = results.study
-    usual = "\n\n".join([_shown(results, View(), "text"), *variance_texts(study)])
     csv = csv or n_numbers(study) <= CSV_ROWS
+    end = begin_report(tree.report, results, csv)
+    usual = "\n\n".join([_shown(results, View(), "text"), *variance_texts(study)])
     runs = "runs.{parquet,csv}" if csv else "runs.parquet (runs.csv only with --csv)"
     written = f"{tree.report}/{runs}, {tree.report}/{{summary,paired}}.{{csv,md,tex}}"
     complete = bool((study.runs["state"] == "done").all())
     outcome = Outcome(f"{usual}\nWritten: {written}", 0 if complete else 1)
     try:
-        stamps = write_report(tree.report, results, csv)
+        stamps = end()
         sure = _made_from(files, question) if study.all_read else None
         remember(tree, sure, files.state, stamps, outcome)
     except OSError as error:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bie import devices
-from bie.analysis import index, parse
+from bie.analysis import files, index, parse
 from bie.analysis.files import look
 from bie.analysis.index import INDEX, LATER, read_index
 from bie.analysis.study import read_study
@@ -206,6 +206,7 @@ def test_several_processes_read_what_one_reads(
     disk: Any, point: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "AT_ONCE", 2)
+    monkeypatch.setattr(files, "AT_ONCE", 1)
     for seed in range(5):
         disk.record(point(), seed, {"ari": seed / 7, "nmi": None}, missing={"nmi": f"reason {seed % 2}"})
     disk.failure(point("scvi_mine"), 0, "nan")

@@ -1,3 +1,4 @@
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bie import devices
 from bie.analysis.report import FILES, write_report
 from bie.analysis.results import results_of
 from bie.analysis.study import read_study
@@ -35,6 +37,19 @@ def test_the_same_records_give_the_same_bytes(filled: Any, tmp_path: Path) -> No
     first = report(filled.root, tmp_path / "a")
     assert set(first) == set(FILES)
     assert report(filled.root, tmp_path / "b") == first
+
+
+def test_several_processes_write_what_one_writes(
+    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = report(filled.root, tmp_path / "a")
+    monkeypatch.setattr("bie.analysis.report.CSV_ROWS", 0)
+    monkeypatch.setattr(devices, "cores", lambda: 2)
+    here = os.getpid()
+    wrote = []
+    monkeypatch.setattr("bie.analysis.report.as_latex", lambda _: wrote.append(os.getpid()) or "")
+    assert report(filled.root, tmp_path / "b") == {**first, "summary.tex": b"", "paired.tex": b""}
+    assert wrote == [here]  # that of the comparison was another's
 
 
 def test_csv_and_parquet_hold_the_same_rows_with_plain_types(filled: Any, tmp_path: Path) -> None:

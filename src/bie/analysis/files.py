@@ -5,17 +5,21 @@ import os
 import platform
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 
+from bie.analysis.processes import in_order
 from bie.store.launches import PLAN
 from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
 from bie.store.record import DECIDED, FAILED, RECORD
 
+AT_ONCE = (
+    100  # grid points that one process looks into: of more, file systems across a network answer several
+)
 UNSETTLED = 2.0  # seconds; the clocks of some file systems tick so coarsely
 _SIGNED = 2**63 - 1  # the largest number of 64 bits with a sign: inodes have none
 _MAKERS = ("numpy", "pandas", "pyarrow")
@@ -72,8 +76,11 @@ def look(tree: Tree) -> Files:
     doubts: list[OSError] = []
     plans = dict(_present(*_plans(tree, doubts), *_decided(tree)))
     ends: dict[str, Stamp] = {}
-    for config in _configs(tree, doubts):
-        _look_into(config, ends, doubts)
+    configs = list(_configs(tree, doubts))
+    parts = [configs[start : start + AT_ONCE] for start in range(0, len(configs), AT_ONCE)]
+    for found, doubt in in_order(_look_into, parts, None if len(parts) > 1 else 1):
+        ends |= found
+        doubts += doubt
     return Files(tree, plans, ends, settled, bool(doubts))
 
 
@@ -93,22 +100,26 @@ def _configs(tree: Tree, doubts: list[OSError]) -> Iterator[str]:
             yield from _folders(model, doubts)
 
 
-def _look_into(config: str, ends: dict[str, Stamp], doubts: list[OSError]) -> None:
-    """Record of each run of a grid point; else its failure, which beside a record counts for nothing."""
-    try:
-        folder = os.open(config, os.O_RDONLY)
-    except OSError as error:
-        doubts.append(error)
-        return
-    try:  # names below an open folder: the system need not walk down to it 100,000 times
-        names = os.listdir(folder)  # noqa: PTH208 - a path has no descriptor
-        for run in sorted(name for name in names if name.startswith("seed=")):
-            for end in (RECORD, FAILED):
-                if stamp := _stamp(f"{run}/{end}", folder):
-                    ends[f"{config}/{run}/{end}"] = stamp
-                    break
-    finally:
-        os.close(folder)
+def _look_into(configs: Iterable[str]) -> tuple[dict[str, Stamp], list[OSError]]:
+    """Record of each run of some grid points; else its failure, which beside a record counts for nothing."""
+    ends: dict[str, Stamp] = {}
+    doubts: list[OSError] = []
+    for config in configs:
+        try:
+            folder = os.open(config, os.O_RDONLY)
+        except OSError as error:
+            doubts.append(error)
+            continue
+        try:  # names below an open folder: the system need not walk down to it 100,000 times
+            names = os.listdir(folder)  # noqa: PTH208 - a path has no descriptor
+            for run in sorted(name for name in names if name.startswith("seed=")):
+                for end in (RECORD, FAILED):
+                    if stamp := _stamp(f"{run}/{end}", folder):
+                        ends[f"{config}/{run}/{end}"] = stamp
+                        break
+        finally:
+            os.close(folder)
+    return ends, doubts
 
 
 def _present(*paths: str) -> Iterator[tuple[str, Stamp]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from bie.analysis.caveats import take_apart
 from bie.analysis.grid import flat, place
 from bie.store.identity import SHOWN
 
@@ -56,7 +57,7 @@ class Parser:
         if config_id not in self._configs:
             known = flat(config) | place(origin.get("dataset") or {})
             self._configs[config_id] = orjson.dumps(known).decode()
-        missing, notes = record.get("missing"), record.get("notes")
+        missing, (notes, numbers) = record.get("missing"), take_apart(record.get("notes") or {})
         types, ratios = self._by_type(record.get("ot_ratio_by_type") or {})
         return {
             "state": "done",
@@ -70,6 +71,7 @@ class Parser:
             "packages": self._versions(origin),
             "missing": orjson.dumps(missing).decode() if missing else None,
             "notes": orjson.dumps(notes).decode() if notes else None,
+            "notes_numbers": " ".join(numbers),
             "types": types,
             "ratios": ratios,
             "config": self._configs[config_id],

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from bie import devices
@@ -37,6 +38,45 @@ def in_order(
     found = pool.map(work, items)
     pool.shutdown(wait=False)  # it ends with the last result
     return found
+
+
+def beside(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin `work` in a process of its own, a fork, which sees all that is here; what it gives is small.
+
+    Returns
+    -------
+    callable
+        Waits for the result, or raises what `work` raised. With one core, and where forks are not safe, it
+        does the work.
+    """
+    if min(devices.cores(), MOST) == 1 or sys.platform != "linux":
+        return work
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(work, there))
+    process.start()
+    there.close()  # so that the end of that process is the end of what can be received
+
+    def result() -> Result:
+        try:
+            found, error = here.recv()
+        except EOFError:
+            process.join()
+            raise RuntimeError(f"a process of this report ended with exit code {process.exitcode}") from None
+        process.join()
+        if error is not None:
+            raise error
+        return found  # type: ignore[no-any-return]
+
+    return result
+
+
+def _send_result(work: Callable[[], object], to: Connection) -> None:
+    _begin()
+    try:
+        to.send((work(), None))
+    except Exception as error:
+        to.send((None, error))
 
 
 def _begin() -> None:

@@ -1,13 +1,15 @@
 """Write the tables of a study to its folder."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bie.analysis.as_csv import write_csv
 from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
+from bie.analysis.processes import beside
 from bie.analysis.recall import Stamp, stamp
 from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
@@ -20,6 +22,9 @@ FILES = (
     *("runs.parquet", "runs.csv", "summary.csv", "summary.md", "summary.tex"),
     *("paired.csv", "paired.md", "paired.tex", "pairs.parquet"),
 )
+BY_TYPE = "by_type.csv"
+
+Writers = Mapping[str, Callable[[Path], object]]
 
 
 def n_numbers(study: Study) -> int:
@@ -42,28 +47,55 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
     dict
         `stamp` of each file as it was written here, whoever may have replaced it since.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    return begin_report(folder, results, csv)()
+
+
+def begin_report(folder: Path, results: Results, csv: bool = True) -> Callable[[], dict[str, Stamp]]:
+    """Begin what `write_report` does, for a large study in other processes; what is returned ends it."""
+    of_runs, paired, summaries = (partial(_write, folder, files) for files in _files(results, csv))
+    is_large = n_numbers(results.study) > CSV_ROWS
+    others = [beside(part) if is_large else part for part in (of_runs, paired)]
+
+    def end() -> dict[str, Stamp]:
+        stamps = summaries()
+        for other in others:
+            stamps |= other()
+        for name in {*FILES, BY_TYPE} - stamps.keys():
+            (folder / name).unlink(missing_ok=True)
+        return stamps
+
+    return end
+
+
+def _files(results: Results, csv: bool) -> tuple[Writers, Writers, Writers]:
+    """How each file is written: those of the runs, of the comparison, and the summaries."""
     study, read = results.study, results.for_people
-    paired = [*paired_tables(read), *across_tables(read)]
-    writers: dict[str, Callable[[Path], object]] = {
+    types = by_type(study)
+    tables = cache(lambda: [*paired_tables(read), *across_tables(read)])
+    of_runs: dict[str, Callable[[Path], object]] = {
         "runs.parquet": lambda part: _write_parquet(study, part),
-        "runs.csv": lambda part: _write_csv(study, part),
+        "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
+    }
+    if csv:
+        of_runs["runs.csv"] = lambda part: _write_csv(study, part)
+    paired = {
+        "paired.csv": lambda part: write_csv(results.comparison, part),
+        "paired.md": lambda part: part.write_text(as_markdown(study.name, tables()), encoding="utf-8"),
+        "paired.tex": lambda part: part.write_text(as_latex(tables()), encoding="utf-8"),
+    }
+    summaries = {
         "summary.csv": lambda part: write_csv(results.summary, part),
         "summary.md": lambda part: part.write_text(as_markdown(study.name, read.tables), encoding="utf-8"),
         "summary.tex": lambda part: part.write_text(as_latex(read.tables), encoding="utf-8"),
-        "paired.csv": lambda part: write_csv(results.comparison, part),
-        "paired.md": lambda part: part.write_text(as_markdown(study.name, paired), encoding="utf-8"),
-        "paired.tex": lambda part: part.write_text(as_latex(paired), encoding="utf-8"),
-        "pairs.parquet": lambda part: results.pairs.to_parquet(part, index=False),
     }
-    types = by_type(study)
     if len(types):
-        writers["by_type.csv"] = lambda part: write_csv(types, part)
-    if not csv:
-        del writers["runs.csv"]
-    for name in {"runs.csv", "by_type.csv"} - writers.keys():
-        (folder / name).unlink(missing_ok=True)
-    return {name: _replace(folder / name, write) for name, write in writers.items()}
+        summaries[BY_TYPE] = lambda part: write_csv(types, part)
+    return of_runs, paired, summaries
+
+
+def _write(folder: Path, files: Writers) -> dict[str, Stamp]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {name: _replace(folder / name, write) for name, write in files.items()}
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> Stamp:

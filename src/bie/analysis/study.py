@@ -134,7 +134,7 @@ _OF_THE_CELLS = ("dataset.sha256", "split.", "split_seed", "perturb.")
 """Settings that decide which cells are scored: rows that differ in one are never compared."""
 _TEXTS = (
     *("config_id", "dataset", "model", "state", "cause", "message", "run_id", "split_id", "code"),
-    *("packages", "device", "notes"),
+    *("packages", "device", "notes", "notes_numbers"),
 )
 _STATES = ("done", "unreadable", "failed", "missing")  # of a run with several rows the first counts
 
