@@ -214,7 +214,7 @@ def _pictures(
 
     Those are on their way into their files when this returns.
     """
-    from bie.analysis.figures.gallery import gallery
+    from bie.analysis.figures.gallery import chapters
     from bie.analysis.figures.kept import kept, made_from
     from bie.analysis.figures.latent import find_chosen
     from bie.analysis.figures.material import Material
@@ -227,7 +227,7 @@ def _pictures(
     if pictures is not None:
         return pictures
     material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
-    drawn = saved(gallery(material), tree.report if write else None)
+    drawn = saved(material, chapters(material), tree.report if write else None)
     return _noted(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
 
 

@@ -1,10 +1,12 @@
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from bie import devices
-from bie.analysis.processes import beside
+from bie.analysis.processes import in_order
+from bie.errors import BadInput
 
 
 @pytest.fixture(autouse=True)
@@ -12,29 +14,34 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "cores", lambda: 2)
 
 
-def test_another_process_does_it_with_what_is_here() -> None:
-    given = {"is": object()}  # which could not be pickled
-    found = beside(lambda: (os.getpid(), [*given]))
-    process, keys = found()
-    assert process != os.getpid()
-    assert keys == ["is"]
+def called(work: Callable[[], object]) -> object:
+    return work()
 
 
-def test_its_errors_are_raised_here() -> None:
+def test_other_processes_do_it_with_what_is_here() -> None:
+    given = {i: object() for i in range(5)}  # which could not be pickled
+    found = list(in_order(lambda i: (i, id(given[i]), os.getpid()), given))
+    assert [each[:2] for each in found] == [(i, id(each)) for i, each in given.items()]
+    assert os.getpid() not in {process for _, _, process in found}
+
+
+def test_their_errors_are_raised_here() -> None:
     def work() -> None:
         raise OSError(28, "No space left on device", "runs.parquet")
 
+    found = in_order(called, [os.getpid, work])
+    assert next(found) != os.getpid()
     with pytest.raises(OSError, match="No space left") as raised:
-        beside(work)()
+        next(found)
     assert raised.value.filename == "runs.parquet"
 
 
-def test_one_that_is_killed_is_no_result() -> None:
-    found = beside(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(RuntimeError, match="exit code -9"):
-        found()
+def test_one_that_is_killed_is_said() -> None:
+    with pytest.raises(BadInput, match="for want of memory"):
+        list(in_order(called, [lambda: os.kill(os.getpid(), signal.SIGKILL)] * 2))
 
 
-def test_with_one_core_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_one_core_or_for_one_item_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(in_order(called, [os.getpid])) == [os.getpid()]
     monkeypatch.setattr(devices, "cores", lambda: 1)
-    assert beside(os.getpid)() == os.getpid()
+    assert list(in_order(called, [os.getpid] * 2)) == [os.getpid()] * 2

@@ -9,7 +9,7 @@ from typing import Any
 from bie.analysis.as_csv import write_csv
 from bie.analysis.by_type import by_type
 from bie.analysis.paired_tables import across_tables, paired_tables
-from bie.analysis.processes import beside
+from bie.analysis.processes import in_order
 from bie.analysis.recall import Stamp, stamp
 from bie.analysis.render import as_latex, as_markdown
 from bie.analysis.results import Results
@@ -52,14 +52,14 @@ def write_report(folder: Path, results: Results, csv: bool = True) -> dict[str, 
 
 def begin_report(folder: Path, results: Results, csv: bool = True) -> Callable[[], dict[str, Stamp]]:
     """Begin what `write_report` does, for a large study in other processes; what is returned ends it."""
-    of_runs, paired, summaries = (partial(_write, folder, files) for files in _files(results, csv))
+    summaries, *others = _files(results, csv)
     is_large = n_numbers(results.study) > CSV_ROWS
-    others = [beside(part) if is_large else part for part in (of_runs, paired)]
+    written = in_order(partial(_write, folder), others, None if is_large else 1)
 
     def end() -> dict[str, Stamp]:
-        stamps = summaries()
-        for other in others:
-            stamps |= other()
+        stamps = _write(folder, summaries)
+        for other in written:
+            stamps |= other
         for name in {*FILES, BY_TYPE} - stamps.keys():
             (folder / name).unlink(missing_ok=True)
         return stamps
@@ -68,7 +68,7 @@ def begin_report(folder: Path, results: Results, csv: bool = True) -> Callable[[
 
 
 def _files(results: Results, csv: bool) -> tuple[Writers, Writers, Writers]:
-    """How each file is written: those of the runs, of the comparison, and the summaries."""
+    """How each file is written: the summaries, what is told of the runs, and the comparison."""
     study, read = results.study, results.for_people
     types = by_type(study)
     tables = cache(lambda: [*paired_tables(read), *across_tables(read)])
@@ -90,7 +90,7 @@ def _files(results: Results, csv: bool) -> tuple[Writers, Writers, Writers]:
     }
     if len(types):
         summaries[BY_TYPE] = lambda part: write_csv(types, part)
-    return of_runs, paired, summaries
+    return summaries, of_runs, paired
 
 
 def _write(folder: Path, files: Writers) -> dict[str, Stamp]:

@@ -1,6 +1,7 @@
 """Every figure that a study has data for, with the sentence that stands below it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from bie.analysis.by_type import by_type
@@ -12,7 +13,7 @@ from bie.analysis.figures.forest import forest
 from bie.analysis.figures.heat_map import grids, heat_map
 from bie.analysis.figures.latent import latent_pictures
 from bie.analysis.figures.learning_curves import MOST_LINES, learning_curves
-from bie.analysis.figures.material import Material, Picture
+from bie.analysis.figures.material import Chapter, Material, Picture
 from bie.analysis.figures.style import MOST_ROWS
 from bie.analysis.figures.trade_off import trade_off
 from bie.analysis.figures.types import MOST_POINTS, MOST_TYPES, types
@@ -35,14 +36,24 @@ FEW_ROWS, PER_FIGURE = 20, 4  # of more grid points so many metrics, which fit o
 
 def gallery(material: Material) -> Iterator[Picture]:
     """Draw one figure after the other; what there are no data for is left out."""
+    for chapter in chapters(material):
+        yield from chapter(material)
+
+
+def chapters(material: Material) -> list[Chapter]:
+    """The same in parts, each of which can be drawn by itself."""
     datasets = list(dict.fromkeys(material.study.grid_points["dataset"]))
-    for dataset in datasets:
-        end = f"_{_stem(str(dataset))}" if len(datasets) > 1 else ""
-        for draw in (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, latent_pictures):
-            for picture in draw(material, str(dataset)):
-                caption = f"{dataset}: {picture.caption}" if end else picture.caption
-                yield Picture(picture.name + end, caption, picture.figure)
-    yield from _cost(material)
+    kinds = (_forests, _bars, _estimates, _trade_offs, _heat_maps, _types, _curves, latent_pictures)
+    ends = {str(name): f"_{_stem(str(name))}" if len(datasets) > 1 else "" for name in datasets}
+    return [*(partial(_chapter, draw, *of) for of in ends.items() for draw in kinds), _cost]
+
+
+def _chapter(
+    draw: Callable[[Material, str], Iterator[Picture]], dataset: str, end: str, material: Material
+) -> Iterator[Picture]:
+    for picture in draw(material, dataset):
+        caption = f"{dataset}: {picture.caption}" if end else picture.caption
+        yield Picture(picture.name + end, caption, picture.figure)
 
 
 def _stem(dataset: str) -> str:

@@ -1,5 +1,6 @@
 """What figures are drawn from, and one that was drawn."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,3 +53,7 @@ class Material:
         """What tells the grid points of a data set apart, by their ids."""
         points = self.study.grid_points
         return titles(points[points["dataset"] == dataset])
+
+
+Chapter = Callable[[Material], Iterator[Picture]]
+"""Draws some figures of a study."""
