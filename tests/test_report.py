@@ -108,7 +108,7 @@ def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(
     study: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = [Picture("means", "of all", Figure())]
-    monkeypatch.setattr("bie.analysis.figures.gallery.chapters", lambda _: [lambda _: iter(drawn)])
+    monkeypatch.setattr("bie.analysis.figures.saving.chapters", lambda _: [lambda _: iter(drawn)])
     page(study)
     report, outside = study.root / "report", study.root / "mine.png"
     note = report / ".figures.json"
@@ -297,7 +297,7 @@ def test_a_page_without_runs_is_recalled_while_nothing_has_changed(
 
     read: list[int] = []
     monkeypatch.setattr("bie.analysis.study.read_study", noted)
-    monkeypatch.setattr("bie.analysis.figures.gallery.chapters", lambda _: [chapter])
+    monkeypatch.setattr("bie.analysis.figures.saving.chapters", lambda _: [chapter])
     settle(study)
     assert [made("--no-figures") for _ in range(2)] == [True, False]
     page(study, "--no-figures")
@@ -328,7 +328,7 @@ def test_figures_are_drawn_anew_only_where_anything_has_changed(
         list(read_histories(material.tree, material.study.runs, material.seen))
         yield Picture("one", f"of {len(drawn)}", Figure())
 
-    monkeypatch.setattr("bie.analysis.figures.gallery.chapters", lambda _: [chapter])
+    monkeypatch.setattr("bie.analysis.figures.saving.chapters", lambda _: [chapter])
     settle(study)
     report, record = study.root / "report", study.folder(point(), 0) / "record.json"
     first = page(study)

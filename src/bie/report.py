@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from bie.analysis.figures.kept import Shown
-    from bie.analysis.figures.material import Material
     from bie.analysis.files import Files
     from bie.analysis.page.build import Source
-    from bie.analysis.results import Results
     from bie.analysis.study import Study
     from bie.store.paths import Tree
 
@@ -189,6 +187,7 @@ def read_source(
     BadInput
         No run was ever asked for, or there is none that is chosen.
     """
+    from bie.analysis.figures.saving import pictures
     from bie.analysis.page.build import Source
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
@@ -198,52 +197,12 @@ def read_source(
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
-    pictures = _pictures(tree, files, results, write, maps, chosen) if figures else []
-    return Source(tree, results, HEADLINE, pictures, shlex.quote(str(tree.root)), with_runs)
-
-
-def _pictures(
-    tree: "Tree",
-    files: "Files",
-    results: "Results",
-    write: bool,
-    maps: tuple[str, ...],
-    chosen: tuple[str, ...],
-) -> "Iterable[Shown]":
-    """Figures of a study, drawn only where those of the last report would differ.
-
-    Those are on their way into their files when this returns.
-    """
-    from bie.analysis.figures.gallery import chapters
-    from bie.analysis.figures.kept import kept, made_from
-    from bie.analysis.figures.latent import find_chosen
-    from bie.analysis.figures.material import Material
-    from bie.analysis.figures.saving import saved
-    from bie.analysis.view import HEADLINE
-
-    find_chosen(results.study.runs, chosen)  # what there is not is said before anything is drawn
-    sources = made_from(files, (*maps, *chosen))
-    pictures = kept(tree, sources)
-    if pictures is not None:
-        return pictures
-    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
-    drawn = saved(material, chapters(material), tree.report if write else None)
-    return _noted(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
-
-
-def _noted(
-    tree: "Tree", sources: str | None, drawn: "Iterable[Shown]", material: "Material"
-) -> "Iterator[Shown]":
-    """Figures when all are in their files, noted for the next report."""
-    from bie.analysis.figures.kept import keep
-
-    pictures = list(drawn)
-    if tree.report.is_dir():
-        keep(tree, sources, pictures, material.seen)
-    yield from pictures
+    drawn = pictures(tree, files, results, write, maps, chosen) if figures else []
+    return Source(tree, results, HEADLINE, drawn, shlex.quote(str(tree.root)), with_runs)
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from bie.analysis.figures.saving import pictures
     from bie.analysis.page.build import build
     from bie.analysis.page.serve import Kept, serve
     from bie.store.paths import find_tree
@@ -255,7 +214,7 @@ def _serve(options: argparse.Namespace) -> int:
     def make(files: "Files", version: str, draw: bool) -> str:
         source = read_source(tree, files, runs, figures=False)
         if draw:
-            drawn[:] = _pictures(tree, files, source.results, False, maps, chosen)
+            drawn[:] = pictures(tree, files, source.results, False, maps, chosen)
         return build(replace(source, pictures=drawn), live=version)
 
     serve(Kept(tree, make, figures), options.port)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bie.analysis.render import MOST_LINES, as_latex, as_markdown, as_text, latex
-from bie.analysis.wide import Table
+from bie.analysis.table import Table
 
 TABLE = Table(
     title="zinb_1, test cells",

@@ -8,8 +8,9 @@ from bie.analysis import load
 from bie.analysis.answer import MOST_ROWS
 from bie.analysis.numbers import mean_sd
 from bie.analysis.results import results_of
+from bie.analysis.table import Table
 from bie.analysis.view import View, read_view
-from bie.analysis.wide import Table, wide_tables
+from bie.analysis.wide import wide_tables
 
 Make = Callable[..., Any]
 

@@ -6,16 +6,16 @@ not all are written anew; which of them has a row does not matter. A tree that c
 """
 
 import contextlib
-import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bie.analysis.columns import SHARED, STAMP, TEXTS, columns
 from bie.analysis.files import Files, Stamp, makers
-from bie.analysis.parse import NUMBERS, Parser, Row
+from bie.analysis.parse import Parser, Row
 from bie.analysis.processes import in_order
 from bie.store.record import RECORD, write_file
 
@@ -28,27 +28,9 @@ if TYPE_CHECKING:
 INDEX, LATER = ".index.parquet", ".index.later.parquet"
 """What was read at first, and what came since, as long as that is little."""
 FEW = 0.1  # of the rows
-SHARED = (
-    "state",
-    "config_id",
-    "dataset",
-    "model",
-    "code",
-    "packages",
-    "split_id",
-    "missing",
-    "notes",
-    "types",
-    "config",
-    "device",
-    "cause",
-)
-TEXTS = ("path", "run_id", "message", "notes_numbers")
-STAMP = ("inode", "size", "modified", "changed")
 AT_ONCE = 5_000  # records that become one table
 COLUMNS = 8  # that are read at once
 _MADE_BY = b"made_by"
-_NAN = math.nan
 _NO_STAMP = (-1, -1, -1, -1)
 
 
@@ -97,20 +79,20 @@ def _load(path: Path) -> "pa.Table":
             return _read_columns(file)
     except (OSError, pa.ArrowException, KeyError):  # the last: that of other code has other columns
         pass
-    return _columns([])
+    return columns([])
 
 
 def _read_columns(file: "pq.ParquetFile") -> "pa.Table":
     """The whole file, some columns at a time: all at once take three times the memory of what is read."""
     import pyarrow as pa
 
-    columns: dict[str, pa.ChunkedArray] = {}
+    read: dict[str, pa.ChunkedArray] = {}
     names = file.schema_arrow.names
     for start in range(0, len(names), COLUMNS):
         # threads would take as much time again as they save
         part = file.read(names[start : start + COLUMNS], use_threads=False)
-        columns |= zip(part.column_names, part.columns, strict=True)
-    return pa.table(columns)
+        read |= zip(part.column_names, part.columns, strict=True)
+    return pa.table(read)
 
 
 def _still_true(parts: Sequence["pa.Table"], files: Files) -> "NDArray[np.int64]":
@@ -139,7 +121,7 @@ def _read(ends: Sequence[tuple[str, Stamp]], files: Files) -> "Iterator[pa.Table
 
 def _part(ends: Sequence[tuple[str, Stamp]], root: str, settled: int) -> "pa.Table":
     parser = Parser()
-    return _columns(_row(path, stamp, parser, root, settled) for path, stamp in ends)
+    return columns(_row(path, stamp, parser, root, settled) for path, stamp in ends)
 
 
 def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Row:
@@ -149,66 +131,6 @@ def _row(path: str, stamp: Stamp, parser: Parser, root: str, settled: int) -> Ro
     row["path"] = path[len(root) + 1 :]
     row["stamp"] = stamp
     return row
-
-
-def _columns(rows: Iterable[Row]) -> "pa.Table":
-    """Rows as columns; none of them is held when the next one comes."""
-    import pyarrow as pa
-
-    texts: dict[str, list[str | None]] = {name: [] for name in (*TEXTS, *SHARED)}
-    seeds, stamps, ratios, ends = array("q"), array("q"), array("d"), array("i", [0])
-    numbers = {part: Numbers(part) for part in NUMBERS}
-    for place, row in enumerate(rows):
-        for name, column in texts.items():
-            column.append(row.get(name))
-        seeds.append(row["seed"])
-        stamps.extend(row["stamp"])
-        ratios.extend(row.get("ratios", ()))
-        ends.append(len(ratios))
-        for part, found in numbers.items():
-            found.add(place, row.get(part) or {})
-    shared = pa.dictionary(pa.int32(), pa.string())
-    columns = {
-        name: pa.array(found, pa.string() if name in TEXTS else shared) for name, found in texts.items()
-    }
-    columns["seed"] = pa.array(seeds, pa.int64())
-    columns |= {name: pa.array(stamps[i :: len(STAMP)], pa.int64()) for i, name in enumerate(STAMP)}
-    columns["ratios"] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(ratios, pa.float64()))
-    for found in numbers.values():
-        columns |= found.columns(len(seeds))
-    return pa.table(columns)
-
-
-class Numbers:
-    """Numbers of one part of many rows. Rows with the same names, nearly all of them, are held together."""
-
-    def __init__(self, part: str) -> None:
-        self._part = part
-        self._alike: dict[tuple[str, ...], tuple[array[int], array[float]]] = {}
-
-    def add(self, place: int, numbers: Mapping[str, float | None]) -> None:
-        """Numbers of a row; None: there is none."""
-        names = tuple(numbers)
-        if names not in self._alike:
-            self._alike[names] = array("q"), array("d")
-        rows, values = self._alike[names]
-        rows.append(place)
-        values.extend([_NAN if value is None else value for value in numbers.values()])
-
-    def columns(self, n: int) -> "dict[str, pa.Array]":
-        """A column of each number: null where it is None, NaN where a row has no such number."""
-        import numpy as np
-        import pyarrow as pa
-
-        places = {
-            name: i for i, name in enumerate(dict.fromkeys(name for names in self._alike for name in names))
-        }
-        values, null = np.full((len(places), n), np.nan), np.zeros((len(places), n), bool)
-        for names, (rows, found) in self._alike.items():
-            given = np.frombuffer(found).reshape(len(rows), len(names)).T
-            at = np.ix_([places[name] for name in names], rows)
-            values[at], null[at] = given, np.isnan(given)  # JSON has no NaN: it was None
-        return {f"{self._part}.{name}": pa.array(values[i], mask=null[i]) for name, i in places.items()}
 
 
 def _joined(parts: Sequence["pa.Table"]) -> "pa.Table":

@@ -9,8 +9,8 @@ from bie.analysis.headings import heading, label, unit
 from bie.analysis.marks import mark
 from bie.analysis.numbers import NOTHING, interval, short, with_interval
 from bie.analysis.results import Results
+from bie.analysis.table import Table
 from bie.analysis.view import HEADLINE, SPLITS
-from bie.analysis.wide import Table
 from bie.metrics.cards import CARDS
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from bie.analysis.wide import Table
+from bie.analysis.table import Table
 
 MOST_LINES, AROUND = 40, 3  # of a table on one page of LaTeX, and what its heading and rules take of that
 WIDEST, GAP = 120, 2

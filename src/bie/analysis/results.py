@@ -15,7 +15,7 @@ from bie.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bie.analysis.wide import Table
+    from bie.analysis.table import Table
 
 
 @dataclass(frozen=True)

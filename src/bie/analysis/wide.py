@@ -1,7 +1,7 @@
 """The table that people read: a row per grid point, mean±sd of the main metrics, marked by verdict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis import marks
@@ -13,6 +13,7 @@ from bie.analysis.notes import notes
 from bie.analysis.numbers import NOTHING, hundredths, mean_sd, setting, with_interval
 from bie.analysis.results import Results
 from bie.analysis.study import Study
+from bie.analysis.table import LEGEND, Table
 from bie.analysis.titles import shared_columns
 from bie.analysis.view import HEADLINE, View, by_facet, points
 
@@ -27,37 +28,9 @@ BRACKETS = {
 }
 """What is shown behind a metric: another one, and what it says."""
 INCOMPLETE = "†"
-_LEGEND = "mean±sd over seeds; n: finished of expected runs"
 _RESCALED = (
     "rescaled: 0 the worst and 1 the best of the controls, [95 % interval] with the spread of the controls"
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
-
-    Attributes
-    ----------
-    title
-        What it shows.
-    header, rows
-        Texts; the first column names the model.
-    notes
-        Sentences that belong below it.
-    legend
-        Sentences on what its numbers and marks are.
-    names
-        How many columns name a row: they stand before each part of a table that is too wide for paper. 0: it
-        stays whole.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    legend: tuple[str, ...] = (_LEGEND,)
-    names: int = 0
 
 
 def wide_tables(results: Results, view: View) -> Iterator[Table]:
@@ -230,7 +203,7 @@ class _Figures:
 
     def legend(self, body: Sequence[Sequence[str]]) -> tuple[str, ...]:
         """What numbers and marks are, as far as they occur."""
-        numbers = _RESCALED if self.view.rescale else _LEGEND
+        numbers = _RESCALED if self.view.rescale else LEGEND
         if any(INCOMPLETE in cell for row in body for cell in row):
             numbers += f"; {INCOMPLETE} fewer runs than expected"
         if not self.marks:

@@ -4,13 +4,56 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bie.analysis.figures.kept import Shown
+from bie.analysis.figures.gallery import chapters
+from bie.analysis.figures.kept import Shown, keep, kept, made_from
+from bie.analysis.figures.latent import find_chosen
 from bie.analysis.figures.material import Chapter, Material
 from bie.analysis.figures.style import as_svg, save
+from bie.analysis.files import Files
 from bie.analysis.processes import in_order
+from bie.analysis.results import Results
+from bie.analysis.view import HEADLINE
+from bie.store.paths import Tree
 
 Drawn = tuple[list[Shown], list[Path]]
 """Figures, and the histories and embeddings that were looked for."""
+
+
+def pictures(
+    tree: Tree, files: Files, results: Results, write: bool, maps: tuple[str, ...], chosen: tuple[str, ...]
+) -> Iterable[Shown]:
+    """Figures of a study, drawn only where those of the last report would differ.
+
+    Those are on their way into their files when this returns.
+
+    Parameters
+    ----------
+    write
+        Whether they are put into ``report/``.
+    maps, chosen
+        See `Material`.
+
+    Raises
+    ------
+    BadInput
+        There is no run that is chosen.
+    """
+    find_chosen(results.study.runs, chosen)  # what there is not is said before anything is drawn
+    sources = made_from(files, (*maps, *chosen))
+    found = kept(tree, sources)
+    if found is not None:
+        return found
+    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
+    drawn = saved(material, chapters(material), tree.report if write else None)
+    return _kept(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
+
+
+def _kept(tree: Tree, sources: str | None, drawn: Iterable[Shown], material: Material) -> Iterator[Shown]:
+    """Figures when all are in their files, noted for the next report."""
+    found = list(drawn)
+    if tree.report.is_dir():
+        keep(tree, sources, found, material.seen)
+    yield from found
 
 
 def saved(
@@ -35,10 +78,10 @@ def saved(
             shown.append((picture.name, picture.caption, svg))
         return shown, own.seen
 
-    return _noted(in_order(draw, chapters, n_processes), material)
+    return _seen(in_order(draw, chapters, n_processes), material)
 
 
-def _noted(drawn: Iterator[Drawn], material: Material) -> Iterator[Shown]:
+def _seen(drawn: Iterator[Drawn], material: Material) -> Iterator[Shown]:
     for shown, seen in drawn:
         material.seen.extend(seen)
         yield from shown
