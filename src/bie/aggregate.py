@@ -190,10 +190,8 @@ def _shown(results: "Results", view: "View", form: str) -> str:
         tables = [table for table in results.tables if table.title.rpartition(", ")[2].startswith("test ")]
     else:
         tables = list(wide_tables(results, view))
-    if form == "latex":
-        return as_latex(tables)
-    if form == "markdown":
-        return as_markdown(results.study.name, tables)
+    if form != "text":
+        return as_latex(tables) if form == "latex" else as_markdown(results.study.name, tables)
     if view.where:  # what follows is about all rows
         return "\n\n".join(map(as_text, tables))
     over = across_tables(results, view.splits[:1])

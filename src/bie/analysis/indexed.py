@@ -83,6 +83,19 @@ def column(index: "pa.Table", name: str, rows: Any) -> "tuple[NDArray[np.float64
     return numbers[rows], absent[rows]
 
 
+def texts(column: "pa.ChunkedArray") -> "NDArray[np.object_]":
+    """Texts as Python's own, one object for those that are alike; None where there is none."""
+    import numpy as np
+    import pandas as pd
+
+    found = column.to_pandas()
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        known = np.array([*found.cat.categories, None], dtype=object)
+        shared: NDArray[np.object_] = known[found.cat.codes]  # code -1: there is none
+        return shared
+    return np.asarray(found, dtype=object)
+
+
 def by_type(index: "pa.Table", rows: "NDArray[np.int64]") -> "pd.DataFrame":
     """The ratios of the runs, one below the other.
 

@@ -10,7 +10,7 @@ from bie.analysis.caveats import Key, Said, caveats
 from bie.analysis.files import Files, look
 from bie.analysis.grid import OTHER_THAN_CELLS, Plain, describe_grid_points, flat
 from bie.analysis.index import read_index
-from bie.analysis.indexed import Reasons, by_type, column, numbers, timing
+from bie.analysis.indexed import Reasons, by_type, column, numbers, texts, timing
 from bie.analysis.parse import UNKNOWN
 from bie.analysis.titles import setting
 from bie.store.identity import SHOWN
@@ -19,10 +19,8 @@ from bie.store.paths import Tree
 from bie.store.record import decided
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def _ended(index: "pa.Table") -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
-    frame = pd.DataFrame({name: _shared(index[name]) for name in _TEXTS})
+    frame = pd.DataFrame({name: texts(index[name]) for name in _TEXTS})
     frame[["cause", "message"]] = frame[["cause", "message"]].fillna("")
     frame["seed"] = index["seed"].to_numpy()
     frame["seconds"] = column(index, "timing.total_s", np.arange(len(index)))[0]
@@ -211,37 +209,24 @@ def _ended(index: "pa.Table") -> "pd.DataFrame":
     return frame
 
 
-def _shared(column: "pa.ChunkedArray") -> "NDArray[np.object_]":
-    """Texts as Python's own, one object for those that are alike; None where there is none."""
-    import numpy as np
-    import pandas as pd
-
-    found = column.to_pandas()
-    if isinstance(found.dtype, pd.CategoricalDtype):
-        texts = np.array([*found.cat.categories, None], dtype=object)
-        shared: NDArray[np.object_] = texts[found.cat.codes]  # code -1: there is none
-        return shared
-    return np.asarray(found, dtype=object)
-
-
 def _whole_ids(short: "pd.Series", known: "Iterable[pd.Series]") -> "pd.Series":
     """Put whole ids in the place of those that only a path told."""
     whole = {full[:SHOWN]: full for column in known for full in column.unique() if len(full) > SHOWN}
     return short.map({found: whole.get(found, found) for found in short.unique()})
 
 
-def _by_config(config_ids: "pd.Series", texts: "pd.Series") -> dict[str, Plain]:
+def _by_config(config_ids: "pd.Series", settings: "pd.Series") -> dict[str, Plain]:
     """Settings by grid point, from its first row."""
     new = ~config_ids.duplicated()
-    first = zip(config_ids[new], texts[new], strict=True)
+    first = zip(config_ids[new], settings[new], strict=True)
     return {str(config): flat(json.loads(text)) for config, text in first}
 
 
 def _configs(index: "pa.Table") -> dict[str, Plain]:
     import pandas as pd
 
-    texts = pd.Series(_shared(index["config"]), _shared(index["config_id"]), dtype=object).dropna()
-    first = texts[~texts.index.duplicated()]
+    known = pd.Series(texts(index["config"]), texts(index["config_id"]), dtype=object).dropna()
+    first = known[~known.index.duplicated()]
     return {str(config): json.loads(text) for config, text in first.items()}
 
 
