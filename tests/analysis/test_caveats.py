@@ -1,4 +1,5 @@
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -52,6 +53,13 @@ def test_they_are_what_counting_sentence_by_sentence_finds(seed: int) -> None:
         key: (len(texts) > 1, n) for key, (texts, n) in expected.items()
     }
     assert all(said.sentence in expected[key][0] for key, said in found.items())
+
+
+def test_a_number_has_digits_and_perhaps_a_sign() -> None:
+    draw = random.Random(0)
+    for _ in range(5_000):
+        text = "".join(draw.choices("-01.,e ax" + GAP, k=12))
+        assert NUMBER.findall(text) == re.findall(rf"-?[0-9][0-9.,e-]*|{GAP}", text)
 
 
 def test_what_most_runs_say_comes_first() -> None:
