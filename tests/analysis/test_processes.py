@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -45,3 +47,22 @@ def test_with_one_core_or_for_one_item_it_is_done_here(monkeypatch: pytest.Monke
     assert list(in_order(called, [os.getpid])) == [os.getpid()]
     monkeypatch.setattr(devices, "cores", lambda: 1)
     assert list(in_order(called, [os.getpid] * 2)) == [os.getpid()] * 2
+
+
+def test_maps_are_made_in_forks_of_a_process_whose_libraries_have_threads() -> None:
+    """Of more than 15 dimensions scikit-learn looks for neighbours with OpenMP."""
+    code = """
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+from bie import devices
+from bie.analysis.figures.maps import project
+from bie.analysis.processes import in_order
+z = np.random.default_rng(0).normal(size=(1500, 20))
+with threadpool_limits(2):
+    NearestNeighbors(n_neighbors=15).fit(z).kneighbors(z)
+    devices.cores = lambda: 2
+    print(list(in_order(lambda i: project(z[:600])[1], range(2))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("['"), done.stderr

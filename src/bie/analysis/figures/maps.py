@@ -32,13 +32,16 @@ def project(z: NDArray[np.floating], method: str = "tsne") -> tuple[Map, str]:
     BadInput
         UMAP is asked for and not installed.
     """
+    from threadpoolctl import threadpool_limits
+
     centred = np.asarray(z, dtype=float) - np.mean(z, axis=0, dtype=float)
     left, size, _ = np.linalg.svd(centred, full_matrices=False)
     components = np.zeros((len(z), 2))
     components[:, : size.size] = (left * size)[:, :2]
     if len(z) < FEWEST:
         return components, "PC"
-    return METHODS[method](centred, components)
+    with threadpool_limits(1):  # a fork of a process with OpenMP's threads would wait for them without end
+        return METHODS[method](centred, components)
 
 
 def _components(_: Map, components: Map) -> tuple[Map, str]:
