@@ -17,9 +17,7 @@ from bie.store.paths import Tree
 from bie.store.provenance import source_sha256
 from bie.store.record import DECIDED, FAILED, RECORD
 
-AT_ONCE = (
-    100  # grid points that one process looks into: of more, file systems across a network answer several
-)
+AT_ONCE = 100  # grid points that one process looks into
 UNSETTLED = 2.0  # seconds; the clocks of some file systems tick so coarsely
 _SIGNED = 2**63 - 1  # the largest number of 64 bits with a sign: inodes have none
 _MAKERS = ("numpy", "pandas", "pyarrow")
