@@ -14,7 +14,6 @@ from .fault_table import Fault, markdown, write
 from .sweeps import Sweep, copy_finished
 
 FAULT = "fault"
-EPOCHS = "train.epochs=200"  # some seconds: enough time to do something to a run
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +44,7 @@ def strict_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCl
 @pytest.fixture(scope="session")
 def finished(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """A sweep of two seeds to which nothing happened."""
-    sweep = Sweep(cluster, tmp_path_factory.mktemp("finished"), EPOCHS)
+    sweep = Sweep(cluster, tmp_path_factory.mktemp("finished"))
     sweep.launch("seed=0,1")
     sweep.wait_until_over()
     return sweep
@@ -54,7 +53,7 @@ def finished(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def sweep(cluster: LocalCluster, finished: Sweep, tmp_path: Path) -> Sweep:
     """A sweep on the cluster that has its seeds 0 and 1 done."""
-    sweep = Sweep(cluster, tmp_path, EPOCHS)
+    sweep = Sweep(cluster, tmp_path)
     copy_finished(finished, sweep)
     return sweep
 

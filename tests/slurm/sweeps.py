@@ -25,6 +25,7 @@ ON_SLURM = (
     "site=local_cluster",
     *PRETENDED,
     "hydra.launcher.runs_per_job=1",
+    f"hydra.launcher.python={Path(__file__).parent / 'holding/python'}",
 )
 PATIENCE = 400.0  # seconds; a runner of CI with its two cores taken is slow
 PAUSE = 0.5
@@ -47,7 +48,13 @@ class Sweep:
         self.cluster, self.folder = cluster, folder
         self.overrides = (*SMALL, *overrides)
         self.tree = folder / "outputs/v1/adhoc"
-        self.variables: dict[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)}
+        self._hold = folder / "hold"
+        self.variables = {
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(SOURCE),
+            "HOLDING_PYTHON": sys.executable,
+            "HOLD": str(self._hold),
+        }
 
     # ---- what a user types
 
@@ -92,6 +99,14 @@ class Sweep:
         done = self.bie("retry", str(self.tree), *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         self.wait_until_over()
+
+    def hold(self) -> None:
+        """Let runs wait in training, each after the epoch that it is at: `holding` does it."""
+        self._hold.touch()
+
+    def let_go(self) -> None:
+        """Let runs that wait, and those to come, go on."""
+        self._hold.unlink()
 
     # ---- what bie says
 

@@ -32,6 +32,7 @@ def test_one_run_raises(sweep, faults):
 
 
 def test_a_task_is_killed_and_another_cancelled(sweep, faults):
+    sweep.hold()
     sweep.launch("seed=range(4)")
     killed, cancelled = (sweep.wait_for_claim(seed)["slurm"] for seed in (2, 3))
     began = time.monotonic()
@@ -45,6 +46,7 @@ def test_a_task_is_killed_and_another_cancelled(sweep, faults):
         wait_for(partial(has_failure, sweep, f"{cause}  1 run"), PATIENCE, sweep.describe)
         faults.append(Fault(name, f"{time.monotonic() - began:.0f} s", lost, "`bie retry`"))
     assert sweep.wait_until_over()["done"] == 2
+    sweep.let_go()
     kept = sweep.files()
     sweep.retry("hydra.launcher.runs_per_job=2")
     sweep.has_done(4, kept)
@@ -52,6 +54,7 @@ def test_a_task_is_killed_and_another_cancelled(sweep, faults):
 
 
 def test_a_node_dies_and_the_next_one_reboots(sweep, faults):
+    sweep.hold()
     sweep.launch("seed=range(3)")
     first = sweep.wait_for_claim(2)
     node = node_of(sweep, first["slurm"])
@@ -66,12 +69,12 @@ def test_a_node_dies_and_the_next_one_reboots(sweep, faults):
         wait_for(
             lambda: (sweep.claim(2) or first)["pid"] != first["pid"], PATIENCE, sweep.describe, pause=0.05
         )
-        os.kill(sweep.wait_for_claim(2)["pid"], signal.SIGSTOP)  # so that it is not through by then
         other = node_of(sweep, first["slurm"])
         assert other not in ("", node)
         assert sweep.cluster("node", "crash", other).returncode == 0
         assert sweep.cluster("node", "start", other).returncode == 0
         found = wait_for(lambda: "restart 2, " in sweep.logs(), PATIENCE, sweep.describe)
+        sweep.let_go()
         sweep.wait_until_over()
     finally:
         sweep.cluster("node", "start", node)
@@ -89,10 +92,12 @@ def node_of(sweep, task):
 def test_the_disk_is_full_then_has_no_file_left_then_is_read_only(sweep, small_disk, read_only, faults):
     """One after the other, each under a launch of its own; one retry mends what all three have cost."""
     disk, runs = small_disk(sweep.folder / "outputs", mib=16, files=1200), sweep.tree / "runs"
+    sweep.hold()
     sweep.launch("seed=range(3)")
     sweep.wait_for_claim(2)
     began = time.monotonic()
     fill(disk / "filler")
+    sweep.let_go()
     sweep.wait_until_over()
     sweep.wait_for_status(failed=1)
     found = time.monotonic() - began
@@ -101,20 +106,24 @@ def test_the_disk_is_full_then_has_no_file_left_then_is_read_only(sweep, small_d
     assert disk_failures(sweep) == 1
     (disk / "filler").unlink()
 
+    sweep.hold()
     sweep.launch("seed=3")
     sweep.wait_for_claim(3)
     (disk / "fillers").mkdir()
     with contextlib.suppress(OSError):
         for i in range(1200):
             (disk / "fillers" / str(i)).touch()
+    sweep.let_go()
     sweep.wait_until_over()
     sweep.wait_for_status(failed=2)
     assert disk_failures(sweep) == 2
     shutil.rmtree(disk / "fillers")
 
+    sweep.hold()
     sweep.launch("seed=4")
     sweep.wait_for_claim(4)
     thaw = read_only(runs)
+    sweep.let_go()
     sweep.wait_until_over()
     sweep.wait_for_status(failed=3)
     assert disk_failures(sweep) == 3

@@ -61,6 +61,7 @@ def test_a_sweep_larger_than_an_array_and_a_killed_task_of_it_without_accounting
 ):
     sweep = Sweep(small_cluster, tmp_path, *finished.overrides)
     copy_finished(finished, sweep)
+    sweep.hold()
     sweep.launch("seed=range(5)")
     assert [job["n_tasks"] for job in sweep.arrays()] == [2, 1]
     assert [job["first_task"] for job in sweep.arrays()] == [0, 2]
@@ -72,6 +73,7 @@ def test_a_sweep_larger_than_an_array_and_a_killed_task_of_it_without_accounting
     for pid in sweep.processes(task, "submitit.core._submit"):
         os.kill(pid, signal.SIGKILL)
     sweep.wait_for_status(failed=1)
+    sweep.let_go()
     found = time.monotonic() - began
     assert sweep.wait_until_over() == {"done": 4, "running": 0, "queued": 0, "failed": 1, "expected": 5}
     wait_for(lambda: not knows(small_cluster, task), 60, sweep.describe)
