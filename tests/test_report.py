@@ -107,7 +107,7 @@ def test_a_study_becomes_one_page_that_asks_nobody_for_anything_and_figures_for_
 def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(
     study: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = [Picture("means", "of all", Figure())]
+    drawn = [Picture("means", "of all", Figure)]
     monkeypatch.setattr("bie.analysis.figures.saving.chapters", lambda _: [lambda _: iter(drawn)])
     page(study)
     report, outside = study.root / "report", study.root / "mine.png"
@@ -124,6 +124,11 @@ def test_figures_that_are_no_longer_made_are_removed_and_nothing_else(
 
 
 def test_a_sheet_of_chosen_figures(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(study.root), "--sheet", "means,diferences"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--sheet diferences: no picture in" in line
+    assert "Did you mean differences? There are: differences, " in line
+    assert not [*(study.root / "report").glob("[!.]*")]  # said before anything is drawn or written
     page(study, "--sheet", "mean*,differences")
     folder = study.root / "report"
     assert f"Written: {folder}/sheet.pdf" in capsys.readouterr().out
@@ -293,7 +298,7 @@ def test_a_page_without_runs_is_recalled_while_nothing_has_changed(
         return read_study(*given)
 
     def chapter(material: Material) -> Iterator[Picture]:
-        yield Picture("one", "of one", Figure())
+        yield Picture("one", "of one", Figure)
 
     read: list[int] = []
     monkeypatch.setattr("bie.analysis.study.read_study", noted)
@@ -326,7 +331,7 @@ def test_figures_are_drawn_anew_only_where_anything_has_changed(
     def chapter(material: Material) -> Iterator[Picture]:
         drawn.append(len(material.study.runs))
         list(read_histories(material.tree, material.study.runs, material.seen))
-        yield Picture("one", f"of {len(drawn)}", Figure())
+        yield Picture("one", f"of {len(drawn)}", Figure)
 
     monkeypatch.setattr("bie.analysis.figures.saving.chapters", lambda _: [chapter])
     settle(study)

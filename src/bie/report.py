@@ -85,11 +85,11 @@ def _is_more(options: argparse.Namespace) -> bool:
 
 def _drawn(options: argparse.Namespace) -> tuple[str, ...] | None:
     """Methods of the maps of embeddings and the runs, as typed; None where no figure is drawn."""
-    return None if options.no_figures else (*dict.fromkeys(options.map.split(",")), *_chosen(options.map_of))
+    return None if options.no_figures else (*dict.fromkeys(options.map.split(",")), *_names(options.map_of))
 
 
-def _chosen(typed: str | None) -> tuple[str, ...]:
-    """Beginnings of the ids of runs."""
+def _names(typed: str | None) -> tuple[str, ...]:
+    """What was typed with commas between: beginnings of the ids of runs, names of figures."""
     return tuple(dict.fromkeys(filter(None, (typed or "").split(","))))
 
 
@@ -102,8 +102,9 @@ def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
 
     maps = _maps(options.map)
     trackers = _trackers(options)
-    chosen = _chosen(options.map_of)
-    source = read_source(tree, files, not options.no_runs, not options.no_figures, maps=maps, chosen=chosen)
+    chosen = _names(options.map_of)
+    shown, sheet = (not options.no_runs, not options.no_figures), _names(options.sheet)
+    source = read_source(tree, files, *shown, maps=maps, chosen=chosen, sheet=sheet)
     tree.report.mkdir(parents=True, exist_ok=True)
     write_file(tree.report / PAGE, build(source).encode())
     has_none = options.no_figures or not any(tree.report.glob("*.pdf"))  # no run may be done
@@ -114,8 +115,8 @@ def _anew(options: argparse.Namespace, tree: "Tree", files: "Files") -> int:
     sure = study.all_read and (options.no_runs or len(study.runs) > MOST_RUNS)
     note_page(tree, tree.report / PAGE, files, _drawn(options), sure, outcome)
     print(outcome.text)
-    if options.sheet:
-        _sheet(tree, options.sheet.split(","))
+    if sheet:
+        _sheet(tree, sheet)
     for tracker in trackers:
         _track(tracker, tree, study)
     if options.crate:  # last: it names the files of the report too
@@ -168,6 +169,7 @@ def read_source(
     write: bool = True,
     maps: tuple[str, ...] = ("tsne",),
     chosen: tuple[str, ...] = (),
+    sheet: Sequence[str] = (),
 ) -> "Source":
     """Read a study, compare, draw.
 
@@ -181,13 +183,16 @@ def read_source(
         How latent vectors are drawn, keys of `bie.analysis.figures.maps.METHODS`.
     chosen
         Beginnings of the ids of the runs whose latent vectors are drawn; none: one run of each model.
+    sheet
+        Names of figures that are to be put together.
 
     Raises
     ------
     BadInput
-        No run was ever asked for, or there is none that is chosen.
+        No run was ever asked for, or there is none that is chosen, or no figure of such a name.
     """
-    from bie.analysis.figures.saving import pictures
+    from bie.analysis.figures.saving import names, pictures
+    from bie.analysis.figures.sheet import chosen as chosen_pictures
     from bie.analysis.page.build import Source
     from bie.analysis.results import results_of
     from bie.analysis.study import read_study
@@ -197,6 +202,8 @@ def read_source(
     if not len(study.runs):
         raise BadInput(f"{tree.root}: no run was asked for yet. Run the study first: python -m bie.run ...")
     results = results_of(study)
+    if sheet:  # what there is not is said before anything is drawn or written
+        chosen_pictures(tree.report, sheet, names(tree, results, maps, chosen) if figures else ())
     drawn = pictures(tree, files, results, write, maps, chosen) if figures else []
     return Source(tree, results, HEADLINE, drawn, shlex.quote(str(tree.root)), with_runs)
 
@@ -207,7 +214,7 @@ def _serve(options: argparse.Namespace) -> int:
     from bie.analysis.page.serve import Kept, serve
     from bie.store.paths import find_tree
 
-    tree, maps, chosen = find_tree(options.tree, options.outputs), _maps(options.map), _chosen(options.map_of)
+    tree, maps, chosen = find_tree(options.tree, options.outputs), _maps(options.map), _names(options.map_of)
     runs, figures = not options.no_runs, not options.no_figures
     drawn = list["Shown"]()
 

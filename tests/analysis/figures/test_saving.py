@@ -25,7 +25,7 @@ def chapter(i: int, material: Material) -> Iterator[Picture]:
     for name in (f"figure_{i}", f"figure_{i}_more"):
         figure = Figure(figsize=(1, 1), layout="constrained")
         figure.subplots().plot(range(i + 2))
-        yield Picture(name, f"Caption of {name}.", figure)
+        yield Picture(name, f"Caption of {name}.", lambda figure=figure: figure)
 
 
 def chapters(n: int = 3) -> list[Chapter]:

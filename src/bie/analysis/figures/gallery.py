@@ -35,7 +35,7 @@ FEW_ROWS, PER_FIGURE = 20, 4  # of more grid points so many metrics, which fit o
 
 
 def gallery(material: Material) -> Iterator[Picture]:
-    """Draw one figure after the other; what there are no data for is left out."""
+    """One figure after the other; what there are no data for is left out."""
     for chapter in chapters(material):
         yield from chapter(material)
 
@@ -53,7 +53,7 @@ def _chapter(
 ) -> Iterator[Picture]:
     for picture in draw(material, dataset):
         caption = f"{dataset}: {picture.caption}" if end else picture.caption
-        yield Picture(picture.name + end, caption, picture.figure)
+        yield Picture(picture.name + end, caption, picture.draw)
 
 
 def _stem(dataset: str) -> str:
@@ -85,7 +85,7 @@ def _forests(material: Material, dataset: str) -> Iterator[Picture]:
             f"Test {of}: mean paired difference from the baseline on the same splits. Thick: 95 % interval "
             f"for these {of}; thin: for new {of}; grey: the margin within which a difference means nothing."
             f"{_extent(names)}",
-            forest(compared, names, metrics, of),
+            partial(forest, compared, names, metrics, of),
         )
 
 
@@ -103,7 +103,7 @@ def _bars(material: Material, dataset: str) -> Iterator[Picture]:
     shown = [metric for metric in material.metrics if metric in known]
     for number, metrics in _pages(shown, len(names)):
         caption = f"Mean over the seeds, ±sd, of training and of test {of}.{_extent(names)}"
-        yield Picture(f"means{number}", caption, bars(summary, names, metrics, of))
+        yield Picture(f"means{number}", caption, partial(bars, summary, names, metrics, of))
 
 
 def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
@@ -116,7 +116,8 @@ def _estimates(material: Material, dataset: str) -> Iterator[Picture]:
                 f"Estimated and true mutual information of {split} pairs: mean over the seeds, ±sd; beyond "
                 "ln n nobody can certify it from so many pairs."
             )
-            yield Picture(f"estimates_{split}", caption, estimates(found, material.study.configs))
+            draw = partial(estimates, found, material.study.configs)
+            yield Picture(f"estimates_{split}", caption, draw)
 
 
 def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
@@ -138,9 +139,8 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
                     f"{which}Test cells. Small dots: runs; large: means of grid points; line: the front that "
                     f"half of the seeds attain with a model's grid points, band: 25 to 75 %.{told}"
                 )
-                yield Picture(
-                    f"trade_off_{x}_{y}{end}", caption, trade_off(wide, x, y, names, material.palette)
-                )
+                draw = partial(trade_off, wide, x, y, names, material.palette)
+                yield Picture(f"trade_off_{x}_{y}{end}", caption, draw)
 
 
 def _strengths(study: Study, configs: list[str]) -> tuple[str, dict[str, str]]:
@@ -171,8 +171,8 @@ def _heat_maps(material: Material, dataset: str) -> Iterator[Picture]:
             where = f"{', '.join([grid.model, *grid.fixed])}, test cells"
             caption = f"{where}: mean over the seeds by {', '.join(grid.keys)}.{shared}"
             means = summary.loc[summary["metric"] == metric, "mean"]
-            figure = heat_map(of, grid.keys, metric, (float(means.min()), float(means.max())))
-            yield Picture(f"grid_{grid.model}_{metric}{number}", caption, figure)
+            draw = partial(heat_map, of, grid.keys, metric, (float(means.min()), float(means.max())))
+            yield Picture(f"grid_{grid.model}_{metric}{number}", caption, draw)
 
 
 def _types(material: Material, dataset: str) -> Iterator[Picture]:
@@ -188,7 +188,7 @@ def _types(material: Material, dataset: str) -> Iterator[Picture]:
             f"mean over the seeds, ±sd. 1: mixed.{more}"
         )
         chosen = _spread(material, names, MOST_POINTS)
-        yield Picture("types", caption, types(found, chosen, material.palette))
+        yield Picture("types", caption, partial(types, found, chosen, material.palette))
 
 
 def _curves(material: Material, dataset: str) -> Iterator[Picture]:
@@ -212,7 +212,8 @@ def _curves(material: Material, dataset: str) -> Iterator[Picture]:
         of = material.study.sampled(names)
         caption = f"Every loss term by epoch: mean over the seeds, ±sd.{more}"
         history = pd.concat(parts, ignore_index=True)
-        yield Picture("learning_curves", caption, learning_curves(history, of, material.palette))
+        draw = partial(learning_curves, history, of, material.palette)
+        yield Picture("learning_curves", caption, draw)
 
 
 def _spread(material: Material, names: dict[str, str], most: int) -> dict[str, str]:
@@ -232,4 +233,4 @@ def _cost(material: Material) -> Iterator[Picture]:
     if len(timing):
         hours = timing["total_s"].sum() / 3600
         caption = f"What {len(timing):,} finished runs took, {hours:,.2g} hours in all."
-        yield Picture("cost", caption, cost(timing, material.palette))
+        yield Picture("cost", caption, partial(cost, timing, material.palette))

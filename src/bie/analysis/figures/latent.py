@@ -14,6 +14,7 @@ from bie.store.identity import SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 Found = tuple[dict[Any, Any], Embedding]
 """Row of a run, and its latent vectors."""
@@ -99,17 +100,21 @@ def _side_by_side(found: dict[str, Embedding], seed: str, method: str) -> Pictur
     common = sorted(set.intersection(*(set(embedding.cell.tolist()) for embedding in found.values())))
     if len(common) > MOST_CELLS:
         common = sorted(np.random.default_rng(0).choice(common, MOST_CELLS, replace=False).tolist())
-    maps, name = dict[str, Map](), ""
-    for title, embedding in found.items():
-        maps[title], name = project(embedding.z[_rows(embedding, common)], method)
     first = next(iter(found.values()))
     rows = _rows(first, common)
     colourings = {"batch": first.batch[rows].tolist()}
     if first.label is not None:
         colourings["type"] = first.label[rows].tolist()
-    caption = f"Latent vectors ({name}) of {len(common):,} cells, the same for each model{seed}."
+    caption = f"Maps of the latent vectors of {len(common):,} cells, the same for each model{seed}."
     stem = "embeddings" if method == "tsne" else f"embeddings_{method}"
-    return Picture(stem, caption, embeddings(maps, colourings, name))
+
+    def draw() -> "Figure":
+        maps, name = dict[str, Map](), ""
+        for title, embedding in found.items():
+            maps[title], name = project(embedding.z[_rows(embedding, common)], method)
+        return embeddings(maps, colourings, name)
+
+    return Picture(stem, caption, draw)
 
 
 def _rows(embedding: Embedding, cells: list[str]) -> list[int]:

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, the stem of its files, and what it shows."""
+    """The stem of a figure's files, what it shows, and how it is drawn: only when it is asked for."""
 
     name: str
     caption: str
-    figure: "Figure"
+    draw: Callable[[], "Figure"]
+
+    @cached_property
+    def figure(self) -> "Figure":
+        """Drawn once."""
+        return self.draw()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bie.analysis.figures.gallery import chapters
+from bie.analysis.figures.gallery import chapters, gallery
 from bie.analysis.figures.kept import Shown, keep, kept, made_from
 from bie.analysis.figures.latent import find_chosen
 from bie.analysis.figures.material import Chapter, Material
@@ -43,9 +43,18 @@ def pictures(
     found = kept(tree, sources)
     if found is not None:
         return found
-    material = Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
+    material = _material(tree, results, maps, chosen)
     drawn = saved(material, chapters(material), tree.report if write else None)
     return _kept(tree, sources if results.study.all_read else None, drawn, material) if write else drawn
+
+
+def names(tree: Tree, results: Results, maps: tuple[str, ...], chosen: tuple[str, ...]) -> list[str]:
+    """Stems of the files of the figures that `pictures` would draw."""
+    return [picture.name for picture in gallery(_material(tree, results, maps, chosen))]
+
+
+def _material(tree: Tree, results: Results, maps: tuple[str, ...], chosen: tuple[str, ...]) -> Material:
+    return Material(tree, results.study, results.summary, results.comparison, HEADLINE, maps, chosen)
 
 
 def _kept(tree: Tree, sources: str | None, drawn: Iterable[Shown], material: Material) -> Iterator[Shown]:

@@ -21,20 +21,23 @@ TITLE = 0.25  # inches
 DPI = 400  # so that no dot of a picture is lost
 
 
-def chosen(folder: Path, patterns: Sequence[str]) -> list[Path]:
+def chosen(folder: Path, patterns: Sequence[str], drawn: Sequence[str] = ()) -> list[Path]:
     """Pictures (PNG) in a folder whose names fit, in the order of the patterns.
 
     Parameters
     ----------
     patterns
         Names without their ending, with ``*`` and ``?``.
+    drawn
+        Names of pictures that are not there yet but will be.
 
     Raises
     ------
     BadInput
         A pattern that no picture fits.
     """
-    there = {path.stem: path for path in sorted(folder.glob("*.png")) if path.stem != NAME}
+    all_there = {*folder.glob("*.png"), *(folder / f"{name}.png" for name in drawn)}
+    there = {path.stem: path for path in sorted(all_there) if path.stem != NAME}
     found: dict[str, Path] = {}
     for pattern in patterns:
         fitting = {stem: path for stem, path in there.items() if path.match(f"{pattern}.png")}
