@@ -19,13 +19,17 @@ def material(tmp_path: Path) -> Material:
     return Material(Tree(tmp_path), study, pd.DataFrame(), pd.DataFrame(), ())
 
 
+def line(n: int) -> Figure:
+    figure = Figure(figsize=(1, 1), layout="constrained")
+    figure.subplots().plot(range(n))
+    return figure
+
+
 def chapter(i: int, material: Material) -> Iterator[Picture]:
     """A figure of as many points, and one more."""
     material.seen.append(Path(f"history_{i}"))
     for name in (f"figure_{i}", f"figure_{i}_more"):
-        figure = Figure(figsize=(1, 1), layout="constrained")
-        figure.subplots().plot(range(i + 2))
-        yield Picture(name, f"Caption of {name}.", lambda figure=figure: figure)
+        yield Picture(name, f"Caption of {name}.", partial(line, i + 2))
 
 
 def chapters(n: int = 3) -> list[Chapter]:
