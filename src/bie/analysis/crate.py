@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from bie.analysis.grid import CONTENT
 from bie.analysis.study import Study
+from bie.analysis.titles import row_titles
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 from bie.store.record import FAILED, RECORD
@@ -56,12 +57,12 @@ def crate(tree: Tree, study: Study) -> Entity:
     """
     ended = study.runs[study.runs["state"].isin(["done", "failed"])]
     files = list(_files(tree, [*sorted(tree.report.glob("*")), *_of_launches(tree)]))
-    actions, made = [], []
+    names, actions, made = row_titles(study.grid_points), [], []
     for row in ended.to_dict("records"):
         folder = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"])
         own = list(_files(tree, sorted(folder.glob("*"))))
         made += own
-        action = _action(row, own, _dataset_id(study, row))
+        action = _action(row, names[row["config_id"]], own, _dataset_id(study, row))
         actions.append(action | _ended(folder / (RECORD if row["state"] == "done" else FAILED)))
     whole = [*files, *made]
     root: Entity = {
@@ -114,14 +115,13 @@ def _files(tree: Tree, paths: list[Path]) -> Iterator[Entity]:
             }
 
 
-def _action(row: Mapping[Any, Any], files: list[Entity], dataset: str) -> Entity:
+def _action(row: Mapping[Any, Any], title: str, files: list[Entity], dataset: str) -> Entity:
     """What made the files of a run."""
     done = row["state"] == "done"
-    name = f"{row['dataset']} {row['model']} {row['config_id'][:SHOWN]} seed={row['seed']}"
     action: Entity = {
         "@id": f"#run-{row['config_id'][:SHOWN]}-{row['seed']}",
         "@type": "CreateAction",
-        "name": name,
+        "name": f"{row['dataset']} {title} seed={row['seed']}",
         "instrument": _ref(_program_id(row["code"] if done else None)),
         "object": [_ref(dataset), _ref(f"#config-{row['config_id'][:SHOWN]}"), _ref(_seed_id(row["seed"]))],
         "result": [_ref(file["@id"]) for file in files],

@@ -45,6 +45,12 @@ def titles(points: "pd.DataFrame") -> dict[str, str]:
     return {config: f"{shortened(text, LONGEST - 7)} {config[:6]}" for config, text in plain.items()}
 
 
+def row_titles(points: "pd.DataFrame") -> dict[str, str]:
+    """`titles` of grid points among those of their own data set, as the rows of its table are called."""
+    of_each = points.groupby("dataset", sort=False)
+    return {config: title for _, part in of_each for config, title in titles(part).items()}
+
+
 def _named(first: str, values: Mapping[str, str]) -> str:
     return " ".join([first, *(f"{name}={values[key]}" for key, name in short_keys(list(values)).items())])
 

@@ -15,7 +15,7 @@ from tests.analysis.conftest import Disk, Point
 
 def test_settings_numbers_and_where_they_come_from(disk: Disk, point: Callable[..., Point]):
     mine = point("scvi_mine", mine__scale=50)
-    disk.plan([mine], range(3))
+    disk.plan([mine, point("scvi_mine", mine__scale=10)], range(3))
     disk.failure(mine, 1, "nan")
     path = disk.record(mine, 0, {"ari": 0.5, "be": None}, {"ari": 0.25}, missing={"be": "one batch"})
     os.utime(path, (1000, 1000))
@@ -31,6 +31,7 @@ def test_settings_numbers_and_where_they_come_from(disk: Disk, point: Callable[.
     assert done.origin["provenance.git_commit"] == "a" * 40
     assert [each.name for each in done.files] == ["record.json", "history.csv"]
     assert (done.ended, done.key, failed.key) == (1000, f"{mine.id[:12]}-0000", f"{mine.id[:12]}-0001")
+    assert (done.name, failed.name) == ("zinb scvi_mine scale=50 seed=0", "zinb scvi_mine scale=50 seed=1")
     assert failed.failed
     assert failed.origin["cause"] == "nan"
     assert not failed.metrics

@@ -21,7 +21,7 @@ from bie.analysis.page.words import verdict
 from bie.analysis.paired_tables import across_tables
 from bie.analysis.results import Results
 from bie.analysis.study import Study
-from bie.analysis.titles import shortened, titles
+from bie.analysis.titles import row_titles, shortened, titles
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 
@@ -132,8 +132,7 @@ def _sections(with_tables: bool, with_figures: bool, with_failures: bool) -> lis
 
 def _run_rows(source: Source) -> dict[str, Any]:
     """The table of runs: texts and numbers, and which grid point and seed each row is."""
-    by_dataset = source.results.study.grid_points.groupby("dataset", sort=False)
-    names = {config: title for _, points in by_dataset for config, title in titles(points).items()}
+    names = row_titles(source.results.study.grid_points)
     runs, values = source.results.study.runs, source.results.study.numbers("test")
     shown = [metric for metric in source.metrics if metric in values and values[metric].notna().any()]
     columns: dict[str, list[Any]] = {

@@ -9,6 +9,7 @@ from typing import Any
 from bie.analysis.grid import flat
 from bie.analysis.run_files import read_histories
 from bie.analysis.study import Study
+from bie.analysis.titles import row_titles
 from bie.store.identity import SHOWN
 from bie.store.paths import Tree
 from bie.store.record import FAILED, HISTORY, RECORD, read
@@ -23,7 +24,7 @@ class TrackedRun:
     Attributes
     ----------
     name
-        For people.
+        For people: data set, model and settings as the table's row has them, and seed.
     key
         Grid point and seed: what it stays by when it is done again.
     content
@@ -60,6 +61,7 @@ class TrackedRun:
 
 def tracked_runs(tree: Tree, study: Study) -> Iterator[TrackedRun]:
     """The runs of a study that have ended, one after the other; one that cannot be read is left out."""
+    names = row_titles(study.grid_points)
     ended = study.runs[study.runs["state"].isin(["done", "failed"])]
     for label, row in zip(ended.index, ended.to_dict("records"), strict=True):
         folder = tree.run_dir(row["dataset"], row["model"], row["config_id"], row["seed"])
@@ -69,7 +71,7 @@ def tracked_runs(tree: Tree, study: Study) -> Iterator[TrackedRun]:
             continue
         history = {} if row["state"] == "failed" else _history(tree, ended.loc[[label]])
         yield TrackedRun(
-            name=f"{row['dataset']} {row['model']} {row['config_id'][:SHOWN]} seed={row['seed']}",
+            name=f"{row['dataset']} {names[row['config_id']]} seed={row['seed']}",
             key=f"{row['config_id'][:SHOWN]}-{row['seed']:04d}",
             content=hashlib.sha256(path.read_bytes()).hexdigest(),
             failed=row["state"] == "failed",
