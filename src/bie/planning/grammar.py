@@ -5,17 +5,14 @@ Hydra's own parser does the reading: choices, ``range``, ``choice``, ``sort``, c
 - ``zip(a=[1,2],b=[3,4])``, which couples keys: as many combinations as each list is long;
 - ``seed=0..99``, both ends included, which no shell wants in quotes;
 
-and computes ranges itself, in the decimals that were typed: hydra-core 1.3.8 adds up binary fractions, so
-that ``range(0.1,0.4,0.1)`` also holds 0.4, and sorts ``range(50,300,100)`` in reverse to 200, 100, 0.
+and computes ranges itself, in the decimals that were typed (`bie.planning.ranges`).
 """
 
 import fnmatch
-import math
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
@@ -32,11 +29,12 @@ from hydra.errors import HydraException
 
 from bie.data.overrides import override
 from bie.errors import BadInput
+from bie.planning.ranges import MOST, in_decimals, sort
 
-MOST = 10_000_000
-"""Values of one range; more is taken for a slip."""
 TEXTS = ("site.", "hydra.launcher.")
 """Keys of which Slurm is told what was typed: to it an account 12e3 is a name, not the number 12000.0."""
+_FUNCTIONS = create_functions()
+_FUNCTIONS.functions["sort"] = sort
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def _read_one(text: str, groups: Mapping[str, Sequence[str]]) -> Axis:
 def _values(override: Override, item: Any, choices: Sequence[str]) -> Iterator[Any]:
     """Values of an element, or of a sweep and the sweeps in it: ``range(3),7``."""
     if isinstance(item, RangeSweep):
-        yield from _shuffled(override, item, list(_in_decimals(item)))
+        yield from _shuffled(override, item, list(in_decimals(item)))
     elif isinstance(item, ChoiceSweep):
         inner = [value for each in item.list for value in _values(override, each, ())]
         yield from _shuffled(override, item, inner)
@@ -165,64 +163,6 @@ def _shuffled(override: Override, sweep: ChoiceSweep | RangeSweep, values: list[
     if sweep.shuffle:
         random.Random(override.input_line).shuffle(values)
     return values
-
-
-def _exactly(number: float) -> Decimal:
-    """Number as it was typed.
-
-    >>> _exactly(0.1) * 3
-    Decimal('0.3')
-    """
-    return Decimal(repr(number))
-
-
-def _length(sweep: RangeSweep) -> int:
-    start, stop, step = map(_exactly, _limits(sweep))
-    if step == 0:
-        raise ValueError("the step of a range cannot be 0")
-    n = max(0, math.ceil((stop - start) / step))
-    if n > MOST:
-        raise ValueError(f"a range of {n:,} values")
-    return n
-
-
-def _limits(sweep: RangeSweep) -> tuple[Any, Any, Any]:
-    """Start, stop and step, each cast where the range was: hydra-core 1.4 leaves casts for later."""
-    limits = sweep.start, sweep.stop, sweep.step
-    for cast in getattr(sweep, "transformers", ()):
-        limits = tuple(map(cast, limits))
-    return limits
-
-
-def _in_decimals(sweep: RangeSweep) -> Iterator[int | float]:
-    """Start, start + step, ... as one would type them, the end left out."""
-    limits = _limits(sweep)
-    number: Callable[[Decimal], int | float] = int if all(isinstance(x, int) for x in limits) else float
-    start, _, step = map(_exactly, limits)
-    return (number(start + i * step) for i in range(_length(sweep)))
-
-
-def _sort(*args: Any, sweep: Any = None, list: Any = None, reverse: bool = False) -> Any:
-    """Hydra's ``sort``, but for a range that has to be turned round."""
-    given = args[0] if len(args) == 1 and sweep is None else sweep
-    if not isinstance(given, RangeSweep):
-        return _HYDRA["sort"](*args, sweep=sweep, list=list, reverse=reverse)
-    if (given.step < 0) == reverse:
-        return given
-    start, _, step = _limits(given)
-    number = type(step) if isinstance(start, int) and isinstance(step, int) else float
-    last = _exactly(start) + (_length(given) - 1) * _exactly(step)
-    return replace(
-        given,
-        start=number(last),
-        step=-step,
-        stop=number(_exactly(start) - _exactly(step)),
-    )
-
-
-_FUNCTIONS = create_functions()
-_HYDRA = dict(_FUNCTIONS.functions)
-_FUNCTIONS.functions["sort"] = _sort
 
 
 def _seeds(key: str, value: Any) -> Iterable[Any]:
