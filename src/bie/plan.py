@@ -43,7 +43,7 @@ def _plan(options: argparse.Namespace) -> int:
     from bie.planning.datasets import Datasets
     from bie.planning.durations import forecast, seconds_per_run
     from bie.planning.expand import expand
-    from bie.planning.keys import for_bie
+    from bie.planning.hydra_keys import for_bie
     from bie.planning.outline import as_json, said_of
     from bie.planning.settings import check_device, check_environment, local_workers
 

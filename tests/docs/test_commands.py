@@ -14,7 +14,7 @@ from bie.errors import BadInput
 from bie.planning.application import _options, configurations_of
 from bie.planning.compose import Configurations
 from bie.planning.expand import expand
-from bie.planning.keys import for_bie
+from bie.planning.hydra_keys import for_bie
 from bie.store.provenance import configuration_folder
 from tests.docs.commands import ROOT, Command, commands
 

@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bie.errors import BadInput
 from bie.planning.compose import Configurations
 from bie.planning.expand import Combination, Expansion, expand
-from bie.planning.keys import as_bad_input, for_bie, is_multirun, searchpath
+from bie.planning.hydra_keys import for_bie, is_multirun, searchpath
+from bie.planning.keys import as_bad_input
 from bie.planning.settings import check_device, check_environment
 from bie.store.provenance import configuration_folder
 

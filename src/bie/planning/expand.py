@@ -11,17 +11,8 @@ from bie.config import RunConfig, Settings
 from bie.errors import BadInput
 from bie.planning.compose import GROUPS, SETTINGS, Composed, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import (
-    Plain,
-    assign,
-    copied,
-    lookup,
-    params,
-    references,
-    refuse_what_choices_say,
-    resolve,
-    without_params,
-)
+from bie.planning.hydra_keys import params, without_params
+from bie.planning.keys import Plain, assign, copied, lookup, references, refuse_what_choices_say, resolve
 from bie.planning.settings import IN_THIS_PROCESS, checked_settings, settings_of, split_choices, with_study
 from bie.schema import Section, validated
 from bie.store.identity import Once

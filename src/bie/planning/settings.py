@@ -11,7 +11,8 @@ from bie.config.launchers import is_ours, launcher_kind
 from bie.errors import BadInput
 from bie.planning.compose import GROUPS, SETTINGS, Configurations
 from bie.planning.grammar import Axis, assignments, read_axes
-from bie.planning.keys import Plain, assign, copied, for_bie, params, resolve, without_params
+from bie.planning.hydra_keys import for_bie, params, without_params
+from bie.planning.keys import Plain, assign, copied, resolve
 from bie.schema import validated
 from bie.store.paths import Tree
 
