@@ -91,9 +91,10 @@ def compared(**changed: object) -> pd.DataFrame:
     return pd.DataFrame([row | changed, row | {"config_id": "c", "mean": -0.1, "verdict": "worse"}])
 
 
-def test_a_metric_above_a_narrow_panel_is_not_divided_within_a_word() -> None:
+@pytest.mark.parametrize("length", [35, 45])
+def test_a_metric_above_a_narrow_panel_is_not_divided_within_a_word(length: int) -> None:
     rows = compared(metric="dci_disentanglement").assign(metric="dci_disentanglement")
-    (axis,) = shown(forest(rows, dict.fromkeys(TITLES, "n" * 35), ["dci_disentanglement"]))
+    (axis,) = shown(forest(rows, dict.fromkeys(TITLES, "n" * length), ["dci_disentanglement"]))
     assert axis.get_title() == "DCI\ndisentanglement ↑"
 
 

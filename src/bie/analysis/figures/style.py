@@ -155,14 +155,19 @@ def legend_columns(names: Sequence[str], width: float) -> int:
 def head(axis: "Axes", metric: str, names: Sequence[str]) -> None:
     """Put the metric above an axis of its values and the unit below; where it is narrow, in shorter lines.
 
+    Lines end between words; a word that is longer than a line makes the letters smaller.
+
     Parameters
     ----------
     names
         Of the rows, which stand at the left.
     """
     is_narrow = max(map(len, names), default=0) > LONG
-    name = label(metric)
-    axis.set_title(textwrap.fill(name, 12 if is_narrow else 16) + heading(metric).removeprefix(name))
+    name, length = label(metric), 12 if is_narrow else 16
+    title = textwrap.fill(name, length, break_long_words=False) + heading(metric).removeprefix(name)
+    room = length + 2  # for the arrow too
+    size = _RC["axes.titlesize"] * min(1, room / max(map(len, title.split("\n"))))
+    axis.set_title(title, fontsize=size)
     axis.set_xlabel(unit(metric))
     axis.locator_params(axis="x", nbins=2 if is_narrow else 3)
     axis.xaxis.set_major_formatter(_tick)
