@@ -371,16 +371,15 @@ def test_files_are_the_same_again_and_the_text_of_a_pdf_stays_text(tmp_path: Pat
 
 
 def test_types_have_a_row_each_and_a_mark_for_each_grid_point_that_has_it() -> None:
-    rows = [("a", "T", 3.0, 0.2), ("a", "B", 1.1, 0.1), ("c", "T", 1.2, 0.1)]
+    rows = [("a", "T", 3.0, 0.2), ("a", "B", 1.1, 0.1), ("c", "T", 1.2, 0.1), ("c", "NK", 2.0, 0.1)]
     frame = pd.DataFrame(rows, columns=["config_id", "type", "mean", "sd"])
     frame["model"] = [TITLES[config].split()[0] for config in frame["config_id"]]
     (axis,) = shown(types(frame, TITLES))
-    assert ticks(axis) == ["T", "B"]
+    assert ticks(axis) == ["T", "NK", "B"]  # by their mean
     assert [text.get_text() for text in axis.figure.legends[0].get_texts()] == [TITLES["a"], TITLES["c"]]
-    first, second = (np.ma.filled(of.lines[0].get_xdata(), np.nan) for of in axis.containers)
-    assert list(first) == [3.0, 1.1]
-    assert second[0] == 1.2
-    assert np.isnan(second[1])
+    first, second = (np.array(of.lines[0].get_xdata(), float) for of in axis.containers)
+    np.testing.assert_equal(first, [3.0, np.nan, 1.1])
+    np.testing.assert_equal(second, [1.2, 2.0, np.nan])
 
 
 def test_a_letter_without_a_glyph_is_no_warning(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_of_many_grid_points_types_are_shown_for_some_of_each_model(
     (found,) = (picture for picture in pictures_of(disk) if picture.name == "types")
     names = [text.get_text().split(" ")[0] for text in found.figure.legends[0].get_texts()]
     assert names == ["scvi"] * (MOST_POINTS // 2) + ["scvi_mine"] * (MOST_POINTS // 2)
+    assert "; types by their mean over the grid points, largest first. " in found.caption
     assert found.caption.endswith(f"1: mixed. {MOST_POINTS} of {2 * MOST_POINTS} grid points.")
 
 

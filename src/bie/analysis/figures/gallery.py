@@ -185,7 +185,8 @@ def _types(material: Material, dataset: str) -> Iterator[Picture]:
         more += f" {MOST_TYPES} of {n_types} types." if n_types > MOST_TYPES else ""
         caption = (
             "Test cells, by cell type: optimal transport between batches in units of that within a batch; "
-            f"mean over the seeds, ±sd. 1: mixed.{more}"
+            "mean over the seeds, ±sd; types by their mean over the grid points, largest first. "
+            f"1: mixed.{more}"
         )
         chosen = _spread(material, names, MOST_POINTS)
         yield Picture("types", caption, partial(types, found, chosen, material.palette))
