@@ -217,6 +217,7 @@ def test_cells_split_in_two_ways_have_fronts_apart(
     pictures = list(gallery._trade_offs(material, "zinb"))
     assert [picture.name for picture in pictures] == ["trade_off_be_ratio_ari_1", "trade_off_be_ratio_ari_2"]
     assert [picture.caption.split(". ")[0] for picture in pictures] == names
+    assert [picture.draw() for picture in pictures] == [None, None]
     assert [set(wide["config_id"]) for wide in drawn] == [{p.id for p in arms[:3]}, {p.id for p in arms[3:]}]
 
 
@@ -272,6 +273,17 @@ def test_without_a_number_of_the_baseline_fronts_begin_at_their_first_scale(disk
     assert found.points["row"].tolist() == ["scvi_mine mine.scale=1", "scvi_mine mine.scale=2"]
     assert found.left_out == ("scvi",)
     assert "cost of a run" not in "".join(as_lines(found))
+    assert "baseline" not in next(as_lines(found))
+
+
+def test_a_baseline_with_a_scale_is_called_as_its_row(disk: Any, point: Make) -> None:
+    for p, x in [(point(), 0.1), *((point("scvi_mine", mine__scale=s), s / 3) for s in (1.0, 2.0))]:
+        for seed in range(3):
+            disk.record(p, seed, {"ari": 0.5 + seed / 100, "be": x + seed / 50})
+    said = [next(as_lines(*trade_off(load(disk.root), baseline=row))) for row in ("scvi", "mine.scale=2")]
+    assert [line.rpartition("; ")[2] for line in said] == [
+        "baseline as scale 0", "baseline scvi_mine mine.scale=2",
+    ]  # fmt: skip
 
 
 def test_an_axis_without_a_value_is_named(sweep: Any) -> None:

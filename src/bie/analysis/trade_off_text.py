@@ -21,7 +21,7 @@ def as_lines(found: TradeOff) -> Iterator[str]:
     axes = " against ".join(heading(name) for name in metrics)
     n = len(found.hypervolumes)
     splits = f"{n} common split{'s' * (n != 1)}"
-    yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {splits}; baseline as scale 0"
+    yield f"trade-off, {found.dataset}, {found.split} cells: {axes}, {splits}{_baseline(found)}"
     for front, points in found.points.groupby("front", sort=False):
         volume = found.hypervolumes[str(front)]
         spread = float(volume.std(ddof=1)) if n > 1 else float("nan")
@@ -35,6 +35,14 @@ def as_lines(found: TradeOff) -> Iterator[str]:
     yield from _differences(found.differences)
     yield from _dominated(found.points)
     yield from _costs(found.points)
+
+
+def _baseline(found: TradeOff) -> str:
+    """What stands in each front: a row without a penalty, or one that has a scale of its own."""
+    own = found.points.loc[found.points["row"] == found.baseline, "scale"]
+    if own.notna().any():
+        return f"; baseline {found.baseline}"
+    return "; baseline as scale 0" * bool(found.baseline)
 
 
 def _weights(front: str, n: int) -> str:

@@ -1,9 +1,9 @@
 """What conservation costs removal: the fronts that sweeps of a penalty's scale, or of a preference, draw.
 
 At each split (seed) the grid points of a sweep are a set of points, removal of the batch against conservation
-of the cell types, with the baseline among them as scale 0. Over the splits that gives a distribution of
-fronts: attainment surfaces (what a share of the splits attains; Fonseca et al. 2011, EMO) and one hypervolume
-per split, which pair between models as all numbers of one split do.
+of the cell types, with the baseline among them, as scale 0 where it has none. Over the splits that gives a
+distribution of fronts: attainment surfaces (what a share of the splits attains; Fonseca et al. 2011, EMO) and
+one hypervolume per split, which pair between models as all numbers of one split do.
 """
 
 from collections.abc import Iterator
@@ -54,6 +54,8 @@ class TradeOff:
         A row per pair of fronts: ``front``, ``other`` and `DIFFERENCES`, named as in the comparison.
     left_out
         Names of the grid points of which no run has both numbers, such as a scale at which all diverge.
+    baseline
+        Name of the row that is in each front; empty where there is none.
     """
 
     dataset: str
@@ -65,6 +67,7 @@ class TradeOff:
     hypervolumes: "pd.DataFrame"
     differences: "pd.DataFrame"
     left_out: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 def trade_offs(
@@ -172,6 +175,7 @@ def _trade_off(
         hypervolumes=volumes,
         differences=_between(study, volumes, configs[0]),
         left_out=tuple(row_names(study)[config] for config in asked if config not in known),
+        baseline=" or ".join(row_names(study)[config] for config in start),
     )
 
 
