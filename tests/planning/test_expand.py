@@ -171,11 +171,6 @@ def test_keys_of_files_of_ones_own_are_known_whatever_their_files_are(tmp_path: 
     assert any(found[key] == {"train": "moved"} for key in found if key.startswith(("c.", "train.c.")))
 
 
-def test_launchers_of_bie_are_not_taken_for_those_of_a_plugin_with_the_same_names(configurations):
-    launcher = expand(["hydra/launcher=submitit_slurm"], configurations).settings.hydra.launcher
-    assert launcher.kind == "submitit_slurm"
-
-
 @pytest.mark.parametrize("likelihood", ["zinb", "nb", "poisson"])
 def test_fractions_are_kept_only_where_they_have_a_density(likelihood: str, configurations: Configurations):
     given = ["dataset=tenx", "dataset.samples=x", "dataset.fractional=keep"]
