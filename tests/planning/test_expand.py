@@ -211,8 +211,8 @@ def test_references_of_a_study_are_resolved_where_they_are_applied(
     assert [c.config.train.kl.warmup_epochs for c in found] == [1, 2]
 
 
-def test_references_to_what_hydra_knows():
-    configurations = Configurations(configuration_folder())  # another's may be of another folder
+def test_references_to_what_hydra_knows(tmp_path: Path):
+    configurations = Configurations(configuration_folder(), tmp_path)  # one's own: no other test's folder
     typed = ["outputs=${hydra:runtime.cwd}/x", "study.name=${model.name}_${hydra:runtime.choices.dataset}"]
     settings = expand(typed, configurations).settings
     assert settings.outputs == Path.cwd() / "x"
