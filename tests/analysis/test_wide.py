@@ -224,6 +224,17 @@ def test_floor_and_ceiling_are_the_controls(arms: Any) -> None:
     assert any(note.startswith("BE: the controls are alike") for note in a.notes)
 
 
+def test_of_one_seed_what_is_chance_is_no_floor(disk: Any, point: Make) -> None:
+    for name, ari in {"noise": 0.001, "shuffled": 0.002}.items():
+        disk.record(point(name, model__method=name), 0, {"ari": ari})
+    disk.record(point(), 0, {"ari": 0.5})
+    for rescale in (False, True):
+        (table,) = shown(disk, rescale=rescale)
+        assert [row[0] for row in table.rows] == ["scvi", "noise", "shuffled"]
+        assert any(note.startswith("ARI: the worst or the best control has one run") for note in table.notes)
+    assert {row[-1] for row in table.rows} == {"–"}  # .5 was 499 times the way from floor to ceiling
+
+
 def test_controls_without_a_number_are_no_floor(disk: Any, point: Make) -> None:
     arms = [point(), *(point(name, model__method=name) for name in ("noise", "labels_only"))]
     disk.plan(arms, [0])

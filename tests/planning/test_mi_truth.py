@@ -47,5 +47,5 @@ def test_the_figures_of_its_smoke_form(in_tmp: Path) -> None:
     tree = Tree(Path("outputs/v1/mi_truth"))
     found = results_of(read_study(tree))
     material = Material(tree, found.study, found.summary, found.comparison, ("mi_error",))
-    names = [picture.name for picture in islice(gallery(material), 4)]
-    assert names == ["differences", "means", "estimates_train", "estimates_test"]
+    drawn = {picture.name: picture.figure for picture in islice(gallery(material), 4)}
+    assert list(drawn) == ["differences", "means", "estimates_train", "estimates_test"]

@@ -43,9 +43,15 @@ class Scale:
     ceiling: Mapping[str, str]
     rows: Rows
 
+    def of_one_run(self, metric: str) -> bool:
+        """Whether worst or best control has a single run: nobody knows whether they differ but by chance."""
+        if metric not in self.floor or self.floor[metric] == self.ceiling[metric]:
+            return False
+        return any(self.rows[of[metric], metric]["n"] == 1 for of in (self.floor, self.ceiling))
+
     def spans(self, metric: str) -> bool:
         """Whether worst and best control differ: of two that mix, neither is a floor of mixing."""
-        if metric not in self.floor or self.floor[metric] == self.ceiling[metric]:
+        if metric not in self.floor or self.floor[metric] == self.ceiling[metric] or self.of_one_run(metric):
             return False
         floor, ceiling = (self.rows[c, metric] for c in (self.floor[metric], self.ceiling[metric]))
         width = ceiling["mean"] - floor["mean"]

@@ -164,12 +164,15 @@ class _Figures:
         return NOTHING if found.mean != found.mean else with_interval(found.mean, found.low, found.high)
 
     def without_ends(self) -> Iterator[str]:
-        """Which metrics have no floor, as all controls are alike in them."""
-        scale = self.scale
-        known = [metric for metric in self.metrics if scale and metric in scale.floor]
-        alike = [label(metric) for metric in known if scale and not scale.spans(metric)]
-        if alike:
-            yield f"{', '.join(alike)}: the controls are alike, so there is no scale of floor and ceiling"
+        """Which metrics have no floor, as all controls are alike in them, or may be."""
+        found: dict[str, list[str]] = {}
+        for metric in self.metrics:
+            if self.scale and metric in self.scale.floor and not self.scale.spans(metric):
+                of_one = self.scale.of_one_run(metric)
+                why = "the worst or the best control has one run only" if of_one else "the controls are alike"
+                found.setdefault(why, []).append(label(metric))
+        for why, alike in found.items():
+            yield f"{', '.join(alike)}: {why}, so there is no scale of floor and ceiling"
 
     def ends(self) -> Iterator[tuple[str, list[str]]]:
         """Lines of the floor and the ceiling that the controls set."""
