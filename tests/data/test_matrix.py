@@ -131,6 +131,16 @@ def test_parts_of_a_sparse_matrix_that_do_not_fit(
     assert refusal(written(spoilt(part, change))).startswith(said)
 
 
+def test_indices_that_do_not_fit_are_named_before_values_that_are_no_counts(written: Write) -> None:
+    def write(file: h5py.File) -> None:
+        matrix = sp.csr_matrix(of(N, G) / 4)
+        put(file, matrix)
+        file["X"].pop("indices")
+        file["X"]["indices"] = matrix.indices + 0.25
+
+    assert refusal(written(write)).startswith("X: its indices are no whole numbers (float64). ")
+
+
 @pytest.mark.parametrize("part", ["data", "indices", "indptr"])
 def test_a_part_that_is_gone(written: Write, part: str) -> None:
     said = f"X is sparse, but its {part} are gone. Write the file anew from where it was made"

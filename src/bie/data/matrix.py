@@ -130,7 +130,7 @@ class Matrix:
         if self._stored.dtype.kind not in "biuf":
             return Survey(f"values of type {self._stored.dtype}", 0.0, is_number=False)
         largest = 0.0
-        for block in self._blocks():
+        for block in self.values():
             bad = first_non_count(block, whole)
             if bad is not None:
                 return Survey(shown(bad), largest)
@@ -143,7 +143,7 @@ class Matrix:
         """Number of stored values of each cell, shape (n,), and of each gene, (g,), that meet a condition."""
         of_cell, of_gene = np.zeros(len(self.cells), np.int64), np.zeros(len(self.genes), np.int64)
         start = 0
-        for block in self._blocks():
+        for block in self.values():
             met, stop = condition(block), start + len(block)
             if self.form == "dense":
                 of_cell[start:stop] = met.sum(axis=1)
@@ -157,7 +157,9 @@ class Matrix:
 
     def values(self) -> Iterator[NDArray[Any]]:
         """Stored values, some at a time; of a sparse matrix, those that are not left out."""
-        return self._blocks()
+        step = _ROWS if self.form == "dense" else _ENTRIES
+        for start in range(0, self._stored.shape[0], step):
+            yield self._stored[start : start + step]
 
     def first(self, n_cells: int) -> sp.csr_matrix | None:
         """Values of the first cells, unchecked; None of a matrix that is stored by genes."""
@@ -173,7 +175,7 @@ class Matrix:
         """Read x_ng, float32, in the form of `bie.data.cells.Cells.counts`."""
         self.check()
         if self.form == "dense":
-            blocks = (rows.astype(np.float32, copy=False) for rows in self._blocks())
+            blocks = (rows.astype(np.float32, copy=False) for rows in self.values())
             return canonical(sp.vstack([canonical(sp.csr_matrix(rows)) for rows in blocks], format="csr"))
         parts = (self._part("data"), self._part("indices"), self._part("indptr"))
         kind = sp.csr_matrix if self.form == "csr" else sp.csc_matrix
@@ -226,29 +228,25 @@ class Matrix:
 
     def _part(self, name: str) -> NDArray[Any]:
         """Read a part of a sparse matrix into an array of its final type: one of its size is enough."""
-        node, n_minor = self._node[name], self._shape[1 if self.form == "csr" else 0]
-        array = np.empty(node.shape, _TYPES[name])
+        array = np.empty(self._node[name].shape, _TYPES[name])
         for start in range(0, len(array), _ENTRIES):
-            block = node[start : start + _ENTRIES]
-            fault = fault_of_indices(block, n_minor) if name == "indices" else None
-            if fault:
-                raise Unreadable(f"{self.name}: {fault}. {_UNSAFE}")
-            array[start : start + _ENTRIES] = block
+            block = slice(start, start + _ENTRIES)
+            array[block] = self._indices(block) if name == "indices" else self._node[name][block]
         return array
 
     def _places(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Cell and gene of some stored values of a sparse matrix."""
         rows = np.searchsorted(self._node["indptr"][...], np.arange(start, stop), side="right") - 1
-        major, minor = np.asarray(rows, np.int64), np.asarray(self._node["indices"][start:stop], np.int64)
-        fault = fault_of_indices(minor, self._shape[1 if self.form == "csr" else 0])
-        if fault:
-            raise Unreadable(f"{self.name}: {fault}. {_UNSAFE}")
+        major, minor = np.asarray(rows, np.int64), self._indices(slice(start, stop)).astype(np.int64)
         return (major, minor) if self.form == "csr" else (minor, major)
 
-    def _blocks(self) -> Iterator[NDArray[Any]]:
-        step = _ROWS if self.form == "dense" else _ENTRIES
-        for start in range(0, self._stored.shape[0], step):
-            yield self._stored[start : start + step]
+    def _indices(self, block: slice) -> NDArray[Any]:
+        """Genes (csr) or cells (csc) of some stored values, as stored."""
+        indices: NDArray[Any] = self._node["indices"][block]
+        fault = fault_of_indices(indices, self._shape[1 if self.form == "csr" else 0])
+        if fault:
+            raise Unreadable(f"{self.name}: {fault}. {_UNSAFE}")
+        return indices
 
 
 def _unknown(name: str, said: str) -> str:
