@@ -1,4 +1,4 @@
-"""What simulated data sets have in common: shares of the batches, counts around known means, names."""
+"""What simulated data sets have in common: counts around known means, and names."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,13 +15,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _ROWS = 500  # cells simulated at a time, to bound the memory; the result depends on it
-
-
-def batch_shares(n_batches: int, majority_share: float) -> Floats:
-    """Share of each batch in the cells, ``(b,)``: that of the first is given, the others share the rest."""
-    share_b: Floats = np.full(n_batches, (1 - majority_share) / (n_batches - 1))
-    share_b[0] = majority_share
-    return share_b
 
 
 def dropout(mean: Floats, intercept: Floats, slope: float) -> Floats:

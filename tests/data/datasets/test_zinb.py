@@ -136,13 +136,6 @@ def test_shares_of_batches_and_types(zinb_settings: Settings) -> None:
         assert types / types.sum() == pytest.approx([0.2] * 5, abs=2e-3)
 
 
-def test_nine_types_have_the_shares_of_pbmc(zinb_settings: Settings) -> None:
-    cells = zinb.load(zinb_settings(n_types=9))
-    assert cells.label is not None
-    pbmc = np.array([1621, 2227, 4996, 1448, 339, 351, 88, 457, 463]) / 11990
-    assert np.bincount(cells.label) / 4000 == pytest.approx(pbmc, abs=1e-3)
-
-
 def test_composition_shift_makes_batches_differ(zinb_settings: Settings) -> None:
     def distance(shift: float) -> float:
         cells = zinb.load(zinb_settings(composition_shift=shift))

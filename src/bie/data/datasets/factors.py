@@ -22,14 +22,8 @@ from bie.config.datasets import LogCounts, LogSd, Source
 from bie.config.sections import section
 from bie.data.card import Card
 from bie.data.cells import Cells, canonical
-from bie.data.simulated_counts import (
-    Floats,
-    batch_shares,
-    check_simulated,
-    in_chunks,
-    named_cells,
-    zinb_counts,
-)
+from bie.data.composition import batch_shares
+from bie.data.simulated_counts import Floats, check_simulated, in_chunks, named_cells, zinb_counts
 from bie.schema import LOCAL, Float, Int, NonNegative, Positive, Share
 from bie.seeds import Streams
 

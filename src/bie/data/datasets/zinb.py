@@ -29,10 +29,10 @@ from bie.config.datasets import LogCounts, LogSd, Source
 from bie.config.sections import section
 from bie.data.card import Card
 from bie.data.cells import Cells
+from bie.data.composition import batch_and_type, batch_shares, pbmc_shares, type_shares
 from bie.data.simulated_counts import (
     Floats,
     Integers,
-    batch_shares,
     check_simulated,
     dropout,
     in_chunks,
@@ -51,11 +51,6 @@ CARD = Card(
     types="5",
 )
 
-_PBMC_CELLS_BK = (  # 8k, then 4k: by the metadata of that set
-    (1071, 1495, 3377, 953, 211, 226, 63, 287, 347),
-    (550, 732, 1619, 495, 128, 125, 25, 170, 116),
-)
-_PBMC_CELLS_PER_TYPE = (1621, 2227, 4996, 1448, 339, 351, 88, 457, 463)  # of the set of Lopez et al. 2018
 _SEEN = 30  # expected counts of the faintest gene: the chance of none at all is about e^-30
 _SURPLUS = 4  # genes drawn for each gene wanted
 
@@ -183,7 +178,7 @@ def simulate(settings: Zinb) -> tuple[Cells, Truth]:
 
 def _truth(settings: Zinb, streams: Streams) -> Truth:
     share_bk = _composition(settings, streams.numpy("zinb composition"))
-    batch_n, type_n = _assign(settings.n_cells, share_bk, streams.numpy("zinb cells"))
+    batch_n, type_n = batch_and_type(settings.n_cells, share_bk, streams.numpy("zinb cells"))
     later_b: Floats = np.minimum(np.arange(settings.n_batches, dtype=np.float64), 1)
     library_mean_b: Floats = settings.library_mean + settings.library_shift * later_b
     zero_intercept_b: Floats = settings.zero_intercept + settings.zero_shift * later_b
@@ -209,25 +204,10 @@ def _truth(settings: Zinb, streams: Streams) -> Truth:
 
 
 def _composition(settings: Zinb, rng: np.random.Generator) -> Floats:
-    """Share of each type in each batch, of all cells; shape (B, K), sums to 1."""
     if settings.composition == "pbmc":
-        cells_bk: Floats = np.array(_PBMC_CELLS_BK, dtype=np.float64)
-        return np.asarray(cells_bk / cells_bk.sum(), dtype=np.float64)
-    n_batches, n_types = settings.n_batches, settings.n_types
-    size_b = batch_shares(n_batches, settings.majority_share)
-    common_k = np.array(_PBMC_CELLS_PER_TYPE if n_types == len(_PBMC_CELLS_PER_TYPE) else [1] * n_types)
-    own_bk: Floats = rng.dirichlet(np.ones(n_types), n_batches)
-    shift = settings.composition_shift
-    type_bk: Floats = (1 - shift) * common_k / common_k.sum() + shift * own_bk
-    return size_b[:, None] * type_bk
-
-
-def _assign(n_cells: int, share_bk: Floats, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """Batch and type of every cell, in random order; every share is met to within one cell."""
-    last = np.rint(n_cells * share_bk.cumsum() / share_bk.sum()).astype(np.int64)
-    size = np.diff(last, prepend=0)
-    group_n = rng.permutation(np.repeat(np.arange(share_bk.size), size))
-    return group_n // share_bk.shape[1], group_n % share_bk.shape[1]
+        return pbmc_shares()
+    share_b = batch_shares(settings.n_batches, settings.majority_share)
+    return type_shares(share_b, settings.n_types, settings.composition_shift, rng)
 
 
 def _expression(settings: Zinb, rng: np.random.Generator) -> Floats:
