@@ -37,6 +37,21 @@ def test_a_data_set_that_lacks_a_row_keeps_its_place(disk: Any, point: Make) -> 
     assert rows == (("scvi_mine", "▲ ▼ ▲ (2:1)"), ("scvi_mmd", "▲ – ▼ (1:1)"))
 
 
+def test_files_under_one_name_are_data_sets_and_settings_of_one_are_not(disk: Any, point: Make) -> None:
+    for place, path in enumerate(("a b.h5ad", "c.h5ad")):
+        for gain, model in enumerate(("scvi", "scvi_mine")):
+            for seed in range(6):
+                p = point(model, dataset="h5ad", other={"dataset.path": path})
+                change = 0.3 * gain * (-1) ** place * (1 + seed / 100)
+                disk.record(p, seed, {"ari": 0.5 + change})
+                p = point(model, dataset="zinb", other={"dataset.n_genes": 100 * (1 + place)})
+                disk.record(p, seed, {"ari": 0.5 + change})
+    test, _ = across_tables(results_of(load(disk.root)))
+    assert test.title == "over 3 data sets, test cells"
+    assert "in the order h5ad a b.h5ad, h5ad c.h5ad, zinb (" in test.legend[0]
+    assert test.rows == (("scvi_mine", "▲ ▼ ▲▼ (2:2)"),)
+
+
 def test_one_data_set_is_not_several(disk: Any, point: Make) -> None:
     results = write(disk, point, {"a": 0.3})
     assert across_tables(results) == []

@@ -1,13 +1,14 @@
 """The comparison with the baseline for people: both readings of every difference, side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bie.analysis.answer import answer, more_seeds
 from bie.analysis.baseline import row_names
 from bie.analysis.headings import heading, label, unit
 from bie.analysis.marks import mark
-from bie.analysis.numbers import NOTHING, interval, short, with_interval
+from bie.analysis.numbers import NOTHING, interval, setting, short, with_interval
 from bie.analysis.results import Results
 from bie.analysis.table import Table
 from bie.analysis.view import HEADLINE, SPLITS
@@ -16,6 +17,8 @@ from bie.metrics.cards import CARDS
 if TYPE_CHECKING:
     import pandas as pd
 
+FILES = ("dataset.path", "dataset.samples")
+"""Settings that say which cells these are; others say what is made of them, which is no other data set."""
 _HEADER = (
     *("row", "metric", "pairs", "difference, these {of}", "p (Holm)", "new {of}", "p (new {of})"),
     *("wins", "margin", "verdict"),
@@ -90,12 +93,15 @@ def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Tabl
     """
     found = results.comparison
     found = found[found["metric"].isin(HEADLINE) & (found["n_pairs"] > 0) & (found["verdict"] != "")]
+    found = found.assign(dataset=_data_sets(found))
     if found["dataset"].nunique() < 2:
         return []
     tables = []
     for split in splits:
         part = found[found["split"] == split]
-        names = {config: _over_data(name) for config, name in row_names(results.study).items()}
+        # without what belongs to the data set
+        grid = tuple(key for key in results.study.grid if not key.startswith("dataset."))
+        names = row_names(replace(results.study, grid=grid))
         header = ("row", *map(label, part["metric"].unique()))
         datasets = list(part["dataset"].unique())
         what = f"{split} {results.study.sampled(part['config_id'])}"
@@ -121,9 +127,14 @@ def across_tables(results: Results, splits: Sequence[str] = SPLITS) -> list[Tabl
     return [table for table in tables if table.rows]
 
 
-def _over_data(name: str) -> str:
-    """Name of a row without what belongs to its data set."""
-    return " ".join(word for word in name.split(" ") if not word.startswith("dataset."))
+def _data_sets(found: "pd.DataFrame") -> "pd.Series":
+    """Name of the data set of each row; where several files share it, also the file."""
+    names = found["dataset"].astype(str)
+    for key in FILES:
+        if key in found:
+            shared = found.groupby("dataset")[key].transform("nunique") > 1
+            names = names.where(~shared, names + " " + found[key].map(setting, na_action=None))
+    return names
 
 
 def _signs(rows: "pd.DataFrame", datasets: Sequence[str]) -> str:
