@@ -69,9 +69,10 @@ def split_of(disk: Any, point: Any, seed: int) -> str:
     return str(json.loads((disk.folder(point, seed) / "record.json").read_text())["split_id"])
 
 
-def test_the_attained_surface_is_that_of_its_definition() -> None:
+@pytest.mark.parametrize("splits", [np.repeat(np.arange(12), 5), np.tile(np.arange(12), 5)])
+def test_the_attained_surface_is_that_of_its_definition(splits: Any) -> None:
     draw = np.random.default_rng(0)
-    points, splits = draw.normal(size=(60, 2)), np.repeat(np.arange(12), 5)
+    points = draw.normal(size=(60, 2))
     surfaces = attained(points, splits)
     assert list(surfaces) == [25, 50, 75]
     for x, y in draw.normal(size=(200, 2)):

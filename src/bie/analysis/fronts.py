@@ -94,7 +94,9 @@ def attained(points: Numbers, splits: NDArray[np.int64]) -> dict[float, Numbers]
     import moocore
 
     sets = np.unique(splits, return_inverse=True)[1]
-    found = moocore.eaf(-points, sets, percentiles=PERCENTILES)  # moocore's surfaces are those of costs
+    order = np.argsort(sets, kind="stable")  # where rows of a set lie apart, moocore's surfaces are wrong
+    # its surfaces are those of costs
+    found = moocore.eaf(-points[order], sets[order], percentiles=PERCENTILES)
     surfaces = {level: -found[np.isclose(found[:, 2], level), :2] for level in PERCENTILES}
     return {level: corners[np.argsort(-corners[:, 0])] for level, corners in surfaces.items()}
 
