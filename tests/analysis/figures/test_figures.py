@@ -323,6 +323,22 @@ def test_a_penalty_has_its_colour_whatever_stands_beside_it() -> None:
     assert all(colours([name])[name] == all_of_them[name] for name in penalties)
 
 
+@pytest.mark.parametrize("n_points", [1, 2])
+def test_a_control_at_a_corner_does_not_press_all_others_together(n_points: int) -> None:
+    """Of a single other grid point nobody would see where it lies."""
+    found = [("noise", "n", 1.0, 0.0), ("pca", "p", 0.82, 0.71)]
+    found += [("scvi_mine", f"m{i}", 0.8 + 0.05 * i, 0.7 + 0.02 * i) for i in range(n_points)]
+    frame = pd.DataFrame(found, columns=["model", "config_id", "be_ratio", "ari"]).assign(seed=0)
+    figure = trade_off(frame, "be_ratio", "ari", controls={"noise", "pca"})
+    (axis,) = shown(figure)
+    is_held = n_points > 1
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(named) == ["noise (1.00, .00)" if is_held else "noise", "pca", "scvi_mine"]
+    assert len(axis.texts) == is_held  # the arrow
+    assert (axis.get_ylim()[0] > 0.6) == is_held
+    figure.draw_without_rendering()
+
+
 def test_a_legend_of_long_names_lies_within_its_figure() -> None:
     models = ["scvi", "scvi_mine", "a_model_of_" + 9 * "many_" + "words", "noise"]
     rows = [{"model": m, "config_id": m, "seed": 0, "be_ratio": 0.5, "ari": 0.5} for m in models]

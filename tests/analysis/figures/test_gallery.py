@@ -70,10 +70,12 @@ def test_a_model_of_ones_own_has_one_colour_in_all_figures(disk: Any, point: Cal
         path = disk.record(point(model), 0, {"ari": 0.5, **more})
         record = json.loads(path.read_text())
         path.write_text(json.dumps(record | {"timing": {"total_s": 1.0}}))
+    disk.record(point("noise", model__method="noise"), 0, {"be_ratio": 1.0, "ari": 0.0})  # beyond the axes
     disk.record(point("old"), 0, {"ari": 0.5})  # nobody knows how long it took: it has no box
     found = {picture.name: picture.figure for picture in pictures_of(disk)}
     (plane,) = found["trade_off_be_ratio_ari"].axes
-    dots = {line.get_label(): to_hex(line.get_color()) for line in plane.lines}
+    dots = {str(line.get_label()).split(" ")[0]: to_hex(line.get_color()) for line in plane.lines}
+    assert "noise (1.00, .00)" in {line.get_label() for line in plane.lines}
     (times,) = found["cost"].axes
     names = [text.get_text() for text in times.get_yticklabels()]
     boxes = dict(zip(names, (to_hex(box.get_facecolor()) for box in times.patches), strict=True))

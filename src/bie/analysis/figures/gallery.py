@@ -128,8 +128,10 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
         end, which = f"_{number}" * several, f"{study.data_set_names[configs[0]]}. " * several
         key, names = _strengths(study, list(configs))
         told = f" Numbers: {key}." if key else ""
+        controls = {str(study.grid_points.at[c, "model"]) for c in configs if is_control(study, c)}
         rows = study.runs["config_id"].isin(configs) & (study.runs["state"] == "done")
         wide = study.runs.loc[rows, ["model", "config_id", "seed"]].join(study.numbers("test"))
+        beyond = " Arrows: controls beyond the axes, at the place that the legend gives." if controls else ""
         wide["model"] += wide["config_id"].map(front_endings(study))
         if several and not wide.groupby("model")["config_id"].nunique().gt(1).any():
             continue  # no front, and as many figures as there are kinds of cells
@@ -137,9 +139,9 @@ def _trade_offs(material: Material, dataset: str) -> Iterator[Picture]:
             if {x, y} <= set(wide) and wide.dropna(subset=[x, y])["model"].nunique() > 1:
                 caption = (
                     f"{which}Test cells. Small dots: runs; large: means of grid points; line: the front that "
-                    f"half of the seeds attain with a model's grid points, band: 25 to 75 %.{told}"
+                    f"half of the seeds attain with a model's grid points, band: 25 to 75 %.{told}{beyond}"
                 )
-                draw = partial(trade_off, wide, x, y, names, material.palette)
+                draw = partial(trade_off, wide, x, y, names, material.palette, controls)
                 yield Picture(f"trade_off_{x}_{y}{end}", caption, draw)
 
 

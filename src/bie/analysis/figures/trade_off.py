@@ -1,6 +1,6 @@
 """What a penalty buys and what it costs: fronts of two metrics with bands over the seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from bie.analysis.figures.style import COLUMN, colours, legend_columns, panels, style
 from bie.analysis.fronts import attained
 from bie.analysis.headings import with_unit
+from bie.analysis.numbers import hundredths
 from bie.analysis.paired import Numbers
 from bie.analysis.titles import shortened
 from bie.metrics.cards import CARDS
@@ -24,6 +25,7 @@ FEW_POINTS = 16  # grid points that do not hide each other
 CORNERS = ((3, 3), (-3, 3), (3, -8), (-3, -8))
 """Where a name may stand: points from its dot to its near lower end."""
 WIDTH, HIGH = 3.8, 5  # points of a letter of a name
+ARROW = 0.07  # of the axes
 MOST_DOTS = 5_000  # above, the dots of the runs are a picture in the vector file: else it is slow to open
 
 
@@ -33,6 +35,7 @@ def trade_off(
     y: str,
     names: Mapping[str, str] | None = None,
     palette: Mapping[str, str] | None = None,
+    controls: Collection[str] = (),
 ) -> "Figure":
     """Draw each run as a dot, and for each model the front that half of the seeds attain.
 
@@ -49,21 +52,33 @@ def trade_off(
         What to write at the means, by ``config_id``, such as the strength of the penalty.
     palette
         Colour of each model; None: `colours` of these models.
+    controls
+        Models that do not set the limits of the axes where there are grid points of others: at a corner they
+        would press all of these together. An arrow points to one that lies beyond, the legend says where.
     """
     found = values.dropna(subset=[x, y])
     palette = palette or colours([str(name) for name in found["model"].unique()])
     size = 5 if found["config_id"].nunique() <= FEW_POINTS else 3
     names_of = {str(model): shortened(str(model), LONGEST) for model in found["model"].unique()}
-    across = legend_columns(list(names_of.values()), COLUMN)
+    is_control = found["model"].isin(controls)
+    do_not_set = set(controls) if found.loc[~is_control, "config_id"].nunique() > 1 else set()
+    widest = [name + " (.00, .00)" * (model in do_not_set) for model, name in names_of.items()]
+    across = legend_columns(widest, COLUMN)
     with style():
         labels: list[tuple[tuple[float, float], str, str]] = []
         figure, (axis,) = panels(1, width=COLUMN, height=3.2 + 0.16 * -(-len(names_of) // across))
-        for model, part in found.groupby("model", sort=False):
+        parts = found.groupby("model", sort=False)
+        for model, part in sorted(parts, key=lambda named: named[0] in do_not_set):
             colour = palette[str(model)]
+            if model in do_not_set:
+                axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())
             dots = axis.plot(part[x], part[y], ".", color=colour, alpha=0.35, markersize=4)
             dots[0].set_rasterized(len(found) > MOST_DOTS)
             means = part.groupby("config_id", sort=False)[[x, y]].mean()
-            axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=names_of[str(model)])
+            name = names_of[str(model)]
+            if model in do_not_set:
+                name += "".join(_beyond(axis, at, colour) for at in means.to_numpy(float))
+            axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=name)
             if len(means) > 1:
                 _front(axis, part, x, y, colour)
             labels += [(tuple(at), (names or {}).get(str(c), ""), colour) for c, at in means.iterrows()]
@@ -73,6 +88,19 @@ def trade_off(
             loc="outside upper center", fontsize=7, ncols=across, columnspacing=1, handletextpad=0.2
         )
     return figure
+
+
+def _beyond(axis: "Axes", at: Numbers, colour: str) -> str:
+    """Point with an arrow to what lies beyond the axes, and say where; nothing of what lies within."""
+    place = axis.transAxes.inverted().transform(axis.transData.transform(at))
+    edge = place.clip(0, 1)
+    away = float(np.linalg.norm(place - edge))
+    if not away:
+        return ""
+    start, end = (tuple(each.tolist()) for each in (edge - ARROW / away * (place - edge), edge))
+    look = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", end, start, xycoords="axes fraction", textcoords="axes fraction", arrowprops=look)
+    return f" ({hundredths(at[0])}, {hundredths(at[1])})"
 
 
 def _name(axis: "Axes", labels: Sequence[tuple[tuple[float, float], str, str]]) -> None:
