@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from bie.analysis import parse
+from bie.analysis.files import stamp_of
 from bie.analysis.study import read_study
 from bie.monitoring.overview import as_text
 from bie.monitoring.study_status import read_status
@@ -158,17 +160,12 @@ def test_what_was_done_is_not_looked_at_again(disk: Any, point: Any, monkeypatch
     disk.run(point, 0, "record.json")
     first = read_status(disk.tree)
     looked: list[str] = []
-    exists = os.path.exists
-
-    def look(path: str) -> bool:
-        looked.append(str(path))
-        return exists(path)
-
-    monkeypatch.setattr(os.path, "exists", look)
+    look = "bie.monitoring.study_status.stamp_of"
+    monkeypatch.setattr(look, lambda path: looked.append(path) or stamp_of(path))  # type: ignore[func-returns-value]
     disk.run(point, 1, "record.json")
     second = read_status(disk.tree, first)
     assert Counter(run.state for run in second.runs) == {"done": 2, "missing": 1}
-    assert [Path(path).parent.name for path in looked if path.endswith("record.json")] == ["seed=0001"]
+    assert [Path(path).parent.name for path in looked] == ["seed=0001"]
 
 
 def test_a_run_of_two_launches_is_expected_once(disk: Any, point: Any):
@@ -186,6 +183,25 @@ def test_a_record_that_cannot_be_read_is_a_failure_as_it_is_for_the_tables(
     disk.run(point, 1, "record.json").write_text(content)
     assert states(disk) == {0: "done", 1: "failed unreadable"}
     assert read_study(disk.tree).runs["state"].tolist() == ["done", "unreadable"]
+
+
+def test_records_that_were_read_for_the_tables_are_not_read_again(
+    disk: Any, point: Any, monkeypatch: pytest.MonkeyPatch
+):
+    disk.launch([(point, seed, 0) for seed in range(3)], {})
+    for seed in range(3):
+        os.utime(disk.run(point, seed, "record.json"), (1, 1))
+    spoilt = disk.run(point, 1, "record.json")
+    spoilt.write_text("{")
+    read_study(disk.tree)
+    found = states(disk)
+    assert found == {0: "done", 1: "failed unreadable", 2: "done"}
+    disk.run(point, 2, "record.json").write_text("{}")
+    read = list[str]()
+    content = parse._content
+    monkeypatch.setattr(parse, "_content", lambda path: read.append(path) or content(path))  # type: ignore[func-returns-value]
+    assert states(disk) == {0: "done", 1: "failed unreadable", 2: "failed unreadable"}
+    assert [Path(path).parent.name for path in read] == ["seed=0001", "seed=0002"]
 
 
 def test_a_task_that_slurm_killed_for_its_memory_says_so_in_its_log(disk: Any, point: Any, slurm: Any):

@@ -112,7 +112,7 @@ def _look_into(configs: Iterable[str]) -> tuple[dict[str, Stamp], list[OSError]]
             names = os.listdir(folder)  # noqa: PTH208 - a path has no descriptor
             for run in sorted(name for name in names if name.startswith("seed=")):
                 for end in (RECORD, FAILED):
-                    if stamp := _stamp(f"{run}/{end}", folder):
+                    if stamp := stamp_of(f"{run}/{end}", folder):
                         ends[f"{config}/{run}/{end}"] = stamp
                         break
         finally:
@@ -122,11 +122,11 @@ def _look_into(configs: Iterable[str]) -> tuple[dict[str, Stamp], list[OSError]]
 
 def _present(*paths: str) -> Iterator[tuple[str, Stamp]]:
     """The files that are there, with their stamps."""
-    return ((path, stamp) for path in paths if (stamp := _stamp(path)))
+    return ((path, stamp) for path in paths if (stamp := stamp_of(path)))
 
 
-def _stamp(path: str, folder: int | None = None) -> Stamp | None:
-    """Of a file, its path taken from an open folder if there is one."""
+def stamp_of(path: str, folder: int | None = None) -> Stamp | None:
+    """Stamp of a file, its path taken from an open folder if there is one; None where there is none."""
     try:
         found = os.stat(path, dir_fd=folder)
     except OSError:

@@ -17,6 +17,7 @@ from bie.analysis.columns import SHARED, STAMP, TEXTS, columns
 from bie.analysis.files import Files, Stamp, makers
 from bie.analysis.parse import Parser, Row
 from bie.analysis.processes import in_order
+from bie.store.paths import Tree
 from bie.store.record import RECORD, write_file
 
 if TYPE_CHECKING:
@@ -68,29 +69,44 @@ def read_index(files: Files) -> "pa.Table":
     return table
 
 
-def _load(path: Path) -> "pa.Table":
-    """What a file of the index holds, if this code made it; no row otherwise."""
+def records_read(tree: Tree) -> dict[str, Stamp]:
+    """Stamps of the records in the index, by path below the tree: who finds such a file need not read it.
+
+    Those that cannot be read are not among them.
+    """
+    import pyarrow.compute as pc
+
+    found: dict[str, Stamp] = {}
+    for name in (INDEX, LATER):
+        table = _load(tree.report / name, ("path", "state", *STAMP))
+        table = table.filter(pc.equal(table["state"], "done"))
+        stamps = zip(*(table[part].to_pylist() for part in STAMP), strict=True)
+        found |= zip(table["path"].to_pylist(), stamps, strict=True)
+    return found
+
+
+def _load(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
+    """What a file of the index holds in some columns, or all, if this code made it; no row otherwise."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path, read_dictionary=list(SHARED))
         if (file.schema_arrow.metadata or {}).get(_MADE_BY) == makers().encode():
-            return _read_columns(file)
+            return _read_columns(file, names or file.schema_arrow.names)
     except (OSError, pa.ArrowException, KeyError):  # the last: that of other code has other columns
         pass
     return columns([])
 
 
-def _read_columns(file: "pq.ParquetFile") -> "pa.Table":
-    """The whole file, some columns at a time: all at once take three times the memory of what is read."""
+def _read_columns(file: "pq.ParquetFile", names: Sequence[str]) -> "pa.Table":
+    """Some columns at a time: all at once take three times the memory of what is read."""
     import pyarrow as pa
 
     read: dict[str, pa.ChunkedArray] = {}
-    names = file.schema_arrow.names
     for start in range(0, len(names), COLUMNS):
         # threads would take as much time again as they save
-        part = file.read(names[start : start + COLUMNS], use_threads=False)
+        part = file.read(list(names[start : start + COLUMNS]), use_threads=False)
         read |= zip(part.column_names, part.columns, strict=True)
     return pa.table(read)
 

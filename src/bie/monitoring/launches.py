@@ -24,6 +24,7 @@ from bie.store.paths import Tree
 from bie.store.record import read
 
 SLURM = "submitit_slurm"
+END = 4096  # bytes of a log that tell how its task ended
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Launch:
         paths = [log, log.resolve().with_suffix(".err")] if log else []  # of a link, beside its target
         return [path for path in paths if path.is_file()]
 
+    def met_memory_limit(self, task: int) -> bool:
+        """Whether Slurm wrote into a log of the task that it killed it for its memory."""
+        ends = b"".join(map(_last_bytes, self.logs_of(task)))
+        return any(words in ends for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
+
     @property
     def logs(self) -> list[Path]:
         """Logs of all its workers and tasks, as far as they lie in its folder."""
@@ -149,6 +155,12 @@ def _name(job: dict[str, Any], index: int) -> str:
 def _log(job: dict[str, Any], index: int) -> Path | None:
     """The log of a task of a job of Slurm; None where it is another's."""
     return Path(_filled(str(job["log"]), _name(job, index))) if "job_id" in job else None
+
+
+def _last_bytes(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - END, 0))
+        return file.read()
 
 
 def _filled(template: str, job: str) -> str:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from bie.analysis.files import Stamp, stamp_of
 from bie.analysis.grid import describe_grid_points, flat
+from bie.analysis.index import records_read
 from bie.analysis.parse import UNREADABLE, Parser
 from bie.analysis.processes import in_order
 from bie.launching.slurm import State, ask, cause_of_exit
@@ -30,7 +32,6 @@ from bie.store.record import FAILED, RECORD, decided, read
 AT_ONCE = 5_000  # records that a core reads at a time
 THREADS = 8  # a look at a folder of a file server is mostly waiting
 GOING = ("running", "queued")
-END = 4096  # bytes of a log that tell how its task ended
 
 
 @dataclass
@@ -95,9 +96,10 @@ def read_status(tree: Tree, before: StudyStatus | None = None, named: str = "") 
         status.named, done = before.named, {run.run_id for run in before.runs if run.state == "done"}
         if len(before.launches) == len(launches):
             status.titles = before.titles
+    known = {} if before else records_read(tree)
     recorded: list[tuple[Run, str]] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        claimed = pool.map(lambda group: _look(tree, group, done, recorded), _by_config(status.runs))
+        claimed = pool.map(lambda group: _look(tree, group, done, known, recorded), _by_config(status.runs))
         at_work = set().union(*claimed)
     _look_into(recorded)
     _ask_tasks(status, at_work)
@@ -121,12 +123,14 @@ def _by_config(runs: Iterable[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _look(tree: Tree, runs: list[Run], done: set[str], recorded: list[tuple[Run, str]]) -> set[str]:
+def _look(
+    tree: Tree, runs: list[Run], done: set[str], known: dict[str, Stamp], recorded: list[tuple[Run, str]]
+) -> set[str]:
     """Note what the folders of the runs of one grid point show; the launches that are at work there.
 
     Those with a record that is not known yet go to `recorded`, with its path.
     """
-    at_work = set()
+    at_work, start = set(), len(f"{tree.root}/")
     folder = str(tree.config_dir(runs[0].dataset, runs[0].model, runs[0].config_id))
     seeds = _names(folder)
     for run in runs:
@@ -134,8 +138,11 @@ def _look(tree: Tree, runs: list[Run], done: set[str], recorded: list[tuple[Run,
         record = f"{folder}/{name}/{RECORD}"
         if run.run_id in done:
             run.state = "done"
-        elif name in seeds and os.path.exists(record):  # noqa: PTH110 - 100,000 times
-            recorded.append((run, record))
+        elif name in seeds and (stamp := stamp_of(record)):
+            if known.get(record[start:]) == stamp:
+                run.state = "done"
+            else:
+                recorded.append((run, record))
         elif name in seeds and (launch := _look_closer(run, Path(folder, name), recorded)):
             at_work.add(launch)
     return at_work
@@ -222,7 +229,7 @@ def _judge(run: Run, status: StudyStatus, fruitful: set[TaskId]) -> None:
     if task.phase != "ended":
         run.state, run.cause, run.message = "queued", "", ""
     elif run.state == "missing" and task.cause and not _explained(run, task, fruitful):
-        cause = "oom" if task.cause == "killed" and _met_memory_limit(run) else task.cause
+        cause = "oom" if task.cause == "killed" and run.launch.met_memory_limit(run.task) else task.cause
         run.state, run.cause, run.message = "failed", cause, _end_of(run, task)
 
 
@@ -231,18 +238,6 @@ def _explained(run: Run, task: State, fruitful: set[TaskId]) -> bool:
     if run.launch.stopped:
         return task.cause in ("error", "cancelled")
     return task.cause == "error" and run.task_id in fruitful
-
-
-def _met_memory_limit(run: Run) -> bool:
-    """Whether Slurm wrote into a log of the run's task that it killed it for its memory."""
-    ends = b"".join(map(_last_bytes, run.launch.logs_of(run.task)))
-    return any(words in ends for words in (b"exceeded memory limit", b"oom-kill", b"oom_kill"))
-
-
-def _last_bytes(log: Path) -> bytes:
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - END, 0))
-        return file.read()
 
 
 def _end_of(run: Run, task: State) -> str:
