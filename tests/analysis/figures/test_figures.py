@@ -172,6 +172,16 @@ def test_the_trade_off_shows_every_run_the_means_and_a_front_of_models_with_two_
     assert np.all(np.diff(heights[~np.isnan(heights)]) <= 0)  # more mixing costs
 
 
+def test_a_front_that_some_seeds_do_not_reach_has_a_band_without_end() -> None:
+    rows = [
+        {"model": model, "config_id": f"{model}{i}", "seed": s, "be_ratio": low + i + s, "ari": low + i - s}
+        for model, low in (("scvi_mine", 0.0), ("scvi_mmd", -20.0)) for i in range(2) for s in range(4)
+    ]  # fmt: skip
+    (axis,) = shown(trade_off(pd.DataFrame(rows), "be_ratio", "ari"))
+    lowest = [band.get_paths()[0].get_extents().ymin for band in axis.collections]
+    assert lowest == [axis.get_ylim()[0]] * 2
+
+
 def test_learning_curves_have_a_panel_for_each_term_with_the_mean_over_seeds() -> None:
     mine = {"scvi": np.nan, "other": 2.0}
     rows = [

@@ -67,8 +67,8 @@ def trade_off(
     with style():
         labels: list[tuple[tuple[float, float], str, str]] = []
         figure, (axis,) = panels(1, width=COLUMN, height=3.2 + 0.16 * -(-len(names_of) // across))
-        parts = found.groupby("model", sort=False)
-        for model, part in sorted(parts, key=lambda named: named[0] in do_not_set):
+        parts = sorted(found.groupby("model", sort=False), key=lambda named: named[0] in do_not_set)
+        for model, part in parts:
             colour = palette[str(model)]
             if model in do_not_set:
                 axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())
@@ -79,9 +79,11 @@ def trade_off(
             if model in do_not_set:
                 name += "".join(_beyond(axis, at, colour) for at in means.to_numpy(float))
             axis.plot(means[x], means[y], "o", color=colour, markersize=size, label=name)
-            if len(means) > 1:
-                _front(axis, part, x, y, colour)
             labels += [(tuple(at), (names or {}).get(str(c), ""), colour) for c, at in means.iterrows()]
+        axis.set(xlim=axis.get_xlim(), ylim=axis.get_ylim())  # to which bands reach that have no other end
+        for model, part in parts:
+            if part["config_id"].nunique() > 1:
+                _front(axis, part, x, y, palette[str(model)])
         _name(axis, labels)
         axis.set(xlabel=with_unit(x), ylabel=with_unit(y))
         figure.legend(
@@ -149,7 +151,7 @@ def _front(axis: "Axes", part: "pd.DataFrame", x: str, y: str, colour: str) -> N
     outer = np.where(np.isnan(most), worst, most)
     across = reach * signs[0]
     axis.fill_between(across, few, outer, step="post", color=colour, alpha=0.15, linewidth=0)
-    axis.step(across, half, where="post", color=colour)
+    axis.step(across, half, where="post", color=colour, zorder=1.9)  # below the dots of all models
 
 
 def _steps(surface: Numbers, at: Numbers) -> Numbers:
