@@ -15,7 +15,9 @@ import torch
 from bie.embed import main
 from bie.plan import main as plan
 from bie.run import main as run
+from tests.probes import linear
 
+pytestmark = pytest.mark.usefixtures("linear_probes")
 MODELS = {
     "scvi": ("model=scvi", "dataset.n_top_genes=25", "dataset.hvg=pearson_residuals"),
     "torch": ("model=scvi_mine", "model.likelihood=poisson", "mine.steps=1"),
@@ -66,10 +68,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "pca": ("model=pca", "save.model=true"),
     }
     found = {"root": root}
-    for name, typed in runs.items():
-        assert run([*study_words(root, name), *typed]) == 0
-        (record,) = (root / "out" / "v1" / name).rglob("record.json")
-        found[name] = record.parent
+    with pytest.MonkeyPatch.context() as patch:
+        linear(patch)
+        for name, typed in runs.items():
+            assert run([*study_words(root, name), *typed]) == 0
+            (record,) = (root / "out" / "v1" / name).rglob("record.json")
+            found[name] = record.parent
     return found
 
 
