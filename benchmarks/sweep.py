@@ -119,7 +119,9 @@ def large(folder: Path, n_runs: int) -> str:
         "`bie run -m`: plan, launch folder, submission": (bie(folder, "bie.run", "-m", *sweep), "–"),
     }
     leave(folder / TREE, pattern)
-    costs["`bie status`"] = bie(folder, "bie.status", str(TREE)), "5 s"
+    costs["`bie status`, first"] = bie(folder, "bie.status", str(TREE)), "5 s"
+    bie(folder, "bie.aggregate", str(TREE), "--metrics", "ari")
+    costs["`bie status`, after `bie aggregate`"] = bie(folder, "bie.status", str(TREE)), "5 s"
     rows = [
         f"| {name} | {cost.cpu:.1f} | {cost.wall:.1f} | {cost.memory:,.0f} | {limit} |"
         for name, (cost, limit) in costs.items()
