@@ -45,9 +45,8 @@ class Scale:
 
     def of_one_run(self, metric: str) -> bool:
         """Whether worst or best control has a single run: nobody knows whether they differ but by chance."""
-        if metric not in self.floor or self.floor[metric] == self.ceiling[metric]:
-            return False
-        return any(self.rows[of[metric], metric]["n"] == 1 for of in (self.floor, self.ceiling))
+        ends = {of[metric] for of in (self.floor, self.ceiling) if metric in of}
+        return len(ends) > 1 and any(self.rows[control, metric]["n"] == 1 for control in ends)
 
     def spans(self, metric: str) -> bool:
         """Whether worst and best control differ: of two that mix, neither is a floor of mixing."""

@@ -46,7 +46,7 @@ def titles(points: "pd.DataFrame") -> dict[str, str]:
 
 
 def row_titles(points: "pd.DataFrame") -> dict[str, str]:
-    """`titles` of grid points among those of their own data set, as the rows of its table are called."""
+    """`titles` of grid points among those of their own data set, for lists that name it beside them."""
     of_each = points.groupby("dataset", sort=False)
     return {config: title for _, part in of_each for config, title in titles(part).items()}
 
